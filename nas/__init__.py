@@ -1,0 +1,1 @@
+"""The search: proposals inside the budget, short proxy trainings, the record, the export."""

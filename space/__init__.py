@@ -1,0 +1,1 @@
+"""What can be built and what it costs: values and closed forms, no training."""

@@ -10,10 +10,13 @@ How a value reads as a network (``network.py`` builds it, ``cost.py`` counts it)
   ``style: bottleneck`` has hidden = width, out = expansion * width (ResNet);
   ``style: inverted`` has hidden = expansion * width, out = width (MobileNetV2, ConvNeXt).
 * ``norm_after`` and ``act_after`` name the convolutions (1, 2, 3) followed by a norm, then an activation;
-  activation 3 comes after the sum with the shortcut, as in ResNet. GRN follows activation 2, on the hidden channels.
-* ``downsampling: strided`` puts stride 2 into the spatial convolution of a stage's first block and, wherever the
-  shape changes, a 1x1 projection (with a norm if 3 is in ``norm_after``) on the shortcut; ``separate`` puts
-  norm + 2x2 stride-2 convolution between stages.
+  activation 3 comes after the sum with the shortcut, as in ResNet. GRN follows activation 2, on the
+  hidden channels; LayerScale and stochastic depth act on the branch, just before the sum.
+* a 1x1 projection (with a norm if 3 is in ``norm_after``) stands on the shortcut wherever the shape changes.
+* ``downsampling: strided`` puts stride 2 into the spatial convolution (and the projection) of the first block
+  of every stage but the first; ``separate`` puts norm + 2x2 stride-2 convolution (to the next stage's output
+  channels) between stages.
+* the head is global average pooling, a norm if ``head_norm``, and a linear layer.
 * a convolution followed directly by BatchNorm has no bias; every other convolution has one.
 """
 
@@ -127,7 +130,9 @@ class Architecture:
         if len(stages) == 1 and self.downsampling == "strided":  # one stage never downsamples
             object.__setattr__(self, "downsampling", "separate")
         channels = self.in_channels
-        stages = tuple(_checked_groups(s, c, i) for i, (s, c) in enumerate(zip(stages, channels, strict=True)))
+        stages = tuple(
+            _checked_groups(s, c, i) for i, (s, c) in enumerate(zip(stages, channels, strict=True))
+        )
         object.__setattr__(self, "stages", stages)
         if not _has_norm(self):  # what is not there has no type
             object.__setattr__(self, "norm", "layer")
@@ -339,7 +344,9 @@ def _positions(value: Any, name: str) -> tuple[int, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ArchitectureError(f"{name}: {value!r} must be a list of convolutions among 1, 2, 3")
     if any(isinstance(v, bool) or v not in (1, 2, 3) for v in value) or len(set(value)) < len(value):
-        raise ArchitectureError(f"{name}: {list(value)!r} must name each of convolutions 1, 2, 3 at most once")
+        raise ArchitectureError(
+            f"{name}: {list(value)!r} must name each of convolutions 1, 2, 3 at most once"
+        )
     return tuple(sorted(value))
 
 
