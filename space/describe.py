@@ -1,0 +1,193 @@
+"""`python -m space.describe NAME|FILE`: what a network is made of and what it costs, without building it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+# whatever takes time to import is imported where it is used, so that --help is quick
+from space.errors import InputError
+
+if TYPE_CHECKING:
+    from space.architecture import Architecture
+    from space.cost import Part
+
+FILE_SUFFIXES = (".json", ".yaml", ".yml")
+EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage, like every other mistake."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    it = _Parser(
+        prog="python -m space.describe",
+        description="Shapes, multiply-accumulates, parameters and activations of a network, part by part.",
+    )
+    it.add_argument(
+        "network",
+        nargs="?",
+        metavar="NAME|FILE",
+        help="a named network, or a .json/.yaml file: an architecture, or an object with an `architecture`",
+    )
+    it.add_argument("--resolution", type=int, default=224, metavar="N", help="image side in pixels (224)")
+    it.add_argument("--num-classes", type=int, default=1000, metavar="N", help="outputs of the head (1000)")
+    it.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    it.add_argument("--list", action="store_true", help="print the named networks")
+    return it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code, 2 for a user's mistake."""
+    args = parser().parse_args(argv)
+    try:
+        if args.list:
+            from space.families import NAMES
+
+            print("\n".join(NAMES))
+            return 0
+        if args.network is None:
+            raise InputError("which network? Give a name (--list prints them) or a file")
+        for option in ("resolution", "num_classes"):
+            if getattr(args, option) < 1:
+                raise InputError(f"--{option.replace('_', '-')}: {getattr(args, option)} must be at least 1")
+        name, architecture = read_network(args.network)
+        described = describe(name, architecture, args.resolution, args.num_classes)
+    except InputError as error:
+        print(f"{parser().prog}: {error}", file=sys.stderr)
+        return 2
+    if args.json:
+        print(json.dumps(described, indent=2))
+    else:
+        print_table(described)
+    return 0
+
+
+def describe(
+    name: str, architecture: Architecture, resolution: int = 224, num_classes: int = 1000
+) -> dict[str, Any]:
+    """Plain values: totals, `architecture`, and under `parts` shape and cost of each part in order.
+
+    Raises `InputError` where the resolution is too small for the network.
+    """
+    from space.cost import breakdown, cost
+
+    total = cost(architecture, resolution, num_classes)
+    return {
+        "name": name,
+        "fingerprint": architecture.fingerprint,
+        "resolution": resolution,
+        "num_classes": num_classes,
+        "params": total.params,
+        "macs": total.macs,
+        "activations": total.activations,
+        "parts": [_part(part) for part in breakdown(architecture, resolution, num_classes)],
+        "architecture": architecture.to_dict(),
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "channels": part.channels,
+        "resolution": part.resolution,
+        "params": part.cost.params,
+        "macs": part.cost.macs,
+        "activations": part.cost.activations,
+    }
+
+
+def read_network(text: str) -> tuple[str, Architecture]:
+    """Name and architecture of a named network or of a file. Raises `InputError`."""
+    path = Path(text)
+    if path.suffix in FILE_SUFFIXES or "/" in text or path.is_file():
+        return read_file(path)
+    from space.families import named
+
+    return text, named(text)
+
+
+def read_file(path: Path) -> tuple[str, Architecture]:
+    """The architecture of a JSON or YAML file, bare or under `architecture`. Raises `InputError`."""
+    from space.architecture import Architecture
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file") from None
+    name, values = path.stem, _parsed(text, path)
+    if isinstance(values, dict) and "architecture" in values:
+        name, values = str(values.get("name", name)), values["architecture"]
+    try:
+        return name, Architecture.from_dict(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _parsed(text: str, path: Path) -> Any:
+    try:
+        if path.suffix not in (".yaml", ".yml"):
+            return json.loads(text)
+        import yaml
+
+        try:
+            return _numbers(yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path}: not YAML: {reason}") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply") from None
+
+
+def _numbers(value: Any) -> Any:
+    """YAML 1.1 takes 1e-6 for text (it wants 1.0e-6); here it is the number it looks like."""
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return float(value) if isinstance(value, str) and EXPONENT.fullmatch(value) else value
+
+
+def print_table(described: dict[str, Any]) -> None:
+    """The header and one row a part; a pipe gets plain text, as wide as it needs to be."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    size = described["resolution"]
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)
+    table = Table(box=box.SIMPLE, show_footer=True, pad_edge=False)
+    table.add_column("part", footer="total", no_wrap=True)
+    table.add_column("output", justify="right", no_wrap=True)
+    for heading, key in (("MACs", "macs"), ("parameters", "params"), ("activations", "activations")):
+        table.add_column(heading, footer=f"{described[key]:,}", justify="right", no_wrap=True)
+    for part in described["parts"]:
+        shape = f"{part['channels']} x {part['resolution']} x {part['resolution']}"
+        if part["name"] == "head":
+            shape = str(part["channels"])
+        table.add_row(
+            part["name"], shape, f"{part['macs']:,}", f"{part['params']:,}", f"{part['activations']:,}"
+        )
+    header = f"{escape(described['name'])}  {described['fingerprint']}  input 3 x {size} x {size}"
+    console.print(header, soft_wrap=True)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

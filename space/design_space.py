@@ -1,0 +1,477 @@
+"""A design space: axes declared in YAML, and the architectures they span.
+
+    name: narrow
+    base: convnext_tiny                        # every field that no axis sets: a name or an architecture
+    axes:
+      stage_ratio: {choices: ["1:1:3:1", "1:1:9:1"]}
+      depth_multiplier: {integers: [1, 4]}
+      base_width: {integers: [48, 128], step: 8}
+      kernel_size: {choices: [3, 5, 7], per_stage: true}
+    derive:                                    # fields computed from axes
+      depth: {ratio: stage_ratio, times: depth_multiplier}
+      width: {base: base_width, growth: 2}
+
+An axis named after a field sets that field. Beside the two rules above, `{lookup: axis, values: {...}}` ties a
+field to one or several axes. Every architecture of the space stands for exactly one code: one outcome a factor.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from space.architecture import CONVS, NORMS, Architecture, ArchitectureError, Stage, Stem
+from space.axes import Variable, read_axis
+from space.columns import Array, Columns, StageColumns, bits, scaled_array
+from space.errors import InputError
+from space.factors import NETWORK, Factor, Rule, Target, make_factors
+from space.families import named
+
+RULES = ("ratio", "base", "lookup")
+KEYS = ("name", "about", "base", "axes", "derive")
+
+
+class DesignSpace:
+    """The product of its factors: `factors` sets the fields, `base` holds the rest.
+
+    A code is one outcome index a factor; codes are int64 arrays of shape [N, F].
+    """
+
+    def __init__(self, name: str, base: Architecture, factors: Sequence[Factor], declared: Any) -> None:
+        self.name = name
+        self.base = base
+        self.factors = tuple(factors)
+        self.declared = declared
+        self._lookup = [{outcome: k for k, outcome in enumerate(f.outcomes)} for f in self.factors]
+
+    @property
+    def size(self) -> int:
+        """How many distinct architectures there are."""
+        return math.prod(len(factor) for factor in self.factors)
+
+    @functools.cached_property
+    def variables(self) -> tuple[Variable, ...]:
+        """What can be chosen, factor by factor."""
+        return tuple(v for factor in self.factors for v in factor.variables)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over the declaration and the base: same space, same fingerprint."""
+        text = json.dumps([self.declared, self.base.to_dict()], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def build(self, code: Array) -> Architecture:
+        """The architecture of one code, shape [F]."""
+        values = dict(self._base_values)
+        for factor, k in zip(self.factors, code, strict=True):
+            values.update(zip(factor.targets, factor.outcomes[int(k)], strict=True))
+        return _architecture(values, len(self.base.stages))
+
+    def locate(self, architecture: Architecture) -> Array | None:
+        """The code of an architecture, or None where it is not in the space."""
+        if len(architecture.stages) != len(self.base.stages):
+            return None
+        values = _values(architecture)
+        code = []
+        for factor, lookup in zip(self.factors, self._lookup, strict=True):
+            k = lookup.get(tuple(values[target] for target in factor.targets))
+            if k is None:
+                return None
+            code.append(k)
+        located = np.array(code, dtype=np.int64)
+        return located if self.build(located).fingerprint == architecture.fingerprint else None
+
+    def __contains__(self, architecture: Architecture) -> bool:
+        return self.locate(architecture) is not None
+
+    def sample_codes(self, count: int, rng: np.random.Generator) -> Array:
+        """`count` codes, uniform and independent over the whole space, shape [count, F]."""
+        columns = [rng.integers(len(factor), size=count) for factor in self.factors]
+        return np.stack(columns, axis=1).reshape(count, len(self.factors))
+
+    def sample(self, count: int, seed: int = 0) -> list[Architecture]:
+        """`count` architectures, uniform over the whole space, with replacement."""
+        return [self.build(code) for code in self.sample_codes(count, np.random.default_rng(seed))]
+
+    def all_codes(self) -> Iterator[Array]:
+        """Every code once; for spaces small enough to enumerate."""
+        for code in itertools.product(*(range(len(factor)) for factor in self.factors)):
+            yield np.array(code, dtype=np.int64)
+
+    def neighbour_codes(self, code: Array) -> Array:
+        """Codes one step away: the next value of an ordered variable, any other of an unordered one; [M, F]."""
+        found = {}
+        for f, factor in enumerate(self.factors):
+            values = factor.values_of[code[f]]
+            for v, variable in enumerate(factor.variables):
+                for other in _steps(variable, int(values[v])):
+                    changed = values.copy()
+                    changed[v] = other
+                    k = int(factor.outcome_of[tuple(changed)])
+                    if k != code[f]:
+                        found[f, k] = None
+        codes = np.repeat(code[None], len(found), axis=0)
+        for row, (f, k) in enumerate(found):
+            codes[row, f] = k
+        return codes
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """All mutations by one step; `InputError` where the architecture is not in the space."""
+        return [self.build(code) for code in self.neighbour_codes(self._located(architecture))]
+
+    def choices(self, code: Array) -> dict[str, int]:
+        """The value index of each variable, by name: a code as a sampler or a table sees it."""
+        indices: dict[str, int] = {}
+        for factor, k in zip(self.factors, code, strict=True):
+            indices |= {
+                v.name: int(i) for v, i in zip(factor.variables, factor.values_of[int(k)], strict=True)
+            }
+        return indices
+
+    def code(self, choices: Mapping[str, int]) -> Array:
+        """The code of value indices by variable name; `choices` and this undo each other."""
+        return np.array(
+            [int(f.outcome_of[tuple(choices[v.name] for v in f.variables)]) for f in self.factors],
+            dtype=np.int64,
+        )
+
+    def encode(self, architecture: Architecture) -> Array:
+        """A float vector: an ordered variable's position in [0, 1], an unordered one's one-hot; [D]."""
+        choices = self.choices(self._located(architecture))
+        parts: list[Array] = []
+        for variable in self.variables:
+            i, count = choices[variable.name], len(variable.values)
+            parts.append(np.array([i / max(count - 1, 1)]) if variable.ordered else np.eye(count)[i])
+        return np.concatenate(parts)
+
+    def decode(self, vector: Array) -> Architecture:
+        """The architecture nearest to a vector of `encode`'s shape, variable by variable."""
+        choices, start = {}, 0
+        for variable in self.variables:
+            count = len(variable.values)
+            width = 1 if variable.ordered else count
+            part = vector[start : start + width]
+            nearest = np.rint(np.clip(part[0], 0, 1) * (count - 1)) if variable.ordered else np.argmax(part)
+            choices[variable.name] = int(nearest)
+            start += width
+        if start != len(vector):
+            raise InputError(f"a vector of {self.name} has {start} numbers, not {len(vector)}")
+        return self.build(self.code(choices))
+
+    def columns(self, codes: Array) -> Columns:
+        """The columns of codes [N, F]: fields that no factor sets stay scalars."""
+        arrays: dict[Target, Array] = {t: np.array(_number(t, v)) for t, v in self._base_values.items()}
+        for f, factor in enumerate(self.factors):
+            for t, table in zip(factor.targets, self._tables[f], strict=True):
+                arrays[t] = table[codes[:, f]]
+        return columns_from(arrays, len(self.base.stages))
+
+    @functools.cached_property
+    def _base_values(self) -> dict[Target, Any]:
+        return _values(self.base)
+
+    @functools.cached_property
+    def _tables(self) -> list[list[Array]]:
+        return [
+            [np.array([_number(t, outcome[j]) for outcome in f.outcomes]) for j, t in enumerate(f.targets)]
+            for f in self.factors
+        ]
+
+    def outcome_arrays(self, factor: int) -> dict[Target, Array]:
+        """The numbers each outcome of a factor sets, arrays of shape [outcomes]."""
+        return dict(zip(self.factors[factor].targets, self._tables[factor], strict=True))
+
+    def base_arrays(self) -> dict[Target, Array]:
+        """The numbers of the base, scalars."""
+        return {t: np.array(_number(t, v)) for t, v in self._base_values.items()}
+
+    def _located(self, architecture: Architecture) -> Array:
+        code = self.locate(architecture)
+        if code is None:
+            raise InputError(f"network {architecture.fingerprint} is not in the space {self.name}")
+        return code
+
+
+def columns_from(arrays: Mapping[Target, Array], stages: int) -> Columns:
+    """Columns from one array a target, broadcastable against each other."""
+    network = {field: value for (i, field), value in arrays.items() if i == NETWORK}
+    first_width = arrays[0, "width"]
+    return Columns(
+        resnet_stem=network["stem.type"],
+        patch_size=network["stem.patch_size"],
+        stem_width=np.where(network["stem.width"] > 0, network["stem.width"], first_width),
+        stem_norm=network["stem.norm"],
+        stem_activation=network["stem.activation"],
+        separate=network["downsampling"],
+        norm=network["norm"],
+        layer_scale=network["layer_scale"],
+        head_norm=network["head_norm"],
+        stages=tuple(_stage_columns(arrays, i) for i in range(stages)),
+    )
+
+
+def _stage_columns(arrays: Mapping[Target, Array], i: int) -> StageColumns:
+    width, inverted = arrays[i, "width"], arrays[i, "style"]
+    expanded = scaled_array(width, arrays[i, "expansion"])
+    return StageColumns(
+        depth=arrays[i, "depth"],
+        width=width,
+        hidden=np.where(inverted, expanded, width),
+        out=np.where(inverted, width, expanded),
+        kernel_size=arrays[i, "kernel_size"],
+        conv=arrays[i, "conv"],
+        group_width=arrays[i, "group_width"],
+        middle=arrays[i, "spatial"],
+        norm_after=arrays[i, "norm_after"],
+        act_after=arrays[i, "act_after"],
+        grn=arrays[i, "grn"],
+    )
+
+
+_NUMBERS: dict[str, Callable[[Any], int | float | bool]] = {
+    "style": lambda value: value == "inverted",
+    "conv": CONVS.index,
+    "group_width": lambda value: value or 1,
+    "spatial": lambda value: value == "middle",
+    "norm_after": bits,
+    "act_after": bits,
+    "stem.type": lambda value: value == "resnet",
+    "stem.width": lambda value: value or 0,
+    "downsampling": lambda value: value == "separate",
+    "norm": NORMS.index,
+    "activation": lambda _: 0,
+    "layer_scale": lambda value: value is not None,
+}
+
+
+def _number(target: Target, value: Any) -> int | float | bool:
+    number: int | float | bool = _NUMBERS.get(target[1], lambda v: v)(value)
+    return number
+
+
+def _values(architecture: Architecture) -> dict[Target, Any]:
+    """Every field of an architecture by target."""
+    values: dict[Target, Any] = {}
+    for i, stage in enumerate(architecture.stages):
+        values |= {(i, f.name): getattr(stage, f.name) for f in dataclasses.fields(Stage)}
+    stem = architecture.stem
+    values |= {(NETWORK, f"stem.{f.name}"): getattr(stem, f.name) for f in dataclasses.fields(Stem)}
+    network = [f.name for f in dataclasses.fields(Architecture) if f.name not in ("stages", "stem")]
+    return values | {(NETWORK, name): getattr(architecture, name) for name in network}
+
+
+def _architecture(values: Mapping[Target, Any], stages: int) -> Architecture:
+    network = {field: value for (i, field), value in values.items() if i == NETWORK}
+    stem = {field.removeprefix("stem."): network.pop(field) for field in list(network) if "." in field}
+    fields: list[dict[str, Any]] = [{} for _ in range(stages)]
+    for (i, field), value in values.items():
+        if i != NETWORK:
+            fields[i][field] = value
+    return Architecture(stages=tuple(Stage(**f) for f in fields), stem=Stem(**stem), **network)
+
+
+def _steps(variable: Variable, i: int) -> list[int]:
+    if variable.ordered:
+        return [j for j in (i - 1, i + 1) if 0 <= j < len(variable.values)]
+    return [j for j in range(len(variable.values)) if j != i]
+
+
+def shipped_spaces() -> list[str]:
+    """Names of the spaces that come with the package."""
+    files = resources.files("space").joinpath("spaces").iterdir()
+    return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
+
+
+def load_space(name: str | Path) -> DesignSpace:
+    """A shipped space by name, or a YAML file by path. Raises `InputError` in one line."""
+    shipped = resources.files("space").joinpath("spaces", f"{name}.yaml")
+    if str(name) in shipped_spaces():
+        return parse_space(shipped.read_text(), str(name))
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(
+            f"space {str(name)!r}: neither a file nor a shipped space ({', '.join(shipped_spaces())})"
+        )
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"space {path}: cannot be read ({error})") from None
+    return parse_space(text, str(path))
+
+
+def parse_space(text: str, where: str) -> DesignSpace:
+    """A space from YAML text; `where` names the source in errors."""
+    where = f"space {where}"
+    try:
+        declared = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(declared, Mapping):
+        raise InputError(f"{where}: must be a mapping with the keys {', '.join(KEYS)}")
+    for key in declared:
+        if key not in KEYS:
+            raise InputError(f"{where}: {key}: unknown key; the keys are {', '.join(KEYS)}")
+    base = _read_base(declared.get("base", "convnext_tiny"), where)
+    axes_declared = declared.get("axes")
+    if not isinstance(axes_declared, Mapping) or not axes_declared:
+        raise InputError(f"{where}: axes: missing; needs at least one axis")
+    stages = len(base.stages)
+    axes = [read_axis(str(name), axis, stages, where) for name, axis in axes_declared.items()]
+    rules = _read_rules(declared.get("derive") or {}, stages, where)
+    factors = make_factors(axes, rules, stages, where)
+    space = DesignSpace(str(declared.get("name", "unnamed")), base, factors, declared)
+    _check_every_outcome(space, where)
+    _check_groups(space, where)
+    return space
+
+
+def _read_base(declared: Any, where: str) -> Architecture:
+    try:
+        return named(declared) if isinstance(declared, str) else Architecture.from_dict(declared)
+    except InputError as error:
+        raise InputError(f"{where}: base: {error}") from None
+
+
+def _read_rules(declared: Any, stages: int, where: str) -> list[Rule]:
+    if not isinstance(declared, Mapping):
+        raise InputError(f"{where}: derive: must be a mapping from a field to its rule")
+    rules = []
+    for field, rule in declared.items():
+        place = f"{where}: derive.{field}"
+        kinds = [kind for kind in RULES if isinstance(rule, Mapping) and kind in rule]
+        if len(kinds) != 1:
+            raise InputError(f"{place}: needs exactly one of {', '.join(RULES)}")
+        reader = {"ratio": _ratio_rule, "base": _growth_rule, "lookup": _lookup_rule}[kinds[0]]
+        rules.append(reader(str(field), rule, stages, place))
+    return rules
+
+
+def _only(rule: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+    for key in rule:
+        if key not in known:
+            raise InputError(f"{place}.{key}: unknown key; the keys are {', '.join(known)}")
+
+
+def _ratio_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -> Rule:
+    """Stage i gets ratio[i] * times, at least 1 (paper, section 2.2)."""
+    _only(rule, ("ratio", "times"), place)
+
+    def compute(ratio: Any, times: Any) -> tuple[int, ...]:
+        parts = ratio.split(":") if isinstance(ratio, str) else ratio
+        try:
+            numbers = [float(part) for part in parts]
+            values = tuple(max(1, round(number * times)) for number in numbers)
+        except (TypeError, ValueError):
+            raise InputError(f"{place}: {ratio!r} times {times!r} is not a ratio such as 1:1:3:1") from None
+        if len(values) != stages:
+            raise InputError(f"{place}: {ratio!r} has {len(values)} parts for {stages} stages")
+        return values
+
+    return Rule(field, (str(rule["ratio"]), str(rule.get("times"))), compute)
+
+
+def _growth_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -> Rule:
+    """Stage i gets base * growth ** i, rounded to a multiple; growth is a number, a list, or an axis."""
+    _only(rule, ("base", "growth", "multiple_of"), place)
+    multiple, growth = rule.get("multiple_of", 1), rule.get("growth", 2)
+    if type(multiple) is not int or multiple < 1:
+        raise InputError(f"{place}.multiple_of: {multiple!r} must be an integer of at least 1")
+
+    def compute(base: Any, growing: Any = growth) -> tuple[int, ...]:
+        try:
+            powers = (
+                [growing**i for i in range(stages)] if isinstance(growing, int | float) else list(growing)
+            )
+            values = tuple(max(multiple, round(base * p / multiple) * multiple) for p in powers)
+        except (TypeError, ValueError):
+            raise InputError(f"{place}: {base!r} cannot grow by {growing!r}") from None
+        if len(values) != stages:
+            raise InputError(f"{place}.growth: {growing!r} has {len(values)} numbers for {stages} stages")
+        return values
+
+    axes = (str(rule["base"]), growth) if isinstance(growth, str) else (str(rule["base"]),)
+    return Rule(field, axes, compute)
+
+
+def _lookup_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -> Rule:  # noqa: ARG001
+    """The field's value by the values of one axis, or of several through nested mappings."""
+    _only(rule, ("lookup", "values"), place)
+    axes = rule["lookup"] if isinstance(rule["lookup"], list) else [rule["lookup"]]
+
+    def compute(*values: Any) -> Any:
+        found = rule.get("values")
+        for value in values:
+            if not isinstance(found, Mapping) or value not in found:
+                raise InputError(f"{place}.values: nothing for {', '.join(map(str, values))}")
+            found = found[value]
+        return found
+
+    return Rule(field, tuple(map(str, axes)), compute)
+
+
+def _check_every_outcome(space: DesignSpace, where: str) -> None:
+    """Every outcome of every factor is a valid network on its own, and no two are the same network."""
+    for f, factor in enumerate(space.factors):
+        seen: dict[str, str] = {}
+        for k, outcome in enumerate(factor.outcomes):
+            values = dict(space._base_values)
+            values.update(zip(factor.targets, outcome, strict=True))
+            chosen = zip(factor.variables, factor.values_of[k], strict=True)
+            label = ", ".join(f"{v.name} {v.values[i]}" for v, i in chosen)
+            try:
+                fingerprint = _architecture(values, len(space.base.stages)).fingerprint
+            except (ArchitectureError, TypeError) as error:
+                raise InputError(f"{where}: {label}: {error}") from None
+            if fingerprint in seen:
+                raise InputError(f"{where}: {label} and {seen[fingerprint]} make the same network")
+            seen[fingerprint] = label
+
+
+GROUP_FIELDS = ("width", "expansion", "style", "conv", "group_width", "spatial", "depth", "downsampling")
+STEM_FIELDS = ("stem.type", "stem.patch_size")
+
+
+def _check_groups(space: DesignSpace, where: str) -> None:
+    """Combinations across factors that can be impossible: channel groups, and patch size with ResNet's stem."""
+    grouped = any(
+        value == "grouped"
+        for values in (_possible(space, "conv"), {s.conv for s in space.base.stages})
+        for value in values
+    )
+    fields = STEM_FIELDS + (GROUP_FIELDS if grouped else ())
+    together = [f for f, factor in enumerate(space.factors) if {t[1] for t in factor.targets} & {*fields}]
+    if len(together) < 2:
+        return
+    count = math.prod(len(space.factors[f]) for f in together)
+    if count > 50_000:
+        raise InputError(f"{where}: {count:,} combinations of channel groups to check; tie more axes")
+    base = [0] * len(space.factors)
+    for chosen in itertools.product(*(range(len(space.factors[f])) for f in together)):
+        code = list(base)
+        for f, k in zip(together, chosen, strict=True):
+            code[f] = k
+        try:
+            space.build(np.array(code))
+        except ArchitectureError as error:
+            raise InputError(f"{where}: an impossible combination: {error}") from None
+
+
+def _possible(space: DesignSpace, field: str) -> set[Any]:
+    return {
+        outcome[j]
+        for factor in space.factors
+        for j, target in enumerate(factor.targets)
+        if target[1] == field
+        for outcome in factor.outcomes
+    }
