@@ -2,9 +2,9 @@
 
 The cost of a network is a sum over its stages, and a stage sees the one before only through its output
 channels. So the choices are split in three: those shared by all stages (enumerated), those of one stage, and
-those the cost does not feel (drawn freely). For each shared choice the first stages' partial sums are sorted and
-met by the last stages' (meet in the middle): for every way to finish, two binary searches count the ways to
-begin that end inside the band. The counts are exact, so a draw is a uniform integer looked up in them: no
+those the cost does not feel (drawn freely). For each shared choice the first stages' partial sums are sorted
+and met by the last stages' (meet in the middle): for every way to finish, two binary searches count the ways
+to begin that end inside the band. The counts are exact, so a draw is a uniform integer looked up in them: no
 network outside the band is ever made, and none inside is favoured.
 """
 
@@ -126,15 +126,28 @@ class BandSampler:
         met = self._meet(allowed) if allowed else self._whole
         if met.total == 0:
             raise EmptyBandError(self.why_empty())
-        codes = np.empty((count, len(self.space.factors)), dtype=np.int64)
+        codes = self._felt_codes(rng.integers(met.total, size=count), met, allowed or {})
         for f in self._free:
-            outcomes = np.asarray((allowed or {}).get(f, np.arange(len(self.space.factors[f]))))
+            outcomes = np.asarray((allowed or {}).get(f, range(len(self.space.factors[f]))))
             codes[:, f] = outcomes[rng.integers(len(outcomes), size=count)]
-        ticket = rng.integers(met.total, size=count)
+        return codes
+
+    def all_codes(self) -> Array:
+        """Every code of the band once, shape [count, F]; for bands small enough to hold."""
+        sizes = [len(self.space.factors[f]) for f in self._free]
+        free = np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), dtype=np.int64)
+        felt = self._felt_codes(np.arange(self._whole.total), self._whole, {})
+        codes = np.repeat(felt, len(free), axis=0)
+        codes[:, self._free] = np.tile(free, (len(felt), 1))
+        return codes
+
+    def _felt_codes(self, ticket: Array, met: _Met, allowed: Allowed) -> Array:
+        """The networks that tickets 0 .. total - 1 stand for, their free factors still 0."""
+        codes = np.zeros((len(ticket), len(self.space.factors)), dtype=np.int64)
         right = np.searchsorted(met.cumulative, ticket, side="right")
         before = met.cumulative[right] - (met.stop[right] - met.start[right])
         left = met.left_order[met.start[right] + ticket - before]
-        self._write(codes, left, right, met, allowed or {})
+        self._write(codes, left, right, met, allowed)
         return codes
 
     def sample(self, count: int, seed: int = 0) -> list[Architecture]:
@@ -291,7 +304,7 @@ class BandSampler:
         )
 
     def _left(self, shared: Array, kept: Sequence[Array], split: int) -> tuple[Array, Array]:
-        """Sums over the first `split` stages, [G, O1 * .. * Om], and the class each hands on, [O1 * .. * Om]."""
+        """Sums over the first stages, [G, O1 * .. * Om], and the class each hands on, [O1 * .. * Om]."""
         sums = np.zeros((len(shared), 1), dtype=np.int64)
         handed = np.zeros(1, dtype=np.int64)
         for stage, options in zip(self._stages[:split], kept, strict=False):

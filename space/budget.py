@@ -1,8 +1,8 @@
 """A budget as the user writes it, and the band of costs it allows.
 
-`4.5GFLOPs`, `4.5G`, `600MFLOPs`, `4.5e9`: multiply-accumulates at 224x224, as the ConvNeXt paper counts FLOPs;
-`30Mparams`: parameters; `13Mactivations`: output elements of convolutions; `4GFLOPs..5GFLOPs`: both ends of
-the band; a list is separated by commas.
+`4.5GFLOPs`, `4.5G`, `600MFLOPs`, `4.5e9`: multiply-accumulates at 224x224, as the ConvNeXt paper counts
+FLOPs; `30Mparams`: parameters; `13Mactivations`: output elements of convolutions; `4GFLOPs..5GFLOPs`: both
+ends of the band; a list is separated by commas.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def _load(path: Path) -> Any:
             f"{path}: damaged, or more than weights; only tensors and plain values are read"
         ) from None
     except Exception as error:  # torch.load has no one error for a damaged file
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = re.split(r"\n|\. ", str(error).strip())[0] or type(error).__name__
         raise InputError(f"{path}: not a readable checkpoint: {reason}") from None
 
 
@@ -183,7 +183,7 @@ def _refuse_shapes(state: State, expected: Mapping[str, Tensor]) -> None:
     wrong = [name for name, value in state.items() if value.shape != expected[name].shape]
     if wrong:
         name = wrong[0]
-        more = f" (and {len(wrong) - 1} more keys)" if len(wrong) > 1 else ""
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise InputError(
             f"{name}: shape {list(state[name].shape)}, the network has {list(expected[name].shape)}{more}"
         )

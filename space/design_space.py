@@ -11,8 +11,9 @@
       depth: {ratio: stage_ratio, times: depth_multiplier}
       width: {base: base_width, growth: 2}
 
-An axis named after a field sets that field. Beside the two rules above, `{lookup: axis, values: {...}}` ties a
-field to one or several axes. Every architecture of the space stands for exactly one code: one outcome a factor.
+An axis named after a field sets that field. Beside the two rules above, `{lookup: axis, values: {...}}` ties
+a field to one or several axes. Every architecture of the space stands for exactly one code: one outcome a
+factor.
 """
 
 from __future__ import annotations
@@ -110,8 +111,8 @@ class DesignSpace:
             yield np.array(code, dtype=np.int64)
 
     def neighbour_codes(self, code: Array) -> Array:
-        """Codes one step away: the next value of an ordered variable, any other of an unordered one; [M, F]."""
-        found = {}
+        """Codes one step away, [M, F]: an ordered variable's next value, any other of an unordered one."""
+        found: dict[tuple[int, int], None] = {}
         for f, factor in enumerate(self.factors):
             values = factor.values_of[code[f]]
             for v, variable in enumerate(factor.variables):
@@ -256,7 +257,8 @@ _NUMBERS: dict[str, Callable[[Any], int | float | bool]] = {
 
 
 def _number(target: Target, value: Any) -> int | float | bool:
-    number: int | float | bool = _NUMBERS.get(target[1], lambda v: v)(value)
+    read = _NUMBERS.get(target[1])
+    number: int | float | bool = value if read is None else read(value)
     return number
 
 
@@ -317,6 +319,11 @@ def parse_space(text: str, where: str) -> DesignSpace:
         declared = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+    return space_from(declared, where)
+
+
+def space_from(declared: Any, where: str) -> DesignSpace:
+    """A space from plain values, as a YAML file holds them. Raises `InputError` at `where`."""
     if not isinstance(declared, Mapping):
         raise InputError(f"{where}: must be a mapping with the keys {', '.join(KEYS)}")
     for key in declared:
@@ -422,7 +429,7 @@ def _lookup_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -
 
 def _check_every_outcome(space: DesignSpace, where: str) -> None:
     """Every outcome of every factor is a valid network on its own, and no two are the same network."""
-    for f, factor in enumerate(space.factors):
+    for factor in space.factors:
         seen: dict[str, str] = {}
         for k, outcome in enumerate(factor.outcomes):
             values = dict(space._base_values)
@@ -443,7 +450,7 @@ STEM_FIELDS = ("stem.type", "stem.patch_size")
 
 
 def _check_groups(space: DesignSpace, where: str) -> None:
-    """Combinations across factors that can be impossible: channel groups, and patch size with ResNet's stem."""
+    """Combinations across factors that can be impossible: channel groups, patch size with ResNet's stem."""
     grouped = any(
         value == "grouped"
         for values in (_possible(space, "conv"), {s.conv for s in space.base.stages})

@@ -29,7 +29,8 @@ class Pointwise(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, c, H, W] -> [N, out, ceil(H / stride), ceil(W / stride)]."""
-        x = x[:, :, :: self.stride, :: self.stride]
+        if self.stride > 1:
+            x = x[:, :, :: self.stride, :: self.stride]
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 

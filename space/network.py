@@ -120,8 +120,11 @@ def spatial_name(stage: Stage) -> str:
     return "dwconv" if stage.conv == "depthwise" else "conv"
 
 
-def spatial_conv(stage: Stage, channels: int, stride: int, bias: bool) -> nn.Conv2d:
+def spatial_conv(stage: Stage, channels: int, stride: int, bias: bool) -> nn.Module:
     """The block's k x k convolution, [N, channels, H, W] -> [N, channels, ceil(H / stride), ...]."""
+    if stage.kernel_size == 1 and stage.conv == "dense":
+        # torch 2.13 on CPUs writes outside its memory in Conv2d's backward here (stride 2, channels-last)
+        return Pointwise(channels, channels, stride, bias)
     groups = {"dense": 1, "depthwise": channels, "grouped": channels // (stage.group_width or channels)}
     k = stage.kernel_size
     return nn.Conv2d(channels, channels, k, stride, k // 2, groups=groups[stage.conv], bias=bias)

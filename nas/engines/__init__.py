@@ -1,0 +1,1 @@
+"""Where trainings run: one interface, an engine a file."""

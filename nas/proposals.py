@@ -1,0 +1,221 @@
+"""What Optuna proposes, moved into the band: only feasible, unseen networks ever become trials.
+
+Optuna's samplers know nothing of the budget. `InBandSampler` asks one for its wish and keeps as many of the
+wished choices as leave at least one network in the band (counted exactly), then draws the rest uniformly
+among the networks that are left.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from space.architecture import Architecture
+from space.axes import Variable
+from space.band import Allowed, BandSampler
+from space.columns import Array
+from space.cost import cost
+from space.design_space import DesignSpace
+from space.errors import InputError
+
+SAMPLERS = ("tpe", "gp", "random")
+DRAWS = 64
+ENUMERABLE = 200_000
+
+
+class ExhaustedError(Exception):
+    """Every network of the band has been tried."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A network to train, as an open Optuna trial."""
+
+    trial: optuna.Trial
+    architecture: Architecture
+    role: str
+    name: str | None
+
+
+class Proposer:
+    """Asks Optuna for unseen networks of a band, queued ones (references, interrupted trials) first."""
+
+    def __init__(self, study: Study, band: BandSampler, sampler: str, seed: int, startup: int) -> None:
+        self._study = study
+        self._space = band.space
+        self._band = band
+        self._distributions = distributions(band.space)
+        self._seen: set[tuple[int, ...]] = set()
+        for trial in study.get_trials(deepcopy=False):
+            if "architecture" in trial.user_attrs and not trial.user_attrs.get("interrupted"):
+                self._note(Architecture.from_dict(trial.user_attrs["architecture"]))
+        study.sampler = InBandSampler(band, sampler, seed, startup, self._seen)
+
+    def enqueue_reference(self, name: str, architecture: Architecture) -> None:
+        """Queue a network to compare with; it need not be in the space."""
+        code = self._space.locate(architecture)
+        params = {} if code is None else params_of(self._space, code)
+        attributes = {"role": "reference", "name": name, "architecture": architecture.to_dict()}
+        self._study.enqueue_trial(params, user_attrs=attributes)
+        self._note(architecture)
+
+    def next(self) -> Proposal | None:
+        """The next network, or None when every network of the band has been tried."""
+        queued = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        if not queued and len(self._seen) >= self._band.count:
+            return None
+        outside = bool(queued) and not queued[0].system_attrs.get("fixed_params")
+        trial = self._study.ask() if outside else self._study.ask(self._distributions)
+        known = trial.user_attrs.get("architecture")
+        if known is not None:
+            architecture = Architecture.from_dict(known)
+        else:
+            architecture = self._space.build(code_of(self._space, trial.params))
+        self._note(architecture)
+        role, name = trial.user_attrs.get("role", "candidate"), trial.user_attrs.get("name")
+        return Proposal(trial, architecture, role, name)
+
+    def _note(self, architecture: Architecture) -> None:
+        """Remember a network; only those of the band count towards its being exhausted."""
+        code = self._space.locate(architecture)
+        budget = self._band.budget
+        if code is not None and budget.allows(int(getattr(cost(architecture), budget.metric))):
+            self._seen.add(tuple(int(k) for k in code))
+
+
+def distributions(space: DesignSpace) -> dict[str, BaseDistribution]:
+    """Optuna's view of a space: evenly spaced integers as such, everything else as choices."""
+    return {variable.name: _distribution(variable) for variable in space.variables}
+
+
+def params_of(space: DesignSpace, code: Array) -> dict[str, Any]:
+    """Optuna parameters of a code."""
+    choices = space.choices(code)
+    return {v.name: _labels(v)[choices[v.name]] for v in space.variables}
+
+
+def code_of(space: DesignSpace, params: Mapping[str, Any]) -> Array:
+    """The code of Optuna parameters."""
+    return space.code({v.name: _labels(v).index(params[v.name]) for v in space.variables})
+
+
+def _labels(variable: Variable) -> tuple[Any, ...]:
+    """A variable's values as Optuna stores them."""
+    return tuple(v if v is None or isinstance(v, int | float | str) else str(v) for v in variable.values)
+
+
+def _distribution(variable: Variable) -> BaseDistribution:
+    labels = _labels(variable)
+    integers = [v for v in labels if type(v) is int]
+    steps = set(np.diff(integers)) if len(integers) == len(labels) > 1 else set()
+    if len(steps) == 1 and min(steps) > 0:
+        return IntDistribution(integers[0], integers[-1], step=int(steps.pop()))
+    return CategoricalDistribution(labels)
+
+
+class InBandSampler(BaseSampler):
+    """An Optuna sampler whose every proposal lies in `band` and is not in `seen` (codes as tuples).
+
+    `sampler` is random (uniform in the band), tpe or gp; the model-based ones start after `startup` results.
+    Each trial's randomness follows from the seed and its number, so a resumed study goes on as it would have.
+    """
+
+    def __init__(
+        self, band: BandSampler, sampler: str, seed: int, startup: int, seen: Container[tuple[int, ...]]
+    ) -> None:
+        if sampler not in SAMPLERS:
+            raise InputError(f"sampler: {sampler!r} is none of {', '.join(SAMPLERS)}")
+        self._band = band
+        self._space = band.space
+        self._sampler = sampler
+        self._seed = seed
+        self._startup = startup
+        self._seen = seen
+        self._distributions = distributions(band.space)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
+        """The whole space: all variables are proposed together."""
+        return self._distributions
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Parameters of one unseen network in the band. Raises `ExhaustedError` when none is left."""
+        rng = np.random.default_rng([self._seed, trial.number])
+        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if self._sampler == "random" or len(finished) < self._startup:
+            return params_of(self._space, self._unseen(rng, [{}]))
+        wish = self._wish(study, trial, search_space)
+        code = self._unseen(rng, self._relaxations(code_of(self._space, wish), rng))
+        return params_of(self._space, code)
+
+    def sample_independent(
+        self,
+        study: Study,  # noqa: ARG002
+        trial: FrozenTrial,  # noqa: ARG002
+        param_name: str,
+        param_distribution: BaseDistribution,  # noqa: ARG002
+    ) -> Any:
+        """Never needed: every variable is in the relative search space."""
+        raise InputError(f"study: parameter {param_name!r} is not of the space {self._space.name}")
+
+    def _wish(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """What the inner sampler would try if there were no budget."""
+        seed = int(np.random.default_rng([self._seed, trial.number, 1]).integers(2**31))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            inner: BaseSampler
+            if self._sampler == "gp":
+                inner = GPSampler(seed=seed, n_startup_trials=0)
+            else:
+                inner = TPESampler(seed=seed, n_startup_trials=0, multivariate=True)
+            inner.before_trial(study, trial)
+            return inner.sample_relative(study, trial, search_space)
+
+    def _relaxations(self, wish: Array, rng: np.random.Generator) -> list[Allowed]:
+        """Restrictions from the strictest feasible one to none, dropping wishes in a random order."""
+        order = [int(f) for f in rng.permutation(len(wish))]
+        chain = [{f: [int(wish[f])] for f in order[:kept]} for kept in range(len(wish), -1, -1)]
+        first = _first(len(chain) - 1, lambda i: self._band.count_allowed(chain[i]) > 0)
+        return list(chain[first:])
+
+    def _unseen(self, rng: np.random.Generator, relaxations: Sequence[Allowed]) -> Array:
+        """A uniform unseen network under the first restriction that has one."""
+        for allowed in relaxations:
+            codes = self._band.sample_codes(DRAWS, rng, allowed)
+            new = [i for i, code in enumerate(codes) if tuple(code) not in self._seen]
+            if new:
+                return np.asarray(codes[new[0]])
+        return self._last_unseen(rng)
+
+    def _last_unseen(self, rng: np.random.Generator) -> Array:
+        """When draws only meet known networks, look at all of them."""
+        if self._band.count > ENUMERABLE:
+            raise ExhaustedError
+        left = [code for code in self._band.all_codes() if tuple(code) not in self._seen]
+        if not left:
+            raise ExhaustedError
+        return np.asarray(left[int(rng.integers(len(left)))])
+
+
+def _first(last: int, holds: Callable[[int], bool]) -> int:
+    """The smallest index in 0..last that holds; holding is monotone and certain at `last`."""
+    low, high = 0, last
+    while low < high:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low

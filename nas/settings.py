@@ -1,0 +1,105 @@
+"""Everything a search is told, in one typed value: from flags, from a study file, or both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from space.errors import InputError
+
+Model = TypeVar("Model", bound=BaseModel)
+DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+class Settings(BaseModel):
+    """One search. A study file holds the same keys; `space` and `proxy` may be written out in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    budget: str = Field(min_length=1)
+    band: tuple[float, float] = (0.95, 1.0)
+    space: str | dict[str, Any] = "convnext"
+    proxy: str | dict[str, Any] = "auto"
+    data: str | None = None
+    trials: int | None = Field(default=None, ge=1)
+    time_limit: str | None = None
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    study: str | None = None
+    resume: bool = False
+    sampler: Literal["tpe", "gp", "random"] = "tpe"
+    reference: bool = True
+    device: str = "auto"
+    threads: int | None = Field(default=None, ge=1)
+
+    @field_validator("band", mode="before")
+    @classmethod
+    def _read_band(cls, value: Any) -> Any:
+        return value.split(":") if isinstance(value, str) else value
+
+    @property
+    def time_limit_seconds(self) -> float | None:
+        """The time limit in seconds; None is none. Raises `InputError`."""
+        return None if self.time_limit is None else parse_duration(self.time_limit)
+
+
+def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings:
+    """The study file's values under the flags that were given. Raises `InputError` in one line."""
+    values: dict[str, Any] = {}
+    where = "flags"
+    if study_file is not None:
+        where = f"study file {study_file}"
+        values = dict(read_yaml(study_file, "study file"))
+    given = {name: value for name, value in flags.items() if value is not None}
+    if given.get("resume") and given.get("study"):
+        from nas.record import Record
+
+        values = Record.read(given["study"]).asked | values
+    if "budget" not in {**values, **given}:
+        raise InputError("--budget is missing: a cost such as 4.5GFLOPs, 600MFLOPs or 30Mparams")
+    settings = validated(Settings, values | given, where)
+    settings.time_limit_seconds  # noqa: B018  refuse a bad one now
+    return settings
+
+
+def read_yaml(path: Path, what: str) -> Mapping[str, Any]:
+    """A YAML mapping. Raises `InputError` naming `what` and the path."""
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"{what} {path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{what} {path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, Mapping):
+        raise InputError(f"{what} {path}: must be a mapping of keys to values")
+    return values
+
+
+def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
+    """A pydantic model of `values`, or one line about its first error."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(model.model_fields)
+            raise InputError(f"{where}: {name}: unknown key; the keys are {known}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where}: {name}: {first['input']!r}: {reason}") from None
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90`, `90s`, `10m`, `1h30m`."""
+    match = DURATION.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        raise InputError(f"time limit {text!r}: write it like 90s, 10m or 1h30m")
+    hours, minutes, seconds = (float(group or 0) for group in match.groups())
+    total = hours * 3600 + minutes * 60 + seconds
+    if total <= 0:
+        raise InputError(f"time limit {text!r}: must be more than nothing")
+    return total
