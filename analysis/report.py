@@ -13,7 +13,6 @@ import html
 import itertools
 import json
 import math
-import os
 import re
 import shlex
 from collections import Counter
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.pareto import front
+from space.files import write_text
 
 Trial = Mapping[str, Any]
 
@@ -42,18 +42,10 @@ def write_report(study: Mapping[str, Any], path: str | Path, *, folder: str | Pa
 
     `study` is the plain record of a search; accuracies are fractions of 1, costs are counts at 224x224,
     times are seconds. `folder` is the run folder in the export command, by default the folder of `path`.
-    The page is written beside `path` and renamed, so a reader never sees half of it. Raises `OSError`.
+    The page is written beside `path` and renamed, so a reader never sees half of it. Raises `InputError`.
     """
     path = Path(path)
-    page = render(study, str(path.parent if folder is None else folder))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # A lone surrogate, which JSON allows in a name, has no UTF-8.
-        temporary.write_text(page, encoding="utf-8", errors="replace", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    return write_text(path, render(study, str(path.parent if folder is None else folder)))
 
 
 def render(study: Mapping[str, Any], folder: str) -> str:

@@ -30,6 +30,7 @@ from optuna.trial import FrozenTrial, TrialState
 from space.architecture import Architecture
 from space.cost import cost
 from space.errors import InputError
+from space.files import write_text
 
 STUDY = "study"
 FORMAT = 1
@@ -247,19 +248,6 @@ def versions() -> dict[str, str]:
 def write_json(path: Path, values: Any) -> Path:
     """JSON written beside `path` and renamed, so that a reader never meets half a file."""
     return write_text(path, json.dumps(values, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Text written beside `path` and renamed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 @contextmanager

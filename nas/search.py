@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from space.command import Command
 from space.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,13 +42,12 @@ STARTUP_SHARE = 0.3
 MIN_STARTUP = 5
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Command:
     """The command line."""
-    parse = argparse.ArgumentParser(
+    parse = Command(
         prog="python -m nas.search",
         description="Find the best network of a design space inside a cost budget, by short proxy trainings.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
         epilog="""examples:
   python -m nas.search --budget 4.5GFLOPs
   python -m nas.search --budget 600MFLOPs --trials 30 --study small

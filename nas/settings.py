@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from space.errors import InputError
+from space.files import parse_yaml, read_text
 
 Model = TypeVar("Model", bound=BaseModel)
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
@@ -53,7 +53,7 @@ def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings
     where = "flags"
     if study_file is not None:
         where = f"study file {study_file}"
-        values = dict(read_yaml(study_file, "study file"))
+        values = dict(read_study_file(study_file))
     given = {name: value for name, value in flags.items() if value is not None}
     if given.get("resume") and given.get("study"):
         from nas.record import Record
@@ -66,16 +66,12 @@ def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings
     return settings
 
 
-def read_yaml(path: Path, what: str) -> Mapping[str, Any]:
-    """A YAML mapping. Raises `InputError` naming `what` and the path."""
-    try:
-        values = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise InputError(f"{what} {path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{what} {path}: not YAML: {' '.join(str(error).split())}") from None
+def read_study_file(path: Path) -> Mapping[str, Any]:
+    """The mapping of a study file. Raises `InputError`."""
+    where = f"study file {path}"
+    values = parse_yaml(read_text(path, where), where)
     if not isinstance(values, Mapping):
-        raise InputError(f"{what} {path}: must be a mapping of keys to values")
+        raise InputError(f"{where}: must be a mapping of keys to values")
     return values
 
 

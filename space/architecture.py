@@ -26,7 +26,6 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,6 +49,11 @@ ACTIVATIONS = ("relu", "gelu", "silu", "hardswish")
 DOWNSAMPLINGS = ("strided", "separate")
 STEM_TYPES = ("resnet", "patchify")
 MAX_STAGES = 6
+# far beyond any network, and small enough that costs fit 64-bit integers
+MAX_WIDTH = 16384
+MAX_DEPTH = 512
+MAX_KERNEL = 63
+MAX_PATCH = 64
 
 
 class ArchitectureError(InputError):
@@ -103,7 +107,7 @@ BLOCK_FIELDS = tuple(f.name for f in dataclasses.fields(Stage) if f.name not in 
 STAGE_FIELDS = ("depth", "width", *BLOCK_FIELDS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Architecture:
     """A network without its number of classes. Frozen; equal networks compare and hash equal.
 
@@ -138,6 +142,14 @@ class Architecture:
             object.__setattr__(self, "norm", "layer")
         if not (self.stem.activation or any(stage.act_after for stage in stages)):
             object.__setattr__(self, "activation", "gelu")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Architecture):
+            return NotImplemented
+        return self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
 
     @classmethod
     def convnext(cls, depths: Sequence[int], widths: Sequence[int], **fields: Any) -> Architecture:
@@ -196,6 +208,8 @@ class Architecture:
     def fingerprint(self) -> str:
         """16 hex digits of SHA-256 over what is built: same network, same fingerprint."""
         built = self.to_dict() | {"block": {}, "stages": [_built(stage) for stage in self.stages]}
+        if sum(self.depths) == 1:  # the linear rule gives an only block rate 0
+            built["drop_path"] = 0.0
         text = json.dumps(built, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -228,7 +242,9 @@ class Architecture:
 
 def _built(stage: Stage) -> dict[str, Any]:
     """The stage as it is built: 2.67 times 96 channels and 256/96 times are the same layer."""
-    return dataclasses.asdict(stage) | {"expansion": scaled(stage.width, stage.expansion)}
+    channels = scaled(stage.width, stage.expansion)
+    style = "inverted" if channels == stage.width else stage.style
+    return dataclasses.asdict(stage) | {"expansion": channels, "style": style}
 
 
 def _plain(value: Any) -> Any:
@@ -260,9 +276,11 @@ def _read_stages(values: Mapping[str, Any]) -> Iterator[Stage]:
         yield Stage(**merged)
 
 
-def _need_int(value: Any, low: int, name: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise ArchitectureError(f"{name}: {value!r} must be an integer of at least {low}")
+def _need_int(value: Any, high: int, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ArchitectureError(f"{name}: {value!r} must be an integer of at least 1")
+    if value > high:
+        raise ArchitectureError(f"{name}: {value} must be at most {high}")
 
 
 def _need_bool(value: Any, name: str) -> None:
@@ -271,7 +289,7 @@ def _need_bool(value: Any, name: str) -> None:
 
 
 def _need_number(value: Any, name: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e9 < value < 1e9:
         raise ArchitectureError(f"{name}: {value!r} must be a number")
 
 
@@ -281,8 +299,13 @@ def _need_choice(value: Any, choices: Sequence[str], name: str) -> None:
 
 
 def _check_network(arch: Architecture) -> None:
-    if not isinstance(arch.stages, Sequence) or not 1 <= len(arch.stages) <= MAX_STAGES:
-        raise ArchitectureError(f"stages: {len(arch.stages)} stages; must be 1 to {MAX_STAGES}")
+    stages = arch.stages
+    if not isinstance(stages, tuple | list) or not all(isinstance(stage, Stage) for stage in stages):
+        raise ArchitectureError(f"stages: {stages!r} is not a sequence of stages")
+    if not 1 <= len(stages) <= MAX_STAGES:
+        raise ArchitectureError(f"stages: {len(stages)} stages; must be 1 to {MAX_STAGES}")
+    if not isinstance(arch.stem, Stem):
+        raise ArchitectureError(f"stem: {arch.stem!r} is not a stem")
     _need_choice(arch.downsampling, DOWNSAMPLINGS, "downsampling")
     _need_choice(arch.norm, NORMS, "norm")
     _need_choice(arch.activation, ACTIVATIONS, "activation")
@@ -298,22 +321,22 @@ def _check_network(arch: Architecture) -> None:
             )
     stem = arch.stem
     _need_choice(stem.type, STEM_TYPES, "stem.type")
-    _need_int(stem.patch_size, 1, "stem.patch_size")
+    _need_int(stem.patch_size, MAX_PATCH, "stem.patch_size")
     if stem.type == "resnet" and stem.patch_size != 4:
         raise ArchitectureError(
             f"stem.patch_size: {stem.patch_size} with stem.type resnet, which always divides by 4"
         )
     if stem.width is not None:
-        _need_int(stem.width, 1, "stem.width")
+        _need_int(stem.width, MAX_WIDTH, "stem.width")
     _need_bool(stem.norm, "stem.norm")
     _need_bool(stem.activation, "stem.activation")
 
 
 def _checked_stage(stage: Stage, index: int) -> Stage:
     where = f"stages[{index}]."
-    _need_int(stage.depth, 1, where + "depth")
-    _need_int(stage.width, 1, where + "width")
-    _need_int(stage.kernel_size, 1, where + "kernel_size")
+    _need_int(stage.depth, MAX_DEPTH, where + "depth")
+    _need_int(stage.width, MAX_WIDTH, where + "width")
+    _need_int(stage.kernel_size, MAX_KERNEL, where + "kernel_size")
     if stage.kernel_size % 2 == 0:
         raise ArchitectureError(f"{where}kernel_size: {stage.kernel_size} is even; must be odd")
     _need_number(stage.expansion, where + "expansion")
@@ -321,13 +344,16 @@ def _checked_stage(stage: Stage, index: int) -> Stage:
     _need_choice(stage.conv, CONVS, where + "conv")
     _need_choice(stage.spatial, SPATIALS, where + "spatial")
     _need_bool(stage.grn, where + "grn")
-    if scaled(stage.width, stage.expansion) < 1:
+    channels = scaled(stage.width, stage.expansion)
+    if channels < 1:
         raise ArchitectureError(f"{where}expansion: {stage.expansion} leaves no channels")
+    if channels > MAX_WIDTH:
+        raise ArchitectureError(f"{where}expansion: {stage.expansion} makes more than {MAX_WIDTH} channels")
     if (stage.group_width is None) == (stage.conv == "grouped"):
         reason = "conv grouped needs it" if stage.group_width is None else f"conv is {stage.conv}"
         raise ArchitectureError(f"{where}group_width: {stage.group_width!r}, but {reason}")
     if stage.group_width is not None:
-        _need_int(stage.group_width, 1, where + "group_width")
+        _need_int(stage.group_width, MAX_WIDTH, where + "group_width")
     expansion = stage.expansion
     return dataclasses.replace(
         stage,

@@ -114,7 +114,10 @@ def _walk(columns: Columns, resolution: int, num_classes: int) -> Iterator[tuple
     yield "stem", flow, part
     for i, stage in enumerate(columns.stages):
         if i > 0 and np.any(columns.separate):
-            flow, part = downsampling_cost(columns, stage, flow)
+            try:
+                flow, part = downsampling_cost(columns, stage, flow)
+            except InputError as error:
+                raise InputError(f"resolution {resolution}: {error}") from None
             yield f"downsampling {i + 1}", flow, part
         flow, part = stage_cost(columns, stage, flow, first=i == 0)
         yield f"stage {i + 1}", flow, part
@@ -230,5 +233,5 @@ def _norm_params(columns: Columns, channels: Array) -> Array:
 
 def _refuse_nothing_left(size: Array, resolution: Any) -> None:
     if np.any(size < 1):
-        given = int(np.max(resolution))
-        raise InputError(f"resolution: {given} px leave nothing after the stem or a downsampling; use more")
+        given = int(np.min(resolution))
+        raise InputError(f"{given} px cannot be downsampled further; the network needs larger images")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 # whatever takes time to import is imported where it is used, so that --help is quick
+from space.command import Command
 from space.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,18 +17,11 @@ if TYPE_CHECKING:
     from space.cost import Part
 
 FILE_SUFFIXES = (".json", ".yaml", ".yml")
-EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, without the usage, like every other mistake."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Command:
     """The command line."""
-    it = _Parser(
+    it = Command(
         prog="python -m space.describe",
         description="Shapes, multiply-accumulates, parameters and activations of a network, part by part.",
     )
@@ -119,13 +111,9 @@ def read_network(text: str) -> tuple[str, Architecture]:
 def read_file(path: Path) -> tuple[str, Architecture]:
     """The architecture of a JSON or YAML file, bare or under `architecture`. Raises `InputError`."""
     from space.architecture import Architecture
+    from space.files import read_text
 
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file") from None
+    text = read_text(path, str(path))
     name, values = path.stem, _parsed(text, path)
     if isinstance(values, dict) and "architecture" in values:
         name, values = str(values.get("name", name)), values["architecture"]
@@ -136,29 +124,14 @@ def read_file(path: Path) -> tuple[str, Architecture]:
 
 
 def _parsed(text: str, path: Path) -> Any:
-    try:
-        if path.suffix not in (".yaml", ".yml"):
-            return json.loads(text)
-        import yaml
+    from space.files import parse_yaml
 
-        try:
-            return _numbers(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{path}: not YAML: {reason}") from None
+    try:
+        return parse_yaml(text, str(path)) if path.suffix in (".yaml", ".yml") else json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: not JSON: {error}") from None
     except RecursionError:
         raise InputError(f"{path}: nested too deeply") from None
-
-
-def _numbers(value: Any) -> Any:
-    """YAML 1.1 takes 1e-6 for text (it wants 1.0e-6); here it is the number it looks like."""
-    if isinstance(value, dict):
-        return {key: _numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    return float(value) if isinstance(value, str) and EXPONENT.fullmatch(value) else value
 
 
 def print_table(described: dict[str, Any]) -> None:

@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from space.architecture import CONVS, NORMS, Architecture, ArchitectureError, Stage, Stem
 from space.axes import Variable, read_axis
@@ -38,6 +37,7 @@ from space.columns import Array, Columns, StageColumns, bits, scaled_array
 from space.errors import InputError
 from space.factors import NETWORK, Factor, Rule, Target, make_factors
 from space.families import named
+from space.files import parse_yaml, read_text
 
 RULES = ("ratio", "base", "lookup")
 KEYS = ("name", "about", "base", "axes", "derive")
@@ -305,21 +305,13 @@ def load_space(name: str | Path) -> DesignSpace:
         raise InputError(
             f"space {str(name)!r}: neither a file nor a shipped space ({', '.join(shipped_spaces())})"
         )
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"space {path}: cannot be read ({error})") from None
-    return parse_space(text, str(path))
+    return parse_space(read_text(path, f"space {path}"), str(path))
 
 
 def parse_space(text: str, where: str) -> DesignSpace:
     """A space from YAML text; `where` names the source in errors."""
     where = f"space {where}"
-    try:
-        declared = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
-    return space_from(declared, where)
+    return space_from(parse_yaml(text, where), where)
 
 
 def space_from(declared: Any, where: str) -> DesignSpace:

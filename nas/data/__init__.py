@@ -1,1 +1,5 @@
-"""Data sets behind one small interface."""
+"""Data sets behind one small interface: `load`."""
+
+from nas.data.dataset import Data, Split, load
+
+__all__ = ["Data", "Split", "load"]

@@ -12,6 +12,7 @@ from playwright.sync_api import sync_playwright
 
 from analysis import report
 from analysis.report import render, write_report
+from space.errors import InputError
 from tests.analysis.sample_study import sample_study
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -353,8 +354,8 @@ def test_export_command_is_exact(tmp_path):
 def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("old")
-    monkeypatch.setattr(report.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(report.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(InputError, match="cannot be written \\(No space left on device\\)"):
         write_report(sample_study(), path)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 

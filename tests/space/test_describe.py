@@ -119,8 +119,8 @@ def test_a_bad_file_is_one_line_and_exit_code_2(capsys, tmp_path: Path, name: st
     ("argv", "message"),
     [
         (["convnext_tny"], "convnext_tiny"),
-        (["nowhere/a.json"], "nowhere/a.json: No such file or directory"),
-        (["missing.yaml"], "missing.yaml: No such file or directory"),
+        (["nowhere/a.json"], "nowhere/a.json: cannot be read (No such file or directory)"),
+        (["missing.yaml"], "missing.yaml: cannot be read (No such file or directory)"),
         (["convnext_tiny", "--resolution", "31"], "resolution"),
         (["convnext_tiny", "--resolution", "0"], "--resolution: 0 must be at least 1"),
         (["convnext_tiny", "--num-classes", "-3"], "--num-classes: -3 must be at least 1"),

@@ -1,0 +1,119 @@
+"""A data set as two splits of uint8 images, whatever it came from; `load` is the one way in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.data import cache, cifar, digits, fractal, imagefolder
+from space.errors import InputError
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """`images` uint8 [N, H, W, 3], in memory or memory-mapped read-only, and `labels` int64 [N]."""
+
+    images: Images
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Two splits of one data set; `fingerprint` is the SHA-256 of their pixels and labels."""
+
+    train: Split
+    val: Split
+    num_classes: int
+    fingerprint: str
+    spec: str
+
+
+class Source(Protocol):
+    """What a data set's file hands to the cache: sizes, what tells it apart, and its pixels."""
+
+    num_classes: int
+    sizes: dict[str, int]
+
+    def identity(self) -> dict[str, Any]:
+        """Plain values that differ when the pixels would."""
+
+    def fill(self, split: str, images: Images, labels: Labels) -> None:
+        """Writes a split ("train" or "val") into arrays [N, H, W, 3] and [N]."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What of a data set is wanted; `num_classes` None means all it has."""
+
+    path: Path | None
+    resolution: int
+    train_size: int | None
+    val_size: int | None
+    num_classes: int | None
+    seed: int
+
+
+SOURCES: dict[str, Callable[[Request], Source]] = {
+    "fractal": fractal.Fractal,
+    "digits": digits.Digits,
+    "cifar10": cifar.Cifar10,
+    "cifar100": cifar.Cifar100,
+    "imagefolder": imagefolder.ImageFolder,
+}
+NEED_PATH = {
+    "cifar10": "the folder of the official binary version, cifar-10-batches-bin",
+    "cifar100": "the folder of the official binary version, cifar-100-binary",
+    "imagefolder": "a folder laid out as PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg",
+}
+
+
+def load(
+    spec: str,
+    resolution: int,
+    train_size: int | None = None,
+    val_size: int | None = None,
+    seed: int = 0,
+    cache_dir: Path | None = None,
+    num_classes: int | None = None,
+) -> Data:
+    """The data set `spec` at resolution x resolution, made once and then read from the cache.
+
+    `spec` is `fractal`, `digits`, `cifar10:PATH`, `cifar100:PATH` or `imagefolder:PATH`; sizes are
+    at most these, None being all there is; `seed` selects the class-balanced subset. Raises `InputError`.
+    """
+    source = open_source(spec, resolution, train_size, val_size, seed, num_classes)
+    name = spec.partition(":")[0]
+    arrays, digest = cache.read_or_build(source, name, resolution, cache_dir)
+    splits = {split: Split(*arrays[split]) for split in ("train", "val")}
+    return Data(splits["train"], splits["val"], source.num_classes, digest, spec)
+
+
+def open_source(
+    spec: str,
+    resolution: int,
+    train_size: int | None,
+    val_size: int | None,
+    seed: int,
+    num_classes: int | None,
+) -> Source:
+    """The source a spec names, its path and sizes checked. Raises `InputError`."""
+    name, _, path = spec.partition(":")
+    if name not in SOURCES:
+        raise InputError(f"data: {spec!r} is no data set; there are {', '.join(SOURCES)}")
+    if name in NEED_PATH and not path:
+        raise InputError(f"data: {name} needs a path, {name}:PATH, {NEED_PATH[name]}")
+    if name not in NEED_PATH and path:
+        raise InputError(f"data: {name} takes no path; {spec!r} should be {name!r}")
+    request = Request(Path(path) if path else None, resolution, train_size, val_size, num_classes, seed)
+    return SOURCES[name](request)

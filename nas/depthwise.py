@@ -1,0 +1,106 @@
+"""Depthwise convolutions on small maps, on CPUs: the weight gradient as a matrix product.
+
+PyTorch's CPU weight gradient of a depthwise 7x7 convolution takes longer on a 1x1 map than on an 8x8 one, and
+at a proxy's resolution it takes most of a training step. The same sums, in another order: the products of
+every output pixel with every input pixel of a channel, summed over the batch, are S x S numbers, and each
+tap of the kernel is the sum of those whose pixels lie that far apart. On a 1x1 map only the centre tap
+meets anything but padding, and the convolution is a multiplication.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+MAX_PIXELS = 64  # an 8x8 map; above, S x S numbers a channel cost more than they save
+FEW_PIXELS = 4  # up to here one broadcast product beats the batched matrix product
+SMALL_KERNEL = 3  # PyTorch's own gradient is as fast for 3x3 above FEW_PIXELS
+
+
+class SmallMapDepthwise(nn.Conv2d):
+    """A depthwise convolution of stride 1 and "same" padding with a fast weight gradient on small maps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, H, W]."""
+        pixels = x.shape[2] * x.shape[3]
+        fast = pixels <= FEW_PIXELS or (pixels <= MAX_PIXELS and self.kernel_size[0] > SMALL_KERNEL)
+        if not fast or (pixels > 1 and not torch.is_grad_enabled()):
+            return super().forward(x)
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+        x, weight = x.to(dtype), self.weight.to(dtype)
+        if pixels == 1:
+            centre = self.kernel_size[0] // 2
+            y = x * weight[:, :, centre, centre].view(1, -1, 1, 1)
+        else:
+            y = _Depthwise.apply(x, weight)  # type: ignore[no-untyped-call]
+        return y if self.bias is None else y + self.bias.to(dtype).view(1, -1, 1, 1)
+
+
+class _Depthwise(torch.autograd.Function):
+    """x [N, C, H, W], weight [C, 1, k, k] -> [N, C, H, W]."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return nn.functional.conv2d(x, weight, padding=weight.shape[2] // 2, groups=weight.shape[0])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        pad = [weight.shape[2] // 2] * 2
+        to_input, _, _ = torch.ops.aten.convolution_backward(
+            gradient, x, weight, None, [1, 1], pad, [1, 1], False, [0, 0], x.shape[1], (True, False, False)
+        )
+        return to_input, weight_gradient(x, gradient, weight.shape[2])
+
+
+def weight_gradient(x: Tensor, gradient: Tensor, kernel_size: int) -> Tensor:
+    """Gradient [C, 1, k, k] from input and output gradient [N, C, H, W]."""
+    count, channels, height, width = x.shape
+    pixels = height * width
+    inputs = x.permute(0, 2, 3, 1).reshape(count, pixels, channels)
+    outputs = gradient.permute(0, 2, 3, 1).reshape(count, pixels, channels)
+    if pixels <= FEW_PIXELS:
+        pairs = (outputs[:, :, None] * inputs[:, None]).sum(0).view(-1, channels).t()
+    else:
+        a, b = (
+            t.reshape(-1, channels).t().contiguous().view(channels, count, pixels) for t in (outputs, inputs)
+        )
+        pairs = torch.bmm(a.transpose(1, 2), b).view(channels, -1)
+    return (pairs @ taps_of_pairs(height, width, kernel_size).to(pairs.dtype)).view(
+        channels, 1, kernel_size, kernel_size
+    )
+
+
+@lru_cache(maxsize=64)
+def taps_of_pairs(height: int, width: int, kernel_size: int) -> Tensor:
+    """0/1 matrix [S * S, k * k]: the tap through which output pixel t sees input pixel s, at t * S + s."""
+    rows, columns = torch.arange(height), torch.arange(width)
+    row = rows[:, None] - rows[:, None, None, None] + kernel_size // 2  # input row - output row
+    column = columns - columns[:, None, None] + kernel_size // 2
+    inside = (row >= 0) & (row < kernel_size) & (column >= 0) & (column < kernel_size)
+    tap = torch.where(inside, row * kernel_size + column, -1).flatten()
+    return (tap[:, None] == torch.arange(kernel_size**2)).float()
+
+
+def speed_up_small_maps(network: nn.Module) -> None:
+    """Switches every depthwise convolution of stride 1 in `network` to `SmallMapDepthwise`, in place.
+
+    Parameters and their names stay as they are.
+    """
+    for module in network.modules():
+        if type(module) is nn.Conv2d and is_same_depthwise(module):
+            module.__class__ = SmallMapDepthwise
+
+
+def is_same_depthwise(conv: nn.Conv2d) -> bool:
+    """One channel a group, stride 1, a square odd kernel, "same" padding."""
+    k = conv.kernel_size[0]
+    same = conv.kernel_size == (k, k) and conv.padding == (k // 2, k // 2) and k % 2 == 1
+    plain = conv.stride == conv.dilation == (1, 1)
+    return same and plain and conv.groups == conv.in_channels == conv.out_channels

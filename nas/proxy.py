@@ -1,0 +1,135 @@
+"""The proxy: one short training, fully written down, under which every candidate of a study is compared.
+
+Reading, checking and printing a proxy needs no torch; `nas.training.train` runs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StrictBool, ValidationError, model_validator
+
+from space.errors import InputError
+
+if TYPE_CHECKING:
+    from nas.data import Data
+
+PRESETS = ("smoke", "cpu", "gpu", "imagenet-subset")
+VERSION = 1  # of the training loop: a change that changes results raises it
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Alpha = Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)]  # Beta's rejection sampler slows above
+
+
+class Proxy(BaseModel):
+    """One short training; by default the ConvNeXt recipe's values (paper, Table 5) where these suit one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = "fractal"  # fractal, digits, cifar10:PATH, cifar100:PATH, imagefolder:PATH
+    num_classes: Annotated[int, Field(ge=2)] | None = None  # None: all the data set has
+    resolution: PositiveInt = 32  # pixels
+    train_size: PositiveInt | None = None  # images, at most; None: all
+    val_size: PositiveInt | None = None
+    data_seed: Annotated[int, Field(ge=0)] = 0  # chooses the subset, or draws the fractals; not the trial's
+
+    epochs: PositiveInt = 5
+    batch_size: PositiveInt = 64
+    lr: Positive = 1e-3
+    min_lr: NonNegative = 1e-6
+    warmup_epochs: NonNegative = 1.0
+    weight_decay: NonNegative = 0.05  # not on biases and 1-D parameters
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    clip_norm: Positive | None = None  # the recipe clips nothing
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    mixup: Alpha = 0.0  # alpha; the recipe has .8
+    cutmix: Alpha = 0.0  # alpha; the recipe has 1.0
+    mixup_prob: Share = 1.0
+    flip: StrictBool = True
+    crop_padding: Annotated[int, Field(ge=0)] = 0  # pixels
+
+    stochastic_depth: Annotated[float, Field(ge=0, lt=1)] | None = None  # None: the architecture's own
+    layer_scale: Positive | Literal["architecture"] = "architecture"  # a number replaces LayerScale's 1e-6
+    head_init_scale: Positive = 1.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: str = "auto"
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> Proxy:
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs: {self.warmup_epochs:g} is more than epochs, {self.epochs}")
+        if max(self.betas) >= 1:
+            raise ValueError("betas: both must be below 1")
+        return self
+
+    def load_data(self, cache_dir: Path | None = None) -> Data:
+        """The data set at this proxy's sizes. Raises `InputError`."""
+        from nas.data import load
+
+        return load(
+            self.data,
+            self.resolution,
+            self.train_size,
+            self.val_size,
+            self.data_seed,
+            cache_dir,
+            self.num_classes,
+        )
+
+    def fingerprint(self, data: Data) -> str:
+        """16 hex digits of SHA-256 over the pixels and every field but `data` and `device`.
+
+        Devices and thread counts differ in rounding only; the record has them beside it.
+        """
+        values = self.model_dump(mode="json", exclude={"data", "device"})
+        text = json.dumps(values | {"pixels": data.fingerprint, "version": VERSION}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def changed(self, **fields: Any) -> Proxy:
+        """A copy with these fields changed, checked again. Raises `InputError`."""
+        return proxy_from(self.model_dump() | fields, "proxy")
+
+
+def load_proxy(name: str | Path) -> Proxy:
+    """The preset of that name, or the YAML file at that path. Raises `InputError`, one line."""
+    if str(name) in PRESETS:
+        text = (resources.files("nas") / "proxies" / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise InputError(
+                f"proxy {name}: {reason}; name a YAML file or one of {', '.join(PRESETS)}"
+            ) from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"proxy {name}: not YAML: {' '.join(str(error).split())}") from None
+    return proxy_from({} if values is None else values, f"proxy {name}")
+
+
+def proxy_from(values: Any, where: str) -> Proxy:
+    """A proxy from plain values. Raises `InputError` naming the first key that is wrong."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: must be a mapping of fields, not {type(values).__name__}")
+    for key in values:
+        if key not in Proxy.model_fields:
+            raise InputError(f"{where}: {key}: unknown key; the keys are {', '.join(Proxy.model_fields)}")
+    try:
+        return Proxy(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) + ": " if first["loc"] else ""
+        got = f", not {first['input']!r}" if first["loc"] else ""
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where}: {key}{message[0].lower()}{message[1:]}{got}") from None

@@ -1,0 +1,321 @@
+"""The training loop: an architecture, a proxy and a seed in, a validation accuracy out.
+
+Optimiser groups, schedule and the epoch are small functions over one `State`, so that a longer training can
+use the same loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.data import Data, Split
+from nas.data.augment import crop_and_flip, mix, normalise, soft_targets
+from nas.depthwise import speed_up_small_maps
+from nas.proxy import Proxy
+from space.architecture import Architecture
+from space.network import build
+
+EVALUATION_BATCH = 256  # images; for the memory's sake, it changes no result
+
+
+class TrialFailed(RuntimeError):  # noqa: N818 - a trial's outcome, recorded with its reason
+    """This training gave no result; the message is the reason, in one line."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One point of the learning curve; `seconds` covers training and validation."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """`accuracy` is top-1 on the validation split, in [0, 1], after `epochs` (the fidelity) epochs."""
+
+    accuracy: float
+    epochs: int
+    curve: tuple[dict[str, Any], ...]
+    train_seconds: float
+    eval_seconds: float
+    images_per_second: float
+    seed: int
+    precision: str
+    device: str
+
+
+@dataclass
+class State:
+    """Everything a training continues from."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    epoch: int = 0
+    step: int = 0
+    images: int = 0
+    train_seconds: float = 0.0
+    eval_seconds: float = 0.0
+    curve: list[Epoch] = field(default_factory=list)
+
+
+class _Stopped(Exception):  # noqa: N818 - no error
+    """Leaves the middle of an epoch."""
+
+
+def train(
+    architecture: Architecture,
+    proxy: Proxy,
+    data: Data,
+    seed: int,
+    *,
+    device: str | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Result:
+    """Trains the architecture's network under the proxy.
+
+    `should_stop` is asked before every step and after every epoch; a stopped training's result is that of the
+    epochs it finished. The global random state is left as it was. The same seed on the same CPU with the same
+    number of threads gives the same bits. Raises `TrialFailed`: a loss that is not finite, no memory, no
+    epoch finished.
+    """
+    place = choose_device(proxy.device if device is None else device)
+    precision = choose_precision(proxy.precision, place)
+    stop = should_stop or (lambda: False)
+    with _own_randomness(seed, place), _memory_errors_as_failures():
+        state = start(architecture, proxy, data.num_classes, seed, place)
+        while state.epoch < proxy.epochs and not stop():
+            try:
+                point = run_epoch(state, proxy, data, place, precision, stop)
+            except _Stopped:
+                break
+            if on_epoch is not None:
+                on_epoch(point)
+    return _result(state, seed, precision, place)
+
+
+def start(
+    architecture: Architecture, proxy: Proxy, num_classes: int, seed: int, device: torch.device
+) -> State:
+    """A fresh network and optimiser on the device; weights are drawn from torch's global generator."""
+    network = build(as_trained(architecture, proxy), num_classes)
+    head = network.head
+    with torch.no_grad():
+        head.weight.mul_(proxy.head_init_scale)
+    if device.type == "cpu":
+        speed_up_small_maps(network)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(
+        parameter_groups(network, proxy.weight_decay), lr=proxy.lr, betas=proxy.betas, eps=1e-8, fused=True
+    )
+    return State(network, optimizer, torch.Generator().manual_seed(seed))
+
+
+def as_trained(architecture: Architecture, proxy: Proxy) -> Architecture:
+    """The architecture with the proxy's stochastic depth and LayerScale; none gets a LayerScale it lacks."""
+    if proxy.stochastic_depth is not None:
+        architecture = replace(architecture, drop_path=proxy.stochastic_depth)
+    if proxy.layer_scale != "architecture" and architecture.layer_scale is not None:
+        architecture = replace(architecture, layer_scale=proxy.layer_scale)
+    return architecture
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Two groups for the optimiser: weight decay, and none for biases and 1-D parameters (official code)."""
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            groups[parameter.ndim > 1 and not name.endswith(".bias")].append(parameter)
+    return [
+        {"params": groups[True], "weight_decay": weight_decay},
+        {"params": groups[False], "weight_decay": 0.0},
+    ]
+
+
+def lr_at(step: int, steps: int, warmup_steps: int, lr: float, min_lr: float) -> float:
+    """Learning rate of a step, 0 .. steps - 1: linear from 0 to `lr`, then a cosine towards `min_lr`.
+
+    As the official code: the last warm-up step has `lr`, and so has the first after it.
+    """
+    if step < warmup_steps:
+        return lr * step / max(1, warmup_steps - 1)
+    progress = (step - warmup_steps) / (steps - warmup_steps)
+    return min_lr + 0.5 * (lr - min_lr) * (1 + math.cos(math.pi * progress))
+
+
+def run_epoch(
+    state: State,
+    proxy: Proxy,
+    data: Data,
+    device: torch.device,
+    precision: str,
+    stop: Callable[[], bool] = lambda: False,
+) -> Epoch:
+    """One pass over the training split and one over the validation split; moves `state` on."""
+    began = time.perf_counter()
+    train_loss = _train_pass(state, proxy, data, device, precision, stop)
+    trained = time.perf_counter()
+    val_loss, val_accuracy = evaluate(state.network, data.val, device, precision)
+    ended = time.perf_counter()
+    state.epoch += 1
+    state.images += (len(data.train) // proxy.batch_size or 1) * min(proxy.batch_size, len(data.train))
+    state.train_seconds += trained - began
+    state.eval_seconds += ended - trained
+    point = Epoch(state.epoch, train_loss, val_loss, val_accuracy, ended - began)
+    state.curve.append(point)
+    return point
+
+
+def _train_pass(
+    state: State, proxy: Proxy, data: Data, device: torch.device, precision: str, stop: Callable[[], bool]
+) -> float:
+    """The mean training loss of one epoch. Batches are full ones; the remainder waits for another epoch."""
+    batch_size = min(proxy.batch_size, len(data.train))
+    per_epoch = len(data.train) // batch_size
+    warmup = round(proxy.warmup_epochs * per_epoch)
+    state.network.train()
+    losses = []
+    order = torch.randperm(len(data.train), generator=state.generator)[: per_epoch * batch_size]
+    for indices in torch.split(order, batch_size):
+        if stop():
+            raise _Stopped
+        lr = lr_at(state.step, proxy.epochs * per_epoch, warmup, proxy.lr, proxy.min_lr)
+        images, targets = _training_batch(data, indices, proxy, device, state.generator)
+        with autocast(device, precision):
+            logits = state.network(images)
+        loss = F.cross_entropy(logits.float(), targets)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrialFailed(f"loss is not finite at epoch {state.epoch + 1}, step {state.step + 1}")
+        losses.append(value)
+        update(state, loss, lr, proxy.clip_norm)
+    return sum(losses) / len(losses)
+
+
+def update(state: State, loss: Tensor, lr: float, clip_norm: float | None) -> None:
+    """One optimiser step at the learning rate `lr`."""
+    for group in state.optimizer.param_groups:
+        group["lr"] = lr
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if clip_norm is not None:
+        nn.utils.clip_grad_norm_(state.network.parameters(), clip_norm)
+    state.optimizer.step()
+    state.step += 1
+
+
+def _training_batch(
+    data: Data, indices: Tensor, proxy: Proxy, device: torch.device, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Augmented images [N, 3, H, W] and soft targets [N, classes]."""
+    pixels, labels = to_device(data.train, indices, device)
+    if proxy.flip or proxy.crop_padding:
+        pixels = crop_and_flip(pixels, proxy.crop_padding, proxy.flip, generator)
+    targets = soft_targets(labels, data.num_classes, proxy.label_smoothing)
+    return mix(normalise(pixels), targets, proxy.mixup, proxy.cutmix, proxy.mixup_prob, generator)
+
+
+def to_device(split: Split, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Pixels uint8 [N, H, W, 3] and labels int64 [N] of these images."""
+    chosen = indices.numpy()
+    pixels, labels = torch.from_numpy(split.images[chosen]), torch.from_numpy(split.labels[chosen])
+    if device.type == "cuda":
+        pixels, labels = pixels.pin_memory(), labels.pin_memory()
+    return pixels.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, split: Split, device: torch.device, precision: str) -> tuple[float, float]:
+    """Mean cross-entropy and top-1 accuracy, in [0, 1], on a split."""
+    network.eval()
+    total, correct = 0.0, 0
+    for indices in torch.split(torch.arange(len(split)), EVALUATION_BATCH):
+        pixels, labels = to_device(split, indices, device)
+        with autocast(device, precision):
+            logits = network(normalise(pixels))
+        total += F.cross_entropy(logits.float(), labels, reduction="sum").item()
+        correct += int((logits.argmax(1) == labels).sum())
+    return total / len(split), correct / len(split)
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """bf16 where that is the precision, else nothing."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is CUDA if there is any, else the CPU. Raises `TrialFailed` if the device is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise TrialFailed(f"device {name!r} cannot be used: {reason}") from None
+    return device
+
+
+def choose_precision(precision: str, device: torch.device) -> str:
+    """`auto` is bf16 on a GPU that has it, else fp32.
+
+    Not timed, lest one seed give two results. On a CPU without bf16 instructions it is 10 times slower.
+    """
+    if precision != "auto":
+        return precision
+    native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if native else "fp32"
+
+
+@contextlib.contextmanager
+def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Weights and stochastic depth draw from torch's global generators; they are put back afterwards."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextlib.contextmanager
+def _memory_errors_as_failures() -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise TrialFailed(f"out of memory: {_first_line(error)}") from None
+    except RuntimeError as error:
+        if "not enough memory" not in str(error) and "out of memory" not in str(error):
+            raise
+        raise TrialFailed(f"out of memory: {_first_line(error)}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _result(state: State, seed: int, precision: str, device: torch.device) -> Result:
+    if not state.curve:
+        raise TrialFailed("stopped before the first epoch ended")
+    return Result(
+        accuracy=state.curve[-1].val_accuracy,
+        epochs=state.epoch,
+        curve=tuple(asdict(point) for point in state.curve),
+        train_seconds=state.train_seconds,
+        eval_seconds=state.eval_seconds,
+        images_per_second=state.images / max(state.train_seconds, 1e-9),
+        seed=seed,
+        precision=precision,
+        device=str(device),
+    )
