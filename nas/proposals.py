@@ -126,7 +126,8 @@ class InBandSampler(BaseSampler):
     """An Optuna sampler whose every proposal lies in `band` and is not in `seen` (codes as tuples).
 
     `sampler` is random (uniform in the band), tpe or gp; the model-based ones start after `startup` results.
-    Each trial's randomness follows from the seed and its number, so a resumed study goes on as it would have.
+    A proposal's randomness follows from the seed and the number of results before it, so a resumed study
+    goes on as it would have.
     """
 
     def __init__(
@@ -150,11 +151,13 @@ class InBandSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Parameters of one unseen network in the band. Raises `ExhaustedError` when none is left."""
-        rng = np.random.default_rng([self._seed, trial.number])
-        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if self._sampler == "random" or len(finished) < self._startup:
+        over = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+        index = sum(not t.user_attrs.get("interrupted") for t in over)
+        rng = np.random.default_rng([self._seed, index])
+        complete = sum(t.state is TrialState.COMPLETE for t in over)
+        if self._sampler == "random" or complete < self._startup:
             return params_of(self._space, self._unseen(rng, [{}]))
-        wish = self._wish(study, trial, search_space)
+        wish = self._wish(study, trial, search_space, int(rng.integers(2**31)))
         code = self._unseen(rng, self._relaxations(code_of(self._space, wish), rng))
         return params_of(self._space, code)
 
@@ -169,10 +172,9 @@ class InBandSampler(BaseSampler):
         raise InputError(f"study: parameter {param_name!r} is not of the space {self._space.name}")
 
     def _wish(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution], seed: int
     ) -> dict[str, Any]:
         """What the inner sampler would try if there were no budget."""
-        seed = int(np.random.default_rng([self._seed, trial.number, 1]).integers(2**31))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             inner: BaseSampler

@@ -18,11 +18,12 @@ import re
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -31,6 +32,8 @@ from space.architecture import Architecture
 from space.cost import cost
 from space.errors import InputError
 from space.files import write_text
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 STUDY = "study"
 FORMAT = 1
@@ -337,8 +340,17 @@ def _storage(folder: Path) -> optuna.storages.RDBStorage:
     return optuna.storages.RDBStorage(f"sqlite:///{folder / 'study.db'}")
 
 
+def _check_tables(path: Path) -> None:
+    """Look before Optuna does: it would make its tables in any database."""
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+        tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
+    if not {"studies", "trials", "trial_user_attributes"} <= tables:
+        raise RuntimeError("it has none of Optuna's tables")
+
+
 def _load(folder: Path) -> optuna.Study:
     with foreign_database(folder):
+        _check_tables(folder / "study.db")
         study = optuna.load_study(study_name=STUDY, storage=_storage(folder))
         known = study.user_attrs["format"]
         study.user_attrs["settings"]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nas.proposals import Proposal, Proposer
     from nas.proxy import Proxy
     from nas.record import Record
+    from nas.reference import Reference
     from nas.settings import Settings
     from nas.training import Epoch
     from space.band import BandSampler
@@ -55,53 +56,34 @@ def parser() -> Command:
   python -m nas.search --study small --resume --trials 60
   python -m nas.search --study-file study.yaml""",
     )
+    # fmt: off
     add = parse.add_argument_group("what to search").add_argument
-    add(
-        "--budget",
-        metavar="COST",
-        help="4.5GFLOPs, 600MFLOPs or 4.5e9 (multiply-accumulates at 224x224), "
-        "30Mparams, 13Mactivations, or a range 4GFLOPs..5GFLOPs; required, here or in the study file",
-    )
+    add("--budget", metavar="COST", help="4.5GFLOPs, 600MFLOPs or 4.5e9 (multiply-accumulates at 224x224), "
+        "30Mparams, 13Mactivations, or a range 4GFLOPs..5GFLOPs; required, here or in the study file")
     add("--band", metavar="LOW:HIGH", help="shares of the budget a network may cost (default 0.95:1)")
     add("--space", metavar="NAME|FILE", help="convnext (default), roadmap, micro, or a YAML file")
     add = parse.add_argument_group("how a network is judged").add_argument
-    add(
-        "--proxy",
-        metavar="NAME|FILE",
-        help="the short training: smoke, cpu (default without a GPU), gpu "
-        "(default with one), imagenet-subset, or a YAML file",
-    )
-    add(
-        "--data",
-        metavar="SPEC",
-        help="another data set than the proxy's: fractal, digits, cifar10:PATH, "
-        "cifar100:PATH, imagefolder:PATH",
-    )
+    add("--proxy", metavar="NAME|FILE", help="the short training: smoke, cpu (default without a GPU), gpu "
+        "(default with one), imagenet-subset, or a YAML file")
+    add("--data", metavar="SPEC", help="another data set than the proxy's: fractal, digits, cifar10:PATH, "
+        "cifar100:PATH, imagefolder:PATH")
     add("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     add("--threads", type=int, metavar="N", help="CPU threads of a training (default: all cores)")
     add = parse.add_argument_group("how long, and how").add_argument
-    add(
-        "--trials",
-        type=int,
-        metavar="N",
-        help="networks to train in all, the reference included "
-        "(default: 12 with the cpu proxy, 6 with smoke, 32 with others)",
-    )
-    add("--time-limit", metavar="TIME", help="start no training that would end later: 90s, 10m, 1h30m")
+    add("--trials", type=int, metavar="N", help="networks to train in all, the reference included "
+        "(default: 10 with the cpu proxy, 6 with smoke, 32 with others)")
+    add("--time-limit", metavar="TIME", help="start no training that would end later: 90s, 10m, 1h30m "
+        "(default: 9m30s with the cpu proxy if --trials is not given, else none)")
     add("--sampler", metavar="NAME", help="tpe (default), gp or random")
     add("--seed", type=int, metavar="N", help="seed of proposals and trainings (default 0)")
-    add(
-        "--no-reference",
-        dest="reference",
-        action="store_false",
-        default=None,
-        help="do not train the published ConvNeXt of the budget first",
-    )
+    add("--no-reference", dest="reference", action="store_false", default=None,
+        help="do not train the published ConvNeXt of the budget first")
     add = parse.add_argument_group("where it is kept").add_argument
     add("--study", metavar="NAME|PATH", help="runs/NAME, or a folder (default: named by space and budget)")
     add("--resume", action="store_true", default=None, help="go on with a study, under its own settings")
     add("--study-file", type=Path, metavar="FILE", help="YAML with any of these settings; flags override it")
-    return parse  # fmt: skip
+    # fmt: on
+    return parse
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -127,6 +109,7 @@ def search(settings: Settings, console: Console) -> int:
     from nas.progress import Progress
     from nas.proposals import Proposer
     from nas.record import Record
+    from nas.reference import convnext_reference
     from space.band import BandSampler
     from space.budget import parse_budget
 
@@ -137,6 +120,8 @@ def search(settings: Settings, console: Console) -> int:
     folder = choose_folder(settings, space)
     Record.check_free(folder, resume=settings.resume)
     proxy_name, proxy, device = choose_proxy(settings)
+    reference = convnext_reference(band.budget, space) if settings.reference else None
+    check_resolution(proxy_name, proxy, band, reference)
     with console.status("preparing the data set…"):
         data = proxy.load_data()
     binding = binding_settings(settings, band, proxy_name, proxy, data)
@@ -146,8 +131,8 @@ def search(settings: Settings, console: Console) -> int:
         trials = settings.trials or DEFAULT_TRIALS.get(proxy_name, OTHER_TRIALS)
         startup = max(MIN_STARTUP, round(STARTUP_SHARE * trials))
         proposer = Proposer(record.study, band, settings.sampler, settings.seed, startup)
-        if settings.reference and not settings.resume:
-            queue_reference(record, proposer, band)
+        if reference is not None and not settings.resume:
+            queue_reference(record, proposer, reference)
         title = f"{folder}: {band.budget}, {band.count:,} of {space.size:,} networks of {space.name}"
         progress = Progress(console, title, trials, proxy.epochs)
         engine = LocalEngine(proxy, data, device)
@@ -301,14 +286,25 @@ def choose_folder(settings: Settings, space: DesignSpace) -> Path:
     return last if settings.resume else folder
 
 
-def queue_reference(record: Record, proposer: Proposer, band: BandSampler) -> None:
-    """The published ConvNeXt of the budget goes first."""
-    from nas.reference import convnext_reference
+def check_resolution(name: str, proxy: Proxy, band: BandSampler, reference: Reference | None) -> None:
+    """Refuse a proxy whose images are too small for the networks to come."""
+    import numpy as np
 
-    reference = convnext_reference(band.budget, band.space)
+    from space.cost import cost, cost_columns
+
+    try:
+        cost_columns(band.space.columns(band.sample_codes(1000, np.random.default_rng(0))), proxy.resolution)
+        if reference is not None:
+            cost(reference.architecture, proxy.resolution)
+    except InputError as error:
+        raise InputError(f"proxy {name}: {error}") from None
+
+
+def queue_reference(record: Record, proposer: Proposer, reference: Reference) -> None:
+    """The published ConvNeXt of the budget goes first."""
     proposer.enqueue_reference(reference.name, reference.architecture)
     if not reference.in_band:
-        record.warn(f"the reference {reference.name} does not meet the budget of {band.budget}")
+        record.warn(f"the reference {reference.name} does not meet the budget")
 
 
 @contextmanager

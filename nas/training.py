@@ -22,6 +22,8 @@ from nas.data.augment import crop_and_flip, mix, normalise, soft_targets
 from nas.depthwise import speed_up_small_maps
 from nas.proxy import Proxy
 from space.architecture import Architecture
+from space.cost import cost
+from space.errors import InputError
 from space.network import build
 
 EVALUATION_BATCH = 256  # images; for the memory's sake, it changes no result
@@ -59,7 +61,7 @@ class Result:
 
 @dataclass
 class State:
-    """Everything a training continues from."""
+    """What a training continues from, beside torch's global generators (stochastic depth draws from them)."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
@@ -90,9 +92,10 @@ def train(
 
     `should_stop` is asked before every step and after every epoch; a stopped training's result is that of the
     epochs it finished. The global random state is left as it was. The same seed on the same CPU with the same
-    number of threads gives the same bits. Raises `TrialFailed`: a loss that is not finite, no memory, no
-    epoch finished.
+    number of threads gives the same bits. Raises `TrialFailed`: a loss that is not finite, no memory, images
+    too small for the network, no epoch finished.
     """
+    check_resolution(architecture, proxy.resolution)
     place = choose_device(proxy.device if device is None else device)
     precision = choose_precision(proxy.precision, place)
     stop = should_stop or (lambda: False)
@@ -108,14 +111,21 @@ def train(
     return _result(state, seed, precision, place)
 
 
+def check_resolution(architecture: Architecture, resolution: int) -> None:
+    """Raises `TrialFailed` where the images are too small for the network's strides."""
+    try:
+        cost(architecture, resolution)
+    except InputError as error:
+        raise TrialFailed(str(error)) from None
+
+
 def start(
     architecture: Architecture, proxy: Proxy, num_classes: int, seed: int, device: torch.device
 ) -> State:
     """A fresh network and optimiser on the device; weights are drawn from torch's global generator."""
     network = build(as_trained(architecture, proxy), num_classes)
-    head = network.head
     with torch.no_grad():
-        head.weight.mul_(proxy.head_init_scale)
+        network.head.weight.mul_(proxy.head_init_scale)
     if device.type == "cpu":
         speed_up_small_maps(network)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -166,13 +176,15 @@ def run_epoch(
     stop: Callable[[], bool] = lambda: False,
 ) -> Epoch:
     """One pass over the training split and one over the validation split; moves `state` on."""
-    began = time.perf_counter()
+    began, step = time.perf_counter(), state.step
     train_loss = _train_pass(state, proxy, data, device, precision, stop)
     trained = time.perf_counter()
     val_loss, val_accuracy = evaluate(state.network, data.val, device, precision)
     ended = time.perf_counter()
     state.epoch += 1
-    state.images += (len(data.train) // proxy.batch_size or 1) * min(proxy.batch_size, len(data.train))
+    if not math.isfinite(val_loss):
+        raise TrialFailed(f"validation loss is not finite after epoch {state.epoch}")
+    state.images += (state.step - step) * min(proxy.batch_size, len(data.train))
     state.train_seconds += trained - began
     state.eval_seconds += ended - trained
     point = Epoch(state.epoch, train_loss, val_loss, val_accuracy, ended - began)
