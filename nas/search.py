@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from space.band import BandSampler
     from space.design_space import DesignSpace
 
-DEFAULT_TRIALS = {"smoke": 6, "cpu": 12}
+DEFAULT_TRIALS = {"smoke": 6, "cpu": 10}
 OTHER_TRIALS = 32
+# of a search under the cpu proxy that was told neither --trials nor --time-limit
+DEFAULT_SECONDS = 570.0
 # the model-based samplers start after this share of the trials, and never before so many
 STARTUP_SHARE = 0.3
 MIN_STARTUP = 5
@@ -128,7 +130,7 @@ def search(settings: Settings, console: Console) -> int:
     opening = Record.resume if settings.resume else Record.create
     record = opening(folder, binding, settings.model_dump(mode="json"))
     try:
-        trials = settings.trials or DEFAULT_TRIALS.get(proxy_name, OTHER_TRIALS)
+        trials, limit = how_long(settings, proxy_name)
         startup = max(MIN_STARTUP, round(STARTUP_SHARE * trials))
         proposer = Proposer(record.study, band, settings.sampler, settings.seed, startup)
         if reference is not None and not settings.resume:
@@ -136,7 +138,7 @@ def search(settings: Settings, console: Console) -> int:
         title = f"{folder}: {band.budget}, {band.count:,} of {space.size:,} networks of {space.name}"
         progress = Progress(console, title, trials, proxy.epochs)
         engine = LocalEngine(proxy, data, device)
-        interrupted = run_trials(settings, record, proposer, engine, progress)
+        interrupted = run_trials(settings.seed, limit, record, proposer, engine, progress)
         finish(record, console, interrupted=interrupted)
         found = record.mapping()["best"] is not None
     finally:
@@ -145,29 +147,43 @@ def search(settings: Settings, console: Console) -> int:
 
 
 def run_trials(
-    settings: Settings, record: Record, proposer: Proposer, engine: LocalEngine, progress: Progress
+    seed: int,
+    limit: float | None,
+    record: Record,
+    proposer: Proposer,
+    engine: LocalEngine,
+    progress: Progress,
 ) -> bool:
     """Propose, train, record, until enough is done; True where Ctrl-C or SIGTERM came first."""
+    from nas.progress import duration
+
     began = time.monotonic()
-    limit = settings.time_limit_seconds
     with progress, interrupts():
         progress.resumed(record.finished())
         try:
             while progress.remaining > 0:
                 if limit is not None and time.monotonic() - began + progress.expected_seconds() > limit:
-                    record.warn(f"the time limit of {settings.time_limit} ended the search")
+                    record.warn(f"the time limit of {duration(limit)} ended the search")
                     break
                 proposal = proposer.next()
                 if proposal is None:
                     record.warn("every network of the band has been tried")
                     break
-                run_trial(proposal, settings.seed, record, engine, progress)
+                run_trial(proposal, seed, record, engine, progress)
         except KeyboardInterrupt:
             return True
         finally:
             record.add_wall_seconds(time.monotonic() - began)
             record.write_summary()
     return False
+
+
+def how_long(settings: Settings, proxy_name: str) -> tuple[int, float | None]:
+    """Trials in all, and the seconds after which none starts; None is no limit."""
+    limit = settings.time_limit_seconds
+    if proxy_name == "cpu" and settings.trials is None and limit is None:
+        limit = DEFAULT_SECONDS
+    return settings.trials or DEFAULT_TRIALS.get(proxy_name, OTHER_TRIALS), limit
 
 
 def run_trial(proposal: Proposal, seed: int, record: Record, engine: LocalEngine, progress: Progress) -> None:

@@ -163,7 +163,7 @@ def test_a_failed_training_is_a_trial_with_its_reason_and_the_search_goes_on(run
 def test_a_time_limit_ends_the_search(run):
     code, out, _ = run("--trials", 500, "--time-limit", "3s", "--study", "one")
     done = summary("runs/one")["trials"]["complete"]
-    assert code == 0 and 1 <= done < 500 and "the time limit of 3s ended the search" in out
+    assert code == 0 and 1 <= done < 500 and "the time limit of 3 s ended the search" in out
 
 
 def test_a_small_band_ends_the_search(run):
@@ -250,7 +250,7 @@ def environment():
 def test_a_stopped_search_loses_nothing_and_goes_on(run, workplace, how):
     run("--trials", 6, "--study", "whole", "--threads", 1)
     started = subprocess.Popen(
-        command("--budget", "20M..40M", "--no-reference", "--trials", "6", "--study", "cut", "--threads", "1"),
+        command("--budget", "20M..40M", "--no-reference", "--trials=6", "--study=cut", "--threads=1"),
         env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     for line in started.stdout:
