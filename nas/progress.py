@@ -13,9 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from space.architecture import Architecture
+from space.budget import quantity
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 RECENT = 8
+TABLE_HEADINGS = ("trial", "FLOPs", "params", "accuracy", "time", "network")
 
 Trial = Mapping[str, Any]
 
@@ -145,7 +147,7 @@ class Progress:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
-        for title in ("trial", "GFLOPs", "Mparams", "accuracy", "time", "network"):
+        for title in TABLE_HEADINGS:
             table.add_column(title, no_wrap=True, justify="left" if title == "network" else "right")
         best = self._best()
         for trial in self._finished[-RECENT:]:
@@ -171,8 +173,8 @@ def trial_row(trial: Trial) -> list[str]:
     label = f"{trial['name']}: {network}" if trial["name"] else network
     return [
         str(trial["number"]),
-        f"{trial['macs'] / 1e9:.3f}",
-        f"{trial['params'] / 1e6:.1f}",
+        quantity(trial["macs"]),
+        quantity(trial["params"]),
         percent(trial["accuracy"]),
         duration(trial["train_seconds"]) if trial["train_seconds"] else "-",
         f"{label}  ({trial['reason']})" if trial["reason"] else label,

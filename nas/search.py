@@ -365,7 +365,7 @@ def front_table(study: Mapping[str, Any]) -> Table | None:
     from rich.table import Table
 
     from analysis.pareto import front
-    from nas.progress import trial_row
+    from nas.progress import TABLE_HEADINGS, trial_row
 
     done = [t for t in study["trials"] if t["state"] == "complete" and t["full_fidelity"]]
     if not done:
@@ -375,7 +375,7 @@ def front_table(study: Mapping[str, Any]) -> Table | None:
     shown = {int(i) for i in on_front} | {i for i, t in enumerate(done) if t["role"] == "reference"}
     proxy = study["proxy"]
     table = Table(title=f"front under the {proxy['name']} proxy ({proxy['data']}, {proxy['epochs']} epochs)")
-    for heading in ("trial", "GFLOPs", "Mparams", "accuracy", "time", "network"):
+    for heading in TABLE_HEADINGS:
         table.add_column(heading, justify="left" if heading == "network" else "right", overflow="fold")
     for i in sorted(shown, key=lambda i: int(done[i][metric])):
         best = done[i]["number"] == study["best"]

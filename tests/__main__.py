@@ -1,0 +1,44 @@
+"""`python -m tests`: everything that must hold, in order: format, lint, types, tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+CHECKS = (
+    ("format", ["ruff", "format", "--check", "."]),
+    ("lint", ["ruff", "check", "."]),
+    ("types", ["mypy"]),
+    ("tests", ["pytest"]),
+)
+
+
+def main() -> int:
+    """Run the checks; the exit code of the first that fails."""
+    need_chromium()
+    for name, command in CHECKS:
+        print(f"== {name}", flush=True)
+        done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False)
+        if done.returncode:
+            return done.returncode
+    return 0
+
+
+def need_chromium() -> None:
+    """The report is tested in a real browser, Debian's; root on Debian gets it installed."""
+    if shutil.which("chromium"):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        sys.exit("tests: Chromium is missing: apt-get install chromium")
+    print("== chromium", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "chromium"]):
+        subprocess.run(["apt-get", *command], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
