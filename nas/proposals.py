@@ -71,7 +71,7 @@ class Proposer:
     def next(self) -> Proposal | None:
         """The next network, or None when every network of the band has been tried."""
         queued = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if not queued and len(self._seen) >= self._band.count:
+        if not queued and self._band.count_is_exact and len(self._seen) >= self._band.count:
             return None
         outside = bool(queued) and not queued[0].system_attrs.get("fixed_params")
         trial = self._study.ask() if outside else self._study.ask(self._distributions)
@@ -203,7 +203,7 @@ class InBandSampler(BaseSampler):
 
     def _last_unseen(self, rng: np.random.Generator) -> Array:
         """When draws only meet known networks, look at all of them."""
-        if self._band.count > ENUMERABLE:
+        if not self._band.count_is_exact or self._band.count > ENUMERABLE:
             raise ExhaustedError
         left = [code for code in self._band.all_codes() if tuple(code) not in self._seen]
         if not left:

@@ -135,7 +135,8 @@ def search(settings: Settings, console: Console) -> int:
         proposer = Proposer(record.study, band, settings.sampler, settings.seed, startup)
         if reference is not None and not settings.resume:
             queue_reference(record, proposer, reference)
-        title = f"{folder}: {band.budget}, {band.count:,} of {space.size:,} networks of {space.name}"
+        about = "" if band.count_is_exact else "about "
+        title = f"{folder}: {band.budget}, {about}{band.count:,} of {space.size:,} networks of {space.name}"
         progress = Progress(console, title, trials, proxy.epochs)
         engine = LocalEngine(proxy, data, device)
         interrupted = run_trials(settings.seed, limit, record, proposer, engine, progress)
@@ -273,6 +274,7 @@ def binding_settings(
             "fingerprint": space.fingerprint,
             "size": space.size,
             "in_band": band.count,
+            "in_band_is_exact": band.count_is_exact,
         },
         "proxy": {
             "name": proxy_name,

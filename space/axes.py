@@ -20,6 +20,7 @@ import numpy as np
 
 from space.errors import InputError
 
+MAX_VALUES = 10_000
 KINDS = ("choices", "integers", "log_integers")
 OPTIONS = {
     "choices": {"per_stage"},
@@ -109,7 +110,14 @@ def _choices(declared: Any, where: str) -> tuple[tuple[Any, ...], tuple[Mapping[
     if not isinstance(declared, Sequence) or isinstance(declared, str):
         raise InputError(f"{where}.choices: {declared!r} must be a list, or a mapping of labels")
     _need_some(declared, where)
+    for value in declared:
+        if not _plain(value) and not (isinstance(value, list) and all(map(_plain, value))):
+            raise InputError(f"{where}.choices: {value!r} is neither a plain value nor a list of them")
     return tuple(tuple(v) if isinstance(v, list) else v for v in declared), None
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _need_some(values: Sequence[Any], where: str) -> None:
@@ -119,8 +127,12 @@ def _need_some(values: Sequence[Any], where: str) -> None:
 
 def _integers(declared: Mapping[str, Any], where: str) -> tuple[int, ...]:
     low, high = _ends(declared["integers"], f"{where}.integers")
-    step = _positive(declared.get("step", 1), f"{where}.step")
-    return tuple(range(low, high + 1, step))
+    values = range(low, high + 1, _positive(declared.get("step", 1), f"{where}.step"))
+    if len(values) > MAX_VALUES:
+        raise InputError(
+            f"{where}.integers: {len(values):,} values, at most {MAX_VALUES:,}; use a larger step"
+        )
+    return tuple(values)
 
 
 def _log_integers(declared: Mapping[str, Any], where: str) -> tuple[int, ...]:
@@ -131,6 +143,8 @@ def _log_integers(declared: Mapping[str, Any], where: str) -> tuple[int, ...]:
         raise InputError(f"{where}.count: missing; how many values between {low} and {high}")
     count = _positive(declared["count"], f"{where}.count")
     multiple = _positive(declared.get("multiple_of", 1), f"{where}.multiple_of")
+    if count > MAX_VALUES:
+        raise InputError(f"{where}.count: {count:,} values, at most {MAX_VALUES:,}")
     spaced = np.geomspace(low, high, count)
     rounded = np.maximum(np.rint(spaced / multiple) * multiple, multiple).astype(int)
     return tuple(int(v) for v in np.unique(rounded))

@@ -1,100 +1,45 @@
 """Uniform sampling among exactly the architectures of a space whose cost lies in a band.
 
-The cost of a network is a sum over its stages, and a stage sees the one before only through its output
-channels. So the choices are split in three: those shared by all stages (enumerated), those of one stage, and
-those the cost does not feel (drawn freely). For each shared choice the first stages' partial sums are sorted
-and met by the last stages' (meet in the middle): for every way to finish, two binary searches count the ways
-to begin that end inside the band. The counts are exact, so a draw is a uniform integer looked up in them: no
-network outside the band is ever made, and none inside is favoured.
+The cost of a network is a sum over its stages (`stage_tables.py`). For each choice shared by all stages, the
+first stages' partial sums are sorted and met by the last stages' (meet in the middle): for every way to
+finish, two binary searches count the ways to begin that end inside the band. The counts are exact, so a draw
+is a uniform integer looked up in them: no network outside the band is ever made, and none inside is favoured.
+Where a space has too many partial sums to sort, `binned_band.py` draws as uniformly, and the count is
+an estimate.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from space.architecture import Architecture
+from space.binned_band import Binned, bin_width
 from space.budget import UNITS, Budget, quantity
 from space.columns import Array
-from space.cost import NUM_CLASSES, RESOLUTION, Flow, downsampling_cost, head_cost, stage_cost, stem_cost
-from space.design_space import DesignSpace, columns_from
+from space.cost import NUM_CLASSES, RESOLUTION
+from space.design_space import DesignSpace
 from space.errors import InputError
-from space.factors import NETWORK, Target
+from space.stage_tables import Allowed, Chosen, StageTable, StageTables, extremes
 
-# fields that a metric's closed form reads; the others never change it
-_SHAPE = {
-    "stem.type", "stem.patch_size", "stem.width", "downsampling",
-    "depth", "width", "kernel_size", "expansion", "style", "conv", "group_width", "spatial",
-}  # fmt: skip
-_VECTORS = {"stem.norm", "norm", "layer_scale", "head_norm", "norm_after", "grn"}
-FELT = {"macs": _SHAPE, "activations": _SHAPE, "params": _SHAPE | _VECTORS}
-MAX_ENTRIES = 30_000_000
+__all__ = ["Allowed", "BandSampler", "EmptyBandError"]
 
-Allowed = Mapping[int, Sequence[int]]
+# partial sums that one half may have: about two seconds and half a gigabyte
+MAX_SORTED = 10_000_000
 
 
 class EmptyBandError(InputError):
     """No architecture of the space costs what the band asks for."""
 
 
-@dataclass(frozen=True)
-class _Options:
-    """All combinations of some factors' outcomes: `codes[n, j]` is the outcome of `factors[j]`."""
-
-    factors: tuple[int, ...]
-    codes: Array
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def keep(self, allowed: Allowed) -> Array:
-        """Which combinations use allowed outcomes only, as indices."""
-        kept = np.ones(len(self.codes), dtype=bool)
-        for j, f in enumerate(self.factors):
-            if f in allowed:
-                kept &= np.isin(self.codes[:, j], np.asarray(allowed[f]))
-        return np.flatnonzero(kept)
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """One stage's options, the class of output channels each leads to, and its cost.
-
-    `table[g, c, o]`: cost under shared choice g, after class c of the stage before, with option o.
-    """
-
-    options: _Options
-    output_class: Array
-    classes: int
-    table: Array
-
-
-@dataclass(frozen=True)
-class _Met:
-    """Both halves, met: `left` sorted by group and sum; right entry r completes left[start[r]:stop[r]]."""
-
-    left_order: Array
-    start: Array
-    stop: Array
-    cumulative: Array
-    left_shape: tuple[int, ...]
-    right_shape: tuple[int, ...]
-    nearest_below: int | None
-    nearest_above: int | None
-
-    @property
-    def total(self) -> int:
-        return int(self.cumulative[-1]) if len(self.cumulative) else 0
-
-
 class BandSampler:
     """The architectures of `space` inside `budget`: how many, and uniform draws among them.
 
     `allowed` restricts factors to some of their outcomes. An empty band has `count` 0; `sample` then raises
-    `EmptyBandError`, naming the nearest feasible costs.
+    `EmptyBandError`, naming the nearest feasible costs. With more than `max_sorted` partial sums, the count
+    is an estimate.
     """
 
     def __init__(
@@ -103,51 +48,57 @@ class BandSampler:
         budget: Budget,
         resolution: int = RESOLUTION,
         num_classes: int = NUM_CLASSES,
+        max_sorted: int = MAX_SORTED,
     ) -> None:
         self.space = space
         self.budget = budget
-        self._resolution = resolution
-        self._num_classes = num_classes
-        self._split_factors()
-        self._tables()
-        self._whole = self._meet({})
+        self._max_sorted = max_sorted
+        self._tables = StageTables(space, budget.metric, resolution, num_classes)
+        self._whole = self._counted({})
 
     @property
     def count(self) -> int:
-        """Exactly how many architectures lie in the band."""
-        return self._whole.total * self._free_count({})
+        """How many architectures lie in the band: exactly, where `count_is_exact`."""
+        return self._whole[0].total * self._free_count({})
+
+    @property
+    def count_is_exact(self) -> bool:
+        """Whether `count` was counted, not estimated."""
+        return self._whole[0].exact
+
+    @property
+    def count_error(self) -> float:
+        """The relative standard error of `count`, 0 where it is exact."""
+        return self._whole[0].relative_error
 
     def count_allowed(self, allowed: Allowed) -> int:
         """How many of them use only the `allowed` outcomes of some factors."""
-        return self._meet(allowed).total * self._free_count(allowed)
+        return self._restricted(allowed)[0].total * self._free_count(allowed)
 
     def sample_codes(self, count: int, rng: np.random.Generator, allowed: Allowed | None = None) -> Array:
         """`count` codes, uniform and independent in the band, shape [count, F]."""
-        met = self._meet(allowed) if allowed else self._whole
-        if met.total == 0:
-            raise EmptyBandError(self.why_empty())
-        codes = self._felt_codes(rng.integers(met.total, size=count), met, allowed or {})
-        for f in self._free:
-            outcomes = np.asarray((allowed or {}).get(f, range(len(self.space.factors[f]))))
+        allowed = allowed or {}
+        ways, kept = self._restricted(allowed)
+        if ways.total == 0 or self._free_count(allowed) == 0:
+            raise EmptyBandError(self.why_empty(allowed))
+        codes = self._tables.codes(ways.draw(count, rng), kept)
+        for f in self._tables.free:
+            outcomes = np.asarray(allowed.get(f, range(len(self.space.factors[f]))))
             codes[:, f] = outcomes[rng.integers(len(outcomes), size=count)]
         return codes
 
     def all_codes(self) -> Array:
         """Every code of the band once, shape [count, F]; for bands small enough to hold."""
-        sizes = [len(self.space.factors[f]) for f in self._free]
-        free = np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), dtype=np.int64)
-        felt = self._felt_codes(np.arange(self._whole.total), self._whole, {})
-        codes = np.repeat(felt, len(free), axis=0)
-        codes[:, self._free] = np.tile(free, (len(felt), 1))
-        return codes
-
-    def _felt_codes(self, ticket: Array, met: _Met, allowed: Allowed) -> Array:
-        """The networks that tickets 0 .. total - 1 stand for, their free factors still 0."""
-        codes = np.zeros((len(ticket), len(self.space.factors)), dtype=np.int64)
-        right = np.searchsorted(met.cumulative, ticket, side="right")
-        before = met.cumulative[right] - (met.stop[right] - met.start[right])
-        left = met.left_order[met.start[right] + ticket - before]
-        self._write(codes, left, right, met, allowed)
+        ways, kept = self._whole
+        every = ways.all()
+        if every is None:
+            raise InputError(f"space {self.space.name}: about {self.count:,} networks, too many to list")
+        free = self._tables.free
+        sizes = [len(self.space.factors[f]) for f in free]
+        grid = np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), dtype=np.int64)
+        felt = self._tables.codes(every, kept)
+        codes = np.repeat(felt, len(grid), axis=0)
+        codes[:, free] = np.tile(grid, (len(felt), 1))
         return codes
 
     def sample(self, count: int, seed: int = 0) -> list[Architecture]:
@@ -155,200 +106,152 @@ class BandSampler:
         rng = np.random.default_rng(seed)
         return [self.space.build(code) for code in self.sample_codes(count, rng)]
 
-    def why_empty(self) -> str:
+    def why_empty(self, allowed: Allowed | None = None) -> str:
         """One line: the band, and the nearest feasible cost below and above it."""
-        unit, met = UNITS[self.budget.metric], self._whole
+        unit = UNITS[self.budget.metric]
+        ways = self._restricted(allowed or {})[0]
         near = [
             f"the nearest {side} is {quantity(value, unit)}"
-            for side, value in (("below", met.nearest_below), ("above", met.nearest_above))
+            for side, value in zip(("below", "above"), ways.nearest(), strict=True)
             if value is not None
         ]
-        return (
-            f"budget {self.budget.text}: no network of the space {self.space.name} costs {self.budget}; "
-            + " and ".join(near)
+        name = f"the space {self.space.name}" + (" with the allowed values" if allowed else "")
+        # where counts are estimates, none met is not none there
+        none = "no network" if ways.relative_error == 0 else "none found: no drawn network"
+        return f"budget {self.budget.text}: {none} of {name} costs {self.budget}; " + (
+            " and ".join(near) or "try a wider band"
         )
-
-    def _split_factors(self) -> None:
-        """Sort factors into free, of one stage, and shared."""
-        felt = FELT[self.budget.metric]
-        self._free: list[int] = []
-        shared: list[int] = []
-        own: list[list[int]] = [[] for _ in self.space.base.stages]
-        for f, factor in enumerate(self.space.factors):
-            places = {i for i, field in factor.targets if field in felt}
-            if not places:
-                self._free.append(f)
-            elif len(places) == 1 and NETWORK not in places:
-                own[places.pop()].append(f)
-            else:
-                shared.append(f)
-        self._shared = self._options(shared)
-        self._own = [self._options(factors) for factors in own]
-
-    def _options(self, factors: Sequence[int]) -> _Options:
-        sizes = [len(self.space.factors[f]) for f in factors]
-        if math.prod(sizes) > MAX_ENTRIES:
-            raise InputError(self._too_large(math.prod(sizes)))
-        grid = np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), dtype=np.int64)
-        return _Options(tuple(factors), grid)
-
-    def _too_large(self, entries: int) -> str:
-        return (
-            f"space {self.space.name}: {entries:,} partial networks to count, at most {MAX_ENTRIES:,}; "
-            "tie axes between stages (per_stage: [a, a, b, b]) or use fewer values"
-        )
-
-    def _arrays(self, options: _Options, shape: tuple[int, ...]) -> dict[Target, Array]:
-        arrays: dict[Target, Array] = {}
-        for j, f in enumerate(options.factors):
-            for target, table in self.space.outcome_arrays(f).items():
-                arrays[target] = table[options.codes[:, j]].reshape(shape)
-        return arrays
-
-    def _tables(self) -> None:
-        """Cost of every stage option under every shared choice and every class of incoming channels."""
-        count = len(self.space.base.stages)
-        arrays = self.space.base_arrays() | self._arrays(self._shared, (-1, 1, 1))
-        self._stages: list[_Stage] = []
-        flow: Flow | None = None
-        for i, options in enumerate(self._own):
-            here = arrays | self._arrays(options, (1, 1, -1))
-            columns = columns_from(here, count)
-            stage = columns.stages[i]
-            if flow is None:
-                flow, cost = stem_cost(columns, self._resolution)
-            else:
-                flow, cost = downsampling_cost(columns, stage, flow)
-            table = getattr(cost, self.budget.metric)
-            flow, cost = stage_cost(columns, stage, flow, first=i == 0)
-            table = table + getattr(cost, self.budget.metric)
-            if i == count - 1:
-                table = table + getattr(head_cost(columns, flow, self._num_classes)[1], self.budget.metric)
-            previous = self._stages[-1].classes if self._stages else 1
-            shape = (len(self._shared), previous, len(options))
-            if math.prod(shape) > MAX_ENTRIES:
-                raise InputError(self._too_large(math.prod(shape)))
-            output_class, first_of = self._output_classes(i, options)
-            whole = np.ascontiguousarray(np.broadcast_to(table, shape))
-            self._stages.append(_Stage(options, output_class, len(first_of), whole))
-            # what follows sees only the class: channels [G, C, 1], resolution [G, 1, 1]
-            channels = np.broadcast_to(flow.channels, shape)[:, 0, :][:, first_of, None]
-            flow = Flow(channels, np.broadcast_to(flow.resolution, shape)[:, :1, :1])
-
-    def _output_classes(self, i: int, options: _Options) -> tuple[Array, Array]:
-        """The class of each option by what decides its output channels, and one option of each class."""
-        space = self.space
-        styles = {(i, "style")} & {t for f in space.factors for t in f.targets}
-        bottleneck = styles or space.base.stages[i].style == "bottleneck"
-        decisive = {"width", "expansion", "style"} if bottleneck else {"width"}
-        columns = [
-            j
-            for j, f in enumerate(options.factors)
-            if any(t[0] == i and t[1] in decisive for t in space.factors[f].targets)
-        ]
-        if not columns:
-            return np.zeros(len(options), dtype=np.int64), np.zeros(1, dtype=np.int64)
-        _, first, classes = np.unique(
-            options.codes[:, columns], axis=0, return_index=True, return_inverse=True
-        )
-        return classes.reshape(-1), first
 
     def _free_count(self, allowed: Allowed) -> int:
-        return math.prod(len(allowed.get(f, self.space.factors[f])) for f in self._free)
+        return math.prod(len(allowed.get(f, self.space.factors[f])) for f in self._tables.free)
 
-    def _kept(self, allowed: Allowed) -> tuple[Array, list[Array]]:
-        return self._shared.keep(allowed), [stage.options.keep(allowed) for stage in self._stages]
+    def _restricted(self, allowed: Allowed) -> tuple[Met | Binned, Chosen]:
+        return self._counted(allowed) if allowed else self._whole
 
-    def _split(self, sizes: Sequence[int]) -> int:
-        """After how many stages the halves meet: where the larger half is smallest."""
-        classes = [stage.classes for stage in self._stages]
-        larger = {
-            m: max(math.prod(sizes[:m]), classes[m - 1] * math.prod(sizes[m:]))
-            for m in range(1, len(sizes) + 1)
-        }
-        return min(larger, key=larger.__getitem__)
+    def _counted(self, allowed: Allowed) -> tuple[Met | Binned, Chosen]:
+        """Exact counts where they fit, binned ones where not; and which rows of the tables they are of."""
+        tables, kept = self._tables.restricted(allowed)
+        low, high = _within(tables, self.budget)
+        split, entries = best_split(tables)
+        if entries <= self._max_sorted and _keys_fit(tables, split, high):
+            return Met(tables, split, low, high), kept
+        if bin_width(tables, low, high) == 0:
+            raise self._tables.too_large(entries)
+        return Binned(tables, low, high), kept
 
-    def _meet(self, allowed: Allowed) -> _Met:
-        """Sort the beginnings, find for every ending the beginnings that keep the sum in the band."""
-        shared, kept = self._kept(allowed)
-        sizes = [len(options) for options in kept]
-        split = self._split(sizes)
-        left, left_class = self._left(shared, kept, split)
-        right = self._right(shared, kept, split)
-        if max(left.size, right.size) > MAX_ENTRIES:
-            raise InputError(self._too_large(max(left.size, right.size)))
-        groups, classes = len(shared), self._stages[split - 1].classes
-        low, high = self.budget.low, self.budget.high
-        span = int(max(left.max(initial=0), high)) + 2
-        if groups * classes * span > np.iinfo(np.int64).max:
-            raise InputError(self._too_large(groups * classes))
+
+class Met:
+    """Both halves of all networks of `tables`, met where the sum is from `low` to `high`.
+
+    The first half is sorted by shared choice, class and sum; row r of the second half completes the rows
+    start[r] .. stop[r] - 1 of the first.
+    """
+
+    exact = True
+    relative_error = 0.0
+
+    def __init__(self, tables: Sequence[StageTable], split: int, low: int, high: int) -> None:
+        left, left_class = _beginnings(tables[:split], len(tables[0].cost))
+        right = _endings(tables[split:], len(tables[0].cost), tables[split - 1].classes)
+        groups, classes = right.shape[:2]
+        self._left_shape = (groups, *(len(table) for table in tables[:split]))
+        self._right_shape = (groups, classes, *(len(table) for table in tables[split:]))
+        self._span = _span(left, high)
         group = np.arange(groups)[:, None] * classes
-        keys = ((group + left_class) * span + left).ravel()
-        order = np.argsort(keys)
-        keys = keys[order]
-        base = ((group + np.arange(classes)) * span)[:, :, None]
-        start = np.searchsorted(keys, (base + np.clip(low - right, 0, span - 1)).ravel())
-        stop = np.searchsorted(keys, (base + np.clip(high - right + 1, 0, span - 1)).ravel())
-        if float(np.sum(stop - start, dtype=np.float64)) > 2**62:
-            raise InputError(self._too_large(2**62))
-        below, above = _nearest(keys, start, stop, base, right, span)
-        return _Met(
-            left_order=order,
-            start=start,
-            stop=stop,
-            cumulative=np.cumsum(stop - start),
-            left_shape=(groups, *sizes[:split]),
-            right_shape=(groups, classes, *sizes[split:]),
-            nearest_below=below,
-            nearest_above=above,
-        )
+        keys = ((group + left_class) * self._span + left).ravel()
+        self._order = np.argsort(keys)
+        self._keys = keys[self._order]
+        self._right = right
+        self._base = ((group + np.arange(classes)) * self._span)[:, :, None]
+        self._start, self._stop = self._between(low, high)
+        self._cumulative = np.cumsum(self._stop - self._start)
+        self.total = int(self._cumulative[-1]) if len(self._cumulative) else 0
 
-    def _left(self, shared: Array, kept: Sequence[Array], split: int) -> tuple[Array, Array]:
-        """Sums over the first stages, [G, O1 * .. * Om], and the class each hands on, [O1 * .. * Om]."""
-        sums = np.zeros((len(shared), 1), dtype=np.int64)
-        handed = np.zeros(1, dtype=np.int64)
-        for stage, options in zip(self._stages[:split], kept, strict=False):
-            if sums.size * len(options) > MAX_ENTRIES:
-                raise InputError(self._too_large(sums.size * len(options)))
-            table = stage.table[np.ix_(shared, np.arange(stage.table.shape[1]), options)]
-            sums = (sums[:, :, None] + table[:, handed, :]).reshape(len(shared), -1)
-            handed = np.tile(stage.output_class[options], len(handed))
-        return sums, handed
+    def draw(self, count: int, rng: np.random.Generator) -> Chosen:
+        """`count` networks, uniform and independent."""
+        return self._at(rng.integers(self.total, size=count))
 
-    def _right(self, shared: Array, kept: Sequence[Array], split: int) -> Array:
-        """Sums over the other stages for every class they may follow, [G, C, Om+1 * .. * OS]."""
-        last = self._stages[-1].classes
-        sums = np.zeros((len(shared), last, 1), dtype=np.int64)
-        for stage, options in zip(reversed(self._stages[split:]), reversed(kept[split:]), strict=True):
-            entries = len(shared) * stage.table.shape[1] * len(options) * sums.shape[2]
-            if entries > MAX_ENTRIES:
-                raise InputError(self._too_large(entries))
-            table = stage.table[np.ix_(shared, np.arange(stage.table.shape[1]), options)]
-            after = sums[:, stage.output_class[options], :]
-            sums = (table[:, :, :, None] + after[:, None]).reshape(len(shared), table.shape[1], -1)
-        return sums
+    def all(self) -> Chosen:
+        """Every network once."""
+        return self._at(np.arange(self.total))
 
-    def _write(self, codes: Array, left: Array, right: Array, met: _Met, allowed: Allowed) -> None:
-        """Turn positions in the two halves into the outcomes of their factors."""
-        shared, kept = self._kept(allowed)
-        group, *first = np.unravel_index(left, met.left_shape)
-        _, _, *second = np.unravel_index(right, met.right_shape)
-        codes[:, list(self._shared.factors)] = self._shared.codes[shared[group]]
-        for stage, options, chosen in zip(self._stages, kept, [*first, *second], strict=True):
-            codes[:, list(stage.options.factors)] = stage.options.codes[options[chosen]]
+    def nearest(self) -> tuple[int | None, int | None]:
+        """The greatest feasible cost below the band and the least above, None where there is none."""
+        if not len(self._keys) or not self._right.size:
+            return None, None
+        base, ends = np.broadcast_to(self._base, self._right.shape).ravel(), self._right.ravel()
+        before = self._keys[np.maximum(self._start - 1, 0)]
+        after = self._keys[np.minimum(self._stop, len(self._keys) - 1)]
+        is_before = (self._start > 0) & (before >= base)
+        is_after = (self._stop < len(self._keys)) & (after < base + self._span)
+        below = (before - base + ends)[is_before]
+        above = (after - base + ends)[is_after]
+        return (int(below.max()) if below.size else None, int(above.min()) if above.size else None)
+
+    def _between(self, low: int, high: int) -> tuple[Array, Array]:
+        """For each ending, the first beginning that makes the sum `low`, and the first beyond `high`."""
+        last = self._span - 1
+        start = np.searchsorted(self._keys, (self._base + np.clip(low - self._right, 0, last)).ravel())
+        stop = np.searchsorted(self._keys, (self._base + np.clip(high - self._right + 1, 0, last)).ravel())
+        return start, stop
+
+    def _at(self, ticket: Array) -> Chosen:
+        """The networks that tickets 0 .. total - 1 stand for."""
+        right = np.searchsorted(self._cumulative, ticket, side="right")
+        before = self._cumulative[right] - (self._stop[right] - self._start[right])
+        left = self._order[self._start[right] + ticket - before]
+        group, *first = np.unravel_index(left, self._left_shape)
+        _, _, *second = np.unravel_index(right, self._right_shape)
+        return Chosen(group, (*first, *second))
 
 
-def _nearest(
-    keys: Array, start: Array, stop: Array, base: Array, right: Array, span: int
-) -> tuple[int | None, int | None]:
-    """The largest feasible cost below the band and the smallest above, None where there is none."""
-    if not len(keys) or not right.size:
-        return None, None
-    groups = np.broadcast_to(base, right.shape).ravel()
-    ends = right.ravel()
-    before, after = keys[np.maximum(start - 1, 0)], keys[np.minimum(stop, len(keys) - 1)]
-    is_before = (start > 0) & (before >= groups)
-    is_after = (stop < len(keys)) & (after >= groups) & (after < groups + span)
-    below = (before - groups + ends)[is_before]
-    above = (after - groups + ends)[is_after]
-    return (int(below.max()) if below.size else None, int(above.min()) if above.size else None)
+def best_split(tables: Sequence[StageTable]) -> tuple[int, int]:
+    """After how many stages the halves meet so that the larger is smallest, and how large it then is."""
+    sizes = [len(table) for table in tables]
+
+    def larger(m: int) -> int:
+        # endings are made from the last stage forwards, once for each class that may come before
+        endings = [tables[i - 1].classes * math.prod(sizes[i:]) for i in range(m, len(sizes) + 1)]
+        return max(math.prod(sizes[:m]), *endings)
+
+    split = min(range(1, len(sizes) + 1), key=larger)
+    return split, len(tables[0].cost) * larger(split)
+
+
+def _within(tables: Sequence[StageTable], budget: Budget) -> tuple[int, int]:
+    """The ends of the band, no further up than where networks end: then they fit 64 bits, too."""
+    _, greatest = extremes(tables) or (0, 0)
+    return min(budget.low, greatest + 1), min(budget.high, greatest)
+
+
+def _keys_fit(tables: Sequence[StageTable], split: int, high: int) -> bool:
+    """Whether shared choice, class and sum together fit one 64-bit integer."""
+    largest = sum(int(table.cost.max(initial=0)) for table in tables[:split])
+    states = len(tables[0].cost) * tables[split - 1].classes
+    return states * (max(largest, high) + 2) <= np.iinfo(np.int64).max
+
+
+def _span(left: Array, high: int) -> int:
+    """More than any sum that matters: the room each shared choice and class has among the sorted keys."""
+    return int(max(left.max(initial=0), high)) + 2
+
+
+def _beginnings(tables: Sequence[StageTable], groups: int) -> tuple[Array, Array]:
+    """Sums over the first stages, [G, O1 * .. * Om], and the class each hands on, [O1 * .. * Om]."""
+    sums = np.zeros((groups, 1), dtype=np.int64)
+    handed = np.zeros(1, dtype=np.int64)
+    for table in tables:
+        sums = (sums[:, :, None] + table.cost[:, handed, :]).reshape(groups, len(handed) * len(table))
+        handed = np.tile(table.output_class, len(handed))
+    return sums, handed
+
+
+def _endings(tables: Sequence[StageTable], groups: int, classes: int) -> Array:
+    """Sums over the other stages for every class they may follow, [G, C, Om+1 * .. * OS]."""
+    last = tables[-1].classes if tables else classes
+    sums = np.zeros((groups, last, 1), dtype=np.int64)
+    for table in reversed(tables):
+        after = sums[:, table.output_class, :]
+        shape = (groups, table.cost.shape[1], len(table) * sums.shape[2])
+        sums = (table.cost[:, :, :, None] + after[:, None]).reshape(shape)
+    return sums

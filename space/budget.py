@@ -10,13 +10,18 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 from space.errors import InputError
 
 METRICS = {"flops": "macs", "macs": "macs", "params": "params", "activations": "activations"}
-PREFIXES = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+PREFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 UNITS = {"macs": "FLOPs", "params": "params", "activations": "activations"}
-NUMBER = re.compile(r"\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)\s*([kmgt]?)\s*([a-z]*)\s*", re.I)
+NUMBER = re.compile(
+    r"\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)"
+    r"\s*((?:(?!macs\s*$)[kmgt])?)\s*([a-z]*)\s*",  # the m of 5macs is no prefix
+    re.I,
+)
 EXAMPLES = "write it like 4.5GFLOPs, 600MFLOPs, 4.5e9 or 30Mparams"
 DEFAULT_BAND = (0.95, 1.0)
 
@@ -45,7 +50,7 @@ def parse_budget(text: str, band: tuple[float, float] = DEFAULT_BAND) -> Budget:
     Raises `InputError` in one line.
     """
     low_share, high_share = band
-    if not 0 < low_share <= high_share:
+    if not 0 < low_share <= high_share < math.inf:
         raise InputError(f"band {low_share:g} to {high_share:g}: must be two shares, 0 < low <= high")
     if ".." in text:
         low_text, high_text = text.split("..", 1)
@@ -54,8 +59,9 @@ def parse_budget(text: str, band: tuple[float, float] = DEFAULT_BAND) -> Budget:
             raise InputError(f"budget {text!r}: a range goes from low to high in one unit")
     else:
         number, metric = _quantity(text, text)
-        low, high = number * low_share, number * high_share
-    return Budget(text.strip(), metric, math.ceil(round(low, 6)), math.floor(round(high, 6)))
+        # in decimals as written: 0.95 and 8.53 are not binary fractions
+        low, high = number * Fraction(str(low_share)), number * Fraction(str(high_share))
+    return Budget(text.strip(), metric, math.ceil(low), math.floor(high))
 
 
 def parse_budgets(text: str, band: tuple[float, float] = DEFAULT_BAND) -> list[Budget]:
@@ -71,14 +77,18 @@ def parse_budgets(text: str, band: tuple[float, float] = DEFAULT_BAND) -> list[B
 
 def quantity(value: float, unit: str = "") -> str:
     """A cost for people: 4.456 GFLOPs, 28.59 Mparams."""
-    for prefix, scale in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= scale:
-            digits = f"{value / scale:.3f}" if prefix in "GT" else f"{value / scale:.2f}"
-            return f"{digits} {prefix}{unit}"
+    for prefix, scale, digits, finer in (
+        ("T", 1e12, 3, 3),
+        ("G", 1e9, 3, 2),
+        ("M", 1e6, 2, 2),
+        ("k", 1e3, 2, 9),
+    ):
+        if round(value / scale * 1000, finer) >= 1000:  # 999,999 is not 1000.00 k
+            return f"{value / scale:.{digits}f} {prefix}{unit}"
     return f"{value:g} {unit}".strip()
 
 
-def _quantity(part: str, text: str) -> tuple[float, str]:
+def _quantity(part: str, text: str) -> tuple[Fraction, str]:
     match = NUMBER.fullmatch(part)
     if match is None:
         raise InputError(f"budget {text!r}: {part.strip()!r} is not a cost; {EXAMPLES}")
@@ -86,7 +96,7 @@ def _quantity(part: str, text: str) -> tuple[float, str]:
     metric = METRICS.get(unit.lower() or "flops")
     if metric is None:
         raise InputError(f"budget {text!r}: unknown unit {unit!r}; {EXAMPLES}")
-    value = float(number) * PREFIXES[prefix.lower()]
-    if not 1 <= value <= 1e15:
+    # a float first: a huge exponent would make a huge fraction
+    if not 1 <= float(number) * PREFIXES[prefix.lower()] <= 1e15:
         raise InputError(f"budget {text!r}: out of range (1 to 1e15); {EXAMPLES}")
-    return value, metric
+    return Fraction(number) * PREFIXES[prefix.lower()], metric

@@ -49,6 +49,7 @@ class Columns:
     stem_activation: Array
     separate: Array
     norm: Array
+    relu: Array
     layer_scale: Array
     head_norm: Array
     stages: tuple[StageColumns, ...]
@@ -83,6 +84,7 @@ def network_values(arch: Architecture) -> dict[str, int | bool]:
         "stem_activation": arch.stem.activation,
         "separate": arch.downsampling == "separate",
         "norm": NORMS.index(arch.norm),
+        "relu": arch.activation == "relu",
         "layer_scale": arch.layer_scale is not None,
         "head_norm": arch.head_norm,
     }

@@ -8,8 +8,8 @@ Conventions:
 * ``params``: every learnable parameter; equals the built module's.
 * ``activations``: output elements of all convolutions, 1x1 ones included, the classifier not
   (Radosavovic et al. 2020, section 3.1; pycls).
-* ``saved``: elements an image keeps for the backward pass, one input for each convolution, norm, activation,
-  GRN and LayerScale.
+* ``saved``: elements an image keeps for the backward pass, one input for each convolution, norm, activation
+  (ReLU none, RMSNorm two), GRN and LayerScale; an estimate, within a tenth of what autograd keeps.
 """
 
 from __future__ import annotations
@@ -140,7 +140,12 @@ def stem_cost(columns: Columns, resolution: int) -> tuple[Flow, Cost]:
         params=weights + bias + columns.stem_norm * _norm_params(columns, width),
         activations=elements,
         saved=3 * resolution**2
-        + elements * (columns.stem_norm.astype(np.int64) + columns.stem_activation + columns.resnet_stem),
+        + elements
+        * (
+            columns.stem_norm * _kept_by_norm(columns)
+            + (columns.stem_activation & ~columns.relu)
+            + columns.resnet_stem
+        ),
     )
 
 
@@ -154,7 +159,7 @@ def downsampling_cost(columns: Columns, stage: StageColumns, flow: Flow) -> tupl
         macs=here * weights * size**2,
         params=here * (weights + stage.out + _norm_params(columns, flow.channels)),
         activations=here * stage.out * size**2,
-        saved=here * 2 * flow.channels * flow.resolution**2,
+        saved=here * (1 + _kept_by_norm(columns)) * flow.channels * flow.resolution**2,
     )
 
 
@@ -201,7 +206,10 @@ def _block_cost(columns: Columns, stage: StageColumns, flow: Flow, size: Array, 
     shortcut_vectors = projected * (out * biased[2] + has_norm[2] * _norm_params(columns, out))
     grn, scale = stage.grn.astype(np.int64), columns.layer_scale.astype(np.int64)
 
-    kept = sum((1 + has_norm[i] + has_act[i]) * outputs[i] for i in range(3)) - outputs[2]
+    by_norm = _kept_by_norm(columns)
+    # ReLU keeps its output, which the next layer keeps anyway; the other activations keep their input
+    by_act = 1 - columns.relu
+    kept = sum((1 + has_norm[i] * by_norm + has_act[i] * by_act) * outputs[i] for i in range(3)) - outputs[2]
     return Cost(
         macs=spatial_weights * area
         + expand_weights * early
@@ -210,7 +218,7 @@ def _block_cost(columns: Columns, stage: StageColumns, flow: Flow, size: Array, 
         + vectors + norms + shortcut_vectors + 2 * hidden * grn + out * scale,
         activations=sum(outputs) + projected * outputs[2],
         saved=entering * flow.resolution**2 + kept + grn * 2 * outputs[1] + scale * outputs[2]
-        + projected * has_norm[2] * outputs[2],
+        + projected * has_norm[2] * by_norm * outputs[2],
     )  # fmt: skip
 
 
@@ -222,13 +230,18 @@ def head_cost(columns: Columns, flow: Flow, num_classes: int) -> tuple[Flow, Cos
         macs=weights,
         params=weights + num_classes + normed * _norm_params(columns, channels),
         activations=0 * channels,
-        saved=channels * (1 + normed),
+        saved=channels * (1 + normed * _kept_by_norm(columns)),
     )
 
 
 def _norm_params(columns: Columns, channels: Array) -> Array:
     """Scale and shift; RMSNorm has no shift."""
     return np.where(columns.norm == RMS_NORM, 1, 2) * channels
+
+
+def _kept_by_norm(columns: Columns) -> Array:
+    """Tensors a norm keeps for its backward pass: its input, and RMSNorm what it has normalised as well."""
+    return np.where(columns.norm == RMS_NORM, 2, 1)
 
 
 def _refuse_nothing_left(size: Array, resolution: Any) -> None:

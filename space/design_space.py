@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from space.architecture import CONVS, NORMS, Architecture, ArchitectureError, Stage, Stem
+from space.architecture import CONVS, NORMS, Architecture, ArchitectureError, Stage, Stem, scaled
 from space.axes import Variable, read_axis
 from space.columns import Array, Columns, StageColumns, bits, scaled_array
 from space.errors import InputError
@@ -114,12 +114,9 @@ class DesignSpace:
         """Codes one step away, [M, F]: an ordered variable's next value, any other of an unordered one."""
         found: dict[tuple[int, int], None] = {}
         for f, factor in enumerate(self.factors):
-            values = factor.values_of[code[f]]
-            for v, variable in enumerate(factor.variables):
-                for other in _steps(variable, int(values[v])):
-                    changed = values.copy()
-                    changed[v] = other
-                    k = int(factor.outcome_of[tuple(changed)])
+            for values in factor.all_values_of(int(code[f])):
+                for changed in _one_step(factor.variables, values):
+                    k = int(factor.outcome_of[changed])
                     if k != code[f]:
                         found[f, k] = None
         codes = np.repeat(code[None], len(found), axis=0)
@@ -216,6 +213,7 @@ def columns_from(arrays: Mapping[Target, Array], stages: int) -> Columns:
         stem_activation=network["stem.activation"],
         separate=network["downsampling"],
         norm=network["norm"],
+        relu=network["activation"],
         layer_scale=network["layer_scale"],
         head_norm=network["head_norm"],
         stages=tuple(_stage_columns(arrays, i) for i in range(stages)),
@@ -251,7 +249,7 @@ _NUMBERS: dict[str, Callable[[Any], int | float | bool]] = {
     "stem.width": lambda value: value or 0,
     "downsampling": lambda value: value == "separate",
     "norm": NORMS.index,
-    "activation": lambda _: 0,
+    "activation": lambda value: value == "relu",
     "layer_scale": lambda value: value is not None,
 }
 
@@ -281,6 +279,13 @@ def _architecture(values: Mapping[Target, Any], stages: int) -> Architecture:
         if i != NETWORK:
             fields[i][field] = value
     return Architecture(stages=tuple(Stage(**f) for f in fields), stem=Stem(**stem), **network)
+
+
+def _one_step(variables: Sequence[Variable], values: Array) -> Iterator[tuple[int, ...]]:
+    """Value indices with one variable a step away."""
+    for v, variable in enumerate(variables):
+        for other in _steps(variable, int(values[v])):
+            yield (*map(int, values[:v]), other, *map(int, values[v + 1 :]))
 
 
 def _steps(variable: Variable, i: int) -> list[int]:
@@ -332,6 +337,7 @@ def space_from(declared: Any, where: str) -> DesignSpace:
     space = DesignSpace(str(declared.get("name", "unnamed")), base, factors, declared)
     _check_every_outcome(space, where)
     _check_groups(space, where)
+    check_codes_differ(space, where)
     return space
 
 
@@ -365,13 +371,15 @@ def _only(rule: Mapping[str, Any], known: Sequence[str], place: str) -> None:
 def _ratio_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -> Rule:
     """Stage i gets ratio[i] * times, at least 1 (paper, section 2.2)."""
     _only(rule, ("ratio", "times"), place)
+    if "times" not in rule:
+        raise InputError(f"{place}.times: missing; the axis that multiplies the ratio")
 
     def compute(ratio: Any, times: Any) -> tuple[int, ...]:
         parts = ratio.split(":") if isinstance(ratio, str) else ratio
         try:
             numbers = [float(part) for part in parts]
             values = tuple(max(1, round(number * times)) for number in numbers)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"{place}: {ratio!r} times {times!r} is not a ratio such as 1:1:3:1") from None
         if len(values) != stages:
             raise InputError(f"{place}: {ratio!r} has {len(values)} parts for {stages} stages")
@@ -392,8 +400,10 @@ def _growth_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -
             powers = (
                 [growing**i for i in range(stages)] if isinstance(growing, int | float) else list(growing)
             )
+            if min(powers) <= 0:
+                raise ValueError("no width is left")
             values = tuple(max(multiple, round(base * p / multiple) * multiple) for p in powers)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"{place}: {base!r} cannot grow by {growing!r}") from None
         if len(values) != stages:
             raise InputError(f"{place}.growth: {growing!r} has {len(values)} numbers for {stages} stages")
@@ -407,6 +417,8 @@ def _lookup_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -
     """The field's value by the values of one axis, or of several through nested mappings."""
     _only(rule, ("lookup", "values"), place)
     axes = rule["lookup"] if isinstance(rule["lookup"], list) else [rule["lookup"]]
+    if not axes:
+        raise InputError(f"{place}.lookup: empty; needs at least one axis")
 
     def compute(*values: Any) -> Any:
         found = rule.get("values")
@@ -474,3 +486,93 @@ def _possible(space: DesignSpace, field: str) -> set[Any]:
         if target[1] == field
         for outcome in factor.outcomes
     }
+
+
+def check_codes_differ(space: DesignSpace, where: str) -> None:
+    """Refuse choices of different factors that can cancel: they would make one network of two codes."""
+    for fields, least, cancel, reason in _CANCELLATIONS:
+        owners = {f for f, factor in enumerate(space.factors) if {t[1] for t in factor.targets} & {*fields}}
+        if len(owners) >= least and cancel(space):
+            raise InputError(f"{where}: {reason}, so two choices make the same network")
+
+
+def _possible_at(space: DesignSpace, stage: int, field: str) -> set[Any]:
+    """Values that a field of a stage (or the network) can have."""
+    target = (stage, field)
+    for factor in space.factors:
+        if target in factor.targets:
+            j = factor.targets.index(target)
+            return {outcome[j] for outcome in factor.outcomes}
+    return {space._base_values[target]}
+
+
+def _expansions_cancel(space: DesignSpace) -> bool:
+    """Two expansions of a width round to one, or an expansion of 1 makes the style no choice."""
+    for i in range(len(space.base.stages)):
+        expansions = _possible_at(space, i, "expansion")
+        free_style = len(_possible_at(space, i, "style")) > 1
+        for width in _possible_at(space, i, "width"):
+            channels = {scaled(width, expansion) for expansion in expansions}
+            if len(channels) < len(expansions) or (free_style and width in channels):
+                return True
+    return False
+
+
+def _stem_widths_cancel(space: DesignSpace) -> bool:
+    """A stem width that the first stage may have too."""
+    return bool(_possible_at(space, NETWORK, "stem.width") & _possible_at(space, 0, "width"))
+
+
+def _groups_cancel(space: DesignSpace) -> bool:
+    """A group as wide as the convolution (dense), or one channel wide (depthwise)."""
+    for i in range(len(space.base.stages)):
+        widths = _possible_at(space, i, "width")
+        expanded = {scaled(w, e) for w in widths for e in _possible_at(space, i, "expansion")}
+        if _possible_at(space, i, "group_width") & (widths | expanded | {1}):
+            return True
+    return False
+
+
+def _norms_cancel(space: DesignSpace) -> bool:
+    """A network that may have no norm at all, whose type is then no choice."""
+    if len(_possible_at(space, NETWORK, "norm")) == 1:
+        return False
+    switches = [_possible_at(space, NETWORK, name) for name in ("stem.norm", "head_norm")]
+    blocks = [_possible_at(space, i, "norm_after") for i in range(len(space.base.stages))]
+    between = len(space.base.stages) > 1 and "strided" not in _possible_at(space, NETWORK, "downsampling")
+    return not between and all(False in s for s in switches) and all(() in b for b in blocks)
+
+
+def _activations_cancel(space: DesignSpace) -> bool:
+    """A network that may have no activation at all, whose type is then no choice."""
+    if len(_possible_at(space, NETWORK, "activation")) == 1:
+        return False
+    blocks = [_possible_at(space, i, "act_after") for i in range(len(space.base.stages))]
+    return False in _possible_at(space, NETWORK, "stem.activation") and all(() in b for b in blocks)
+
+
+def _drop_path_cancels(space: DesignSpace) -> bool:
+    """A network that may be one block, which stochastic depth leaves alone."""
+    one = len(space.base.stages) == 1 and 1 in _possible_at(space, 0, "depth")
+    return one and len(_possible_at(space, NETWORK, "drop_path")) > 1
+
+
+# fields, from how many factors on they can cancel, the test, and what it found
+_CANCELLATIONS: tuple[tuple[tuple[str, ...], int, Callable[[DesignSpace], bool], str], ...] = (
+    (("expansion", "width", "style"), 2, _expansions_cancel, "expansions round to the same channels"),
+    (("stem.width", "width"), 1, _stem_widths_cancel, "stem.width can be the first width, which null says"),
+    (("conv", "group_width", "width", "expansion"), 1, _groups_cancel, "a group_width is depthwise or dense"),
+    (
+        ("norm", "norm_after", "head_norm", "stem.norm", "downsampling"),
+        2,
+        _norms_cancel,
+        "the norm's type is chosen where there may be no norm",
+    ),
+    (
+        ("activation", "act_after", "stem.activation"),
+        2,
+        _activations_cancel,
+        "the activation's type is chosen where there may be none",
+    ),
+    (("depth", "drop_path"), 2, _drop_path_cancels, "drop_path does nothing in a single block"),
+)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,10 @@ class Factor:
     outcomes: tuple[tuple[Any, ...], ...]
     outcome_of: Array
     values_of: Array
+
+    def all_values_of(self, outcome: int) -> Array:
+        """Every combination of variable values with this outcome, [M, V]."""
+        return np.argwhere(self.outcome_of == outcome)
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -162,8 +166,13 @@ def _outcome(
 def _set(
     outcome: Outcome, field: str, value: Any, at: tuple[int, ...] | None, stages: int, where: str
 ) -> None:
-    if isinstance(value, list):
-        value = tuple(value)
+    if isinstance(value, list | tuple):
+        plain = all(v is None or isinstance(v, int | float | str) for v in value)
+        if not plain:
+            raise InputError(f"{where}: {value!r} is not a list of plain values")
+        value = tuple(sorted(value)) if field in LIST_FIELDS else tuple(value)
+    elif isinstance(value, Mapping):
+        raise InputError(f"{where}: {value!r} is a mapping; {field} takes a value")
     if field in NETWORK_FIELDS:
         if at is not None:
             raise InputError(f"{where}: {field} belongs to the network, not to a stage")

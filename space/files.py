@@ -13,7 +13,14 @@ from space.errors import InputError
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, with 1e-6 a number, as YAML 1.2 and every other language has it."""
+    """The safe loader, with 1e-6 a number, as YAML 1.2 has it, and a key written twice an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for i, key in enumerate(keys):
+            if key in keys[:i]:
+                raise yaml.constructor.ConstructorError(problem=f"the key {key!r} stands twice")
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(

@@ -176,3 +176,33 @@ def test_too_small_a_resolution_is_refused_in_one_line():
     with pytest.raises(InputError, match="resolution") as caught:
         cost(tiny, 31)
     assert "\n" not in str(caught.value)
+
+
+def kept_by_autograd(model: nn.Module, images: torch.Tensor) -> int:
+    """Bytes of activations that a training step keeps for its backward pass, each storage once."""
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # the tensor keeps its address taken
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model(images)
+    return sum(size for size, _ in kept.values())
+
+
+@pytest.mark.parametrize("space", ["named", "convnext", "roadmap"])
+def test_saved_elements_are_what_autograd_keeps_to_a_tenth(space: str) -> None:
+    some = ("convnext_tiny", "resnet50", "roadmap_t_6", "roadmap_t_13", "convnext_isotropic_small")
+    chosen = [named(name) for name in some] if space == "named" else load_space(space).sample(12, seed=1)
+    small = [architecture for architecture in chosen if cost(architecture).params < 30e6]
+    assert len(small) >= 3
+    for architecture in small[:5]:
+        model = build(architecture, CLASSES).to(memory_format=torch.channels_last)
+        images = torch.randn(2, 3, 64, 64).contiguous(memory_format=torch.channels_last)
+        total = cost(architecture, 64, CLASSES)
+        assert 4 * 2 * total.saved == pytest.approx(kept_by_autograd(model, images), rel=0.1)
+        assert total.training_bytes(2) == 16 * total.params + 8 * total.saved

@@ -1,0 +1,241 @@
+"""Counting and drawing networks in a band where there are too many partial sums to sort.
+
+The cost of each stage is rounded down to whole bins, far narrower than the band. How many ways there are to
+finish a network with a given number of bins follows stage by stage, from the last to the first. Rounding
+down loses less than one bin a stage, so a slightly wider band of bins holds every network of the band: a draw
+among them, stage by stage in proportion to the ways to finish, is kept if its exact cost is in the band.
+What is kept is uniform, and nearly all is kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from space.columns import Array
+from space.stage_tables import Chosen, StageTable, extremes, total_cost
+
+BINS_IN_BAND = 256
+MAX_BINS = 100_000
+# adding two rows of bins: about a nanosecond a bin, and some microseconds a row
+MAX_ROWS = 2_000_000
+MAX_WORK = 4e9
+MAX_COUNTS = 20_000_000
+FEWEST_BINS = 256
+# up to this many, networks are listed, and so counted exactly
+MAX_LISTED = 200_000
+MEASURED = 4096
+MEASURED_MOST = 16 * MEASURED
+CHUNK = 2_000_000
+
+
+class Binned:
+    """The networks of `tables` that cost from `low` to `high`; `exact` says whether `total` is."""
+
+    def __init__(self, tables: Sequence[StageTable], low: int, high: int) -> None:
+        self._tables = tables
+        self._low, self._high = low, high
+        self._width = bin_width(tables, low, high)
+        self._bins = [table.cost // self._width for table in tables]
+        self._ways = self._count_ways()
+        self._first = max(low // self._width - len(tables) + 1, 0)
+        self._wider = self._ways[0][:, 0, self._first :]
+        superset = float(self._wider.sum())
+        self._listed = self._list() if superset <= MAX_LISTED else None
+        self.acceptance, self.relative_error = self._measure(superset)
+        self.exact = self._listed is not None
+        self.total = round(superset * self.acceptance) if self._listed is None else len(self._listed.shared)
+
+    def draw(self, count: int, rng: np.random.Generator) -> Chosen:
+        """`count` networks, uniform and independent."""
+        if self._listed is not None:
+            return self._listed[rng.integers(self.total, size=count)]
+        parts: list[Chosen] = []
+        missing = count
+        while missing > 0:
+            parts.append(self._inside(self._draw_wider(self._tries(missing), rng))[:missing])
+            missing -= len(parts[-1].shared)
+        return _joined(parts, len(self._tables))
+
+    def all(self) -> Chosen | None:
+        """Every network once; None where there are too many to list."""
+        return self._listed
+
+    def nearest(self) -> tuple[int | None, int | None]:
+        """The greatest cost where the band lies above all networks, the least where it lies below."""
+        ends = extremes(self._tables)
+        if ends is None:
+            return None, None
+        least, greatest = ends
+        return greatest if greatest < self._low else None, least if least > self._high else None
+
+    def _tries(self, missing: int) -> int:
+        return min(math.ceil(missing / self.acceptance * 1.05) + 8, CHUNK)
+
+    def _measure(self, superset: float) -> tuple[float, float]:
+        """The share of the wider band that is in the band, and the relative standard error of the share."""
+        if self._listed is not None:
+            return (len(self._listed.shared) / superset if superset else 1.0), 0.0
+        rng, drawn, inside = np.random.default_rng(0), 0, 0
+        while drawn < MEASURED or (inside == 0 and drawn < MEASURED_MOST):
+            inside += len(self._inside(self._draw_wider(MEASURED, rng)).shared)
+            drawn += MEASURED
+        share = inside / drawn
+        return share, math.sqrt((1 - share) / inside) if inside else math.inf
+
+    def _inside(self, chosen: Chosen) -> Chosen:
+        cost = total_cost(self._tables, chosen)
+        return chosen[(cost >= self._low) & (cost <= self._high)]
+
+    def _count_ways(self) -> list[Array]:
+        """ways[i][g, c, b]: how many ways stages i and on cost exactly b bins after class c.
+
+        Counts are float64: exact to 2**53, to 16 digits beyond, and never too large.
+        """
+        limit = self._high // self._width + 1
+        groups = len(self._tables[0].cost)
+        after = np.zeros((groups, self._tables[-1].classes, limit))
+        after[:, :, 0] = 1
+        ways: list[Array] = []
+        for table, bins in zip(reversed(self._tables), reversed(self._bins), strict=True):
+            counts = np.zeros((groups, bins.shape[1], limit))
+            for g, c in np.ndindex(groups, bins.shape[1]):
+                _add_shifted(counts[g, c], after[g], table.output_class, bins[g, c], last=not ways)
+            ways.append(counts)
+            after = counts
+        return ways[::-1]
+
+    def _weights(self, i: int, shared: Array, entering: Array, left: Array) -> Array:
+        """Ways to finish after each option of stage i, [N, O], with `left` bins to go before it."""
+        bins = left[:, None] - self._bins[i][shared, entering]
+        if i == len(self._tables) - 1:
+            return np.asarray(bins == 0, dtype=np.float64)
+        ways = self._ways[i + 1]
+        # one flat index is about twice as fast as three
+        row = (shared[:, None] * ways.shape[1] + self._tables[i].output_class) * ways.shape[2]
+        weights: Array = np.where(bins < 0, 0.0, ways.ravel().take(row + np.maximum(bins, 0)))
+        return weights
+
+    def _draw_wider(self, count: int, rng: np.random.Generator) -> Chosen:
+        """Networks of the wider band, uniform."""
+        ends = np.cumsum(self._wider.ravel())
+        start = np.searchsorted(ends, _tickets(count, ends[-1], rng), side="right")
+        shared, left = np.divmod(start, self._wider.shape[1])
+        left += self._first
+        entering = np.zeros(count, dtype=np.int64)
+        chosen = []
+        for i, table in enumerate(self._tables):
+            option = self._pick(i, shared, entering, left, rng)
+            left = left - self._bins[i][shared, entering, option]
+            entering = table.output_class[option]
+            chosen.append(option)
+        return Chosen(shared, tuple(chosen))
+
+    def _pick(self, i: int, shared: Array, entering: Array, left: Array, rng: np.random.Generator) -> Array:
+        """An option of stage i for each of N networks, in proportion to the ways to finish after it."""
+        if i == len(self._tables) - 1:
+            return self._pick_last(shared, entering, left, rng)
+        states = (shared * self._ways[i].shape[1] + entering) * self._ways[i].shape[2] + left
+        _, first, which = np.unique(states, return_index=True, return_inverse=True)
+        picked = np.empty(len(states), dtype=np.int64)
+        for part in _chunks(len(first), len(self._tables[i])):
+            rows = first[part]
+            sums = np.cumsum(self._weights(i, shared[rows], entering[rows], left[rows]), axis=1)
+            here = np.flatnonzero((which >= part.start) & (which < part.stop))
+            row = which[here] - part.start
+            picked[here] = _first_beyond(sums, row, _tickets(len(here), sums[row, -1], rng))
+        return picked
+
+    def _pick_last(self, shared: Array, entering: Array, left: Array, rng: np.random.Generator) -> Array:
+        """An option of the last stage that takes all the bins left, each as likely."""
+        sorted_bins, order = self._last
+        row = (shared * self._bins[-1].shape[1] + entering) * (self._ways[-1].shape[2] + 1) + left
+        start = np.searchsorted(sorted_bins, row)
+        stop = np.searchsorted(sorted_bins, row, side="right")
+        return np.asarray(order[rng.integers(start, stop)] % len(self._tables[-1]))
+
+    @functools.cached_property
+    def _last(self) -> tuple[Array, Array]:
+        """The last stage's options sorted by shared choice, class and bins, as (keys, order)."""
+        bins, limit = self._bins[-1], self._ways[-1].shape[2]
+        row = np.arange(bins.shape[0] * bins.shape[1]).reshape(*bins.shape[:2], 1)
+        keys = (row * (limit + 1) + np.minimum(bins, limit)).ravel()
+        order = np.argsort(keys)
+        return keys[order], order
+
+    def _list(self) -> Chosen:
+        """Every network of the band: all ways through the stages that can be finished."""
+        shared, left = np.nonzero(self._wider)
+        left = left + self._first
+        entering = np.zeros(len(shared), dtype=np.int64)
+        chosen: list[Array] = []
+        for i, table in enumerate(self._tables):
+            rows, options = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+            for part in _chunks(len(shared), len(table)):
+                row, option = np.nonzero(self._weights(i, shared[part], entering[part], left[part]))
+                rows.append(row + part.start)
+                options.append(option)
+            row, option = np.concatenate(rows), np.concatenate(options)
+            shared, entering = shared[row], entering[row]
+            left = left[row] - self._bins[i][shared, entering, option]
+            entering = table.output_class[option]
+            chosen = [*(earlier[row] for earlier in chosen), option]
+        return self._inside(Chosen(shared, tuple(chosen)))
+
+
+def bin_width(tables: Sequence[StageTable], low: int, high: int) -> int:
+    """The narrowest bins that time and memory allow, 0 where even wide ones take too much."""
+    groups = len(tables[0].cost)
+    rows = sum(table.cost.size for table in tables[:-1])
+    states = sum(groups * table.cost.shape[1] for table in tables)
+    most = int(min(MAX_BINS, MAX_WORK / max(rows, 1), MAX_COUNTS / max(states, 1)))
+    if rows > MAX_ROWS or most < FEWEST_BINS:
+        return 0
+    return max(1, (high - low + 1) // BINS_IN_BAND, math.ceil((high + 1) / most))
+
+
+def _add_shifted(counts: Array, after: Array, output_class: Array, bins: Array, *, last: bool) -> None:
+    """Add to `counts[b]` the ways to go on from every option that takes some of b bins."""
+    fits = bins < len(counts)
+    if last:
+        counts += np.bincount(bins[fits], minlength=len(counts))
+        return
+    # options alike in class and bins are one row, many times
+    keys, times = np.unique(output_class[fits] * len(counts) + bins[fits], return_counts=True)
+    for key, many in zip(keys.tolist(), times.tolist(), strict=True):
+        following, taken = divmod(key, len(counts))
+        row = after[following, : len(counts) - taken]
+        counts[taken:] += row if many == 1 else many * row
+
+
+def _tickets(count: int, weight: Array, rng: np.random.Generator) -> Array:
+    """Uniform numbers from 0 to a total weight, which rounding must not let them reach."""
+    tickets: Array = np.minimum(rng.random(count) * weight, np.nextafter(weight, 0))
+    return tickets
+
+
+def _first_beyond(sums: Array, row: Array, ticket: Array) -> Array:
+    """The first place in `sums[row]`, which rises, that is more than `ticket`: a binary search a row."""
+    low, high = np.zeros(len(row), dtype=np.int64), np.full(len(row), sums.shape[1] - 1)
+    while np.any(low < high):
+        middle = (low + high) // 2
+        beyond = sums[row, middle] > ticket
+        low, high = np.where(beyond, low, middle + 1), np.where(beyond, middle, high)
+    return low
+
+
+def _chunks(count: int, options: int) -> Iterator[slice]:
+    step = max(CHUNK // max(options, 1), 1)
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
+
+
+def _joined(parts: Sequence[Chosen], stages: int) -> Chosen:
+    empty = np.zeros(0, dtype=np.int64)
+    return Chosen(
+        np.concatenate([empty, *(part.shared for part in parts)]),
+        tuple(np.concatenate([empty, *(part.options[i] for part in parts)]) for i in range(stages)),
+    )
