@@ -75,7 +75,7 @@ class Progress:
         if self._console.is_terminal:
             self._live.start()
         else:
-            self._console.print(self._title, highlight=False)
+            self._print(self._title)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -131,32 +131,35 @@ def read(path: Path) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations: of the networks' means, and of seeds, pooled within networks."""
+    """Standard deviations: of the networks' means; of seeds, pooled within networks; and of what a seed does
+    to one network beyond what it does to all of them (the residual of network + seed), which is the noise of
+    comparing networks trained with the same seed, as the trials of one search are.
+    """
 
     networks: int
     between: float
     within: float
+    residual: float
     lowest: float
     highest: float
 
     def __str__(self) -> str:
-        cells = (f"{self.between:.4f}", f"{self.within:.4f}", f"{self.ratio:.1f}")
-        return " | ".join((str(self.networks), *cells, f"{self.lowest:.3f}", f"{self.highest:.3f}"))
-
-    @property
-    def ratio(self) -> float:
-        """Spread between networks in units of the seeds' spread."""
-        return self.between / self.within
+        cells = [f"{self.lowest:.3f} to {self.highest:.3f}", f"{self.between:.4f}"]
+        for noise in (self.within, self.residual):
+            cells += [f"{noise:.4f}", f"{self.between / noise:.1f}"]
+        return " | ".join((str(self.networks), *cells, f"{(self.highest - self.lowest) / self.within:.1f}"))
 
 
 def spread(values: list[list[float]]) -> Spread:
-    """From the seeds' values of each network, of which those with two or more count."""
-    groups = [np.array(group) for group in values if len(group) > 1]
-    means = np.array([group.mean() for group in groups])
-    freedom = sum(len(group) - 1 for group in groups)
-    squares = sum(((group - group.mean()) ** 2).sum() for group in groups)
-    within = float(np.sqrt(squares / freedom))
-    return Spread(len(groups), float(means.std(ddof=1)), within, float(means.min()), float(means.max()))
+    """From the values of each network, in the order of seeds; only seeds that all of them have count."""
+    seeds = min(len(group) for group in values)
+    grid = np.array([group[:seeds] for group in values])
+    means, shifts = grid.mean(axis=1), grid.mean(axis=0) - grid.mean()
+    deviations = grid - means[:, None]
+    within = np.sqrt((deviations**2).sum() / (len(grid) * (seeds - 1)))
+    residual = np.sqrt(((deviations - shifts) ** 2).sum() / ((len(grid) - 1) * (seeds - 1)))
+    low, high = float(means.min()), float(means.max())
+    return Spread(len(grid), float(means.std(ddof=1)), float(within), float(residual), low, high)
 
 
 def table(path: Path) -> str:
@@ -170,11 +173,12 @@ def table(path: Path) -> str:
         deviation = f"{np.std(group, ddof=1):.3f}" if len(group) > 1 else ""
         gflops = by_network[name][0]["gflops"]
         lines.append(f"| {name} | {gflops} | {np.mean(group):.3f} | {deviation} | {len(group)} |")
-    lines += ["", "| of | among | networks | between | within | ratio | lowest | highest |", "|---" * 8 + "|"]
+    headings = "of | among | networks | range | between | within | ratio | residual | ratio | range / within"
+    lines += ["", f"| {headings} |", "|---" * 10 + "|"]
     for metric in ("accuracy", "val_loss"):
         for label, names in selections(by_network).items():
             groups = [column(by_network[name], metric) for name in names]
-            if sum(len(group) > 1 for group in groups) > 1:
+            if min(len(group) for group in groups) > 1:
                 lines.append(f"| {metric} | {label} | {spread(groups)} |")
     return "\n".join(lines)
 

@@ -3,9 +3,12 @@
 
 import contextlib
 import copy
+import errno
 import html
+import os
 import re
 import shutil
+from unittest import mock
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -354,7 +357,8 @@ def test_export_command_is_exact(tmp_path):
 def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("old")
-    monkeypatch.setattr(report.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(report.Path, "replace", mock.Mock(side_effect=full))
     with pytest.raises(InputError, match="cannot be written \\(No space left on device\\)"):
         write_report(sample_study(), path)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

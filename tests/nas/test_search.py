@@ -312,7 +312,16 @@ def test_export_refuses_in_one_line(run, capsys, flags, message):
 
 def test_a_default_search_meets_the_published_network_first(run):
     code, _, _ = run(
-        "--space", "convnext", "--budget", "4.5GFLOPs", "--trials", 1, "--study", "t", "--data", "digits",
+        "--space",
+        "convnext",
+        "--budget",
+        "4.5GFLOPs",
+        "--trials",
+        1,
+        "--study",
+        "t",
+        "--data",
+        "digits",
         reference=True,
     )
     reference = summary("runs/t")["reference"]

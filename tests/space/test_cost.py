@@ -196,11 +196,11 @@ def kept_by_autograd(model: nn.Module, images: torch.Tensor) -> int:
 
 @pytest.mark.parametrize("space", ["named", "convnext", "roadmap"])
 def test_saved_elements_are_what_autograd_keeps_to_a_tenth(space: str) -> None:
-    some = ("convnext_tiny", "resnet50", "roadmap_t_6", "roadmap_t_13", "convnext_isotropic_small")
-    chosen = [named(name) for name in some] if space == "named" else load_space(space).sample(12, seed=1)
-    small = [architecture for architecture in chosen if cost(architecture).params < 30e6]
+    some = ("convnext_tiny", "resnet50", "roadmap_t_6", "convnext_isotropic_small")
+    chosen = [named(name) for name in some] if space == "named" else load_space(space).sample(60, seed=1)
+    small = [architecture for architecture in chosen if cost(architecture).params < 60e6]
     assert len(small) >= 3
-    for architecture in small[:5]:
+    for architecture in small[:4]:
         model = build(architecture, CLASSES).to(memory_format=torch.channels_last)
         images = torch.randn(2, 3, 64, 64).contiguous(memory_format=torch.channels_last)
         total = cost(architecture, 64, CLASSES)
