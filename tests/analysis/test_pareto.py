@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.pareto import front, hypervolume
+from analysis.pareto import attainment, front, front3, front_probability, hypervolume, seeds_probability
 
 # Few distinct values, so that ties and copies are the rule.
 coordinate = st.one_of(st.integers(0, 6), st.floats(0, 6, allow_nan=False))
@@ -82,3 +82,98 @@ def test_hypervolume_refuses_infinity():
     for cost, value, worst in [([1], [np.inf], (2, 0)), ([-np.inf], [1], (2, 0)), ([1], [1], (np.inf, 0))]:
         with pytest.raises(ValueError, match="finite"):
             hypervolume(cost, value, worst)
+
+
+triples = st.lists(st.tuples(coordinate, coordinate, coordinate), max_size=30)
+
+
+def dominates3(a, b):
+    return a[0] <= b[0] and a[1] <= b[1] and a[2] >= b[2] and a != b
+
+
+@given(triples)
+def test_front_of_three_is_the_set_that_nothing_dominates(points):
+    cost, other, value = ([p[i] for p in points] for i in range(3))
+    chosen = front3(cost, other, value).tolist()
+    assert set(chosen) == {i for i, p in enumerate(points) if not any(dominates3(q, p) for q in points)}
+    assert [(cost[i], other[i]) for i in chosen] == sorted((cost[i], other[i]) for i in chosen)
+
+
+@given(points)
+def test_front_of_three_with_one_constant_is_the_front_of_two(pairs):
+    cost, value = columns(pairs)
+    two = sorted(front(cost, value).tolist())
+    assert sorted(front3(cost, [7] * len(cost), value).tolist()) == two
+    assert sorted(front3([7] * len(cost), cost, value).tolist()) == two
+
+
+def test_three_objectives_refuse_what_two_do():
+    with pytest.raises(ValueError, match="one shape"):
+        front3([1, 2], [1], [1, 2])
+    with pytest.raises(ValueError, match="NaN"):
+        front3([1], [float("nan")], [1])
+
+
+runs = st.lists(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=8), min_size=1, max_size=6)
+
+
+@given(runs, st.integers(1, 20))
+def test_attainment_is_reached_by_that_share_of_runs(drawn, twentieths):
+    share = twentieths / 20
+    costs, values = attainment([columns(run) for run in drawn], share)
+    assert (np.diff(costs) > 0).all() and (np.diff(values) > 0).all()
+    for cost in range(-1, 8):
+        best = [max((v for c, v in run if c <= cost), default=-np.inf) for run in drawn]
+        # the highest value that enough runs reach
+        reached = [v for v in [*best] if 20 * sum(b >= v for b in best) >= twentieths * len(drawn)]
+        below = values[costs <= cost]
+        assert (below[-1] if below.size else -np.inf) == max(reached)
+
+
+def test_attainment_of_one_run_is_its_front():
+    costs, values = attainment([([3, 1, 2], [5, 4, 4])])
+    assert costs.tolist() == [1, 3] and values.tolist() == [4, 5]
+    with pytest.raises(ValueError, match="at least one run"):
+        attainment([])
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=12))
+def test_without_noise_the_probability_is_the_front(pairs):
+    cost, value = columns(pairs)
+    share = front_probability(cost, value, [0] * len(cost), draws=3)
+    assert set(np.flatnonzero(share == 1).tolist()) == brute_front(pairs)
+    assert set(share.tolist()) <= {0.0, 1.0}
+
+
+def test_front_probability_of_two_points_is_the_normal_tail():
+    # the dearer point is on the front if it is better: P(N(0.3, 0.5) > 0) = 0.7257
+    cheap, dear = front_probability([1, 2], [0.0, 0.3], [0.3, 0.4], draws=40_000)
+    assert cheap == 1
+    assert dear == pytest.approx(0.7257, abs=0.008)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_front_probability_is_the_share_of_fronts(seed):
+    rng = np.random.default_rng(seed)
+    cost, mean, std = rng.integers(0, 4, 7), rng.normal(size=7), rng.uniform(0, 1, 7)
+    order = np.argsort(cost, kind="stable")
+    again = np.random.default_rng(11).standard_normal((20, 7))
+    hits = np.zeros(7)
+    for row in again:
+        value = np.empty(7)
+        value[order] = mean[order] + std[order] * row
+        hits[front(cost, value)] += 1
+    assert front_probability(cost, mean, std, draws=20, seed=11).tolist() == (hits / 20).tolist()
+
+
+def test_probability_from_seeds_pools_their_noise():
+    values = np.array([[0.0, 0.2, 0.4], [0.3, 0.5, 0.7]])
+    cheap, dear = seeds_probability([1, 2], values, draws=40_000)
+    # difference of means 0.3, standard error 0.2 sqrt(2 / 3), 4 degrees of freedom: t = 1.837
+    assert cheap == 1
+    assert dear == pytest.approx(0.9299, abs=0.006)
+    assert seeds_probability(np.zeros(0), np.zeros((0, 2))).tolist() == []
+    with pytest.raises(ValueError, match="two seeds"):
+        seeds_probability([1], [[1.0]])
+    with pytest.raises(ValueError, match="not negative"):
+        front_probability([1], [1], [-1])
