@@ -1,5 +1,7 @@
 """One study as one HTML page that works offline: the question, the answer, and everything behind it.
 
+`python -m analysis.report STUDY` writes it again from a study's record.
+
 All text of the study goes through `_tag`, which escapes it, or into a JSON block that the page's script
 only ever writes as text. The page's content policy admits its own scripts by their hashes and no request.
 """
@@ -15,6 +17,7 @@ import json
 import math
 import re
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.pareto import front
+from space.command import Command
+from space.errors import InputError
 from space.files import write_text
 
 Trial = Mapping[str, Any]
@@ -817,3 +822,24 @@ def _inert(script: str) -> str:
 
 def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    command = Command(prog="python -m analysis.report", description="Write a study's report from its record.")
+    command.add_argument("study", metavar="STUDY", help="runs/NAME by its name, or a study folder")
+    command.add_argument("--out", type=Path, metavar="FILE", help="where to (default: STUDY/report.html)")
+    args = command.parse_args(argv)
+    try:
+        from nas.record import Record
+
+        record = Record.read(args.study)
+        print(write_report(record.mapping(), args.out or record.folder / "report.html", folder=record.folder))
+    except InputError as error:
+        print(f"analysis.report: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

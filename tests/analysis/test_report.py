@@ -5,9 +5,11 @@ import contextlib
 import copy
 import errno
 import html
+import json
 import os
 import re
 import shutil
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -378,3 +380,13 @@ def test_a_thousand_trials_stay_below_6_mb():
     page = render(study, "runs/one")
     assert len(page.encode()) < 6e6
     assert "One epoch in 8 is drawn" in page
+
+
+def test_the_command_writes_the_page_of_the_recorded_default_study(tmp_path, capsys):
+    recorded = Path(__file__).parents[2] / "studies" / "default"
+    assert report.main([str(recorded), "--out", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    summary = json.loads((recorded / "summary.json").read_text())
+    assert f"{summary['best']['accuracy']:.1%}" in page and summary["reference"]["name"] in page
+    assert report.main([str(tmp_path / "none")]) == 2
+    assert "no such study" in capsys.readouterr().err
