@@ -670,6 +670,16 @@ def _cell(value: Any, text: str) -> _Html:
     return _tag("td", text, data_sort="" if number is None else f"{number:.10g}")
 
 
+def _overrides(proxy: Mapping[str, Any]) -> str:
+    """What the proxy puts in place of the architectures' own training values."""
+    parts = []
+    if isinstance(proxy.get("layer_scale"), int | float):
+        parts.append(f"LayerScale from {proxy['layer_scale']:g} where there is one")
+    if isinstance(proxy.get("stochastic_depth"), int | float):
+        parts.append(f"stochastic depth {proxy['stochastic_depth']:g}")
+    return f"{', '.join(parts)}, in place of each network’s own values" if parts else MISSING
+
+
 def _method_section(view: _View) -> _Html:
     study, proxy, space = view.study, view.part("proxy"), view.part("space")
     budget = f"{_plain(view.part('budget').get('text'))}: {_band_text(view)}"
@@ -681,6 +691,7 @@ def _method_section(view: _View) -> _Html:
         ("Chance", f"{100 / proxy['num_classes']:.3g}%" if proxy.get("num_classes") else MISSING),
         ("Sampling error", _sampling_error(view)),
         ("Proxy", _phrase("{}: {}", _plain(proxy.get("name")), _conditions(view))),
+        ("Trained with", _overrides(proxy)),
         ("FLOPs", "multiply-accumulates of convolutions and linear layers at 224×224, the ConvNeXt paper’s"),
         ("Activations", "output elements of all convolutions at 224×224"),
         ("Space", _phrase("{}: {} networks", _plain(space.get("name")), _count(space.get("size")))),

@@ -387,6 +387,7 @@ def test_the_command_writes_the_page_of_the_recorded_default_study(tmp_path, cap
     assert report.main([str(recorded), "--out", str(tmp_path / "page.html")]) == 0
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     summary = json.loads((recorded / "summary.json").read_text())
+    assert "LayerScale from 1 where there is one, stochastic depth 0, in place of" in page
     assert f"{summary['best']['accuracy']:.1%}" in page and summary["reference"]["name"] in page
     assert report.main([str(tmp_path / "none")]) == 2
     assert "no such study" in capsys.readouterr().err
