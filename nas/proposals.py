@@ -1,14 +1,15 @@
-"""What Optuna proposes, moved into the band: only feasible, unseen networks ever become trials.
+"""What comes next: only feasible, unseen networks ever become trials.
 
-Optuna's samplers know nothing of the budget. `InBandSampler` asks one for its wish and keeps as many of the
-wished choices as leave at least one network in the band (counted exactly), then draws the rest uniformly
-among the networks that are left.
+`evolution` and `surrogate` (`nas/samplers/`) look inside the band by themselves. Optuna's samplers know
+nothing of the budget: `InBandSampler` asks one for its wish and keeps as many of the wished choices as leave
+at least one network in the band, then draws the rest uniformly among the networks that are left.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,21 +20,22 @@ from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.samplers.encoding import Encoder
+from nas.samplers.evolution import evolve
+from nas.samplers.feasible import ExhaustedError, Feasible
+from nas.samplers.history import History
+from nas.samplers.surrogate import MOST_STARTUP, improve
 from space.architecture import Architecture
 from space.axes import Variable
-from space.band import Allowed, BandSampler
+from space.band import BandSampler
 from space.columns import Array
 from space.cost import cost
 from space.design_space import DesignSpace
 from space.errors import InputError
 
-SAMPLERS = ("tpe", "gp", "random")
-DRAWS = 64
-ENUMERABLE = 200_000
+__all__ = ["SAMPLERS", "ExhaustedError", "InBandSampler", "Proposal", "Proposer"]
 
-
-class ExhaustedError(Exception):
-    """Every network of the band has been tried."""
+SAMPLERS = ("tpe", "gp", "random", "evolution", "surrogate")
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,9 @@ def _distribution(variable: Variable) -> BaseDistribution:
 class InBandSampler(BaseSampler):
     """An Optuna sampler whose every proposal lies in `band` and is not in `seen` (codes as tuples).
 
-    `sampler` is random (uniform in the band), tpe or gp; the model-based ones start after `startup` results.
-    A proposal's randomness follows from the seed and the number of results before it, so a resumed study
-    goes on as it would have.
+    `sampler` is random (uniform in the band), tpe, gp, evolution or surrogate; all but the first are random
+    until there are `startup` results. A proposal's randomness follows from the seed and the number of results
+    before it, so a resumed study goes on as it would have.
     """
 
     def __init__(
@@ -135,12 +137,12 @@ class InBandSampler(BaseSampler):
     ) -> None:
         if sampler not in SAMPLERS:
             raise InputError(f"sampler: {sampler!r} is none of {', '.join(SAMPLERS)}")
-        self._band = band
         self._space = band.space
+        self._feasible = Feasible(band, seen)
+        self._encoder = Encoder(band.space)
         self._sampler = sampler
         self._seed = seed
-        self._startup = startup
-        self._seen = seen
+        self._startup = min(startup, MOST_STARTUP) if sampler == "surrogate" else startup
         self._distributions = distributions(band.space)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
@@ -156,10 +158,32 @@ class InBandSampler(BaseSampler):
         rng = np.random.default_rng([self._seed, index])
         complete = sum(t.state is TrialState.COMPLETE for t in over)
         if self._sampler == "random" or complete < self._startup:
-            return params_of(self._space, self._unseen(rng, [{}]))
-        wish = self._wish(study, trial, search_space, int(rng.integers(2**31)))
-        code = self._unseen(rng, self._relaxations(code_of(self._space, wish), rng))
+            code = self._feasible.draw(rng)
+        elif self._sampler == "evolution":
+            code = evolve(self._history(over), self._feasible, rng)
+        elif self._sampler == "surrogate":
+            code = improve(self._history(over), self._feasible, self._encoder, rng)
+        else:
+            wish = self._wish(study, trial, search_space, int(rng.integers(2**31)))
+            code = self._feasible.towards(code_of(self._space, wish), rng)
         return params_of(self._space, code)
+
+    def _history(self, over: Sequence[FrozenTrial]) -> History:
+        """The results at full fidelity of networks of the space, and the failures among them."""
+        known = [
+            t
+            for t in over
+            if t.params.keys() == self._distributions.keys()
+            and t.user_attrs.get("full_fidelity", True)
+            and not t.user_attrs.get("interrupted")
+        ]
+        values = np.array([math.nan if t.value is None else t.value for t in known])
+        if np.isnan(values).all():
+            known, values = [], values[:0]
+        lowest = np.nanmin(values, initial=np.inf)
+        codes = np.array([code_of(self._space, t.params) for t in known], dtype=np.int64)
+        codes = codes.reshape(len(known), len(self._space.factors))
+        return History(codes, np.where(np.isnan(values), lowest, values))
 
     def sample_independent(
         self,
@@ -184,40 +208,3 @@ class InBandSampler(BaseSampler):
                 inner = TPESampler(seed=seed, n_startup_trials=0, multivariate=True)
             inner.before_trial(study, trial)
             return inner.sample_relative(study, trial, search_space)
-
-    def _relaxations(self, wish: Array, rng: np.random.Generator) -> list[Allowed]:
-        """Restrictions from the strictest feasible one to none, dropping wishes in a random order."""
-        order = [int(f) for f in rng.permutation(len(wish))]
-        chain = [{f: [int(wish[f])] for f in order[:kept]} for kept in range(len(wish), -1, -1)]
-        first = _first(len(chain) - 1, lambda i: self._band.count_allowed(chain[i]) > 0)
-        return list(chain[first:])
-
-    def _unseen(self, rng: np.random.Generator, relaxations: Sequence[Allowed]) -> Array:
-        """A uniform unseen network under the first restriction that has one."""
-        for allowed in relaxations:
-            codes = self._band.sample_codes(DRAWS, rng, allowed)
-            new = [i for i, code in enumerate(codes) if tuple(code) not in self._seen]
-            if new:
-                return np.asarray(codes[new[0]])
-        return self._last_unseen(rng)
-
-    def _last_unseen(self, rng: np.random.Generator) -> Array:
-        """When draws only meet known networks, look at all of them."""
-        if not self._band.count_is_exact or self._band.count > ENUMERABLE:
-            raise ExhaustedError
-        left = [code for code in self._band.all_codes() if tuple(code) not in self._seen]
-        if not left:
-            raise ExhaustedError
-        return np.asarray(left[int(rng.integers(len(left)))])
-
-
-def _first(last: int, holds: Callable[[int], bool]) -> int:
-    """The smallest index in 0..last that holds; holding is monotone and certain at `last`."""
-    low, high = 0, last
-    while low < high:
-        middle = (low + high) // 2
-        if holds(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low

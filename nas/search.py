@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from nas.proxy import Proxy
     from nas.record import Record
     from nas.reference import Reference
+    from nas.result import Epoch
     from nas.settings import Settings
-    from nas.training import Epoch
     from space.band import BandSampler
     from space.design_space import DesignSpace
 
@@ -76,7 +76,7 @@ def parser() -> Command:
         "(default: 10 with the cpu proxy, 6 with smoke, 32 with others)")
     add("--time-limit", metavar="TIME", help="start no training that would end later: 90s, 10m, 1h30m "
         "(default: 9m30s with the cpu proxy if --trials is not given, else none)")
-    add("--sampler", metavar="NAME", help="tpe (default), gp or random")
+    add("--sampler", metavar="NAME", help="tpe (default), gp, random, evolution or surrogate")
     add("--seed", type=int, metavar="N", help="seed of proposals and trainings (default 0)")
     add("--no-reference", dest="reference", action="store_false", default=None,
         help="do not train the published ConvNeXt of the budget first")
@@ -191,7 +191,7 @@ def run_trial(proposal: Proposal, seed: int, record: Record, engine: LocalEngine
     """Train one network and store what came of it; a failure is a result too."""
     from nas.engines.local import Job
     from nas.progress import brief
-    from nas.training import TrialFailed
+    from nas.result import TrialFailed
 
     trial, network = proposal.trial, proposal.architecture
     curve: list[dict[str, Any]] = []
@@ -242,7 +242,8 @@ def choose_proxy(settings: Settings) -> tuple[str, Proxy, str]:
     import torch
 
     from nas.proxy import load_proxy, proxy_from
-    from nas.training import TrialFailed, choose_device
+    from nas.result import TrialFailed
+    from nas.training import choose_device
 
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
@@ -327,16 +328,17 @@ def queue_reference(record: Record, proposer: Proposer, reference: Reference) ->
 
 @contextmanager
 def interrupts() -> Iterator[None]:
-    """SIGTERM stops a search as cleanly as Ctrl-C does."""
+    """SIGTERM stops a search as cleanly as Ctrl-C does, and so does SIGINT where a shell had it ignored."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def finish(record: Record, console: Console, *, interrupted: bool) -> None:

@@ -31,7 +31,7 @@ class Settings(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**31)
     study: str | None = None
     resume: bool = False
-    sampler: Literal["tpe", "gp", "random"] = "tpe"
+    sampler: Literal["tpe", "gp", "random", "evolution", "surrogate"] = "tpe"
     reference: bool = True
     device: str = "auto"
     threads: int | None = Field(default=None, ge=1)

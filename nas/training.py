@@ -21,42 +21,13 @@ from nas.data import Data, Split
 from nas.data.augment import crop_and_flip, mix, normalise, soft_targets
 from nas.depthwise import speed_up_small_maps
 from nas.proxy import Proxy
+from nas.result import Epoch, Result, TrialFailed
 from space.architecture import Architecture
 from space.cost import cost
 from space.errors import InputError
 from space.network import build
 
 EVALUATION_BATCH = 256  # images; for the memory's sake, it changes no result
-
-
-class TrialFailed(RuntimeError):  # noqa: N818 - a trial's outcome, recorded with its reason
-    """This training gave no result; the message is the reason, in one line."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One point of the learning curve; `seconds` covers training and validation."""
-
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_accuracy: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """`accuracy` is top-1 on the validation split, in [0, 1], after `epochs` (the fidelity) epochs."""
-
-    accuracy: float
-    epochs: int
-    curve: tuple[dict[str, Any], ...]
-    train_seconds: float
-    eval_seconds: float
-    images_per_second: float
-    seed: int
-    precision: str
-    device: str
 
 
 @dataclass

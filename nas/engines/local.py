@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from nas.data.dataset import Data
     from nas.proxy import Proxy
-    from nas.training import Epoch, Result
+    from nas.result import Epoch, Result
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def measure(proxy_name: str, out: Path, seeds: int) -> None:
     import torch
 
     from nas.proxy import load_proxy
-    from nas.training import TrialFailed, train
+    from nas.result import TrialFailed
+    from nas.training import train
 
     proxy = load_proxy(proxy_name)
     data = proxy.load_data()

@@ -13,7 +13,8 @@ from torch import nn
 from nas import training
 from nas.data import load
 from nas.proxy import PRESETS, Proxy, load_proxy
-from nas.training import TrialFailed, choose_precision, lr_at, parameter_groups, train
+from nas.result import TrialFailed
+from nas.training import choose_precision, lr_at, parameter_groups, train
 from space.architecture import Architecture
 from space.errors import InputError
 from space.network import build
