@@ -341,8 +341,11 @@ def _storage(folder: Path) -> optuna.storages.RDBStorage:
 
 
 def _check_tables(path: Path) -> None:
-    """Look before Optuna does: it would make its tables in any database."""
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+    """Look before Optuna does: it would make its tables in any database.
+
+    Not read-only: after a kill SQLite may have a transaction to roll back first.
+    """
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database:
         tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
     if not {"studies", "trials", "trial_user_attributes"} <= tables:
         raise RuntimeError("it has none of Optuna's tables")
