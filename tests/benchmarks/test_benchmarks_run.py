@@ -8,10 +8,10 @@ from types import ModuleType
 
 import pytest
 
-from tests.benchmarks import costing, sampling
+from tests.benchmarks import costing, sampling, search_quality
 
 
-@pytest.mark.parametrize("benchmark", [costing, sampling])
+@pytest.mark.parametrize("benchmark", [costing, sampling, search_quality])
 def test_a_benchmark_runs(benchmark: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path = tmp_path / "figures.json"
     rows = benchmark.main(["--quick", "--json", str(path)])
