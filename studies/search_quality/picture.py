@@ -58,8 +58,9 @@ def picture(rows: Sequence[Row]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
         f'font-size="12"><rect width="{width}" height="{height}" fill="white"/>'
     ]
-    for i, (method, colour) in enumerate(COLOURS.items()):
-        parts.append(f'<text x="{LEFT + 100 * i}" y="20" fill="{colour}">— {method}</text>')
+    shown = {row["method"] for row in rows}
+    for i, method in enumerate(m for m in COLOURS if m in shown):
+        parts.append(f'<text x="{LEFT + 100 * i}" y="20" fill="{COLOURS[method]}">— {method}</text>')
     for i, law in enumerate(laws):
         parts += _panel(law, [r for r in rows if r["law"] == law], LEFT + i * (WIDTH + GAP), first, last)
     parts.append(

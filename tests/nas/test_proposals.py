@@ -12,7 +12,7 @@ from nas.samplers.encoding import Encoder
 from nas.samplers.evolution import evolve
 from nas.samplers.feasible import Feasible
 from nas.samplers.history import History
-from nas.simulated import LAWS, SimulatedEngine, best_in_band
+from nas.simulated import LAWS, SimulatedEngine, traits_of_codes
 from space.band import BandSampler
 from space.budget import parse_budget
 from space.cost import cost
@@ -134,8 +134,8 @@ def test_an_unknown_sampler_is_refused():
         Proposer(optuna.create_study(), band, "cmaes", 0, 5)
 
 
-def regret(band, sampler, law, seed, trials):
-    """Best true accuracy in the band less that of the network that looked best."""
+def late_accuracies(band, sampler, law, seed, trials):
+    """True accuracies of the later half of a search's proposals."""
     study = optuna.create_study(direction="maximize")
     proposer, engine = Proposer(study, band, sampler, seed, 8), SimulatedEngine(law)
     found = []
@@ -143,17 +143,19 @@ def regret(band, sampler, law, seed, trials):
         proposal = proposer.next()
         result = engine.train(Job(proposal.architecture, seed), lambda _: None)
         study.tell(proposal.trial, result.accuracy)
-        found.append((result.accuracy, law.of(proposal.architecture)))
-    return best_in_band(law, band, pool=5000)[0] - max(found)[1]
+        found.append(law.of(proposal.architecture))
+    return found[trials // 2 :]
 
 
-@pytest.mark.parametrize(("sampler", "trials", "share"), [("evolution", 60, 0.8), ("surrogate", 30, 0.6)])
-def test_samplers_beat_random_draws_on_a_simulated_law(sampler, trials, share):
+# the incumbent of a single search is too much a matter of luck to tell samplers apart in seconds
+@pytest.mark.parametrize("law", ["separable", "interacting"])
+@pytest.mark.parametrize(("sampler", "trials"), [("evolution", 40), ("surrogate", 24)])
+def test_samplers_propose_better_networks_than_random_draws(sampler, trials, law):
     band = BandSampler(load_space("convnext"), parse_budget("4.5GFLOPs"))
-    law = LAWS["separable"]
-    random = np.mean([regret(band, "random", law, seed, trials) for seed in range(4)])
-    informed = np.mean([regret(band, sampler, law, seed, trials) for seed in range(4)])
-    assert informed < share * random
+    law = LAWS[law]
+    drawn = law.accuracy(traits_of_codes(band.space, band.sample_codes(5000, np.random.default_rng(0))))
+    proposed = np.concatenate([late_accuracies(band, sampler, law, seed, trials) for seed in range(2)])
+    assert proposed.mean() > drawn.mean() + 0.5 * drawn.std()
 
 
 def test_equal_results_leave_the_surrogate_without_a_preference_but_not_without_a_proposal():
