@@ -12,10 +12,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StrictBool, ValidationError, model_validator
 
 from space.errors import InputError
+from space.files import parse_yaml
 
 if TYPE_CHECKING:
     from nas.data import Data
@@ -111,10 +111,7 @@ def load_proxy(name: str | Path) -> Proxy:
             raise InputError(
                 f"proxy {name}: {reason}; name a YAML file or one of {', '.join(PRESETS)}"
             ) from None
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"proxy {name}: not YAML: {' '.join(str(error).split())}") from None
+    values = parse_yaml(text, f"proxy {name}")
     return proxy_from({} if values is None else values, f"proxy {name}")
 
 

@@ -140,8 +140,7 @@ def search(settings: Settings, console: Console) -> int:
         progress = Progress(console, title, trials, proxy.epochs)
         engine = LocalEngine(proxy, data, device)
         interrupted = run_trials(settings.seed, limit, record, proposer, engine, progress)
-        finish(record, console, interrupted=interrupted)
-        found = record.mapping()["best"] is not None
+        found = finish(record, console, interrupted=interrupted)
     finally:
         record.close()
     return 130 if interrupted else int(not found)
@@ -341,8 +340,8 @@ def interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def finish(record: Record, console: Console, *, interrupted: bool) -> None:
-    """The report, the table of the front, and where everything is."""
+def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
+    """The report, the table of the front, and where everything is; whether any trial succeeded."""
     from analysis.report import write_report
 
     study = record.mapping()
@@ -361,6 +360,7 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> None:
         console.print(f"export  python -m nas.export {folder}", soft_wrap=True)
     if interrupted:
         console.print(f"resume  python -m nas.search --study {folder} --resume", soft_wrap=True)
+    return study["best"] is not None
 
 
 def front_table(study: Mapping[str, Any]) -> Table | None:

@@ -22,7 +22,7 @@ from space.columns import Array
 from space.cost import NUM_CLASSES, RESOLUTION
 from space.design_space import DesignSpace
 from space.errors import InputError
-from space.stage_tables import Allowed, Chosen, StageTable, StageTables, extremes
+from space.stage_tables import Allowed, Chosen, StageTable, StageTables, combinations, extremes
 
 __all__ = ["Allowed", "BandSampler", "EmptyBandError"]
 
@@ -94,8 +94,7 @@ class BandSampler:
         if every is None:
             raise InputError(f"space {self.space.name}: about {self.count:,} networks, too many to list")
         free = self._tables.free
-        sizes = [len(self.space.factors[f]) for f in free]
-        grid = np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), dtype=np.int64)
+        grid = combinations([len(self.space.factors[f]) for f in free])
         felt = self._tables.codes(every, kept)
         codes = np.repeat(felt, len(grid), axis=0)
         codes[:, free] = np.tile(grid, (len(felt), 1))

@@ -138,8 +138,7 @@ class StageTables:
         sizes = [len(self.space.factors[f]) for f in factors]
         if math.prod(sizes) > MAX_TABLE:
             raise self.too_large(math.prod(sizes))
-        grid = np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), dtype=np.int64)
-        return Options(tuple(factors), grid)
+        return Options(tuple(factors), combinations(sizes))
 
     def _arrays(self, options: Options, shape: tuple[int, ...]) -> dict[Target, Array]:
         arrays: dict[Target, Array] = {}
@@ -200,6 +199,11 @@ class StageTables:
             options.codes[:, columns], axis=0, return_index=True, return_inverse=True
         )
         return classes.reshape(-1), first
+
+
+def combinations(sizes: Sequence[int]) -> Array:
+    """Every choice of one of each size, [product of sizes, len(sizes)]; of none, the one empty choice."""
+    return np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), dtype=np.int64)
 
 
 def total_cost(tables: Sequence[StageTable], chosen: Chosen) -> Array:
