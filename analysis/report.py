@@ -26,6 +26,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from analysis.confirm import Verdict, confirmed
 from analysis.pareto import front
 from space.command import Command
 from space.errors import InputError
@@ -61,6 +62,7 @@ def render(study: Mapping[str, Any], folder: str) -> str:
         _header(view),
         _warnings(view),
         _plane_section(view),
+        _confirmation_section(view),
         _network_section(view, folder),
         _progress_section(view),
         _curves_section(view),
@@ -84,7 +86,12 @@ class _View:
 
     @cached_property
     def trials(self) -> list[Trial]:
-        return list(self.study.get("trials") or [])
+        """The search's own; trainings that confirm it are a matter of their own."""
+        return [_stopped(t) for t in self.study.get("trials") or [] if t.get("role") != "confirmation"]
+
+    @cached_property
+    def confirmations(self) -> list[Verdict]:
+        return confirmed(self.study.get("trials") or [])
 
     @cached_property
     def finished(self) -> list[Trial]:
@@ -179,6 +186,18 @@ class _Scale:
 def _finite(value: Any) -> float | None:
     ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if ok else None
+
+
+def _stopped(trial: Trial) -> Trial:
+    """A training that stopped early, with its last accuracy; it is marked as not comparable."""
+    if trial.get("state") != "paused" or not trial.get("curve"):
+        return trial
+    return {
+        **trial,
+        "state": "complete",
+        "accuracy": trial["curve"][-1]["val_accuracy"],
+        "full_fidelity": False,
+    }
 
 
 def _accuracy(trial: Trial) -> float | None:
@@ -419,7 +438,7 @@ def _caveat(view: _View) -> str:
         return f"One training is one seed: the figure would move with another. {proxy}{winner}"
     points = abs(round(100 * (_accuracy(best) or 0), 1) - round(100 * (_accuracy(reference) or 0), 1))
     if _trainings(view, best) > 1 or _trainings(view, reference) > 1:
-        noise = f"Compare {points:.1f} points with the spread over seeds, in the table of trials."
+        noise = f"Compare {points:.1f} points with the spread over seeds."
     else:
         noise = (
             f"One seed each: only re-training both with fresh seeds tells whether "
@@ -430,7 +449,8 @@ def _caveat(view: _View) -> str:
 
 def _trainings(view: _View, trial: Trial) -> int:
     fingerprint = trial.get("fingerprint")
-    return sum(fingerprint is not None and t.get("fingerprint") == fingerprint for t in view.finished)
+    again = [t for t in view.study.get("trials") or [] if _accuracy(t) is not None]
+    return sum(fingerprint is not None and t.get("fingerprint") == fingerprint for t in again)
 
 
 def _tiles(view: _View) -> _Html:
@@ -570,6 +590,32 @@ def _network_facts(view: _View, trial: Trial) -> list[tuple[str, str]]:
     epochs = _plural(int(trial.get("fidelity") or 0), "epoch")
     accuracy = MISSING if _accuracy(trial) is None else f"{_percent(_accuracy(trial))} after {epochs}"
     return [("Proxy accuracy", accuracy), *costs]
+
+
+def _confirmation_section(view: _View) -> _Html:
+    """Trainings with fresh seeds: the means, and the winner against each reference."""
+    parts: list[_Html] = []
+    for verdict in view.confirmations:
+        seeds = sorted({seed for mean in verdict.means for seed in mean.by_seed})
+        heads = ["Network", "Mean", *(f"Seed {seed}" for seed in seeds)]
+        rows = [
+            _tag(
+                "tr",
+                _tag("td", _tag("b", mean.label) if mean is verdict.winner else mean.label),
+                _tag("td", _percent(mean.value)),
+                *(_tag("td", _percent(mean.by_seed.get(seed))) for seed in seeds),
+            )
+            for mean in sorted(verdict.means, key=lambda m: -m.value)
+        ]
+        head = _tag("thead", _tag("tr", *(_tag("th", name, scope="col") for name in heads)))
+        table = _tag("table", head, _tag("tbody", *rows), class_="confirmed")
+        budget = [_tag("h3", verdict.budget)] if len(view.confirmations) > 1 else []
+        lines = (_tag("p", line) for line in verdict.comparisons)
+        parts += [*budget, _tag("div", table, class_="scroll"), *lines]
+    if not parts:
+        return _Html("")
+    note = "Seeds that no choice was made by; the intervals allow for the choice among the confirmed."
+    return _section("Confirmed with fresh seeds", "confirmed", *parts, _tag("p", note, class_="note"))
 
 
 def _progress_section(view: _View) -> _Html:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console, Group
@@ -55,6 +57,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+@dataclass
+class _Current:
+    """A training under way."""
+
+    label: str
+    epochs: int
+    began: float
+    curve: dict[int, float] = field(default_factory=dict)
+
+
 class Progress:
     """Follows a search; `console` decides between the live display and lines."""
 
@@ -63,12 +75,14 @@ class Progress:
         self._title = title
         self._trials = trials
         self._epochs = epochs
-        self._finished: list[Trial] = []
-        self._current: tuple[int, str] | None = None
-        self._curve: list[float] = []
+        self._recent: deque[Trial] = deque(maxlen=RECENT)
+        self._finished = 0
+        self._counted: set[int] = set()
+        self._best: float | None = None
+        self._current: dict[int, _Current] = {}
         self._started = time.monotonic()
-        self._trial_started = self._started
-        self._spent: list[float] = []
+        self._trained_seconds = 0.0
+        self._trained_epochs = 0
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Progress:
@@ -84,64 +98,71 @@ class Progress:
 
     def resumed(self, trials: Sequence[Trial]) -> None:
         """Trials that were there before."""
-        self._finished = list(trials)
-        self._spent = [t["train_seconds"] for t in trials if t["train_seconds"]]
+        for trial in trials:
+            self._count(trial)
+            self._trained_seconds += trial["train_seconds"] or 0.0
+            self._trained_epochs += trial["fidelity"]
 
-    def trial(self, number: int, label: str) -> None:
-        """A trial starts."""
-        self._current, self._curve = (number, label), []
-        self._trial_started = time.monotonic()
+    def trial(self, number: int, label: str, epochs: int) -> None:
+        """A training begins, or goes on; to so many epochs in all."""
+        self._current[number] = _Current(label, epochs, time.monotonic())
         if not self._console.is_terminal:
-            self._print(f"trial {number} starts: {label}")
+            self._print(f"trial {number} {'goes on' if number in self._counted else 'starts'}: {label}")
 
-    def epoch(self, accuracy: float) -> None:
-        """An epoch of the current trial is over, with this validation accuracy."""
-        self._curve.append(accuracy)
+    def epoch(self, number: int, epoch: int, accuracy: float) -> None:
+        """An epoch of a training is over, with this validation accuracy."""
+        self._current[number].curve[epoch] = accuracy
 
     def done(self, trial: Trial) -> None:
-        """The current trial is over, well or not."""
-        self._spent.append(time.monotonic() - self._trial_started)
-        self._finished.append(trial)
-        self._current = None
+        """A training is over, well or not, or pauses."""
+        current = self._current.pop(trial["number"], None)
+        if current is not None and current.curve:
+            self._trained_seconds += time.monotonic() - current.began
+            self._trained_epochs += len(current.curve)
+        self._count(trial)
         if not self._console.is_terminal:
-            result = trial["reason"] or percent(trial["accuracy"])
+            curve = trial["curve"]
+            accuracy = trial["accuracy"] if not trial["paused"] or not curve else curve[-1]["val_accuracy"]
+            after = f" after {trial['fidelity']} of {self._epochs} epochs" if trial["paused"] else ""
             self._print(
-                f"trial {trial['number']} {trial['state']}: {result} "
-                f"[{len(self._finished)}/{self._trials}, best {percent(self._best())}, "
+                f"trial {trial['number']} {trial['state']}: {trial['reason'] or percent(accuracy)}{after} "
+                f"[{self._finished}/{self._trials}, best {percent(self._best)}, "
                 f"{duration(time.monotonic() - self._started)}, {self._left()}]"
             )
 
-    @property
-    def remaining(self) -> int:
-        """Trials still to do."""
-        return self._trials - len(self._finished)
+    def expected_seconds(self, epochs: int) -> float:
+        """What so many epochs are expected to take, from those so far; 0 before the first."""
+        return epochs * self._trained_seconds / self._trained_epochs if self._trained_epochs else 0.0
 
-    def expected_seconds(self) -> float:
-        """What a trial is expected to take, from those so far; 0 before the first."""
-        return sum(self._spent) / len(self._spent) if self._spent else 0.0
+    def _count(self, trial: Trial) -> None:
+        if trial["state"] in ("complete", "failed", "paused"):
+            self._finished += trial["role"] != "confirmation" and trial["number"] not in self._counted
+            self._counted.add(trial["number"])
+            self._recent.append(trial)
+        if trial["state"] == "complete" and trial["full_fidelity"]:
+            self._best = max(self._best or 0.0, trial["accuracy"])
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
-    def _best(self) -> float | None:
-        return max((t["accuracy"] for t in self._finished if t["accuracy"] is not None), default=None)
-
     def _left(self) -> str:
-        if not self._spent:
+        if not self._trained_epochs:
             return "time left unknown"
-        left = (self._trials - len(self._finished)) * self.expected_seconds()
-        if self._current:
-            left -= min(time.monotonic() - self._trial_started, self.expected_seconds())
+        # what a network takes on average, those included that were stopped early
+        each = self._trained_seconds / max(self._finished, 1)
+        spent = sum(min(time.monotonic() - c.began, each) for c in self._current.values())
+        left = max((self._trials - self._finished) * each - spent, 0.0) / max(len(self._current), 1)
         return f"about {duration(left)} left"
 
     def _render(self) -> Group:
-        share = (len(self._finished) + len(self._curve) / max(self._epochs, 1)) / max(self._trials, 1)
+        part = sum(len(c.curve) / max(c.epochs, 1) for c in self._current.values())
+        share = (self._finished + part) / max(self._trials, 1)
         head = Table.grid(padding=(0, 2))
         head.add_row(
             ProgressBar(total=1.0, completed=min(share, 1.0), width=30),
-            f"{len(self._finished)}/{self._trials} trials",
+            f"{self._finished}/{self._trials} trials",
             f"{duration(time.monotonic() - self._started)}, {self._left()}",
-            Text(f"best {percent(self._best())}", style="bold green"),
+            Text(f"best {percent(self._best)}", style="bold green"),
         )
         return Group(Text(self._title, style="bold"), head, self._table(), self._now())
 
@@ -149,22 +170,32 @@ class Progress:
         table = Table(box=None, pad_edge=False)
         for title in TABLE_HEADINGS:
             table.add_column(title, no_wrap=True, justify="left" if title == "network" else "right")
-        best = self._best()
-        for trial in self._finished[-RECENT:]:
-            style = "bold green" if trial["accuracy"] is not None and trial["accuracy"] == best else ""
+        for trial in self._recent:
+            style = "bold green" if trial["accuracy"] is not None and trial["accuracy"] == self._best else ""
             table.add_row(*trial_row(trial), style=style)
         return table
 
     def _now(self) -> Text:
-        if self._current is None:
+        if not self._current:
             return Text("proposing…", style="dim")
-        number, label = self._current
-        curve = "".join(BLOCKS[min(int(value * len(BLOCKS)), len(BLOCKS) - 1)] for value in self._curve)
-        last = percent(self._curve[-1]) if self._curve else ""
-        return Text.assemble(
-            (f"trial {number}  ", "bold"), label, "\n",
-            f"epoch {len(self._curve)}/{self._epochs}  ", (curve, "cyan"), f"  {last}",
-        )  # fmt: skip
+        lines = Text()
+        for number, current in sorted(self._current.items()):
+            curve = [current.curve[epoch] for epoch in sorted(current.curve)]
+            blocks = "".join(BLOCKS[min(int(value * len(BLOCKS)), len(BLOCKS) - 1)] for value in curve)
+            last = percent(curve[-1]) if curve else ""
+            epoch = max(current.curve, default=0)
+            lines.append_text(
+                Text.assemble(
+                    "\n" if lines else "",
+                    (f"trial {number}  ", "bold"),
+                    current.label,
+                    "\n",
+                    f"epoch {epoch}/{current.epochs}  ",
+                    (blocks, "cyan"),
+                    f"  {last}",
+                )
+            )
+        return lines
 
 
 def trial_row(trial: Trial) -> list[str]:
@@ -175,7 +206,14 @@ def trial_row(trial: Trial) -> list[str]:
         str(trial["number"]),
         quantity(trial["macs"]),
         quantity(trial["params"]),
-        percent(trial["accuracy"]),
+        _reached(trial),
         duration(trial["train_seconds"]) if trial["train_seconds"] else "-",
         f"{label}  ({trial['reason']})" if trial["reason"] else label,
     ]
+
+
+def _reached(trial: Trial) -> str:
+    """The accuracy; in brackets where it is not that of a full training."""
+    if trial["accuracy"] is None and trial["curve"]:
+        return f"({percent(trial['curve'][-1]['val_accuracy'])})"
+    return percent(trial["accuracy"])

@@ -1,210 +1,245 @@
 """What comes next: only feasible, unseen networks ever become trials.
 
 `evolution` and `surrogate` (`nas/samplers/`) look inside the band by themselves. Optuna's samplers know
-nothing of the budget: `InBandSampler` asks one for its wish and keeps as many of the wished choices as leave
-at least one network in the band, then draws the rest uniformly among the networks that are left.
+nothing of the budget: they make a wish, of which as many choices are kept as leave at least one network in
+the band; the rest is drawn uniformly among the networks that are left.
+
+A proposer is told what becomes of trials, and keeps nothing else: told the same again, it proposes the same.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
-from optuna.samplers import BaseSampler, GPSampler, TPESampler
-from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import BaseDistribution
 
+from nas.limits import Limits, TooSlowError, milliseconds
+from nas.result import TrialFailed
+from nas.samplers import evolution, surrogate
 from nas.samplers.encoding import Encoder
-from nas.samplers.evolution import evolve
 from nas.samplers.feasible import ExhaustedError, Feasible
-from nas.samplers.history import History
-from nas.samplers.surrogate import MOST_STARTUP, improve
+from nas.samplers.history import History, Outcome
+from nas.samplers.parameters import code_of, distributions, params_of
+from nas.samplers.strata import STRATA, Strata
+from nas.samplers.trials import Trials
+from nas.samplers.wishes import Wishes
 from space.architecture import Architecture
-from space.axes import Variable
 from space.band import BandSampler
 from space.columns import Array
-from space.cost import cost
-from space.design_space import DesignSpace
+from space.cost import cost, cost_columns
 from space.errors import InputError
 
-__all__ = ["SAMPLERS", "ExhaustedError", "InBandSampler", "Proposal", "Proposer"]
+__all__ = ["SAMPLERS", "Proposal", "Proposer", "code_of", "distributions", "params_of"]
 
-SAMPLERS = ("tpe", "gp", "random", "evolution", "surrogate")
+SAMPLERS = ("random", "tpe", "gp", "nsga2", "evolution", "surrogate")
+WISHING = ("tpe", "gp", "nsga2")
+# networks in a row that may be too slow before a search ends; all but the first few are drawn uniformly, for
+# a sampler may want nothing but slow ones
+PATIENCE, INSISTENCE = 200, 10
+# the latest slow networks that samplers know of
+SLOW_SEEN = 50
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A network to train, as an open Optuna trial."""
+    """A network to train.
 
-    trial: optuna.Trial
+    `params` are its choices as Optuna stores them; `memo` holds JSON values to be stored with the trial and
+    given back to `started` when the study is read again.
+    """
+
     architecture: Architecture
-    role: str
-    name: str | None
+    params: dict[str, Any]
+    memo: dict[str, Any] = field(default_factory=dict)
 
 
 class Proposer:
-    """Asks Optuna for unseen networks of a band, queued ones (references, interrupted trials) first."""
+    """Proposes unseen networks of a band, by one of `SAMPLERS`.
 
-    def __init__(self, study: Study, band: BandSampler, sampler: str, seed: int, startup: int) -> None:
-        self._study = study
-        self._space = band.space
-        self._band = band
-        self._distributions = distributions(band.space)
-        self._seen: set[tuple[int, ...]] = set()
-        for trial in study.get_trials(deepcopy=False):
-            if "architecture" in trial.user_attrs and not trial.user_attrs.get("interrupted"):
-                self._note(Architecture.from_dict(trial.user_attrs["architecture"]))
-        study.sampler = InBandSampler(band, sampler, seed, startup, self._seen)
-
-    def enqueue_reference(self, name: str, architecture: Architecture) -> None:
-        """Queue a network to compare with; it need not be in the space."""
-        code = self._space.locate(architecture)
-        params = {} if code is None else params_of(self._space, code)
-        attributes = {"role": "reference", "name": name, "architecture": architecture.to_dict()}
-        self._study.enqueue_trial(params, user_attrs=attributes)
-        self._note(architecture)
-
-    def next(self) -> Proposal | None:
-        """The next network, or None when every network of the band has been tried."""
-        queued = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if not queued and self._band.count_is_exact and len(self._seen) >= self._band.count:
-            return None
-        outside = bool(queued) and not queued[0].system_attrs.get("fixed_params")
-        trial = self._study.ask() if outside else self._study.ask(self._distributions)
-        known = trial.user_attrs.get("architecture")
-        if known is not None:
-            architecture = Architecture.from_dict(known)
-        else:
-            architecture = self._space.build(code_of(self._space, trial.params))
-        self._note(architecture)
-        role, name = trial.user_attrs.get("role", "candidate"), trial.user_attrs.get("name")
-        return Proposal(trial, architecture, role, name)
-
-    def _note(self, architecture: Architecture) -> None:
-        """Remember a network; only those of the band count towards its being exhausted."""
-        code = self._space.locate(architecture)
-        budget = self._band.budget
-        if code is not None and budget.allows(int(getattr(cost(architecture), budget.metric))):
-            self._seen.add(tuple(int(k) for k in code))
-
-
-def distributions(space: DesignSpace) -> dict[str, BaseDistribution]:
-    """Optuna's view of a space: evenly spaced integers as such, everything else as choices."""
-    return {variable.name: _distribution(variable) for variable in space.variables}
-
-
-def params_of(space: DesignSpace, code: Array) -> dict[str, Any]:
-    """Optuna parameters of a code."""
-    choices = space.choices(code)
-    return {v.name: _labels(v)[choices[v.name]] for v in space.variables}
-
-
-def code_of(space: DesignSpace, params: Mapping[str, Any]) -> Array:
-    """The code of Optuna parameters."""
-    return space.code({v.name: _labels(v).index(params[v.name]) for v in space.variables})
-
-
-def _labels(variable: Variable) -> tuple[Any, ...]:
-    """A variable's values as Optuna stores them."""
-    return tuple(v if v is None or isinstance(v, int | float | str) else str(v) for v in variable.values)
-
-
-def _distribution(variable: Variable) -> BaseDistribution:
-    labels = _labels(variable)
-    integers = [v for v in labels if type(v) is int]
-    steps = set(np.diff(integers)) if len(integers) == len(labels) > 1 else set()
-    if len(steps) == 1 and min(steps) > 0:
-        return IntDistribution(integers[0], integers[-1], step=int(steps.pop()))
-    return CategoricalDistribution(labels)
-
-
-class InBandSampler(BaseSampler):
-    """An Optuna sampler whose every proposal lies in `band` and is not in `seen` (codes as tuples).
-
-    `sampler` is random (uniform in the band), tpe, gp, evolution or surrogate; all but the first are random
-    until there are `startup` results. A proposal's randomness follows from the seed and the number of results
-    before it, so a resumed study goes on as it would have.
+    Until `startup` networks have reached one of `levels` (epochs, rising; by default `epochs` alone, full
+    fidelity) networks are drawn uniformly; then a sampler learns from the highest such level. With `front`
+    the band is a range whose whole front is sought: draws are uniform in strata of log cost. `parallel`
+    tells that several trials run at once. Raises `InputError`: an unknown sampler, limits that nothing meets.
     """
 
     def __init__(
-        self, band: BandSampler, sampler: str, seed: int, startup: int, seen: Container[tuple[int, ...]]
+        self,
+        band: BandSampler,
+        sampler: str,
+        seed: int,
+        startup: int,
+        *,
+        epochs: int = 1,
+        levels: Sequence[int] = (),
+        front: bool = False,
+        limits: Limits | None = None,
+        parallel: bool = False,
     ) -> None:
         if sampler not in SAMPLERS:
             raise InputError(f"sampler: {sampler!r} is none of {', '.join(SAMPLERS)}")
+        self.distributions: dict[str, BaseDistribution] = distributions(band.space)
+        self._band = band
         self._space = band.space
-        self._feasible = Feasible(band, seen)
-        self._encoder = Encoder(band.space)
         self._sampler = sampler
         self._seed = seed
-        self._startup = min(startup, MOST_STARTUP) if sampler == "surrogate" else startup
-        self._distributions = distributions(band.space)
+        self._front = front
+        self._parallel = parallel
+        self._limits = limits or Limits()
+        if self._limits.max_latency is not None and self._limits.latency is None:
+            raise ValueError("a limit of latency needs a way to measure it")
+        self._seen: set[tuple[int, ...]] = set()
+        self._numbers: set[int] = set()
+        self._strata = Strata(band, STRATA if front else 1, self._seen, self._limits, seed)
+        self._whole = Feasible(band, self._seen, self._limits)
+        if sampler == "surrogate":
+            startup = min(startup, surrogate.MOST_STARTUP * (2 if front else 1))
+        self._trials = Trials(tuple(levels) or (epochs,), startup)
+        self._encoder = Encoder(band.space)
+        self._wishes = (
+            Wishes(band.space, sampler, startup, front=front, parallel=parallel)
+            if sampler in WISHING
+            else None
+        )
+        # by the trial in whose place they would have been; and those since the last trial began
+        self._set_aside: dict[int, list[Outcome]] = {}
+        self._slow: list[Outcome] = []
+        self._fastest = np.inf
+        self._fast_enough = False
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
-        """The whole space: all variables are proposed together."""
-        return self._distributions
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Parameters of one unseen network in the band. Raises `ExhaustedError` when none is left."""
-        over = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
-        index = sum(not t.user_attrs.get("interrupted") for t in over)
-        rng = np.random.default_rng([self._seed, index])
-        complete = sum(t.state is TrialState.COMPLETE for t in over)
-        if self._sampler == "random" or complete < self._startup:
-            code = self._feasible.draw(rng)
-        elif self._sampler == "evolution":
-            code = evolve(self._history(over), self._feasible, rng)
-        elif self._sampler == "surrogate":
-            code = improve(self._history(over), self._feasible, self._encoder, rng)
-        else:
-            wish = self._wish(study, trial, search_space, int(rng.integers(2**31)))
-            code = self._feasible.towards(code_of(self._space, wish), rng)
-        return params_of(self._space, code)
-
-    def _history(self, over: Sequence[FrozenTrial]) -> History:
-        """The results at full fidelity of networks of the space, and the failures among them."""
-        known = [
-            t
-            for t in over
-            if t.params.keys() == self._distributions.keys()
-            and t.user_attrs.get("full_fidelity", True)
-            and not t.user_attrs.get("interrupted")
-        ]
-        values = np.array([math.nan if t.value is None else t.value for t in known])
-        if np.isnan(values).all():
-            known, values = [], values[:0]
-        lowest = np.nanmin(values, initial=np.inf)
-        codes = np.array([code_of(self._space, t.params) for t in known], dtype=np.int64)
-        codes = codes.reshape(len(known), len(self._space.factors))
-        return History(codes, np.where(np.isnan(values), lowest, values))
-
-    def sample_independent(
+    def started(
         self,
-        study: Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-        param_name: str,
-        param_distribution: BaseDistribution,  # noqa: ARG002
-    ) -> Any:
-        """Never needed: every variable is in the relative search space."""
-        raise InputError(f"study: parameter {param_name!r} is not of the space {self._space.name}")
+        number: int,
+        architecture: Architecture,
+        memo: Mapping[str, Any] | None = None,
+        candidate: bool = True,
+    ) -> None:
+        """A trial of the study exists: its network is never proposed again.
 
-    def _wish(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution], seed: int
-    ) -> dict[str, Any]:
-        """What the inner sampler would try if there were no budget."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            inner: BaseSampler
-            if self._sampler == "gp":
-                inner = GPSampler(seed=seed, n_startup_trials=0)
-            else:
-                inner = TPESampler(seed=seed, n_startup_trials=0, multivariate=True)
-            inner.before_trial(study, trial)
-            return inner.sample_relative(study, trial, search_space)
+        A sampler learns from it if it is a `candidate` (trained as all candidates are, with their seed) and
+        lies in the band.
+        """
+        memo = memo or {}
+        self._numbers.add(number)
+        self._slow = []
+        for code in memo.get("slow", ()):
+            self._set_aside.setdefault(number, []).append(self._too_slow(number, np.array(code)))
+        code = self._space.locate(architecture)
+        if code is None:
+            return
+        key = tuple(int(k) for k in code)
+        self._seen.add(key)
+        costs = cost(architecture)
+        spent = int(getattr(costs, self._band.budget.metric))
+        if candidate and self._band.budget.allows(spent) and self._limits.allow(costs):
+            self._fast_enough = True
+            self._trials.start(number, key, spent, self._strata.of(spent), memo)
+
+    def reported(self, number: int, accuracies: Sequence[float]) -> None:
+        """The trial's accuracies after epochs 1, 2, ...: all so far, when it reaches a level or ends."""
+        self._trials.report(number, accuracies)
+
+    def failed(self, number: int) -> None:
+        """The trial gave no result."""
+        self._trials.fail(number)
+
+    def next(self, number: int) -> Proposal | None:
+        """A network for trial `number`, or None when every network of the band has been tried.
+
+        Its randomness follows from the seed, the number and what is known of other trials. Raises
+        `TooSlowError` where `PATIENCE` networks in a row are slower than the limit, `InputError` where none
+        ever was fast enough.
+        """
+        rng = np.random.default_rng([self._seed, number])
+        for attempt in range(PATIENCE):
+            try:
+                code, memo = self._propose(rng, uniform=attempt >= INSISTENCE)
+            except ExhaustedError:
+                self._check_speed("every other network has been tried")
+                return None
+            architecture = self._space.build(code)
+            if self._is_fast(architecture):
+                self._fast_enough = True
+                memo |= {"slow": [list(o.code) for o in self._slow]} if self._slow else {}
+                return Proposal(architecture, params_of(self._space, code), memo)
+            self._slow.append(self._too_slow(number, code))
+        self._check_speed(f"{PATIENCE} networks looked at")
+        raise TooSlowError(f"{PATIENCE} networks in a row were slower than {self._slowest()}")
+
+    def _propose(self, rng: np.random.Generator, *, uniform: bool) -> tuple[Array, dict[str, Any]]:
+        """A code and its memo. Raises `ExhaustedError`."""
+        uniform = uniform or self._trials.level is None or self._sampler == "random"
+        if self._wishes is not None and not uniform:
+            outcomes = [*self._trials.chosen(*self._wishes.seen), *self._aside()]
+            wish, memo = self._wishes.wish(outcomes, self._pending(), int(rng.integers(2**31)))
+            return self._whole.towards(wish, rng), memo
+        for stratum in self._strata.order(len(self._numbers)):
+            with suppress(ExhaustedError):
+                feasible = self._strata.parts[stratum]
+                return feasible.draw(rng) if uniform else self._within(stratum, rng), {}
+        raise ExhaustedError
+
+    def _within(self, stratum: int, rng: np.random.Generator) -> Array:
+        """A network of a stratum by evolution or the surrogate. Raises `ExhaustedError`."""
+        feasible = self._strata.parts[stratum]
+        if self._sampler == "evolution":
+            alive = self._history(self._trials.latest(evolution.population(len(self._strata))))
+            if not self._front:
+                return evolution.evolve(alive, feasible, rng)
+            return evolution.evolve_front(alive, self._strata, stratum, rng)
+        return surrogate.improve(self._known(feasible, rng), feasible, self._encoder, rng)
+
+    def _known(self, feasible: Feasible, rng: np.random.Generator) -> surrogate.Known:
+        history = self._history([*self._trials.chosen(*surrogate.SEEN), *self._aside()])
+        pending = self._history(self._pending()).codes
+        if not self._front:
+            return surrogate.Known(history, pending)
+        each = surrogate.POOL // len(self._strata)
+        spread = np.concatenate([part.band.sample_codes(each, rng) for part in self._strata.parts])
+        return surrogate.Known(history, pending, spread, feasible.band.budget.high)
+
+    def _history(self, outcomes: Sequence[Outcome]) -> History:
+        return History.of(outcomes, len(self._space.factors))
+
+    def _pending(self) -> list[Outcome]:
+        return self._trials.pending() if self._parallel else []
+
+    def _aside(self) -> list[Outcome]:
+        """Slow networks, as failed ones, oldest first."""
+        past = [o for number in sorted(self._set_aside) for o in self._set_aside[number]]
+        return [*past, *self._slow][-SLOW_SEEN:]
+
+    def _too_slow(self, number: int, code: Array) -> Outcome:
+        """A network set aside, never to be proposed."""
+        key = tuple(int(k) for k in code)
+        self._seen.add(key)
+        costs = cost_columns(self._space.columns(code[None]))
+        return Outcome(number, key, int(getattr(costs, self._band.budget.metric)[0]), math.nan, {})
+
+    def _is_fast(self, architecture: Architecture) -> bool:
+        """Whether the network is within the limit of latency; one that cannot be run is not."""
+        if self._limits.max_latency is None or self._limits.latency is None:
+            return True
+        try:
+            seconds = self._limits.latency(architecture)
+        except TrialFailed:
+            return False
+        self._fastest = min(self._fastest, seconds)
+        return seconds <= self._limits.max_latency
+
+    def _check_speed(self, looked: str) -> None:
+        """Refuse a limit that no network has met so far."""
+        if self._slow and not self._fast_enough:
+            raise InputError(f"--max-latency: no network is within {self._slowest()}; {looked}")
+
+    def _slowest(self) -> str:
+        seen = (
+            "none could be run"
+            if np.isinf(self._fastest)
+            else f"the fastest took {milliseconds(self._fastest)}"
+        )
+        return f"{milliseconds(self._limits.max_latency or 0)} ({seen})"

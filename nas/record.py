@@ -1,47 +1,62 @@
-"""The study folder: everything tried, at which fidelity, with what result; one writer, the driver.
+"""The study folder: everything tried, at which fidelity, with what result. Only drivers write.
 
     runs/NAME/study.db       Optuna's SQLite storage: every trial with its parameters and attributes
-              summary.json   what the study found, rewritten after every trial
+              study.json     in its place, where the study is in a PostgreSQL database
+              summary.json   what the study found, rewritten as it goes on
               report.html    the page to look at
+              checkpoints/   states of trainings that can go on
 
-A trial's attributes: role (reference or candidate), name, architecture, fingerprint, macs, params,
-activations, seed, fidelity (epochs trained), full_fidelity, curve, train_seconds, reason (of a failure),
-interrupted.
+A trial has two attributes, `NETWORK` and `RESULT` below: what is trained (its role is reference, candidate
+or confirmation), and how far it came (target: epochs to reach; fidelity: epochs trained; order: of ending).
+A trial that is paused or whose driver died stays RUNNING for Optuna: it can go on.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
-import sqlite3
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import quote
+from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from nas.storage import (
+    FAILURES,
+    PostgresStorage,
+    SqliteStorage,
+    Storage,
+    check_url,
+    first_line,
+    without_password,
+)
 from space.architecture import Architecture
 from space.cost import cost
 from space.errors import InputError
-from space.files import write_text
+from space.files import read_text, write_text
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-STUDY = "study"
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # settings that make results comparable; a study is resumed under the same ones only
-BINDING = ("budget", "space", "proxy", "data", "seed", "sampler")
-PACKAGES = ("convnext-nas", "torch", "optuna", "numpy", "scikit-learn", "plotly")
-STATES = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.RUNNING: "running"}
+BINDING = ("budget", "objective", "limits", "space", "proxy", "data", "seed", "sampler", "scheduler")
+# what a study of format 1 was started with
+BEFORE: dict[str, Any] = {"objective": "best", "limits": {}, "scheduler": {"name": "none"}}
+PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn", "plotly")
+FINISHED = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed"}
+ENDED = ("complete", "failed")
+# of the time of a search, at most, that rewriting its summary may take
+SUMMARY_SHARE = 0.02
 
 
 def study_folder(study: str, root: Path = Path("runs")) -> Path:
@@ -54,12 +69,19 @@ def study_folder(study: str, root: Path = Path("runs")) -> Path:
 
 
 class Record:
-    """One study folder, open for writing (`create`, `resume`) or for reading (`read`)."""
+    """One study, open for writing (`create`, `resume`) or for reading (`read`)."""
 
-    def __init__(self, folder: Path, study: optuna.Study, lock: IO[str] | None) -> None:
+    def __init__(self, folder: Path, storage: Storage, study: optuna.Study) -> None:
         self.folder = folder
-        self.study = study
-        self._lock = lock
+        self.storage = storage
+        self._rdb = storage.rdb
+        self._study = study
+        self._ids: dict[int, int] = {}
+        self._trials: dict[int, dict[str, Any]] = {}
+        self._attributes = dict(study.user_attrs)
+        self._summary_due = 0.0
+        self._ended = 0
+        self._read()
 
     @staticmethod
     def check_free(folder: Path, *, resume: bool) -> None:
@@ -77,115 +99,203 @@ class Record:
         Raises `InputError` where a study exists or nothing can be written.
         """
         cls.check_free(folder, resume=False)
-        lock = _locked(folder)
+        storage = SqliteStorage(folder, write=True)
         with unwritable(folder):
-            study = optuna.create_study(study_name=STUDY, storage=_storage(folder), direction="maximize")
-        study.set_user_attr("asked", dict(asked))
-        study.set_user_attr("settings", dict(settings))
-        study.set_user_attr("created", _now())
-        study.set_user_attr("versions", versions())
-        study.set_user_attr("wall_seconds", 0.0)
-        study.set_user_attr("format", FORMAT)
-        return cls(folder, study, lock)
+            storage.make(_new(settings, asked))
+        return cls._open(folder, storage)
 
     @classmethod
-    def resume(cls, folder: Path, settings: Mapping[str, Any], asked: Mapping[str, Any]) -> Record:  # noqa: ARG003
+    def resume(cls, folder: Path, settings: Mapping[str, Any]) -> Record:
         """The study of `folder`, to go on with. Raises `InputError` where its settings differ."""
         cls.check_free(folder, resume=True)
-        lock = _locked(folder)
-        record = cls(folder, _load(folder), lock)
-        _refuse_difference(folder, record.settings, settings)
-        record._close_abandoned()
+        record = cls._open(folder, SqliteStorage(folder, write=True))
+        record.refuse_difference(settings)
+        return record
+
+    @classmethod
+    def join(cls, folder: Path, url: str, settings: Mapping[str, Any], asked: Mapping[str, Any]) -> Record:
+        """The study of this name in a PostgreSQL database, made where it is not there.
+
+        Raises `InputError` where its settings differ or the database cannot be used.
+        """
+        check_url(url)
+        storage = PostgresStorage(url, folder.name)
+        with storage.turn():
+            if not storage.exists():
+                with unwritable(folder):
+                    storage.make(_new(settings, asked))
+        record = cls._open(folder, storage)
+        record.refuse_difference(settings)
+        with unwritable(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / "study.json", {"storage": without_password(url), "study": folder.name})
         return record
 
     @classmethod
     def read(cls, study: str | Path) -> Record:
         """The study of a name or path, for reading."""
         folder = study_folder(str(study))
+        if (folder / "study.json").is_file():
+            place = json.loads(read_text(folder / "study.json", f"study {folder}"))
+            return cls._open(folder, PostgresStorage(place["storage"], place["study"]))
         if not (folder / "study.db").is_file():
             raise InputError(f"study {folder}: no such study (no study.db there)")
-        return cls(folder, _load(folder), None)
+        return cls._open(folder, SqliteStorage(folder, write=False))
+
+    @classmethod
+    def _open(cls, folder: Path, storage: Storage) -> Record:
+        """The study in a storage; the storage is closed where it is refused."""
+        try:
+            study = optuna.load_study(study_name=storage.name, storage=storage.rdb)
+            known = study.user_attrs["format"]
+            record = cls(folder, storage, study) if known in READABLE else None
+        except (*FAILURES, KeyError, ValueError, RuntimeError, AssertionError) as error:
+            storage.close()
+            where = f"study {storage.name!r} of the database" if storage.shared else "study.db"
+            reason = first_line(error)
+            raise InputError(f"study {folder}: {where} is not a study of this program ({reason})") from None
+        if record is None:
+            storage.close()
+            raise InputError(f"study {folder}: its format is {known}; this version reads {READABLE}")
+        return record
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the study was started with."""
-        return dict(self.study.user_attrs["settings"])
+        return BEFORE | dict(self._attributes["settings"])
 
     @property
     def asked(self) -> dict[str, Any]:
         """The settings as the user gave them."""
-        return dict(self.study.user_attrs.get("asked", {}))
+        return dict(self._attributes.get("asked", {}))
+
+    @property
+    def warnings(self) -> list[str]:
+        """Remarks for the report."""
+        return list(self._attributes.get("warnings", []))
+
+    def refuse_difference(self, settings: Mapping[str, Any]) -> None:
+        """Raises `InputError` naming what differs from what the study was started with."""
+        differences = list(_differences(self.settings, settings))
+        if differences:
+            self.close()
+            raise InputError(f"study {self.folder}: was started with {'; '.join(differences)}")
 
     def trials(self) -> list[dict[str, Any]]:
         """Every trial as plain values, in order."""
-        frozen = self.study.get_trials(deepcopy=False)
-        return [_plain(trial) for trial in frozen if trial.state in STATES]
-
-    def finished(self) -> list[dict[str, Any]]:
-        """Trials that count: complete or failed, not interrupted."""
-        return [trial for trial in self.trials() if trial["state"] in ("complete", "failed")]
+        return [self._trials[number] for number in sorted(self._trials)]
 
     def trial(self, number: int) -> dict[str, Any]:
         """One trial as plain values."""
-        return _plain(self.study.get_trials(deepcopy=False)[number])
+        return self._trials[number]
 
-    def start(
-        self, trial: optuna.Trial, architecture: Architecture, role: str, name: str | None, seed: int
-    ) -> None:
-        """Store what is about to be trained, and its costs."""
+    def finished(self) -> list[dict[str, Any]]:
+        """Trials that are over: complete or failed."""
+        return [trial for trial in self.trials() if trial["state"] in ENDED]
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next trial; inside a turn nobody else takes it."""
+        return max(self._ids, default=-1) + 1
+
+    def turn(self) -> AbstractContextManager[None]:
+        """A context in which no other driver of the study decides anything."""
+        held: AbstractContextManager[None] = self.storage.turn()
+        return held
+
+    def news(self) -> list[dict[str, Any]]:
+        """What other drivers have changed since the last look: their new and their changed trials."""
+        if not self.storage.shared:
+            return []
+        before = dict(self._trials)
+        self._read()
+        return [trial for number, trial in self._trials.items() if before.get(number) != trial]
+
+    def begin(
+        self,
+        architecture: Architecture,
+        *,
+        seed: int,
+        target: int,
+        role: str = "candidate",
+        name: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        distributions: Mapping[str, BaseDistribution] | None = None,
+        **more: Any,
+    ) -> int:
+        """Store that a network is about to be trained to `target` epochs, in one transaction; its number."""
         total = cost(architecture)
-        self._set(
-            trial,
-            {
-                "role": role,
-                "name": name,
-                "architecture": architecture.to_dict(),
-                "fingerprint": architecture.fingerprint,
-                "macs": total.macs,
-                "params": total.params,
-                "activations": total.activations,
-                "seed": seed,
-            },
+        network = {
+            "role": role,
+            "name": name,
+            "architecture": architecture.to_dict(),
+            "fingerprint": architecture.fingerprint,
+            "macs": total.macs,
+            "params": total.params,
+            "activations": total.activations,
+            "seed": seed,
+            "driver": self.storage.driver,
+            **more,
+        }
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=dict(params or {}),
+            distributions=dict(distributions or {}),
+            user_attrs={"network": network, "result": {"target": target, "attempts": 1}},
         )
+        identity = self._rdb.create_new_trial(self._study._study_id, trial)
+        number = self._rdb.get_trial_number_from_id(identity)
+        trial.number = number
+        self._ids[number] = identity
+        self._trials[number] = self._plain(trial)
+        return number
+
+    def progress(self, number: int, **result: Any) -> None:
+        """Store how far an unfinished trial has come, or is to come."""
+        self._store(number, result)
+        self._trials[number]["state"] = "paused" if self._trials[number]["paused"] else "running"
+
+    def adopt(self, number: int) -> None:
+        """Take over the trial of a driver that died."""
+        network = {key: self._trials[number][key] for key in NETWORK}
+        network["driver"] = self.storage.driver
+        self._rdb.set_trial_user_attr(self._ids[number], "network", network)
+        self._trials[number].update(driver=self.storage.driver)
+
+    def complete(self, number: int, accuracy: float, **result: Any) -> None:
+        """Store a result; its attributes first, so that no complete trial lacks them."""
+        self._store(number, {"accuracy": accuracy, "paused": False, "order": self._ended, **result})
+        self._end(number, TrialState.COMPLETE, accuracy)
+
+    def fail(self, number: int, reason: str, **result: Any) -> None:
+        """Store a failure with its reason."""
+        self._store(number, {"reason": reason, "paused": False, "order": self._ended, **result})
+        self._end(number, TrialState.FAIL, None)
 
     def warn(self, text: str) -> None:
         """Keep a remark for the report, once."""
-        warnings = self.study.user_attrs.get("warnings", [])
-        if text not in warnings:
-            self.study.set_user_attr("warnings", [*warnings, text])
-
-    def complete(self, trial: optuna.Trial, accuracy: float, **attributes: Any) -> None:
-        """Store a result; its attributes first, so that no complete trial lacks them."""
-        self._set(trial, attributes)
-        self.study.tell(trial, accuracy)
-
-    def fail(self, trial: optuna.Trial, reason: str, **attributes: Any) -> None:
-        """Store a failure with its reason."""
-        self._set(trial, {"reason": reason, **attributes})
-        self.study.tell(trial, state=TrialState.FAIL)
-
-    def interrupt(self, trial: optuna.Trial, **attributes: Any) -> None:
-        """Store that a trial did not end; the same network is queued again."""
-        self._set(trial, {"reason": "interrupted", "interrupted": True, **attributes})
-        self.study.tell(trial, state=TrialState.FAIL)
-        self._again(self.study.trials[trial.number])
+        if text not in self.warnings:
+            self._set("warnings", [*self.warnings, text])
 
     def add_wall_seconds(self, seconds: float) -> None:
         """Add the time of this run to the study's."""
-        self.study.set_user_attr("wall_seconds", self.study.user_attrs["wall_seconds"] + seconds)
+        self._set("wall_seconds", self._attributes["wall_seconds"] + seconds)
 
     def mapping(self) -> dict[str, Any]:
         """The whole study as plain values: what a report is written from."""
-        settings, attributes, trials = self.settings, self.study.user_attrs, self.trials()
+        settings, attributes, trials = self.settings, self._attributes, self.trials()
         best = best_of(trials)
         reference = next((t for t in trials if t["role"] == "reference" and t["state"] == "complete"), None)
         return {
             "name": self.folder.resolve().name,
             "budget": settings["budget"],
+            "objective": settings["objective"],
+            "limits": settings["limits"],
             "space": settings["space"],
             "proxy": settings["proxy"],
             "data": settings["data"],
             "sampler": settings["sampler"],
+            "scheduler": settings["scheduler"],
             "seed": settings["seed"],
             "versions": attributes["versions"],
             "created": attributes["created"],
@@ -194,47 +304,107 @@ class Record:
             "trials": trials,
             "best": None if best is None else best["number"],
             "reference": None if reference is None else reference["number"],
-            "warnings": attributes.get("warnings", []),
+            "warnings": self.warnings,
         }
 
-    def write_summary(self) -> Path:
-        """Rewrite `summary.json`: the study without its failed trials' details and learning curves."""
+    def write_summary(self, **more: Any) -> Path:
+        """Rewrite `summary.json`: the study without its trials, but for the best and the reference."""
+        began = time.monotonic()
         study = self.mapping()
         trials = study.pop("trials")
-        by_state = {state: sum(t["state"] == state for t in trials) for state in ("complete", "failed")}
-        by_state["interrupted"] = sum(t["state"] == "interrupted" for t in trials)
+        states = ("complete", "failed", "paused", "running", "interrupted")
+        by_state = {state: sum(t["state"] == state for t in trials) for state in states}
         chosen = {key: _headline(trials, study.pop(key)) for key in ("best", "reference")}
-        return write_json(self.folder / "summary.json", study | {"trials": by_state} | chosen)
+        path = write_json(self.folder / "summary.json", study | {"trials": by_state} | chosen | more)
+        self._summary_due = time.monotonic() + (time.monotonic() - began) / SUMMARY_SHARE
+        return path
+
+    def refresh_summary(self) -> None:
+        """Rewrite `summary.json` unless that would take more than a small share of the time."""
+        if time.monotonic() >= self._summary_due:
+            self.write_summary()
 
     def close(self) -> None:
-        """Let another driver have the folder."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        """Let another driver have the study."""
+        self.storage.close()
 
-    def _set(self, trial: optuna.Trial, attributes: Mapping[str, Any]) -> None:
-        for name, value in attributes.items():
-            trial.set_user_attr(name, value)
+    def _read(self) -> None:
+        """Look at the database again; finished trials do not change."""
+        for trial in self._study.get_trials(deepcopy=False):
+            known = self._trials.get(trial.number)
+            if trial.state not in (TrialState.RUNNING, *FINISHED) or (known and known["state"] in ENDED):
+                continue
+            self._ids[trial.number] = trial._trial_id
+            self._trials[trial.number] = self._plain(trial)
+            self._ended += self._trials[trial.number]["state"] in ENDED
 
-    def _close_abandoned(self) -> None:
-        """Trials a dead driver left running are interrupted, and their networks queued again."""
-        for trial in self.study.get_trials(states=(TrialState.RUNNING,)):
-            storage, identity = self.study._storage, trial._trial_id
-            storage.set_trial_user_attr(identity, "reason", "interrupted: the driver died")
-            storage.set_trial_user_attr(identity, "interrupted", True)
-            self.study.tell(trial.number, state=TrialState.FAIL)
-            self._again(trial)
+    def _store(self, number: int, result: Mapping[str, Any]) -> None:
+        self._trials[number].update(result)
+        stored = {key: value for key, value in self._trials[number].items() if key in RESULT}
+        self._rdb.set_trial_user_attr(self._ids[number], "result", stored)
 
-    def _again(self, trial: FrozenTrial) -> None:
-        keep = ("role", "name", "architecture", "fingerprint", "macs", "params", "activations")
-        attributes = {name: trial.user_attrs[name] for name in keep if name in trial.user_attrs}
-        self.study.enqueue_trial(trial.params, user_attrs=attributes)
+    def _end(self, number: int, state: TrialState, accuracy: float | None) -> None:
+        self._rdb.set_trial_state_values(self._ids[number], state, None if accuracy is None else [accuracy])
+        self._trials[number].update(state=FINISHED[state], ended=_now())
+        self._ended += 1
+
+    def _set(self, name: str, value: Any) -> None:
+        self._study.set_user_attr(name, value)
+        self._attributes[name] = value
+
+    def _plain(self, trial: FrozenTrial) -> dict[str, Any]:
+        stored = trial.user_attrs  # of format 1: all in one
+        values = {**stored, **stored.get("network", {}), **stored.get("result", {})}
+        plain = {key: values.get(key) for key in (*NETWORK, *RESULT)}
+        defaults = {"role": "candidate", "fidelity": 0, "full_fidelity": False, "paused": False, "curve": []}
+        plain |= {key: default for key, default in defaults.items() if plain[key] is None}
+        plain |= {
+            "number": trial.number,
+            "state": self._state(trial, values),
+            "choices": dict(trial.params),
+            "started": _time(trial.datetime_start),
+            "ended": _time(trial.datetime_complete),
+        }
+        if trial.state is TrialState.COMPLETE:
+            plain["accuracy"] = trial.value
+        return plain
+
+    def _state(self, trial: FrozenTrial, values: Mapping[str, Any]) -> str:
+        if values.get("interrupted"):
+            return "interrupted"
+        if trial.state in FINISHED:
+            return FINISHED[trial.state]
+        if values.get("paused"):
+            return "paused"
+        return "running" if self.storage.alive(values.get("driver", 0)) else "interrupted"
+
+
+NETWORK = (
+    "role", "name", "architecture", "fingerprint", "macs", "params", "activations", "seed", "budget",
+    "driver", "memo", "of",
+)  # fmt: skip
+RESULT = (
+    "target", "fidelity", "full_fidelity", "paused", "accuracy", "curve", "train_seconds",
+    "images_per_second", "precision", "device", "threads", "reason", "order", "attempts",
+    "mark",
+)  # fmt: skip
 
 
 def best_of(trials: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The most accurate complete trial at full fidelity; the first of equals."""
+    """The fully trained network with the best mean over fresh seeds; without such, with the best accuracy.
+
+    The first of equals.
+    """
     full = [t for t in trials if t["state"] == "complete" and t["full_fidelity"]]
-    return max(full, key=lambda t: t["accuracy"], default=None)
+    searched = [t for t in full if t["role"] != "confirmation"]
+    again: dict[int, list[float]] = {}
+    for trial in full:
+        if trial["role"] == "confirmation":
+            again.setdefault(trial["of"], []).append(trial["accuracy"])
+    most = max(map(len, again.values()), default=0)
+    means = {number: sum(values) / most for number, values in again.items() if len(values) == most}
+    compared = [t for t in searched if t["number"] in means] if means else searched
+    return max(compared, key=lambda t: means.get(t["number"], t["accuracy"]), default=None)
 
 
 def versions() -> dict[str, str]:
@@ -254,60 +424,37 @@ def write_json(path: Path, values: Any) -> Path:
 
 
 @contextmanager
-def foreign_database(folder: Path) -> Iterator[None]:
-    """One line for a study.db that is damaged or made by another program."""
-    import sqlalchemy.exc
-
-    try:
-        yield
-    except (sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, KeyError, RuntimeError, AssertionError) as error:
-        reason = _reason(error)
-        raise InputError(f"study {folder}: study.db is not a study of this program ({reason})") from None
-
-
-@contextmanager
 def unwritable(folder: Path) -> Iterator[None]:
-    """One line for a database that cannot be made."""
-    import sqlalchemy.exc
-
+    """One line for a database that cannot be written."""
     try:
         yield
-    except (sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
-        raise InputError(f"study {folder}: cannot be written ({_reason(error)})") from None
+    except FAILURES as error:
+        raise InputError(f"study {folder}: cannot be written ({first_line(error)})") from None
 
 
-def _reason(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-def _plain(trial: FrozenTrial) -> dict[str, Any]:
-    attributes = trial.user_attrs
-    state = STATES[trial.state]
-    if attributes.get("interrupted"):
-        state = "interrupted"
+def _new(settings: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a new study."""
     return {
-        "number": trial.number,
-        "state": state,
-        "role": attributes.get("role", "candidate"),
-        "name": attributes.get("name"),
-        "architecture": attributes.get("architecture"),
-        "fingerprint": attributes.get("fingerprint"),
-        "macs": attributes.get("macs"),
-        "params": attributes.get("params"),
-        "activations": attributes.get("activations"),
-        "seed": attributes.get("seed"),
-        "fidelity": attributes.get("fidelity", 0),
-        "full_fidelity": attributes.get("full_fidelity", False),
-        "accuracy": trial.value if trial.state is TrialState.COMPLETE else None,
-        "curve": attributes.get("curve", []),
-        "train_seconds": attributes.get("train_seconds"),
-        "images_per_second": attributes.get("images_per_second"),
-        "precision": attributes.get("precision"),
-        "device": attributes.get("device"),
-        "reason": attributes.get("reason"),
-        "choices": dict(trial.params),
+        "asked": dict(asked),
+        "settings": dict(settings),
+        "created": _now(),
+        "versions": versions(),
+        "wall_seconds": 0.0,
+        "format": FORMAT,
     }
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]:
+    now = json.loads(json.dumps(dict(now)))
+    for key in BINDING:
+        old, new = before.get(key), now.get(key)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+            yield from (f"{key}.{name} {old.get(name)!r}, not {new.get(name)!r}" for name in names)
+        else:
+            yield f"{key} {old!r}, not {new!r}"
 
 
 def _headline(trials: list[dict[str, Any]], number: int | None) -> dict[str, Any] | None:
@@ -321,60 +468,9 @@ def _headline(trials: list[dict[str, Any]], number: int | None) -> dict[str, Any
     return {key: trial[key] for key in keys}
 
 
-def _locked(folder: Path) -> IO[str]:
-    """The folder, made and taken; the lock goes with the process, however it ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"study {folder}: cannot be written ({error.strerror})") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise InputError(f"study {folder}: another search is writing to it") from None
-    return lock
-
-
-def _storage(folder: Path) -> optuna.storages.RDBStorage:
-    return optuna.storages.RDBStorage(f"sqlite:///{folder / 'study.db'}")
-
-
-def _check_tables(path: Path) -> None:
-    """Look before Optuna does: it would make its tables in any database.
-
-    Not read-only: after a kill SQLite may have a transaction to roll back first.
-    """
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database:
-        tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
-    if not {"studies", "trials", "trial_user_attributes"} <= tables:
-        raise RuntimeError("it has none of Optuna's tables")
-
-
-def _load(folder: Path) -> optuna.Study:
-    with foreign_database(folder):
-        _check_tables(folder / "study.db")
-        study = optuna.load_study(study_name=STUDY, storage=_storage(folder))
-        known = study.user_attrs["format"]
-        study.user_attrs["settings"]
-    if known != FORMAT:
-        raise InputError(f"study {folder}: its format is {known}; this version reads {FORMAT}")
-    return study
-
-
-def _refuse_difference(folder: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    differences = []
-    for key in BINDING:
-        before, now = stored.get(key), json.loads(json.dumps(asked.get(key)))
-        if before == now:
-            continue
-        if isinstance(before, dict) and isinstance(now, dict):
-            names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-            differences += [f"{key}.{name} {before.get(name)!r}, not {now.get(name)!r}" for name in names]
-        else:
-            differences.append(f"{key} {before!r}, not {now!r}")
-    if differences:
-        raise InputError(f"study {folder}: was started with {'; '.join(differences)}")
+def _time(moment: datetime | None) -> str | None:
+    """Optuna keeps local times without a zone."""
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _now() -> str:

@@ -30,6 +30,15 @@ class Reference:
     in_band: bool
 
 
+def references_of(budget: Budget, space: DesignSpace, front: bool) -> list[Reference]:
+    """What a search of the budget is compared with; of a front, every published size inside the budget."""
+    if front:
+        found = [name for name in PUBLISHED if budget.allows(_cost(named(name), budget))]
+        if found:
+            return [Reference(PUBLISHED[n], _as_in(space, named(n)), in_band=True) for n in found]
+    return [convnext_reference(budget, space)]
+
+
 def convnext_reference(budget: Budget, space: DesignSpace) -> Reference:
     """The published ConvNeXt inside the budget, or the nearest one with its width scaled to fit.
 

@@ -34,3 +34,4 @@ class Result:
     seed: int
     precision: str
     device: str
+    threads: int = 1

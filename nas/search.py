@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,25 +23,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from nas.data.dataset import Data
-    from nas.engines.local import LocalEngine
+    from nas.controller import SearchController
+    from nas.engines.engine import Engine
+    from nas.plan import Plan
     from nas.progress import Progress
-    from nas.proposals import Proposal, Proposer
-    from nas.proxy import Proxy
     from nas.record import Record
-    from nas.reference import Reference
-    from nas.result import Epoch
     from nas.settings import Settings
-    from space.band import BandSampler
-    from space.design_space import DesignSpace
-
-DEFAULT_TRIALS = {"smoke": 6, "cpu": 10}
-OTHER_TRIALS = 32
-# of a search under the cpu proxy that was told neither --trials nor --time-limit
-DEFAULT_SECONDS = 570.0
-# the model-based samplers start after this share of the trials, and never before so many
-STARTUP_SHARE = 0.3
-MIN_STARTUP = 5
 
 
 def parser() -> Command:
@@ -55,34 +41,61 @@ def parser() -> Command:
   python -m nas.search --budget 4.5GFLOPs
   python -m nas.search --budget 600MFLOPs --trials 30 --study small
   python -m nas.search --budget 30Mparams --proxy smoke --sampler random
+  python -m nas.search --budget 1GFLOPs..9GFLOPs --scheduler asha --trials 100 --confirm 3x3
+  python -m nas.search --budget 0.6GFLOPs,1.2GFLOPs,2.4GFLOPs,4.5GFLOPs --engine ray
   python -m nas.search --study small --resume --trials 60
   python -m nas.search --study-file study.yaml""",
     )
     # fmt: off
     add = parse.add_argument_group("what to search").add_argument
     add("--budget", metavar="COST", help="4.5GFLOPs, 600MFLOPs or 4.5e9 (multiply-accumulates at 224x224), "
-        "30Mparams, 13Mactivations, or a range 4GFLOPs..5GFLOPs; required, here or in the study file")
+        "30Mparams, 13Mactivations; a range 1GFLOPs..9GFLOPs for the front over it; a list "
+        "0.6GFLOPs,1.2GFLOPs for a search each; required, here or in the study file")
     add("--band", metavar="LOW:HIGH", help="shares of the budget a network may cost (default 0.95:1)")
     add("--space", metavar="NAME|FILE", help="convnext (default), roadmap, micro, or a YAML file")
+    add("--objective", metavar="WHAT", help="best: the most accurate network of the budget; front: the best "
+        "at every cost (default: front for a range, else best)")
+    add("--max-params", metavar="N", help="and no more parameters than this, as 30M")
+    add("--max-activations", metavar="N", help="and no more activations, as 13M")
+    add("--max-latency", metavar="TIME", help="and no slower than this, as 5ms: one 224x224 image on the "
+        "device that trains, measured before a network is proposed")
     add = parse.add_argument_group("how a network is judged").add_argument
     add("--proxy", metavar="NAME|FILE", help="the short training: smoke, cpu (default without a GPU), gpu "
-        "(default with one), imagenet-subset, or a YAML file")
+        "(default with one), imagenet-subset, or a YAML file; simulated:LAW trains nothing, to "
+        "rehearse a search")
     add("--data", metavar="SPEC", help="another data set than the proxy's: fractal, digits, cifar10:PATH, "
         "cifar100:PATH, imagefolder:PATH")
     add("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     add("--threads", type=int, metavar="N", help="CPU threads of a training (default: all cores)")
+    add("--scheduler", metavar="NAME", help="stop bad trainings early: none (default), asha, halving or "
+        "hyperband, over epochs")
+    add("--eta", type=int, metavar="N", help="one of so many goes on at each rung (default 3)")
+    add("--min-epochs", type=int, metavar="N", help="epochs of the first rung (default: up to three rungs)")
+    add("--confirm", metavar="KxS", help="train the best K and the references again with S fresh seeds "
+        "(default: 3x3 with the gpu proxies, else 0x0)")
     add = parse.add_argument_group("how long, and how").add_argument
     add("--trials", type=int, metavar="N", help="networks to train in all, the reference included "
         "(default: 10 with the cpu proxy, 6 with smoke, 32 with others)")
     add("--time-limit", metavar="TIME", help="start no training that would end later: 90s, 10m, 1h30m "
         "(default: 9m30s with the cpu proxy if --trials is not given, else none)")
-    add("--sampler", metavar="NAME", help="tpe (default), gp, random, evolution or surrogate")
+    add("--sampler", metavar="NAME", help="tpe (default), gp, nsga2, random, evolution or surrogate")
     add("--seed", type=int, metavar="N", help="seed of proposals and trainings (default 0)")
     add("--no-reference", dest="reference", action="store_false", default=None,
         help="do not train the published ConvNeXt of the budget first")
+    add = parse.add_argument_group("where it runs").add_argument
+    add("--engine", metavar="NAME", help="local (default): one training at a time, here; ray: Ray Tune, here "
+        "or on a cluster")
+    add("--ray-address", metavar="ADDRESS", help="join this Ray cluster (default: a Ray of its own, here)")
+    add("--workers", type=int, metavar="N", help="trainings at once (default with ray: all that fit)")
+    add("--cpus-per-trial", type=float, metavar="N", help="CPU cores of a training (default: 1, or a GPU's "
+        "share)")
+    add("--gpus-per-trial", type=float, metavar="N", help="GPUs of a training, as 0.5 (default: 1 if there "
+        "are any here)")
     add = parse.add_argument_group("where it is kept").add_argument
     add("--study", metavar="NAME|PATH", help="runs/NAME, or a folder (default: named by space and budget)")
     add("--resume", action="store_true", default=None, help="go on with a study, under its own settings")
+    add("--storage", metavar="URL", help="postgresql://USER@HOST/DATABASE: several searches may share the "
+        "study")
     add("--study-file", type=Path, metavar="FILE", help="YAML with any of these settings; flags override it")
     # fmt: on
     return parse
@@ -107,70 +120,52 @@ def main(argv: list[str] | None = None) -> int:
 
 def search(settings: Settings, console: Console) -> int:
     """From a budget to a network. Raises `InputError` before anything is trained."""
-    from nas.engines.local import LocalEngine
-    from nas.progress import Progress
-    from nas.proposals import Proposer
-    from nas.record import Record
-    from nas.reference import convnext_reference
-    from space.band import BandSampler
-    from space.budget import parse_budget
+    from nas.plan import Plan
+    from nas.record import unwritable
 
-    space = read_space(settings.space)
-    band = BandSampler(space, parse_budget(settings.budget, settings.band))
-    if band.count == 0:
-        raise InputError(band.why_empty())
-    folder = choose_folder(settings, space)
-    Record.check_free(folder, resume=settings.resume)
-    proxy_name, proxy, device = choose_proxy(settings)
-    reference = convnext_reference(band.budget, space) if settings.reference else None
-    check_resolution(proxy_name, proxy, band, reference)
+    folder = choose_folder(settings)
+    check_free(folder, settings)
     with console.status("preparing the data set…"):
-        data = proxy.load_data()
-    binding = binding_settings(settings, band, proxy_name, proxy, data)
-    opening = Record.resume if settings.resume else Record.create
-    record = opening(folder, binding, settings.model_dump(mode="json"))
-    try:
-        trials, limit = how_long(settings, proxy_name)
-        startup = max(MIN_STARTUP, round(STARTUP_SHARE * trials))
-        proposer = Proposer(record.study, band, settings.sampler, settings.seed, startup)
-        if reference is not None and not settings.resume:
-            queue_reference(record, proposer, reference)
-        about = "" if band.count_is_exact else "about "
-        title = f"{folder}: {band.budget}, {about}{band.count:,} of {space.size:,} networks of {space.name}"
-        progress = Progress(console, title, trials, proxy.epochs)
-        engine = LocalEngine(proxy, data, device)
-        interrupted = run_trials(settings.seed, limit, record, proposer, engine, progress)
-        found = finish(record, console, interrupted=interrupted)
-    finally:
-        record.close()
+        plan = Plan.of(settings)
+    with engine_of(plan, folder) as engine:
+        record = open_record(plan, folder)
+        try:
+            with unwritable(folder):
+                interrupted = run(plan, record, engine, console)
+                found = finish(record, console, plan.confirm, interrupted=interrupted)
+        finally:
+            record.close()
     return 130 if interrupted else int(not found)
 
 
-def run_trials(
-    seed: int,
-    limit: float | None,
-    record: Record,
-    proposer: Proposer,
-    engine: LocalEngine,
-    progress: Progress,
-) -> bool:
+def run(plan: Plan, record: Record, engine: Engine, console: Console) -> bool:
     """Propose, train, record, until enough is done; True where Ctrl-C or SIGTERM came first."""
-    from nas.progress import duration
+    from nas.controller import SearchController
+    from nas.progress import Progress
 
+    progress = Progress(console, plan.title(record.folder), plan.trials, plan.judge.epochs)
+    progress.resumed(record.trials())
+    controller = SearchController(
+        record,
+        plan.branches(engine.latency, engine.workers),
+        progress,
+        seed=plan.settings.seed,
+        epochs=plan.judge.epochs,
+        time_limit=plan.time_limit,
+        confirm=plan.confirm,
+        choose=chosen,
+    )
+    return drive(engine, controller, record, progress)
+
+
+def drive(engine: Engine, controller: SearchController, record: Record, progress: Progress) -> bool:
+    """Let the engine train what the controller decides."""
     began = time.monotonic()
     with progress, interrupts():
-        progress.resumed(record.finished())
         try:
-            while progress.remaining > 0:
-                if limit is not None and time.monotonic() - began + progress.expected_seconds() > limit:
-                    record.warn(f"the time limit of {duration(limit)} ended the search")
-                    break
-                proposal = proposer.next()
-                if proposal is None:
-                    record.warn("every network of the band has been tried")
-                    break
-                run_trial(proposal, seed, record, engine, progress)
+            engine.run(controller)
         except KeyboardInterrupt:
+            controller.interrupted()
             return True
         finally:
             record.add_wall_seconds(time.monotonic() - began)
@@ -178,151 +173,86 @@ def run_trials(
     return False
 
 
-def how_long(settings: Settings, proxy_name: str) -> tuple[int, float | None]:
-    """Trials in all, and the seconds after which none starts; None is no limit."""
-    limit = settings.time_limit_seconds
-    if proxy_name == "cpu" and settings.trials is None and limit is None:
-        limit = DEFAULT_SECONDS
-    return settings.trials or DEFAULT_TRIALS.get(proxy_name, OTHER_TRIALS), limit
+@contextmanager
+def engine_of(plan: Plan, folder: Path) -> Iterator[Engine]:
+    """The engine that settings ask for. Raises `InputError`."""
+    settings, judge = plan.settings, plan.judge
+    if settings.engine == "local":
+        from nas.engines.local import LocalEngine
+
+        yield LocalEngine(judge.trainer)
+        return
+    from nas.engines.ray_tune import RayEngine
+
+    gpus = settings.gpus_per_trial
+    if gpus is None:
+        gpus = float(judge.uses_gpu(settings.device))
+    with RayEngine(
+        judge.trainer,
+        folder=folder,
+        cpus_per_trial=settings.cpus_per_trial,
+        gpus_per_trial=gpus,
+        workers=settings.workers,
+        address=settings.ray_address,
+        need=judge.training_bytes,
+    ) as engine:
+        yield engine
 
 
-def run_trial(proposal: Proposal, seed: int, record: Record, engine: LocalEngine, progress: Progress) -> None:
-    """Train one network and store what came of it; a failure is a result too."""
-    from nas.engines.local import Job
-    from nas.progress import brief
-    from nas.result import TrialFailed
+def check_free(folder: Path, settings: Settings) -> None:
+    """Raises `InputError` where there is a study and none was expected, or the other way round."""
+    from nas.record import Record
+    from nas.storage import check_url
 
-    trial, network = proposal.trial, proposal.architecture
-    curve: list[dict[str, Any]] = []
-
-    def on_epoch(point: Epoch) -> None:
-        curve.append(asdict(point))
-        progress.epoch(point.val_accuracy)
-
-    def so_far() -> dict[str, Any]:
-        return {"curve": curve, "fidelity": len(curve), "train_seconds": time.monotonic() - began}
-
-    label = brief(network) if proposal.name is None else f"{proposal.name}: {brief(network)}"
-    progress.trial(trial.number, label)
-    began = time.monotonic()
-    try:
-        record.start(trial, network, proposal.role, proposal.name, seed)
-        result = engine.train(Job(network, seed), on_epoch)
-    except TrialFailed as failure:
-        record.fail(trial, str(failure), **so_far())
-    except KeyboardInterrupt:
-        record.interrupt(trial, **so_far())
-        raise
+    if settings.storage is None:
+        Record.check_free(folder, resume=settings.resume)
     else:
-        record.complete(
-            trial,
-            result.accuracy,
-            fidelity=result.epochs,
-            full_fidelity=True,
-            curve=list(result.curve),
-            train_seconds=result.train_seconds + result.eval_seconds,
-            images_per_second=result.images_per_second,
-            precision=result.precision,
-            device=result.device,
-        )
-    progress.done(record.trial(trial.number))
-    record.write_summary()
+        check_url(settings.storage)
 
 
-def read_space(declared: str | dict[str, Any]) -> DesignSpace:
-    """The space that settings name or hold."""
-    from space.design_space import load_space, space_from
+def open_record(plan: Plan, folder: Path) -> Record:
+    """The study, new or gone on with. Raises `InputError`."""
+    from nas.record import Record
 
-    return load_space(declared) if isinstance(declared, str) else space_from(declared, "space")
+    settings, binding = plan.settings, plan.binding()
+    asked = settings.model_dump(mode="json") | {"min_epochs": plan.scheduler["levels"][0]}
+    if settings.storage is not None:
+        from nas.storage import without_password
 
-
-def choose_proxy(settings: Settings) -> tuple[str, Proxy, str]:
-    """The proxy's name, the proxy with the settings' data set, and the device."""
-    import torch
-
-    from nas.proxy import load_proxy, proxy_from
-    from nas.result import TrialFailed
-    from nas.training import choose_device
-
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    name = settings.proxy
-    if name == "auto":
-        name = "gpu" if torch.cuda.is_available() and settings.device.startswith(("auto", "cuda")) else "cpu"
-    if isinstance(name, str):
-        label, proxy = Path(name).stem, load_proxy(name)
-    else:
-        label, proxy = "custom", proxy_from(name, "proxy")
-    if settings.data is not None:
-        proxy = proxy.changed(data=settings.data)
-    try:
-        device = choose_device(proxy.device if settings.device == "auto" else settings.device)
-    except TrialFailed as failure:
-        raise InputError(str(failure)) from None
-    return label, proxy, str(device)
+        asked["storage"] = without_password(settings.storage)
+        return Record.join(folder, settings.storage, binding, asked)
+    return Record.resume(folder, binding) if settings.resume else Record.create(folder, binding, asked)
 
 
-def binding_settings(
-    settings: Settings, band: BandSampler, proxy_name: str, proxy: Proxy, data: Data
-) -> dict[str, Any]:
-    """What makes the results of a study comparable; a study is never resumed under other values."""
-    budget, space = band.budget, band.space
-    return {
-        "budget": asdict(budget),
-        "space": {
-            "name": space.name,
-            "fingerprint": space.fingerprint,
-            "size": space.size,
-            "in_band": band.count,
-            "in_band_is_exact": band.count_is_exact,
-        },
-        "proxy": {
-            "name": proxy_name,
-            "fingerprint": proxy.fingerprint(data),
-            **proxy.model_dump(mode="json"),
-            "num_classes": data.num_classes,
-            "train_size": len(data.train),
-            "val_size": len(data.val),
-        },
-        "data": {"spec": data.spec, "fingerprint": data.fingerprint},
-        "seed": settings.seed,
-        "sampler": settings.sampler,
-    }
+def chosen(trials: list[dict[str, Any]], count: int, front: bool) -> list[dict[str, Any]]:
+    """The networks to confirm: the most accurate, or along the front, from the cheapest to the best."""
+    import numpy as np
+
+    from analysis.pareto import front as front_of
+    from nas.controller import best_trials
+
+    if not front or not trials:
+        return best_trials(trials, count)
+    macs, accuracy = (np.array([t[key] for t in trials]) for key in ("macs", "accuracy"))
+    along = sorted(front_of(macs, accuracy), key=lambda i: macs[i])
+    places = np.unique(np.linspace(0, len(along) - 1, min(count, len(along))).round().astype(int))
+    return [trials[along[place]] for place in places]
 
 
-def choose_folder(settings: Settings, space: DesignSpace) -> Path:
+def choose_folder(settings: Settings) -> Path:
     """The study's folder: as named, else by space and budget, numbered where that is taken."""
+    from nas.plan import read_space
     from nas.record import study_folder
 
     if settings.study is not None:
         return study_folder(settings.study)
-    first = study_folder(re.sub(r"[^A-Za-z0-9._-]+", "-", f"{space.name}-{settings.budget}").strip("-."))
+    name = f"{read_space(settings.space).name}-{settings.budget}"
+    first = study_folder(re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-."))
     folder, last, number = first, first, 1
-    while folder.exists():
+    while folder.exists() and settings.storage is None:
         last, number = folder, number + 1
         folder = first.with_name(f"{first.name}-{number}")
     return last if settings.resume else folder
-
-
-def check_resolution(name: str, proxy: Proxy, band: BandSampler, reference: Reference | None) -> None:
-    """Refuse a proxy whose images are too small for the networks to come."""
-    import numpy as np
-
-    from space.cost import cost, cost_columns
-
-    try:
-        cost_columns(band.space.columns(band.sample_codes(1000, np.random.default_rng(0))), proxy.resolution)
-        if reference is not None:
-            cost(reference.architecture, proxy.resolution)
-    except InputError as error:
-        raise InputError(f"proxy {name}: {error}") from None
-
-
-def queue_reference(record: Record, proposer: Proposer, reference: Reference) -> None:
-    """The published ConvNeXt of the budget goes first."""
-    proposer.enqueue_reference(reference.name, reference.architecture)
-    if not reference.in_band:
-        record.warn(f"the reference {reference.name} does not meet the budget")
 
 
 @contextmanager
@@ -340,11 +270,14 @@ def interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
+def finish(record: Record, console: Console, confirm: tuple[int, int], *, interrupted: bool) -> bool:
     """The report, the table of the front, and where everything is; whether any trial succeeded."""
+    from analysis.confirm import confirmed
     from analysis.report import write_report
 
     study = record.mapping()
+    verdicts = confirmed(study["trials"])
+    record.write_summary(confirmed=[verdict.to_dict() for verdict in verdicts])
     write_report(study, record.folder / "report.html")
     for warning in study["warnings"]:
         console.print(f"note: {warning}", markup=False)
@@ -354,8 +287,13 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     table = front_table(study)
     if table is not None:
         console.print(table)
+    for verdict in verdicts:
+        console.print(verdict.text, markup=False, soft_wrap=True)
+    if not verdicts and confirm == (0, 0) and study["best"] is not None:
+        console.print("note: one training each; --resume --confirm 3x3 tells luck from merit", markup=False)
     folder = shlex.quote(str(record.folder))
-    console.print(f"study   {folder}/ (study.db, summary.json)\nreport  {folder}/report.html", soft_wrap=True)
+    where = "summary.json" if record.storage.shared else "study.db, summary.json"
+    console.print(f"study   {folder}/ ({where})\nreport  {folder}/report.html", soft_wrap=True)
     if study["best"] is not None:
         console.print(f"export  python -m nas.export {folder}", soft_wrap=True)
     if interrupted:

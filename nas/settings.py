@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from space.errors import InputError
 from space.files import parse_yaml, read_text
 
 Model = TypeVar("Model", bound=BaseModel)
+CONFIRM = re.compile(r"(\d{1,3})x(\d{1,3})")
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -31,8 +32,22 @@ class Settings(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**31)
     study: str | None = None
     resume: bool = False
-    sampler: Literal["tpe", "gp", "random", "evolution", "surrogate"] = "tpe"
+    sampler: Literal["random", "tpe", "gp", "nsga2", "evolution", "surrogate"] = "tpe"
+    objective: Literal["auto", "best", "front"] = "auto"
+    max_params: str | None = None
+    max_activations: str | None = None
+    max_latency: str | None = None
+    scheduler: Literal["none", "asha", "halving", "hyperband"] = "none"
+    eta: int = Field(default=3, ge=2)
+    min_epochs: int | None = Field(default=None, ge=1)
+    confirm: str | None = None
     reference: bool = True
+    engine: Literal["local", "ray"] = "local"
+    workers: int | None = Field(default=None, ge=1)
+    cpus_per_trial: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    gpus_per_trial: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    ray_address: str | None = None
+    storage: str | None = None
     device: str = "auto"
     threads: int | None = Field(default=None, ge=1)
 
@@ -40,6 +55,25 @@ class Settings(BaseModel):
     @classmethod
     def _read_band(cls, value: Any) -> Any:
         return value.split(":") if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _engine_fits(self) -> Settings:
+        for name in ("workers", "cpus_per_trial", "gpus_per_trial", "ray_address"):
+            if self.engine == "local" and getattr(self, name) is not None:
+                raise ValueError(f"{name} needs --engine ray; the local engine trains one network at a time")
+        if self.engine == "ray" and self.threads is not None:
+            raise ValueError("threads is for --engine local; with ray it is --cpus-per-trial")
+        return self
+
+    @property
+    def confirmations(self) -> tuple[int, int]:
+        """How many of the best are trained again, and with how many fresh seeds each. Raises `InputError`."""
+        if self.confirm is None:
+            return 0, 0
+        match = CONFIRM.fullmatch(self.confirm.strip())
+        if match is None or (int(match[1]) > 0) != (int(match[2]) > 0):
+            raise InputError(f"confirm {self.confirm!r}: write it like 3x3, networks times seeds, or 0x0")
+        return int(match[1]), int(match[2])
 
     @property
     def time_limit_seconds(self) -> float | None:
@@ -62,7 +96,7 @@ def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings
     if "budget" not in {**values, **given}:
         raise InputError("--budget is missing: a cost such as 4.5GFLOPs, 600MFLOPs or 30Mparams")
     settings = validated(Settings, values | given, where)
-    settings.time_limit_seconds  # noqa: B018  refuse a bad one now
+    settings.time_limit_seconds, settings.confirmations  # noqa: B018  refuse bad ones now
     return settings
 
 
@@ -86,7 +120,8 @@ def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Mode
             known = ", ".join(model.model_fields)
             raise InputError(f"{where}: {name}: unknown key; the keys are {known}") from None
         reason = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where}: {name}: {first['input']!r}: {reason}") from None
+        got = f"{name}: {first['input']!r}: " if name else ""
+        raise InputError(f"{where}: {got}{reason}") from None
 
 
 def parse_duration(text: str) -> float:

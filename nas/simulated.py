@@ -23,21 +23,24 @@ Means are over the stages. No law describes real networks; each is one way in wh
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.engines.local import Job
-from nas.result import Epoch, Result
+from nas.result import Epoch, Result, TrialFailed
 from space.architecture import ACTIVATIONS, NORMS, Architecture
 from space.columns import Array, Columns, columns_of
 from space.cost import cost, cost_columns
 from space.factors import NETWORK
+from space.files import write_text
 
 if TYPE_CHECKING:
+    from nas.job import Job
     from space.band import BandSampler
     from space.design_space import DesignSpace
 
@@ -49,6 +52,7 @@ TAU = 0.35
 # simulated seconds of an epoch, for every 1e9 multiply-accumulates
 SECONDS_PER_GMAC = 1.0
 IMAGES = 1000  # of a simulated epoch
+LATENCY, LATENCY_PER_GMAC = 1e-3, 4e-3  # seconds of a forward pass
 LISTED = 200_000
 
 
@@ -84,6 +88,10 @@ class Traits:
         return np.asarray(np.sqrt(-2 * np.log(high)) * np.cos(2 * np.pi * low))
 
 
+def _same_for_all(t: Traits) -> Array:
+    return np.full(len(t.norm), TAU)
+
+
 @dataclass(frozen=True)
 class Law:
     """`penalty` of networks, [N]; `tau` of their learning curves, [N] or one for all."""
@@ -91,7 +99,7 @@ class Law:
     name: str
     about: str
     penalty: Callable[[Traits], Array]
-    tau: Callable[[Traits], Array] = lambda traits: np.full(len(traits.norm), TAU)
+    tau: Callable[[Traits], Array] = _same_for_all
 
     def accuracy(self, traits: Traits) -> Array:
         """True accuracies at full fidelity, [N]."""
@@ -213,43 +221,27 @@ LAWS = {
 }
 
 
-class SimulatedEngine:
-    """Trains jobs as `LocalEngine` does, under a law in place of a proxy; nothing is trained, no time spent.
+class SimulatedTrainer:
+    """Trains jobs under a law in place of a proxy: a `nas.job.Trainer`.
 
-    Results follow from law, network (its fingerprint), seed and `epochs` alone.
+    Results follow from law, network (its fingerprint), seed, `epochs` and `noise` alone; so do their times.
+    An epoch sleeps for `seconds`, so that a test can interrupt it.
     """
 
-    def __init__(self, law: Law, epochs: int = EPOCHS, noise: float = NOISE) -> None:
+    def __init__(self, law: Law, epochs: int = EPOCHS, noise: float = NOISE, seconds: float = 0.0) -> None:
         self.law = law
         self.epochs = epochs
         self.noise = noise
+        self.seconds = seconds
 
-    def train(
-        self,
-        job: Job,
-        on_epoch: Callable[[Epoch], None],
-        should_stop: Callable[[], bool] = lambda: False,
-    ) -> Result:
-        """Train to full fidelity, or until `should_stop`, asked after every epoch, says so."""
-        seconds = cost(job.architecture).macs / 1e9 * SECONDS_PER_GMAC
-        curve = []
-        for epoch, accuracy in enumerate(self.curve(job.architecture, job.seed), start=1):
-            loss = -math.log(max(accuracy, 1e-3))
-            curve.append(Epoch(epoch, loss, loss, float(accuracy), seconds))
-            on_epoch(curve[-1])
-            if should_stop():
-                break
-        return Result(
-            accuracy=curve[-1].val_accuracy,
-            epochs=len(curve),
-            curve=tuple(asdict(point) for point in curve),
-            train_seconds=seconds * len(curve),
-            eval_seconds=0.0,
-            images_per_second=IMAGES / seconds,
-            seed=job.seed,
-            precision="simulated",
-            device="simulated",
-        )
+    def start(self, job: Job) -> SimulatedTraining:
+        """Begin a job, or go on with it from its checkpoint."""
+        return SimulatedTraining(self, job)
+
+    def latency(self, architecture: Architecture) -> float:
+        """Seconds of a forward pass of one 224x224 image: a constant, and so much for every GMAC."""
+        gmacs: float = cost(architecture).macs / 1e9
+        return LATENCY + LATENCY_PER_GMAC * gmacs
 
     def curve(self, architecture: Architecture, seed: int) -> Array:
         """The validation accuracies that a training measures, [epochs]."""
@@ -264,6 +256,70 @@ class SimulatedEngine:
         final, tau = float(self.law.accuracy(traits)[0]), float(self.law.tau(traits)[0])
         progress = np.arange(1, self.epochs + 1) / self.epochs
         return np.asarray(CHANCE + (final - CHANCE) * np.expm1(-progress / tau) / math.expm1(-1 / tau))
+
+
+class SimulatedTraining:
+    """One job under way. Its checkpoint is the number of epochs done, and whose they are."""
+
+    def __init__(self, trainer: SimulatedTrainer, job: Job) -> None:
+        self._trainer = trainer
+        self._job = job
+        self._accuracies = trainer.curve(job.architecture, job.seed)
+        self._seconds = cost(job.architecture).macs / 1e9 * SECONDS_PER_GMAC
+        self._whose = {
+            "law": trainer.law.name,
+            "fingerprint": job.architecture.fingerprint,
+            "seed": job.seed,
+            "of": trainer.epochs,
+            "noise": trainer.noise,
+        }
+        self._curve = [self._point(epoch) for epoch in range(1, min(self._kept(), job.epochs) + 1)]
+
+    @property
+    def curve(self) -> Sequence[Epoch]:
+        """Every epoch done, those of a checkpoint included."""
+        return tuple(self._curve)
+
+    def epoch(self) -> Epoch:
+        """One epoch more, and the checkpoint written. Raises `InputError` where it cannot be."""
+        point = self._point(len(self._curve) + 1)
+        time.sleep(self._trainer.seconds)
+        self._curve.append(point)
+        if self._job.checkpoint is not None:
+            write_text(self._job.checkpoint, json.dumps({**self._whose, "done": len(self._curve)}) + "\n")
+        return point
+
+    def result(self) -> Result:
+        """What the epochs done so far gave."""
+        if not self._curve:
+            raise TrialFailed("no epoch was trained")
+        return Result(
+            accuracy=self._curve[-1].val_accuracy,
+            epochs=len(self._curve),
+            curve=tuple(asdict(point) for point in self._curve),
+            train_seconds=self._seconds * len(self._curve),
+            eval_seconds=0.0,
+            images_per_second=IMAGES / self._seconds,
+            seed=self._job.seed,
+            precision="simulated",
+            device="simulated",
+        )
+
+    def _point(self, epoch: int) -> Epoch:
+        accuracy = float(self._accuracies[epoch - 1])
+        loss = -math.log(max(accuracy, 1e-3))
+        return Epoch(epoch, loss, loss, accuracy, self._seconds)
+
+    def _kept(self) -> int:
+        """Epochs of the checkpoint; none where it is damaged or another training's."""
+        if self._job.checkpoint is None:
+            return 0
+        try:
+            kept = json.loads(self._job.checkpoint.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # not there, not UTF-8, not JSON
+            return 0
+        done = kept.pop("done", None) if isinstance(kept, dict) else None
+        return done if kept == self._whose and type(done) is int and 0 <= done <= self._trainer.epochs else 0
 
 
 def traits_of(architectures: Sequence[Architecture]) -> Traits:

@@ -1,15 +1,11 @@
-"""The training loop: an architecture, a proxy and a seed in, a validation accuracy out.
-
-Optimiser groups, schedule and the epoch are small functions over one `State`, so that a longer training can
-use the same loop.
-"""
+"""The training loop: optimiser groups, schedule and the epoch, small functions over one `State`."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -32,11 +28,13 @@ EVALUATION_BATCH = 256  # images; for the memory's sake, it changes no result
 
 @dataclass
 class State:
-    """What a training continues from, beside torch's global generators (stochastic depth draws from them)."""
+    """What a training continues from; `randomness` is torch's own generators', which weights and stochastic
+    depth draw from."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
+    randomness: list[Tensor]
     epoch: int = 0
     step: int = 0
     images: int = 0
@@ -44,42 +42,29 @@ class State:
     eval_seconds: float = 0.0
     curve: list[Epoch] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Tensors and plain values."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "randomness": self.randomness,
+            "curve": [asdict(point) for point in self.curve],
+            **{name: getattr(self, name) for name in COUNTED},
+        }
 
-class _Stopped(Exception):  # noqa: N818 - no error
-    """Leaves the middle of an epoch."""
+    def restore(self, values: dict[str, Any]) -> None:
+        """Go on from the values of `to_dict`."""
+        self.network.load_state_dict(values["network"])
+        self.optimizer.load_state_dict(values["optimizer"])
+        self.generator.set_state(values["generator"])
+        self.randomness = values["randomness"]
+        self.curve = [Epoch(**point) for point in values["curve"]]
+        for name in COUNTED:
+            setattr(self, name, values[name])
 
 
-def train(
-    architecture: Architecture,
-    proxy: Proxy,
-    data: Data,
-    seed: int,
-    *,
-    device: str | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> Result:
-    """Trains the architecture's network under the proxy.
-
-    `should_stop` is asked before every step and after every epoch; a stopped training's result is that of the
-    epochs it finished. The global random state is left as it was. The same seed on the same CPU with the same
-    number of threads gives the same bits. Raises `TrialFailed`: a loss that is not finite, no memory, images
-    too small for the network, no epoch finished.
-    """
-    check_resolution(architecture, proxy.resolution)
-    place = choose_device(proxy.device if device is None else device)
-    precision = choose_precision(proxy.precision, place)
-    stop = should_stop or (lambda: False)
-    with _own_randomness(seed, place), _memory_errors_as_failures():
-        state = start(architecture, proxy, data.num_classes, seed, place)
-        while state.epoch < proxy.epochs and not stop():
-            try:
-                point = run_epoch(state, proxy, data, place, precision, stop)
-            except _Stopped:
-                break
-            if on_epoch is not None:
-                on_epoch(point)
-    return _result(state, seed, precision, place)
+COUNTED = ("epoch", "step", "images", "train_seconds", "eval_seconds")
 
 
 def check_resolution(architecture: Architecture, resolution: int) -> None:
@@ -93,8 +78,11 @@ def check_resolution(architecture: Architecture, resolution: int) -> None:
 def start(
     architecture: Architecture, proxy: Proxy, num_classes: int, seed: int, device: torch.device
 ) -> State:
-    """A fresh network and optimiser on the device; weights are drawn from torch's global generator."""
-    network = build(as_trained(architecture, proxy), num_classes)
+    """A fresh network and optimiser on the device."""
+    with torch.random.fork_rng(_cuda(device)):
+        torch.manual_seed(seed)
+        network = build(as_trained(architecture, proxy), num_classes)
+        randomness = _randomness(device)
     with torch.no_grad():
         network.head.weight.mul_(proxy.head_init_scale)
     if device.type == "cpu":
@@ -103,7 +91,7 @@ def start(
     optimizer = torch.optim.AdamW(
         parameter_groups(network, proxy.weight_decay), lr=proxy.lr, betas=proxy.betas, eps=1e-8, fused=True
     )
-    return State(network, optimizer, torch.Generator().manual_seed(seed))
+    return State(network, optimizer, torch.Generator().manual_seed(seed), randomness)
 
 
 def as_trained(architecture: Architecture, proxy: Proxy) -> Architecture:
@@ -144,11 +132,14 @@ def run_epoch(
     data: Data,
     device: torch.device,
     precision: str,
-    stop: Callable[[], bool] = lambda: False,
 ) -> Epoch:
-    """One pass over the training split and one over the validation split; moves `state` on."""
+    """One pass over the training split and one over the validation split; moves `state` on.
+
+    The global random state is left as it was. Raises `TrialFailed`.
+    """
     began, step = time.perf_counter(), state.step
-    train_loss = _train_pass(state, proxy, data, device, precision, stop)
+    with _own_randomness(state, device):
+        train_loss = _train_pass(state, proxy, data, device, precision)
     trained = time.perf_counter()
     val_loss, val_accuracy = evaluate(state.network, data.val, device, precision)
     ended = time.perf_counter()
@@ -163,9 +154,7 @@ def run_epoch(
     return point
 
 
-def _train_pass(
-    state: State, proxy: Proxy, data: Data, device: torch.device, precision: str, stop: Callable[[], bool]
-) -> float:
+def _train_pass(state: State, proxy: Proxy, data: Data, device: torch.device, precision: str) -> float:
     """The mean training loss of one epoch. Batches are full ones; the remainder waits for another epoch."""
     batch_size = min(proxy.batch_size, len(data.train))
     per_epoch = len(data.train) // batch_size
@@ -174,8 +163,6 @@ def _train_pass(
     losses = []
     order = torch.randperm(len(data.train), generator=state.generator)[: per_epoch * batch_size]
     for indices in torch.split(order, batch_size):
-        if stop():
-            raise _Stopped
         lr = lr_at(state.step, proxy.epochs * per_epoch, warmup, proxy.lr, proxy.min_lr)
         images, targets = _training_batch(data, indices, proxy, device, state.generator)
         with autocast(device, precision):
@@ -264,16 +251,28 @@ def choose_precision(precision: str, device: torch.device) -> str:
     return "bf16" if native else "fp32"
 
 
+def _cuda(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []
+
+
+def _randomness(device: torch.device) -> list[Tensor]:
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state(cuda) for cuda in _cuda(device))]
+
+
 @contextlib.contextmanager
-def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Weights and stochastic depth draw from torch's global generators; they are put back afterwards."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+def _own_randomness(state: State, device: torch.device) -> Iterator[None]:
+    """torch's global generators are the training's meanwhile, and put back afterwards."""
+    with torch.random.fork_rng(_cuda(device)):
+        torch.set_rng_state(state.randomness[0])
+        for cuda, values in zip(_cuda(device), state.randomness[1:], strict=True):
+            torch.cuda.set_rng_state(values, cuda)
         yield
+        state.randomness = _randomness(device)
 
 
 @contextlib.contextmanager
-def _memory_errors_as_failures() -> Iterator[None]:
+def memory_errors_as_failures() -> Iterator[None]:
+    """`TrialFailed` in place of whatever torch says when there is no memory."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -288,7 +287,8 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _result(state: State, seed: int, precision: str, device: torch.device) -> Result:
+def result_of(state: State, seed: int, precision: str, device: torch.device) -> Result:
+    """What the epochs done so far gave. Raises `TrialFailed` where there is none."""
     if not state.curve:
         raise TrialFailed("stopped before the first epoch ended")
     return Result(
@@ -301,4 +301,5 @@ def _result(state: State, seed: int, precision: str, device: torch.device) -> Re
         seed=seed,
         precision=precision,
         device=str(device),
+        threads=torch.get_num_threads(),
     )

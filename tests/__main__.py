@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# tested with a real browser and a real database
+NEEDED = {"chromium": "chromium", "initdb": "postgresql"}
 CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
     ("lint", ["ruff", "check", "."]),
@@ -19,7 +21,8 @@ CHECKS = (
 
 def main() -> int:
     """Run the checks; the exit code of the first that fails."""
-    need_chromium()
+    for program, package in NEEDED.items():
+        need(program, package)
     for name, command in CHECKS:
         print(f"== {name}", flush=True)
         done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False)
@@ -28,15 +31,15 @@ def main() -> int:
     return 0
 
 
-def need_chromium() -> None:
-    """The report is tested in a real browser, Debian's; root on Debian gets it installed."""
-    if shutil.which("chromium"):
+def need(program: str, package: str) -> None:
+    """Root on Debian gets it installed."""
+    if shutil.which(program) or any(Path("/usr/lib/postgresql").glob(f"*/bin/{program}")):
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        sys.exit("tests: Chromium is missing: apt-get install chromium")
-    print("== chromium", flush=True)
+        sys.exit(f"tests: {program} is missing: apt-get install {package}")
+    print(f"== {package}", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "chromium"]):
+    for command in (["update", "-qq"], ["install", "-y", "-qq", package]):
         subprocess.run(["apt-get", *command], env=environment, check=True, stdout=subprocess.DEVNULL)
 
 

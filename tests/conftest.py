@@ -1,5 +1,17 @@
-"""One thread a test process: the networks here are too small to share, and `python -m tests` runs several."""
+"""One thread a test process: the networks here are too small to share, and `python -m tests` runs several.
+
+SQLite does not wait for the disk: that guards against a power cut, which no test makes, not against kill -9.
+"""
 
 import os
+import sqlite3
+
+import sqlalchemy
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
+def without_syncs(connection, _):
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("pragma synchronous = off")

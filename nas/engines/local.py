@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from space.architecture import Architecture
+from nas.result import TrialFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from nas.data.dataset import Data
-    from nas.proxy import Proxy
-    from nas.result import Epoch, Result
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training to do: a network, from a seed."""
-
-    architecture: Architecture
-    seed: int
+    from nas.engines.engine import Controller
+    from nas.job import Job, Trainer
+    from space.architecture import Architecture
 
 
 class LocalEngine:
-    """Trains jobs under one proxy on one device."""
+    """Trains a controller's jobs one after the other."""
 
-    def __init__(self, proxy: Proxy, data: Data, device: str) -> None:
-        self._proxy = proxy
-        self._data = data
-        self._device = device
+    workers = 1
 
-    def train(self, job: Job, on_epoch: Callable[[Epoch], None]) -> Result:
-        """Train to the proxy's full fidelity. Raises `TrialFailed` with the reason."""
-        from nas.training import train
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
 
-        return train(
-            job.architecture, self._proxy, self._data, job.seed, device=self._device, on_epoch=on_epoch
-        )
+    def run(self, controller: Controller) -> None:
+        """Train until the controller has nothing more."""
+        while (job := controller.next()) is not None:
+            self._train(job, controller)
+
+    def latency(self, architecture: Architecture) -> float:
+        """Seconds of a forward pass of one 224x224 image."""
+        return self._trainer.latency(architecture)
+
+    def _train(self, job: Job, controller: Controller) -> None:
+        controller.started(job)
+        try:
+            training = self._trainer.start(job)
+            for point in training.curve:
+                controller.epoch(job, point)
+            while len(training.curve) < job.epochs:
+                controller.epoch(job, training.epoch())
+            result = training.result()
+        except TrialFailed as failure:
+            controller.failed(job, str(failure))
+        else:
+            controller.done(job, result)

@@ -1,1 +1,1 @@
-"""Samplers that look for the next network inside a band by themselves, without Optuna."""
+"""Samplers: each chooses the next network inside a band from what is known of the others."""

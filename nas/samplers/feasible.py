@@ -6,12 +6,14 @@ from collections.abc import Callable, Container, Sequence
 
 import numpy as np
 
+from nas.limits import BATCH, ENUMERABLE, MOST_BINNED_DRAWS, MOST_DRAWS, Limits
 from space.band import Allowed, BandSampler
 from space.columns import Array
 from space.cost import cost_columns
 
 DRAWS = 64
-ENUMERABLE = 200_000
+# draws for every network of a pool that is asked for, where limits or known networks are in the way
+POOL_DRAWS = 20
 
 
 class ExhaustedError(Exception):
@@ -19,36 +21,49 @@ class ExhaustedError(Exception):
 
 
 class Feasible:
-    """The codes of `band` that are not in `seen` (codes as tuples); `seen` may grow."""
+    """The codes of `band` within the closed-form `limits` that are not in `seen` (tuples), which may grow."""
 
-    def __init__(self, band: BandSampler, seen: Container[tuple[int, ...]]) -> None:
+    def __init__(
+        self, band: BandSampler, seen: Container[tuple[int, ...]], limits: Limits | None = None
+    ) -> None:
         self.band = band
         self.space = band.space
         self._seen = seen
+        self._limits = limits or Limits()
 
     def only(self, codes: Array) -> Array:
-        """Those of codes [N, F] that are in the band and unseen, each once."""
-        costs = getattr(cost_columns(self.space.columns(codes)), self.band.budget.metric)
-        inside = codes[(costs >= self.band.budget.low) & (costs <= self.band.budget.high)]
-        # a dictionary, for it keeps the order and takes a fifth of numpy's time for rows
-        unseen = {key: None for code in inside.tolist() if (key := tuple(code)) not in self._seen}
-        return np.array(list(unseen), dtype=np.int64).reshape(len(unseen), codes.shape[1])
+        """Those of codes [N, F] that are in the band, within the limits and unseen, each once."""
+        costs = cost_columns(self.space.columns(codes))
+        budgeted = getattr(costs, self.band.budget.metric)
+        inside = (budgeted >= self.band.budget.low) & (budgeted <= self.band.budget.high)
+        return self._unseen(codes[inside & self._limits.allow(costs)])
 
     def draw(self, rng: np.random.Generator) -> Array:
         """A uniform unseen network, [F]. Raises `ExhaustedError` when none is left."""
-        return self._unseen(rng, [{}])
+        return self._first(rng, [{}])
+
+    def pool(self, count: int, rng: np.random.Generator) -> Array:
+        """Uniform unseen networks, each once, [M, F]: `count` draws, and more where few of them will do."""
+        drawn = self.band.sample_codes(count, rng)
+        found = self._new(drawn)
+        for _ in range(POOL_DRAWS - 1):
+            if len(found) >= count // 2 or (self.band.count_is_exact and self.band.count <= count):
+                break
+            found = self._unseen(np.concatenate([found, self._new(self.band.sample_codes(count, rng))]))
+        return found
 
     def towards(self, wish: Array, rng: np.random.Generator, first: Sequence[int] = ()) -> Array:
         """An unseen network that has as many of the wished outcomes as the band allows, [F].
 
         Outcomes are granted one by one, those of the factors `first` first, the others in random order; an
         outcome that leaves no network in the band is passed over. What is left open is drawn uniformly.
-        Where only seen networks remain, the outcomes granted last are given up. Raises `ExhaustedError`.
+        Where draws meet only seen networks, or none within the limits, the outcomes granted last are given
+        up. Raises `ExhaustedError`.
         """
         order = [*first, *(int(f) for f in rng.permutation(len(wish)) if f not in first)]
         kept = self._granted({f: [int(wish[f])] for f in order})
         factors = list(kept)
-        return self._unseen(rng, [{f: kept[f] for f in factors[:n]} for n in range(len(kept), -1, -1)])
+        return self._first(rng, [{f: kept[f] for f in factors[:n]} for n in range(len(kept), -1, -1)])
 
     def _granted(self, wishes: dict[int, list[int]]) -> dict[int, list[int]]:
         """The wishes, in their order, that together leave a network in the band."""
@@ -61,23 +76,38 @@ class Feasible:
                 granted[f] = outcome
         return granted
 
-    def _unseen(self, rng: np.random.Generator, relaxations: Sequence[Allowed]) -> Array:
+    def _first(self, rng: np.random.Generator, relaxations: Sequence[Allowed]) -> Array:
         """A uniform unseen network under the first restriction that has one."""
         for allowed in relaxations:
-            codes = self.band.sample_codes(DRAWS, rng, allowed)
-            new = [i for i, code in enumerate(codes.tolist()) if tuple(code) not in self._seen]
-            if new:
-                return np.asarray(codes[new[0]])
-        return self._last_unseen(rng)
+            new = self._new(self.band.sample_codes(DRAWS, rng, allowed))
+            if len(new):
+                return np.asarray(new[0])
+        return self._search(rng)
 
-    def _last_unseen(self, rng: np.random.Generator) -> Array:
-        """When draws only meet known networks, look at all of them."""
-        if not self.band.count_is_exact or self.band.count > ENUMERABLE:
+    def _search(self, rng: np.random.Generator) -> Array:
+        """When a few draws meet nothing new, look at all networks of the band, or at very many."""
+        if self.band.count_is_exact and self.band.count <= ENUMERABLE:
+            left = self._new(self.band.all_codes())
+            if len(left):
+                return np.asarray(left[int(rng.integers(len(left)))])
             raise ExhaustedError
-        left = [code for code in self.band.all_codes() if tuple(code) not in self._seen]
-        if not left:
-            raise ExhaustedError
-        return np.asarray(left[int(rng.integers(len(left)))])
+        most = MOST_DRAWS if self.band.count_is_exact else MOST_BINNED_DRAWS
+        for _ in range(most // BATCH):
+            new = self._new(self.band.sample_codes(BATCH, rng))
+            if len(new):
+                return np.asarray(new[0])
+        raise ExhaustedError
+
+    def _new(self, codes: Array) -> Array:
+        """Those of codes of the band that are within the limits and unseen, each once."""
+        if self._limits.closed_form:
+            codes = codes[self._limits.allow(cost_columns(self.space.columns(codes)))]
+        return self._unseen(codes)
+
+    def _unseen(self, codes: Array) -> Array:
+        # a dictionary, for it keeps the order and takes a fifth of numpy's time for rows
+        unseen = {key: None for code in codes.tolist() if (key := tuple(code)) not in self._seen}
+        return np.array(list(unseen), dtype=np.int64).reshape(len(unseen), codes.shape[1])
 
 
 def _last(most: int, holds: Callable[[int], bool]) -> int:

@@ -3,6 +3,14 @@ to improve most on the best (expected improvement, Jones et al. 1998, section 4)
 
 Candidates are drawn uniformly in the band and improved by in-band steps: costs are closed forms, so no
 candidate outside the band is ever scored, and thousands are scored in a fraction of a second.
+
+The front over a wide band is sought one stratum of costs at a time: maximise accuracy where the cost is at
+most so much (the epsilon-constraint method, Haimes et al. 1971, "On a bicriterion formulation of the problems
+of integrated system identification and system optimization"). Improvement is then over the best known network
+that costs no more than the stratum's upper end, whichever stratum it is of; one model learns from all.
+
+Networks still in training count with their predicted accuracy, so that the next is sought elsewhere
+(the kriging believer of Ginsbourger et al. 2010, section 4.2).
 """
 
 from __future__ import annotations
@@ -23,6 +31,8 @@ from space.columns import Array
 # more random results than this teach the model less than its own choices do
 MOST_STARTUP = 8
 POOL = 2000
+# the best results and the latest ones that the model learns from: its time grows with their cube
+SEEN = (100, 100)
 # the model's best candidates, whose neighbourhoods are searched, so many times
 CLIMBERS, CLIMBS = 10, 3
 # random pairs of steps tried, for every single step
@@ -37,16 +47,37 @@ NEGLIGIBLE = 0.05
 LEAST = -3.0  # standardised accuracies; a collapsed training should not be the whole scale
 
 
-def improve(history: History, feasible: Feasible, encoder: Encoder, rng: np.random.Generator) -> Array:
+@dataclass(frozen=True)
+class Known:
+    """What the model learns from, and which networks it may assume.
+
+    `pending` [P, F] are in training; `spread` [M, F] are typical networks of the whole band, by which
+    features are scaled (None: those of the pool); `ceiling` is the most that a network to improve on costs.
+    """
+
+    history: History
+    pending: Array
+    spread: Array | None = None
+    ceiling: float = math.inf
+
+    @property
+    def below(self) -> Array:
+        """Which results are to be improved on, [N]."""
+        return np.asarray(self.history.cost <= self.ceiling)
+
+
+def improve(known: Known, feasible: Feasible, encoder: Encoder, rng: np.random.Generator) -> Array:
     """The unseen network of the band with the highest expected improvement found, [F].
 
     Raises `ExhaustedError` where none is left.
     """
-    pool = feasible.only(feasible.band.sample_codes(POOL, rng))
+    pool = feasible.pool(POOL, rng)
+    history = known.history
     if len(history) < 2 or not len(pool):
         return feasible.draw(rng)
-    model = Model(history, pool, encoder)
-    best = history.codes[np.argsort(-history.accuracy, kind="stable")[:CLIMBERS]]
+    model = Model(known, pool if known.spread is None else known.spread, encoder)
+    order = np.argsort(-history.accuracy, kind="stable")
+    best = history.codes[order[known.below[order]][:CLIMBERS]]
     tops = _scored(np.concatenate([pool, _around(best, feasible, rng)]), model)
     for _ in range(CLIMBS):
         nearby = {tuple(code): None for code in [*tops.tolist(), *_around(tops, feasible, rng).tolist()]}
@@ -86,9 +117,9 @@ class Fit:
     length: float
     noise: float
     scale: float  # variance of the standardised accuracies
-    inverse: Array  # of the covariance's lower Cholesky factor
-    solved: Array  # the inverse covariance times the accuracies
-    best: float  # the highest predicted accuracy of the networks tried
+    inverse: Array  # of the lower Cholesky factor of the covariance, networks in training included
+    solved: Array  # the inverse covariance of the results times the accuracies
+    best: float  # the highest predicted accuracy of the networks to improve on
 
 
 class Model:
@@ -98,29 +129,30 @@ class Model:
     their distance. With the few results of a search a mixture is steadier than one optimum of the likelihood.
     """
 
-    def __init__(self, history: History, pool: Array, encoder: Encoder) -> None:
+    def __init__(self, known: Known, spread: Array, encoder: Encoder) -> None:
         self._encoder = encoder
-        raw = self._raw(pool)
+        raw = self._raw(spread)
         self._mean, deviation = raw.mean(axis=0), raw.std(axis=0)
         self._varied = np.flatnonzero(deviation > 1e-9)
         self._deviation = deviation[self._varied]
         closed = raw.shape[1] - len(encoder.positions)
         self._numbers = np.pad(encoder.positions, (0, closed), constant_values=True)[self._varied]
-        self._near, self._features = self._seen_as(history.codes)
-        spread = float(history.accuracy.std()) or 1.0
-        self._targets = np.maximum((history.accuracy - history.accuracy.mean()) / spread, LEAST)
+        history, self._below = known.history, known.below
+        self._near, self._features = self._seen_as(np.concatenate([history.codes, known.pending]))
+        spread_of_results = float(history.accuracy.std()) or 1.0
+        self._targets = np.maximum((history.accuracy - history.accuracy.mean()) / spread_of_results, LEAST)
         shared = self._shared(self._near, self._features)
         fits = [self._fit(shared, grid) for grid in itertools.product(ADDITIVE, LENGTHS, NOISES)]
         likeliest = max(fit.weight for fit in fits)
         relative = [math.exp(fit.weight - likeliest) for fit in fits]
         self._fits = [
-            dataclasses.replace(fit, weight=weight)
+            self._believing(shared, dataclasses.replace(fit, weight=weight))
             for fit, weight in zip(fits, relative, strict=True)
             if weight > NEGLIGIBLE
         ]
 
     def improvement(self, codes: Array) -> Array:
-        """Expected improvement on the best network tried, in standard deviations of the results, [N]."""
+        """Expected improvement on the best known network, in standard deviations of the results, [N]."""
         near, features = self._seen_as(codes)
         shared = self._shared(near, features)
         own = (features**2).sum(axis=1)
@@ -143,7 +175,7 @@ class Model:
         return z / math.sqrt(2 * most), features / math.sqrt(most + 2 * squares.shape[1])
 
     def _shared(self, near: Array, features: Array) -> tuple[Array, dict[float, Array]]:
-        """The additive part and the Matern part by length of the results with other networks, [n, N] each."""
+        """The additive part and the Matern part by length of known networks with others, [n, N] each."""
         squares = (self._near**2).sum(axis=1)[:, None] + (near**2).sum(axis=1) - 2 * self._near @ near.T
         distance = np.sqrt(5 * np.maximum(squares, 0))
         smooth = {}
@@ -155,23 +187,40 @@ class Model:
     def _fit(self, shared: tuple[Array, dict[float, Array]], grid: tuple[float, float, float]) -> Fit:
         """`weight` is the logarithm of the marginal likelihood, its scale at the maximum."""
         additive, length, noise = grid
-        true = (1 - noise) * (additive * shared[0] + (1 - additive) * shared[1][length])
         n = len(self._targets)
+        true = _covariance(shared, additive, length, noise)[:n, :n]
         factor = np.linalg.cholesky(true + noise * np.eye(n))
         inverse = np.linalg.inv(factor)
         white = inverse @ self._targets
         solved = inverse.T @ white
         scale = max(float(white @ white) / n, 1e-12)  # 0 where all results are equal
         weight = -n / 2 * math.log(scale) - float(np.log(np.diag(factor)).sum())
-        return Fit(weight, additive, length, noise, scale, inverse, solved, float((true @ solved).max()))
+        predicted = true @ solved
+        best = predicted[self._below].max() if self._below.any() else predicted.min()
+        return Fit(weight, additive, length, noise, scale, inverse, solved, float(best))
+
+    def _believing(self, shared: tuple[Array, dict[float, Array]], fit: Fit) -> Fit:
+        """A fit that is as sure near networks in training as if they had come out as it predicts."""
+        count = len(self._near)
+        if count == len(self._targets):
+            return fit
+        covariance = _covariance(shared, fit.additive, fit.length, fit.noise) + fit.noise * np.eye(count)
+        return dataclasses.replace(fit, inverse=np.linalg.inv(np.linalg.cholesky(covariance)))
 
     def _predicted(
         self, fit: Fit, shared: tuple[Array, dict[float, Array]], own: Array
     ) -> tuple[Array, Array]:
         """Mean and standard deviation of true accuracies, standardised, [N] each."""
-        additive, smooth = shared
-        across = (1 - fit.noise) * (fit.additive * additive + (1 - fit.additive) * smooth[fit.length])
+        across = _covariance(shared, fit.additive, fit.length, fit.noise)
         prior = (1 - fit.noise) * (fit.additive * own + 1 - fit.additive)
-        known = ((fit.inverse @ across) ** 2).sum(axis=0)
-        variance = fit.scale * np.maximum(prior - known, 1e-9)
-        return across.T @ fit.solved, np.sqrt(variance)
+        sure = ((fit.inverse @ across) ** 2).sum(axis=0)
+        variance = fit.scale * np.maximum(prior - sure, 1e-9)
+        # what is only believed moves no mean
+        return across[: len(self._targets)].T @ fit.solved, np.sqrt(variance)
+
+
+def _covariance(
+    shared: tuple[Array, dict[float, Array]], additive: float, length: float, noise: float
+) -> Array:
+    """The covariance of true accuracies, in parts of a result's variance."""
+    return np.asarray((1 - noise) * (additive * shared[0] + (1 - additive) * shared[1][length]))

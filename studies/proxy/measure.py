@@ -64,7 +64,7 @@ def measure(proxy_name: str, out: Path, seeds: int) -> None:
 
     from nas.proxy import load_proxy
     from nas.result import TrialFailed
-    from nas.training import train
+    from nas.trainer import train
 
     proxy = load_proxy(proxy_name)
     data = proxy.load_data()

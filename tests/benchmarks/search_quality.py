@@ -1,14 +1,19 @@
-"""How good the networks are that each sampler finds, against the epochs it trains, on simulated laws.
+"""How good the networks are that a search finds, against the epochs it trains, on simulated laws.
 
-    python -m tests.benchmarks.search_quality [--quick] [--seeds 20] [--trials 100] [--json PATH]
+    python -m tests.benchmarks.search_quality [--quick] [--seeds 20] [--worth 33] [--json PATH]
 
 Regret: the best true accuracy in the band minus the true accuracy of the incumbent, the network with the best
 *observed* accuracy among the fully trained ones. The space is `convnext`, the band 4.5 GFLOPs.
 
+Every sampler is measured with every scheduler, one worker, and the epochs of `--worth` full trainings. Every
+trained epoch counts; a promoted training continues. A scheduler gets as many networks as these epochs suffice
+for when all promotions are done.
+
 `script` is what one would write with Optuna alone: default TPE over the raw axes, both ends of the band as
 constraints (`Trial.set_constraint`), infeasible networks pruned before they are trained (they cost it no
-epoch here, only time), SuccessiveHalvingPruner with its defaults over the epochs of the others. It gets as
-many epochs as `--trials` full trainings have; all other methods train every network fully.
+epoch here, only time), SuccessiveHalvingPruner with its defaults over the epochs of the others.
+
+With `--json`, every row is written as it comes, and rows that are there already are not measured again.
 """
 
 from __future__ import annotations
@@ -16,28 +21,77 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache, partial
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from nas.engines.local import Job
+from nas.job import Job
 from nas.proposals import SAMPLERS, Proposer, code_of, distributions
-from nas.search import MIN_STARTUP, STARTUP_SHARE
-from nas.simulated import CHANCE, EPOCHS, LAWS, SimulatedEngine, best_in_band
+from nas.rungs import SCHEDULERS, Rungs
+from nas.simulated import CHANCE, EPOCHS, LAWS, SimulatedTrainer, best_in_band
 from space.band import BandSampler
 from space.budget import parse_budget
 from space.cost import cost
 from space.design_space import load_space
+from space.errors import InputError
+from space.files import write_text
 from tests.benchmarks.measuring import Row, machine, report
 
 BUDGET = "4.5GFLOPs"
 SHOWN = (5, 10, 20, 33, 50, 100, 200)  # full trainings' worth of epochs
+MIN_STARTUP, STARTUP_SHARE = 5, 0.3
+SCRIPT = "script"
 Trace = list[tuple[int, float, float]]  # epochs spent, observed and true accuracy of a fully trained network
+
+
+@dataclass(frozen=True)
+class Method:
+    """A search: how it proposes, what it stops early, and what a full training is."""
+
+    sampler: str
+    scheduler: str = "none"
+    epochs: int = EPOCHS
+    eta: int = 3
+    min_epochs: int | None = None
+
+    def rungs(self, networks: int) -> Rungs:
+        return Rungs(self.scheduler, self.epochs, networks, eta=self.eta, min_epochs=self.min_epochs)
+
+    @cache  # noqa: B019 - of a frozen value
+    def networks(self, worth: int) -> int:
+        """As many as so many full trainings' epochs suffice for."""
+        if self.scheduler == "none":
+            return worth
+        most = worth * self.epochs
+        return next(n for n in range(most, 0, -1) if self._epochs_for(n) <= most)
+
+    def _epochs_for(self, networks: int) -> int:
+        """Epochs of a search for so many networks; they do not depend on what is found."""
+        with suppress(InputError):  # too few for these rungs
+            return sum(epochs for _, epochs in stretches(self.rungs(networks), networks, {}))
+        return networks * self.epochs
+
+
+def stretches(rungs: Rungs, networks: int, accuracies: dict[int, float]) -> Iterator[tuple[int, int]]:
+    """(trial, epochs to train) one after the other, by one worker; `accuracies` are of the last stretch."""
+    done: dict[int, int] = {}
+    while True:
+        going_on = rungs.promote()
+        if going_on is None:
+            if len(done) == networks or not rungs.may_start():
+                return
+            going_on = len(done), rungs.start(len(done))
+        number, target = going_on
+        yield number, target - done.get(number, 0)
+        done[number] = target
+        rungs.reached(number, target, accuracies.get(number, 0.0))
 
 
 @cache
@@ -50,23 +104,40 @@ def best_of(law: str, space: str) -> float:
     return best_in_band(LAWS[law], band_of(space))[0]
 
 
-def searched(sampler: str, law: str, space: str, seed: int, trials: int) -> Trace:
+def searched(method: Method, law: str, space: str, seed: int, worth: int) -> Trace:
     """A search as `nas.search` runs it, without the reference network."""
-    study = optuna.create_study(direction="maximize")
-    startup = max(MIN_STARTUP, round(STARTUP_SHARE * trials))
-    proposer, engine = Proposer(study, band_of(space), sampler, seed, startup), SimulatedEngine(LAWS[law])
+    trainer = SimulatedTrainer(LAWS[law], method.epochs)
+    networks = method.networks(worth)
+    rungs = method.rungs(networks)
+    startup = max(MIN_STARTUP, round(STARTUP_SHARE * worth))
+    proposer = Proposer(
+        band_of(space), method.sampler, seed, startup, epochs=method.epochs, levels=rungs.levels
+    )
     trace: Trace = []
-    while len(trace) < trials and (proposal := proposer.next()) is not None:
-        result = engine.train(Job(proposal.architecture, seed), lambda _: None)
-        study.tell(proposal.trial, result.accuracy)
-        true = LAWS[law].of(proposal.architecture)
-        trace.append(((len(trace) + 1) * EPOCHS, result.accuracy, true))
+    trainings, accuracies, spent = {}, {}, 0
+    for number, epochs in stretches(rungs, networks, accuracies):
+        if number not in trainings:
+            proposal = proposer.next(number)
+            if proposal is None:
+                break
+            proposer.started(number, proposal.architecture, proposal.memo)
+            job = Job(number, proposal.architecture, seed, method.epochs)
+            trainings[number] = job, trainer.start(job)
+        job, training = trainings[number]
+        for _ in range(epochs):
+            training.epoch()
+        spent += epochs
+        curve = [point.val_accuracy for point in training.curve]
+        accuracies[number] = curve[-1]
+        proposer.reported(number, curve)
+        if len(curve) == method.epochs:
+            trace.append((spent, curve[-1], LAWS[law].of(job.architecture)))
     return trace
 
 
 def scripted(law: str, space: str, seed: int, trials: int) -> Trace:
     """The script one would write with Optuna alone; see the module's text."""
-    band, engine = band_of(space), SimulatedEngine(LAWS[law])
+    band, trainer = band_of(space), SimulatedTrainer(LAWS[law])
     axes = distributions(band.space)
     study = optuna.create_study(
         direction="maximize",
@@ -81,10 +152,10 @@ def scripted(law: str, space: str, seed: int, trials: int) -> Trace:
         macs = cost(network).macs
         trial.set_constraint("too large", macs - band.budget.high)
         trial.set_constraint("too small", band.budget.low - macs)
-        epochs = trained(trial, engine.curve(network, seed)) if band.budget.allows(macs) else 0
+        epochs = trained(trial, trainer.curve(network, seed)) if band.budget.allows(macs) else 0
         spent += epochs
         if epochs == EPOCHS:
-            accuracy = float(engine.curve(network, seed)[-1])
+            accuracy = float(trainer.curve(network, seed)[-1])
             study.tell(trial, accuracy)
             trace.append((spent, accuracy, LAWS[law].of(network)))
         else:
@@ -110,55 +181,74 @@ def regrets(trace: Trace, best: float, epochs: Sequence[int]) -> list[float]:
     return found
 
 
-def run_once(task: tuple[str, str, int], space: str, trials: int) -> tuple[list[float], float]:
-    """Regrets of one search at `SHOWN`, and the seconds it took."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    law, method, seed = task
-    best = best_of(law, space)
-    start = time.perf_counter()
-    if method == "script":
-        trace = scripted(law, space, seed, trials)
-    else:
-        trace = searched(method, law, space, seed, trials)
-    seconds = time.perf_counter() - start
-    return regrets(trace, best, [n * EPOCHS for n in shown(trials)]), seconds
+def shown(worth: int) -> list[int]:
+    return [*(n for n in SHOWN if n < worth), worth]
 
 
-def shown(trials: int) -> list[int]:
-    return [*(n for n in SHOWN if n < trials), trials]
+@dataclass(frozen=True)
+class Task:
+    """All seeds of one law and method."""
 
+    law: str
+    method: Method
+    space: str
+    seeds: range
+    worth: int
 
-def measure(
-    laws: Sequence[str], methods: Sequence[str], space: str, seeds: range, trials: int, jobs: int
-) -> list[Row]:
-    """One row a law and method: regrets' median and quartiles over the seeds."""
-    tasks = [(law, method, seed) for law in laws for method in methods for seed in seeds]
-    work = partial(run_once, space=space, trials=trials)
-    if jobs > 1:
-        with ProcessPoolExecutor(jobs) as pool:
-            results = list(pool.map(work, tasks))
-    else:
-        results = [work(task) for task in tasks]
-    rows = []
-    for start in range(0, len(tasks), len(seeds)):
-        law, method, _ = tasks[start]
-        regret = np.array([r for r, _ in results[start : start + len(seeds)]])
-        seconds = sum(s for _, s in results[start : start + len(seeds)])
+    def key(self) -> Row:
+        """What tells its row from others."""
+        networks = None if self.method.sampler == SCRIPT else self.method.networks(self.worth)
+        return {
+            "law": self.law,
+            "method": self.method.sampler,
+            **{name: value for name, value in asdict(self.method).items() if name != "sampler"},
+            "trials": self.worth,
+            "networks": networks,
+            "seeds": len(self.seeds),
+            "first seed": self.seeds.start,
+        }
+
+    def run_once(self, seed: int) -> tuple[list[float], float]:
+        """Regrets of one search at `shown`, and the seconds it took."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        best = best_of(self.law, self.space)
+        start = time.perf_counter()
+        if self.method.sampler == SCRIPT:
+            trace = scripted(self.law, self.space, seed, self.worth)
+        else:
+            trace = searched(self.method, self.law, self.space, seed, self.worth)
+        seconds = time.perf_counter() - start
+        return regrets(trace, best, [n * self.method.epochs for n in shown(self.worth)]), seconds
+
+    def row(self, results: Sequence[tuple[list[float], float]]) -> Row:
+        regret = np.array([r for r, _ in results])
         low, median, high = np.quantile(regret, (0.25, 0.5, 0.75), axis=0)
-        rows.append(
-            {
-                "law": law,
-                "method": method,
-                "trials": trials,
-                "seeds": len(seeds),
-                "first seed": seeds.start,
-                "full trainings": shown(trials),
-                "epochs": [n * EPOCHS for n in shown(trials)],
-                "median": median.tolist(),
-                "quartiles": [low.tolist(), high.tolist()],
-                "full trainings a second": len(seeds) * trials / seconds,
-            }
-        )
+        return {
+            **self.key(),
+            "full trainings": shown(self.worth),
+            "epochs trained": [n * self.method.epochs for n in shown(self.worth)],
+            "median": median.tolist(),
+            "quartiles": [low.tolist(), high.tolist()],
+            "regret": regret.round(6).tolist(),
+            "full trainings a second": len(self.seeds) * self.worth / sum(s for _, s in results),
+        }
+
+
+def measure(tasks: Sequence[Task], jobs: int, path: Path | None) -> list[Row]:
+    """One row a task; those that the file has already are taken from there."""
+    rows: list[Row] = []
+    known: list[Row] = json.loads(path.read_text())["rows"] if path is not None and path.exists() else []
+    with ProcessPoolExecutor(jobs) if jobs > 1 else nullcontext() as pool:
+        for task in tasks:
+            key = task.key()
+            row = next((row for row in known if row | key == row), None)
+            if row is None:
+                row = task.row(list((pool.map if pool else map)(task.run_once, task.seeds)))
+                known.append(row)
+                if path is not None:
+                    versions = f"{machine()}, optuna {optuna.__version__}"
+                    write_text(path, json.dumps({"machine": versions, "rows": known}) + "\n")
+            rows.append(row)
     return rows
 
 
@@ -170,35 +260,56 @@ def table(rows: Sequence[Row]) -> list[Row]:
             f"{n}": f"{100 * m:.2f} ({100 * low:.2f}-{100 * high:.2f})"
             for n, m, low, high in zip(row["full trainings"], row["median"], *row["quartiles"], strict=True)
         }
-        shown_row = {"law": row["law"], "method": row["method"], "seeds": row["seeds"], "of": row["trials"]}
-        printed.append(shown_row | cells | {"trainings a second": row["full trainings a second"]})
+        names = ("law", "method", "scheduler", "seeds", "networks")
+        rate = {"trainings a second": row["full trainings a second"]}
+        printed.append({name: row[name] for name in names} | cells | rate)
     return printed
 
 
 def parser() -> argparse.ArgumentParser:
-    parse = argparse.ArgumentParser(description="Regret of every sampler on simulated accuracy laws.")
-    parse.add_argument("--quick", action="store_true", help="a tiny space, two methods: does it run at all")
+    parse = argparse.ArgumentParser(description="Regret of samplers and schedulers on simulated laws.")
+    parse.add_argument("--quick", action="store_true", help="a tiny space, a few methods: does it run at all")
     parse.add_argument("--seeds", type=int, default=20)
     parse.add_argument("--first-seed", type=int, default=0)
-    parse.add_argument("--trials", type=int, default=100, help="full trainings, or as many epochs")
-    parse.add_argument("--methods", nargs="+", default=[*SAMPLERS, "script"], choices=[*SAMPLERS, "script"])
+    parse.add_argument("--worth", type=int, default=33, help="full trainings whose epochs a search has")
+    parse.add_argument("--epochs", type=int, default=EPOCHS, help="of a full training")
+    parse.add_argument("--methods", nargs="+", default=[*SAMPLERS, SCRIPT], choices=[*SAMPLERS, SCRIPT])
+    parse.add_argument("--schedulers", nargs="+", default=list(SCHEDULERS), choices=SCHEDULERS)
+    parse.add_argument("--eta", type=int, default=3, help="one in so many goes on")
+    parse.add_argument("--min-epochs", type=int, help="the first rung")
     parse.add_argument("--laws", nargs="+", default=list(LAWS), choices=list(LAWS))
     parse.add_argument("--jobs", type=int, default=1, help="processes")
     parse.add_argument("--json", type=Path, metavar="PATH", help="write the figures there as well")
     return parse
 
 
+def planned(options: argparse.Namespace) -> list[Task]:
+    """All tasks, the laws one after the other for each method."""
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    methods = []
+    for sampler in options.methods:
+        if sampler == SCRIPT:
+            methods.append(Method(SCRIPT))
+        else:
+            methods += [
+                Method(sampler, scheduler, options.epochs, options.eta, options.min_epochs)
+                for scheduler in options.schedulers
+            ]
+    return [Task(law, m, "convnext", seeds, options.worth) for m in methods for law in options.laws]
+
+
+def quick() -> list[Task]:
+    methods = [Method("random", scheduler) for scheduler in SCHEDULERS]
+    methods += [Method("surrogate"), Method(SCRIPT)]
+    return [Task("separable", method, "micro", range(2), 4) for method in methods]
+
+
 def main(argv: Sequence[str] | None = None) -> list[Row]:
     options = parser().parse_args(argv)
-    if options.quick:
-        rows = measure(["separable"], ["random", "surrogate", "script"], "micro", range(2), 8, 1)
-    else:
-        rows = measure(options.laws, options.methods, "convnext", options.seeds, options.trials, options.jobs)
+    tasks = quick() if options.quick else planned(options)
+    rows = measure(tasks, options.jobs, options.json)
     title = "regret in percentage points after so many full trainings' worth of epochs, median (quartiles)"
     report(title, table(rows), None)
-    if options.json is not None:
-        text = json.dumps({"machine": f"{machine()}, optuna {optuna.__version__}", "rows": rows}, indent=1)
-        options.json.write_text(text + "\n")
     return rows
 
 

@@ -1,8 +1,12 @@
 """A proxy that trains in a fraction of a second, and a search over small networks under it."""
 
+import uuid
+
 import pytest
+import sqlalchemy
 
 from nas import search
+from tests.nas import postgres
 
 TINY_PROXY = """\
 data: digits
@@ -42,3 +46,25 @@ def run(workplace, capsys):
         return code, printed.out, printed.err
 
     return run_search
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """The URL of a real PostgreSQL server, for this test process."""
+    if postgres.programs() is None:
+        pytest.fail("needs PostgreSQL: apt-get install postgresql")
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server):
+    """The URL of an empty database."""
+    name = f"study_{uuid.uuid4().hex}"
+    engine = sqlalchemy.create_engine(
+        postgres_server.replace("://", "+psycopg://") + "/postgres", isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(f"create database {name}"))
+    engine.dispose()
+    return f"{postgres_server}/{name}"

@@ -14,7 +14,8 @@ from nas import training
 from nas.data import load
 from nas.proxy import PRESETS, Proxy, load_proxy
 from nas.result import TrialFailed
-from nas.training import choose_precision, lr_at, parameter_groups, train
+from nas.trainer import train
+from nas.training import choose_precision, lr_at, parameter_groups
 from space.architecture import Architecture
 from space.errors import InputError
 from space.network import build
@@ -201,19 +202,6 @@ def test_clipping_changes_the_training(data):
         for clip in (None, 1e-4)
     }
     assert losses[None] != losses[1e-4]
-
-
-def test_a_stop_keeps_the_finished_epochs(data):
-    points = []
-    result = train(
-        TINY, SHORT, data, 0, device="cpu", on_epoch=points.append, should_stop=lambda: bool(points)
-    )
-    assert result.epochs == 1 and len(result.curve) == 1
-    asked = iter([False] * 7)  # once before the epoch, once a step; the eighth falls into the second epoch
-    result = train(TINY, SHORT, data, 0, device="cpu", should_stop=lambda: next(asked, True))
-    assert result.epochs == 1
-    with pytest.raises(TrialFailed, match="stopped before the first epoch ended"):
-        train(TINY, SHORT, data, 0, device="cpu", should_stop=lambda: True)
 
 
 def test_an_interrupt_comes_through_and_leaves_the_random_state(data):

@@ -50,7 +50,7 @@ def test_a_search_records_reports_and_exports(run, workplace):
     assert code == 0
     folder = workplace / "runs" / "one"
     found = summary(folder)
-    assert found["trials"] == {"complete": 5, "failed": 0, "interrupted": 0}
+    assert found["trials"] == {"complete": 5, "failed": 0, "paused": 0, "running": 0, "interrupted": 0}
     assert found["budget"] == {"text": "20M..40M", "metric": "macs", "low": 20_000_000, "high": 40_000_000}
     assert (
         found["seed"] == 3
@@ -232,7 +232,7 @@ def test_another_program_s_database_is_one_line(run, workplace):
 
 def test_two_searches_do_not_share_a_study(run, workplace):
     run("--trials", 1, "--study", "one")
-    held = Record.resume(workplace / "runs/one", Record.read("one").settings, {})
+    held = Record.resume(workplace / "runs/one", Record.read("one").settings)
     code, _, err = run("--study", "one", "--resume", "--trials", 2)
     held.close()
     assert code == 2 and "another search is writing to it" in err

@@ -1,0 +1,317 @@
+"""What a search is going to do, worked out from its settings and checked before anything is trained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.controller import Branch
+from nas.limits import Limits, parse_latency, parse_most
+from nas.proposals import Proposer
+from nas.proxy import Proxy, load_proxy, proxy_from
+from nas.reference import Reference, references_of
+from nas.result import TrialFailed
+from nas.rungs import Rungs
+from nas.settings import Settings
+from space.band import BandSampler
+from space.budget import Budget, parse_budgets
+from space.cost import cost, cost_columns
+from space.design_space import DesignSpace, load_space, space_from
+from space.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nas.data import Data
+    from nas.job import Trainer
+    from space.architecture import Architecture
+
+DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "simulated": 100}
+OTHER_TRIALS = 32
+# of a search under the cpu proxy that was told neither --trials nor --time-limit
+DEFAULT_SECONDS = 570.0
+# a minute of a laptop is better spent on another network; hours of a GPU on knowing which is best
+DEFAULT_CONFIRM = {"gpu": (3, 3), "imagenet-subset": (3, 3)}
+# the model-based samplers start after this share of the trials, and never before so many
+STARTUP_SHARE = 0.3
+MIN_STARTUP = 5
+SIMULATED = re.compile(r"simulated:([a-z_]+)(?::(\d+(?:\.\d+)?))?")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How networks are judged: a proxy training, or a simulated one."""
+
+    name: str
+    epochs: int
+    trainer: Trainer
+    facts: dict[str, Any]  # of the proxy, for the record
+    data: dict[str, Any]
+
+    def uses_gpu(self, device: str) -> bool:
+        """Whether trainings of a search from this machine want a GPU unless told otherwise."""
+        if self.name == "simulated" or not device.startswith(("auto", "cuda")):
+            return False
+        import torch
+
+        return torch.cuda.is_available()
+
+    def training_bytes(self, architecture: Architecture) -> int:
+        """Device memory that a training takes, about."""
+        resolution, batch = self.facts.get("resolution", 224), self.facts.get("batch_size", 1)
+        return int(cost(architecture, resolution).training_bytes(batch))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search of one budget or several; everything that is trained, and how."""
+
+    settings: Settings
+    space: DesignSpace
+    bands: Sequence[BandSampler]
+    references: Sequence[Sequence[Reference]]  # of each band
+    judge: Judge
+    limits: Limits
+
+    @classmethod
+    def of(cls, settings: Settings) -> Plan:
+        """Work it out. Raises `InputError`, before any training."""
+        space = read_space(settings.space)
+        bands = [BandSampler(space, budget) for budget in parse_budgets(settings.budget, settings.band)]
+        for band in bands:
+            if band.count == 0:
+                raise InputError(band.why_empty())
+        front = is_front(settings, bands)
+        references = [
+            references_of(band.budget, space, front) if settings.reference else [] for band in bands
+        ]
+        judge = simulated_judge(settings) or proxy_judge(settings, bands, references)
+        limits = read_limits(settings)
+        plan = cls(settings, space, bands, references, judge, limits)
+        plan.scheduler  # noqa: B018  refuse a bad one now
+        return plan
+
+    @property
+    def front(self) -> bool:
+        """Whether the whole front over the band is wanted, not only the best of it."""
+        return is_front(self.settings, self.bands)
+
+    @property
+    def trials(self) -> int:
+        """Networks to train in all, the references included."""
+        each = DEFAULT_TRIALS.get(self.judge.name, OTHER_TRIALS)
+        wanted = self.settings.trials or each * len(self.bands)
+        if wanted < len(self.bands):
+            raise InputError(f"trials: {wanted} is fewer than one for each of {len(self.bands)} budgets")
+        return wanted
+
+    @property
+    def time_limit(self) -> float | None:
+        """Seconds after which no training starts; None is no limit."""
+        limit = self.settings.time_limit_seconds
+        if self.judge.name == "cpu" and self.settings.trials is None and limit is None:
+            return DEFAULT_SECONDS
+        return limit
+
+    @property
+    def confirm(self) -> tuple[int, int]:
+        """How many of the best are trained again, and with how many fresh seeds."""
+        if self.settings.confirm is None:
+            return DEFAULT_CONFIRM.get(self.judge.name, (0, 0))
+        return self.settings.confirmations
+
+    @property
+    def scheduler(self) -> dict[str, Any]:
+        """The scheduler's name and rungs, for the record; the rungs of a longer search stay the same."""
+        levels = self._rungs(min(self.shares), self.settings.min_epochs).levels
+        name = self.settings.scheduler if len(levels) > 1 else "none"
+        return {"name": name, "eta": self.settings.eta, "levels": list(levels)}
+
+    @property
+    def shares(self) -> list[int]:
+        """The trials of each budget."""
+        count = len(self.bands)
+        return [self.trials // count + (i < self.trials % count) for i in range(count)]
+
+    def binding(self) -> dict[str, Any]:
+        """What makes the results of a study comparable; a study is never resumed under other values."""
+        return {
+            "budget": self.budget(),
+            "objective": "front" if self.front else "best",
+            "limits": {name: most for name, most in asdict(self.limits).items() if most is not None},
+            "space": {
+                "name": self.space.name,
+                "fingerprint": self.space.fingerprint,
+                "size": self.space.size,
+                "in_band": sum(band.count for band in self.bands),
+                "in_band_is_exact": all(band.count_is_exact for band in self.bands),
+            },
+            "proxy": self.judge.facts,
+            "data": self.judge.data,
+            "seed": self.settings.seed,
+            "sampler": self.settings.sampler,
+            "scheduler": self.scheduler,
+        }
+
+    def budget(self) -> dict[str, Any]:
+        """The budget; of several, what they span, and each."""
+        budgets = [band.budget for band in self.bands]
+        if len(budgets) == 1:
+            return asdict(budgets[0])
+        text = ",".join(budget.text for budget in budgets)
+        whole = Budget(text, budgets[0].metric, budgets[0].low, budgets[-1].high)
+        return asdict(whole) | {"each": [asdict(budget) for budget in budgets]}
+
+    def branches(self, latency: Callable[[Architecture], float], workers: int) -> list[Branch]:
+        """A search for each budget; `latency` measures a network on a device that trains, in seconds."""
+        parts = zip(self.bands, self.references, self.shares, strict=True)
+        return [self._branch(*part, latency, workers) for part in parts]
+
+    def title(self, folder: Path) -> str:
+        """The search in a line."""
+        about = "" if all(band.count_is_exact for band in self.bands) else "about "
+        budgets = " and ".join(str(band.budget) for band in self.bands)
+        count = sum(band.count for band in self.bands)
+        return f"{folder}: {budgets}, {about}{count:,} of {self.space.size:,} networks of {self.space.name}"
+
+    def _branch(
+        self,
+        band: BandSampler,
+        references: Sequence[Reference],
+        share: int,
+        latency: Callable[[Architecture], float],
+        workers: int,
+    ) -> Branch:
+        rungs = self._rungs(share, self.scheduler["levels"][0])
+        proposer = Proposer(
+            band,
+            self.settings.sampler,
+            self.settings.seed,
+            max(MIN_STARTUP, round(STARTUP_SHARE * share)),
+            epochs=self.judge.epochs,
+            levels=rungs.levels,
+            front=self.front,
+            limits=replace(self.limits, latency=latency),
+            parallel=workers > 1,
+        )
+        return Branch(band.budget.text, proposer, rungs, references[:share], share, self.front)
+
+    def _rungs(self, share: int, min_epochs: int | None) -> Rungs:
+        settings = self.settings
+        references = len(self.references[0])
+        return Rungs(
+            settings.scheduler,
+            self.judge.epochs,
+            max(share - references, 1),
+            eta=settings.eta,
+            min_epochs=min_epochs,
+        )
+
+
+def read_space(declared: str | dict[str, Any]) -> DesignSpace:
+    """The space that settings name or hold."""
+    return load_space(declared) if isinstance(declared, str) else space_from(declared, "space")
+
+
+def read_limits(settings: Settings) -> Limits:
+    """The limits beside the budget. Raises `InputError`."""
+    params, activations, latency = settings.max_params, settings.max_activations, settings.max_latency
+    return Limits(
+        None if params is None else parse_most(params, "params"),
+        None if activations is None else parse_most(activations, "activations"),
+        None if latency is None else parse_latency(latency),
+    )
+
+
+def is_front(settings: Settings, bands: Sequence[BandSampler]) -> bool:
+    """A range is searched for its whole front unless told otherwise."""
+    if settings.objective == "auto":
+        return len(bands) == 1 and ".." in bands[0].budget.text
+    return settings.objective == "front"
+
+
+def simulated_judge(settings: Settings) -> Judge | None:
+    """A law in place of training, for a rehearsal; None where the proxy is a real one."""
+    from nas.simulated import LAWS, SimulatedTrainer
+
+    if not (isinstance(settings.proxy, str) and settings.proxy.startswith("simulated")):
+        return None
+    match = SIMULATED.fullmatch(settings.proxy)
+    if match is None or match[1] not in LAWS:
+        raise InputError(
+            f"proxy {settings.proxy!r}: write it like simulated:LAW or simulated:LAW:SECONDS (of an epoch); "
+            f"the laws are {', '.join(LAWS)}"
+        )
+    trainer = SimulatedTrainer(LAWS[match[1]], seconds=float(match[2] or 0))
+    law = f"simulated:{match[1]}"
+    facts = {"name": law, "fingerprint": law, "data": law, "epochs": trainer.epochs}
+    return Judge("simulated", trainer.epochs, trainer, facts, {"spec": law, "fingerprint": law})
+
+
+def proxy_judge(
+    settings: Settings, bands: Sequence[BandSampler], references: Sequence[Sequence[Reference]]
+) -> Judge:
+    """The proxy of the settings, its data set loaded."""
+    from nas.trainer import ProxyTrainer
+
+    name, proxy, device = choose_proxy(settings)
+    for band, known in zip(bands, references, strict=True):
+        check_resolution(name, proxy, band, known)
+    data = proxy.load_data()
+    return Judge(
+        name, proxy.epochs, ProxyTrainer(proxy, device, data=data), proxy_facts(name, proxy, data),
+        {"spec": data.spec, "fingerprint": data.fingerprint},
+    )  # fmt: skip
+
+
+def choose_proxy(settings: Settings) -> tuple[str, Proxy, str]:
+    """The proxy's name, the proxy with the settings' data set, and the device."""
+    import torch
+
+    from nas.training import choose_device
+
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    name = settings.proxy
+    if name == "auto":
+        name = "gpu" if torch.cuda.is_available() and settings.device.startswith(("auto", "cuda")) else "cpu"
+    if isinstance(name, str):
+        label, proxy = Path(name).stem, load_proxy(name)
+    else:
+        label, proxy = "custom", proxy_from(name, "proxy")
+    if settings.data is not None:
+        proxy = proxy.changed(data=settings.data)
+    device = proxy.device if settings.device == "auto" else settings.device
+    if settings.engine == "ray":
+        return label, proxy, device  # the workers' devices are not this process's
+    try:
+        return label, proxy, str(choose_device(device))
+    except TrialFailed as failure:
+        raise InputError(str(failure)) from None
+
+
+def proxy_facts(name: str, proxy: Proxy, data: Data) -> dict[str, Any]:
+    """The proxy as the record has it."""
+    return {
+        "name": name,
+        "fingerprint": proxy.fingerprint(data),
+        **proxy.model_dump(mode="json"),
+        "num_classes": data.num_classes,
+        "train_size": len(data.train),
+        "val_size": len(data.val),
+    }
+
+
+def check_resolution(name: str, proxy: Proxy, band: BandSampler, references: Sequence[Reference]) -> None:
+    """Refuse a proxy whose images are too small for the networks to come."""
+    import numpy as np
+
+    try:
+        cost_columns(band.space.columns(band.sample_codes(1000, np.random.default_rng(0))), proxy.resolution)
+        for reference in references:
+            cost(reference.architecture, proxy.resolution)
+    except InputError as error:
+        raise InputError(f"proxy {name}: {error}") from None
