@@ -59,6 +59,13 @@ class Judge:
 
         return torch.cuda.is_available()
 
+    @staticmethod
+    def gpu_bytes() -> int | None:
+        """Memory of this machine's first GPU; None without one."""
+        import torch
+
+        return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
+
     def training_bytes(self, architecture: Architecture) -> int:
         """Device memory that a training takes, about."""
         resolution, batch = self.facts.get("resolution", 224), self.facts.get("batch_size", 1)

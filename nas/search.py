@@ -91,6 +91,8 @@ def parser() -> Command:
         "share)")
     add("--gpus-per-trial", type=float, metavar="N", help="GPUs of a training, as 0.5 (default: 1 if there "
         "are any here)")
+    add("--gpu-memory", metavar="SIZE", help="of one GPU, as 40GB: a network that needs more than its share "
+        "asks for more (default: this machine's)")
     add = parse.add_argument_group("where it is kept").add_argument
     add("--study", metavar="NAME|PATH", help="runs/NAME, or a folder (default: named by space and budget)")
     add("--resume", action="store_true", default=None, help="go on with a study, under its own settings")
@@ -195,6 +197,7 @@ def engine_of(plan: Plan, folder: Path) -> Iterator[Engine]:
         workers=settings.workers,
         address=settings.ray_address,
         need=judge.training_bytes,
+        gpu_memory=settings.gpu_bytes or judge.gpu_bytes(),
     ) as engine:
         yield engine
 

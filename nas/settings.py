@@ -13,7 +13,10 @@ from space.errors import InputError
 from space.files import parse_yaml, read_text
 
 Model = TypeVar("Model", bound=BaseModel)
+RAY_ONLY = ("workers", "cpus_per_trial", "gpus_per_trial", "gpu_memory", "ray_address")
 CONFIRM = re.compile(r"(\d{1,3})x(\d{1,3})")
+MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([MGT]i?B)", re.I)
+MEMORY_UNITS = {"mb": 10**6, "gb": 10**9, "tb": 10**12, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -46,6 +49,7 @@ class Settings(BaseModel):
     workers: int | None = Field(default=None, ge=1)
     cpus_per_trial: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     gpus_per_trial: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    gpu_memory: str | None = None
     ray_address: str | None = None
     storage: str | None = None
     device: str = "auto"
@@ -58,12 +62,22 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _engine_fits(self) -> Settings:
-        for name in ("workers", "cpus_per_trial", "gpus_per_trial", "ray_address"):
+        for name in RAY_ONLY:
             if self.engine == "local" and getattr(self, name) is not None:
                 raise ValueError(f"{name} needs --engine ray; the local engine trains one network at a time")
         if self.engine == "ray" and self.threads is not None:
             raise ValueError("threads is for --engine local; with ray it is --cpus-per-trial")
         return self
+
+    @property
+    def gpu_bytes(self) -> int | None:
+        """The memory of a GPU in bytes; None where it was not told. Raises `InputError`."""
+        if self.gpu_memory is None:
+            return None
+        match = MEMORY.fullmatch(self.gpu_memory.strip())
+        if match is None or float(match[1]) <= 0:
+            raise InputError(f"gpu-memory {self.gpu_memory!r}: write it like 40GB or 24GiB")
+        return int(float(match[1]) * MEMORY_UNITS[match[2].lower()])
 
     @property
     def confirmations(self) -> tuple[int, int]:
@@ -93,10 +107,13 @@ def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings
         from nas.record import Record
 
         values = Record.read(given["study"]).asked | values
+        if given.get("engine", values.get("engine")) != values.get("engine"):
+            # where a study is trained does not bind it: what was said of the other engine is void
+            values = {name: value for name, value in values.items() if name not in (*RAY_ONLY, "threads")}
     if "budget" not in {**values, **given}:
         raise InputError("--budget is missing: a cost such as 4.5GFLOPs, 600MFLOPs or 30Mparams")
     settings = validated(Settings, values | given, where)
-    settings.time_limit_seconds, settings.confirmations  # noqa: B018  refuse bad ones now
+    settings.time_limit_seconds, settings.confirmations, settings.gpu_bytes  # noqa: B018  refuse bad ones now
     return settings
 
 

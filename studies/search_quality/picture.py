@@ -38,6 +38,7 @@ SEARCH = ("law", "method", "scheduler", "epochs", "eta", "min_epochs", "trials")
 DEFAULT = ("surrogate", "none")
 THIRD = 33  # full trainings, where the script has 100
 RESAMPLES = 10_000
+ENOUGH = 4  # seeds
 WIDTH, HEIGHT, LEFT, TOP, GAP = 250, 200, 50, 50, 40
 LOWEST, HIGHEST = 0.5, 20.0  # percentage points of regret that the picture spans
 
@@ -142,7 +143,8 @@ def _scheduler(row: Row) -> str:
 def differences(rows: Sequence[Row]) -> str:
     """Each search's mean regret at its end less the default's, in points: by law, and the mean over the laws.
 
-    In brackets a 95% interval by bootstrap of the seeds within each law.
+    In brackets a 95% interval by bootstrap of the seeds within each law; of fewer than `ENOUGH` seeds a law,
+    for the mean over the laws alone.
     """
     laws = list(dict.fromkeys(row["law"] for row in rows))
     names = ["method", "scheduler", "full trainings' worth", "epochs of a full training", "seeds"]
@@ -159,7 +161,8 @@ def differences(rows: Sequence[Row]) -> str:
         drawn = [_drawn_differences(found[law], against[law], rng) for law in laws]
         counts = {len(found[law]) for law in laws}
         known = [method, scheduler, trials, epochs, " to ".join(map(str, sorted({min(counts), max(counts)})))]
-        cells = [*known, *map(_interval, [*drawn, np.mean(drawn, axis=0)])]
+        by_law = [_interval(d) if min(counts) >= ENOUGH else f"{100 * d[0]:+.1f}" for d in drawn]
+        cells = [*known, *by_law, _interval(np.mean(drawn, axis=0))]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines) + "\n"
 

@@ -65,3 +65,30 @@ def test_a_bad_study_file_is_one_line(tmp_path, text, message):
 def test_a_missing_study_file_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"none\.yaml: cannot be read \(No such file or directory\)"):
         read_settings({}, tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"confirm": "3"}, "confirm '3': write it like 3x3"),
+        ({"confirm": "3x0"}, "confirm '3x0': write it like 3x3"),
+        ({"engine": "ray", "gpu_memory": "lots"}, "gpu-memory 'lots': write it like 40GB"),
+        ({"workers": 2}, "workers needs --engine ray"),
+        ({"ray_address": "auto"}, "ray_address needs --engine ray"),
+        ({"engine": "ray", "threads": 2}, "threads is for --engine local"),
+        ({"engine": "spark"}, "engine: 'spark'"),
+        ({"scheduler": "median"}, "scheduler: 'median'"),
+        ({"eta": 1}, "eta: 1"),
+        ({"objective": "both"}, "objective: 'both'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(values, message):
+    with pytest.raises(InputError) as caught:
+        read_settings({"budget": "1G", **values}, None)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_sizes_and_confirmations_are_read():
+    settings = read_settings({"budget": "1G", "confirm": "3x4", "engine": "ray", "gpu_memory": "24GiB"}, None)
+    assert settings.confirmations == (3, 4) and settings.gpu_bytes == 24 * 2**30
+    assert read_settings({"budget": "1G"}, None).confirmations == (0, 0)
