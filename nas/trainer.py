@@ -55,6 +55,11 @@ class ProxyTraining:
             self._state = start(architecture, proxy, data.num_classes, seed, self._device)
 
     @property
+    def epochs(self) -> int:
+        """Full fidelity."""
+        return self._proxy.epochs
+
+    @property
     def curve(self) -> list[Epoch]:
         """Every epoch done."""
         return self._state.curve
@@ -98,10 +103,11 @@ class KeptTraining:
         return self._training.curve
 
     def epoch(self) -> Epoch:
-        """Train one epoch; its state is kept at the job's end and whenever little time is lost by it."""
+        """Train one epoch; its state is kept at a rung and whenever little time is lost by it."""
         point = self._training.epoch()
         due = self._save_seconds <= CHECKPOINT_SHARE * (time.monotonic() - self._saved_at)
-        if self._job.checkpoint is not None and (due or point.epoch == self._job.epochs):
+        over = point.epoch == self._training.epochs  # nothing is left to go on with
+        if self._job.checkpoint is not None and not over and (due or point.epoch == self._job.epochs):
             self._save(self._job.checkpoint)
         return point
 

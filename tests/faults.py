@@ -121,6 +121,7 @@ class Campaign:
         else:
             self._check_exit(process)
             return False
+        self._known = self._known | self._results("cut")
         if not self._kill(process, victim):
             self._wait(process)
             return False

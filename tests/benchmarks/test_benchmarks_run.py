@@ -73,9 +73,9 @@ def rows_of(method: str, seeds: range, worth: int, regret: list[float]) -> list[
 def test_recorded_seeds_are_merged_and_compared():
     default = rows_of("surrogate", range(100, 104), 33, [0.01, 0.03, 0.02, 0.04])
     other = rows_of("random", range(100, 104), 33, [0.02, 0.04, 0.03, 0.05])
-    script = rows_of("script", range(2), 100, [0.035, 0.045])
+    script = rows_of("script", range(4), 100, [0.035, 0.045, 0.03, 0.05])
     rows = picture.merged([*default, *other, *script, *default[:1]])
-    assert [row["seeds"] for row in rows] == [4, 4, 2]
+    assert [row["seeds"] for row in rows] == [4, 4, 4]
     assert rows[0]["median"] == [0.025]
     assert picture.merged(rows) == rows
     table = picture.differences(rows)
