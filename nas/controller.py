@@ -5,6 +5,7 @@ The same for every engine, and a function of the record: after a crash it is reb
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -289,7 +290,13 @@ class SearchController:
             states = {t["state"] for t in own}
             if branch.wants_more or "complete" in states or "running" in states or not self._has_time(1):
                 continue
-            paused = [t for t in own if t["state"] == "paused" and self._is_ours(t)]
+            paused = [
+                t
+                for t in own
+                if t["state"] == "paused"
+                and self._is_ours(t)
+                and math.isfinite(t["curve"][-1]["val_accuracy"])
+            ]
             if paused:
                 best = max(
                     paused, key=lambda t: (t["fidelity"], t["curve"][-1]["val_accuracy"], -t["number"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,7 +198,7 @@ class Plan:
             band,
             self.settings.sampler,
             self.settings.seed,
-            max(MIN_STARTUP, round(STARTUP_SHARE * share)),
+            max(MIN_STARTUP, round(STARTUP_SHARE * share * trained_share(rungs.levels, self.settings.eta))),
             epochs=self.judge.epochs,
             levels=rungs.levels,
             front=self.front,
@@ -221,6 +222,12 @@ class Plan:
 def read_space(declared: str | dict[str, Any]) -> DesignSpace:
     """The space that settings name or hold."""
     return load_space(declared) if isinstance(declared, str) else space_from(declared, "space")
+
+
+def trained_share(levels: Sequence[int], eta: int) -> float:
+    """The epochs that a network gets on average, of those of full training."""
+    steps = [levels[0], *(high - low for low, high in pairwise(levels))]
+    return sum(step / eta**i for i, step in enumerate(steps)) / levels[-1]
 
 
 def read_limits(settings: Settings) -> Limits:

@@ -76,7 +76,8 @@ class Record:
         self.storage = storage
         self._rdb = storage.rdb
         self._study = study
-        self._ids: dict[int, int] = {}
+        self._ids: dict[int, int] = {}  # of Optuna's, by number
+        self._next = 0
         self._trials: dict[int, dict[str, Any]] = {}
         self._attributes = dict(study.user_attrs)
         self._summary_due = 0.0
@@ -196,7 +197,7 @@ class Record:
     @property
     def next_number(self) -> int:
         """The number of the next trial; inside a turn nobody else takes it."""
-        return max(self._ids, default=-1) + 1
+        return self._next
 
     def turn(self) -> AbstractContextManager[None]:
         """A context in which no other driver of the study decides anything."""
@@ -246,7 +247,7 @@ class Record:
         identity = self._rdb.create_new_trial(self._study._study_id, trial)
         number = self._rdb.get_trial_number_from_id(identity)
         trial.number = number
-        self._ids[number] = identity
+        self._know(number, identity)
         self._trials[number] = self._plain(trial)
         return number
 
@@ -334,9 +335,13 @@ class Record:
             known = self._trials.get(trial.number)
             if trial.state not in (TrialState.RUNNING, *FINISHED) or (known and known["state"] in ENDED):
                 continue
-            self._ids[trial.number] = trial._trial_id
+            self._know(trial.number, trial._trial_id)
             self._trials[trial.number] = self._plain(trial)
             self._ended += self._trials[trial.number]["state"] in ENDED
+
+    def _know(self, number: int, identity: int) -> None:
+        self._ids[number] = identity
+        self._next = max(self._next, number + 1)
 
     def _store(self, number: int, result: Mapping[str, Any]) -> None:
         self._trials[number].update(result)

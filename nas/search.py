@@ -78,7 +78,7 @@ def parser() -> Command:
         "(default: 10 with the cpu proxy, 6 with smoke, 32 with others)")
     add("--time-limit", metavar="TIME", help="start no training that would end later: 90s, 10m, 1h30m "
         "(default: 9m30s with the cpu proxy if --trials is not given, else none)")
-    add("--sampler", metavar="NAME", help="tpe (default), gp, nsga2, random, evolution or surrogate")
+    add("--sampler", metavar="NAME", help="surrogate (default), tpe, gp, nsga2, evolution or random")
     add("--seed", type=int, metavar="N", help="seed of proposals and trainings (default 0)")
     add("--no-reference", dest="reference", action="store_false", default=None,
         help="do not train the published ConvNeXt of the budget first")

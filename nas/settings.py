@@ -35,7 +35,7 @@ class Settings(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**31)
     study: str | None = None
     resume: bool = False
-    sampler: Literal["random", "tpe", "gp", "nsga2", "evolution", "surrogate"] = "tpe"
+    sampler: Literal["random", "tpe", "gp", "nsga2", "evolution", "surrogate"] = "surrogate"
     objective: Literal["auto", "best", "front"] = "auto"
     max_params: str | None = None
     max_activations: str | None = None

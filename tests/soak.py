@@ -94,25 +94,25 @@ class Meter:
     def run(self, controller: Any) -> None:
         """The engine's own run, over a controller that is watched."""
         self._seen: set[int] = set()
-        self._mark = self._now()
+        self._mark = self._ended = self._now()
         self._engine.run(Watched(controller, self))
-        self._part(len(self._seen) - sum(part.trials for part in self.parts))
+        # up to the last result: what an engine does at its end is no trial's
+        self._part(len(self._seen) - sum(part.trials for part in self.parts), self._ended)
 
     def decided(self, name: str, seconds: float, found: Any) -> None:
         """A call of the controller took so long."""
         self._deciding += seconds
+        if name in ("done", "failed"):
+            self._ended = self._now()
         if name != "next" or found is None or found.trial in self._seen:
             return
         # this trial is the first of a part: what has passed belongs to the one before
         if len(self.parts) < PARTS - 1 and len(self._seen) == sum(self._sizes[: len(self.parts) + 1]):
-            self._part(self._sizes[len(self.parts)])
+            self._part(self._sizes[len(self.parts)], self._now())
         self._seen.add(found.trial)
 
-    def _part(self, trials: int) -> None:
-        now = self._now()
-        wall, deciding, cpu = (
-            1000 * (b - a) / max(trials, 1) for a, b in zip(self._mark, now, strict=True)
-        )
+    def _part(self, trials: int, now: tuple[float, float, float]) -> None:
+        wall, deciding, cpu = (1000 * (b - a) / max(trials, 1) for a, b in zip(self._mark, now, strict=True))
         self.parts.append(Part(trials, wall, deciding, cpu, resident(), self._stored()))
         self._mark = now
 

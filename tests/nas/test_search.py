@@ -107,7 +107,7 @@ def test_resume_under_other_settings_is_refused_with_the_difference(run):
     for flags, message in [
         (("--budget", "20M..30M"), "budget.high 40000000, not 30000000"),
         (("--seed", 1), "seed 0, not 1"),
-        (("--sampler", "random"), "sampler 'tpe', not 'random'"),
+        (("--sampler", "random"), "sampler 'surrogate', not 'random'"),
         (("--space", "convnext", "--budget", "4.5G"), "space.name 'micro', not 'convnext'"),
     ]:
         code, _, err = run("--study", "one", "--resume", "--trials", 3, *flags)
