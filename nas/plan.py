@@ -227,7 +227,7 @@ def read_space(declared: str | dict[str, Any]) -> DesignSpace:
 def trained_share(levels: Sequence[int], eta: int) -> float:
     """The epochs that a network gets on average, of those of full training."""
     steps = [levels[0], *(high - low for low, high in pairwise(levels))]
-    return sum(step / eta**i for i, step in enumerate(steps)) / levels[-1]
+    return float(sum(step / eta**i for i, step in enumerate(steps)) / levels[-1])
 
 
 def read_limits(settings: Settings) -> Limits:

@@ -18,7 +18,8 @@ from playwright.sync_api import sync_playwright
 from analysis import report
 from analysis.report import render, write_report
 from space.errors import InputError
-from tests.analysis.sample_study import sample_study
+from space.families import named
+from tests.analysis.sample_study import sample_study, trial
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
@@ -331,6 +332,30 @@ def test_shortened_trainings_are_not_compared():
     data = report._page_data(report._View(study))
     assert data["front"] == [9, 6, 8]
     assert "Best of 10 networks" in text_of(study)
+
+
+def test_a_paused_training_is_shown_as_far_as_it_came_and_compared_with_nothing():
+    study = sample_study()
+    paused = study["trials"][8]
+    paused |= {"state": "paused", "accuracy": None, "curve": paused["curve"][:2], "fidelity": 2}
+    study["best"] = 6
+    data = report._page_data(report._View(study))
+    shown = data["trials"][8]
+    assert shown["kind"] == "short" and shown["accuracy"] == pytest.approx(
+        100 * paused["curve"][-1]["val_accuracy"], abs=0.01
+    )
+    assert 8 not in data["front"]
+
+
+def test_confirmation_has_a_section_and_no_points():
+    study = sample_study()
+    for seed in (1, 2, 3):
+        for of, accuracy in ((0, 0.58), (8, 0.60)):
+            row = trial(len(study["trials"]), named("convnext_tiny"), accuracy + seed / 1000)
+            study["trials"].append(row | {"role": "confirmation", "of": of, "seed": seed, "budget": "4.5G"})
+    page = render(study, "runs/x")
+    assert "Confirmed with fresh seeds" in page and "less ConvNeXt-T: +2.0 points" in page
+    assert len(report._page_data(report._View(study))["trials"]) == 14
 
 
 def test_a_missing_best_is_the_highest_full_candidate():
