@@ -17,6 +17,8 @@ from scipy import stats  # type: ignore[import-untyped]
 from analysis.compare import Difference
 
 LEVEL = 0.95
+# a network is compared with a reference that costs less than itself by this much at most
+COSTLIER = 1.06
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,12 @@ class Mean:
 
 @dataclass(frozen=True)
 class Against:
-    """The winner's mean accuracy less a reference's, over the seeds that both have."""
+    """A candidate's mean accuracy less a reference's, over the seeds that both have.
 
+    The candidate is the best of those that cost no more than the reference, or hardly more (`COSTLIER`).
+    """
+
+    candidate: Mean
     reference: str
     seeds: int
     difference: Difference
@@ -65,7 +71,7 @@ class Verdict:
         lines[0] += f" ({self.budget}):" if self.budget else ":"
         for mean in sorted(self.means, key=lambda m: -m.value):
             mark = "  the best of the search" if mean is self.winner else ""
-            lines.append(f"  {mean.label}: {mean.value:.1%}{mark}")
+            lines.append(f"  {mean.label}, {mean.macs / 1e9:.3g} GFLOPs: {mean.value:.1%}{mark}")
         return "\n".join([*lines, *(f"  {line}" for line in self.comparisons)])
 
     @property
@@ -80,7 +86,7 @@ class Verdict:
             reach = "one seed, no interval" if math.isinf(d.low) else interval
             verdict = "" if d.verdict == "not distinguishable" else " than it"
             lines.append(
-                f"{self.winner.label} less {item.reference}: {100 * d.value:+.1f} points ({reach}): "
+                f"{item.candidate.label} less {item.reference}: {100 * d.value:+.1f} points ({reach}): "
                 f"{d.verdict}{verdict}"
             )
         return lines
@@ -93,6 +99,8 @@ class Verdict:
             ends.update({end: None for end in ("low", "high") if math.isinf(ends[end])})
         for mean, own in zip(plain["means"], self.means, strict=True):
             mean["mean"] = own.value
+        for item, own_item in zip(plain["against"], self.against, strict=True):
+            item["candidate"] = own_item.candidate.trial
         plain["winner"] = self.winner.trial
         return plain | {"level": LEVEL}
 
@@ -124,9 +132,9 @@ def judge(budget: str | None, means: Sequence[Mean]) -> Verdict | None:
     if not candidates:
         return None
     most = max(len(mean.by_seed) for mean in candidates)
-    winner = max((m for m in candidates if len(m.by_seed) == most), key=lambda m: (m.value, -m.trial))
+    winner = _best(candidates, most)
     references = [mean for mean in means if mean.role == "reference"]
-    against = [_against(winner, reference, len(candidates)) for reference in references]
+    against = [_against(candidates, most, reference) for reference in references]
     return Verdict(budget, winner, tuple(means), tuple(item for item in against if item is not None))
 
 
@@ -141,13 +149,21 @@ def paired(differences: Sequence[float], level: float = LEVEL) -> Difference:
     return Difference(mean, mean - reach, mean + reach)
 
 
-def _against(winner: Mean, reference: Mean, choices: int) -> Against | None:
-    """`choices` candidates were compared for the winner: each gets its part of the error (Bonferroni)."""
-    seeds = sorted(winner.by_seed.keys() & reference.by_seed.keys())
+def _best(candidates: Sequence[Mean], seeds: int) -> Mean:
+    return max((m for m in candidates if len(m.by_seed) == seeds), key=lambda m: (m.value, -m.trial))
+
+
+def _against(candidates: Sequence[Mean], most: int, reference: Mean) -> Against | None:
+    """Several candidates were compared for the best: each gets its part of the error (Bonferroni)."""
+    rivals = [m for m in candidates if m.macs <= COSTLIER * reference.macs and len(m.by_seed) == most]
+    if not rivals:
+        return None
+    best = _best(rivals, most)
+    seeds = sorted(best.by_seed.keys() & reference.by_seed.keys())
     if not seeds:
         return None
-    differences = [winner.by_seed[seed] - reference.by_seed[seed] for seed in seeds]
-    return Against(reference.label, len(seeds), paired(differences, 1 - (1 - LEVEL) / choices))
+    differences = [best.by_seed[seed] - reference.by_seed[seed] for seed in seeds]
+    return Against(best, reference.label, len(seeds), paired(differences, 1 - (1 - LEVEL) / len(rivals)))
 
 
 def _mean(trial: Mapping[str, Any], by_seed: Mapping[int, float]) -> Mean:

@@ -139,7 +139,7 @@ class Progress:
             self._finished += trial["role"] != "confirmation" and trial["number"] not in self._counted
             self._counted.add(trial["number"])
             self._recent.append(trial)
-        if trial["state"] == "complete" and trial["full_fidelity"]:
+        if trial["state"] == "complete" and trial["full_fidelity"] and trial["role"] != "confirmation":
             self._best = max(self._best or 0.0, trial["accuracy"])
 
     def _print(self, line: str) -> None:

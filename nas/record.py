@@ -29,6 +29,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from nas.damage import DamagedError, check_numbers, check_study, check_trial, values_of
 from nas.storage import (
     FAILURES,
     PostgresStorage,
@@ -83,6 +84,7 @@ class Record:
         self._summary_due = 0.0
         self._ended = 0
         self._read()
+        check_numbers(self._ids)
 
     @staticmethod
     def check_free(folder: Path, *, resume: bool) -> None:
@@ -99,10 +101,14 @@ class Record:
 
         Raises `InputError` where a study exists or nothing can be written.
         """
-        cls.check_free(folder, resume=False)
         storage = SqliteStorage(folder, write=True)
-        with unwritable(folder):
-            storage.make(_new(settings, asked))
+        try:
+            cls.check_free(folder, resume=False)  # nobody else makes it from now on
+            with unwritable(folder):
+                storage.make(_new(settings, asked))
+        except InputError:
+            storage.close()
+            raise
         return cls._open(folder, storage)
 
     @classmethod
@@ -111,6 +117,7 @@ class Record:
         cls.check_free(folder, resume=True)
         record = cls._open(folder, SqliteStorage(folder, write=True))
         record.refuse_difference(settings)
+        record.storage.sweep()
         return record
 
     @classmethod
@@ -146,19 +153,27 @@ class Record:
     @classmethod
     def _open(cls, folder: Path, storage: Storage) -> Record:
         """The study in a storage; the storage is closed where it is refused."""
+        where = f"study {storage.name!r} of the database" if storage.shared else "study.db"
+        wrong = "is not a study of this program"
         try:
             study = optuna.load_study(study_name=storage.name, storage=storage.rdb)
             known = study.user_attrs["format"]
-            record = cls(folder, storage, study) if known in READABLE else None
-        except (*FAILURES, KeyError, ValueError, RuntimeError, AssertionError) as error:
-            storage.close()
-            where = f"study {storage.name!r} of the database" if storage.shared else "study.db"
-            reason = first_line(error)
-            raise InputError(f"study {folder}: {where} is not a study of this program ({reason})") from None
-        if record is None:
-            storage.close()
-            raise InputError(f"study {folder}: its format is {known}; this version reads {READABLE}")
-        return record
+            if known in READABLE:
+                wrong = "is damaged"
+                check_study(study.user_attrs, [key for key in BINDING if key not in BEFORE])
+                return cls(folder, storage, study)
+            flaw = f"its format is {known}; this version reads {READABLE}"
+        except DamagedError as error:
+            flaw = f"{where} is damaged ({error})"
+        except (*FAILURES, LookupError, TypeError, ValueError, RuntimeError, AssertionError) as error:
+            reason = (
+                "it has no format"
+                if isinstance(error, KeyError) and wrong != "is damaged"
+                else first_line(error)
+            )
+            flaw = f"{where} {wrong} ({reason})"
+        storage.close()
+        raise InputError(f"study {folder}: {flaw}")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -177,6 +192,12 @@ class Record:
 
     def refuse_difference(self, settings: Mapping[str, Any]) -> None:
         """Raises `InputError` naming what differs from what the study was started with."""
+        if self._attributes["format"] != FORMAT:
+            self.close()
+            raise InputError(
+                f"study {self.folder}: was written by an earlier version (format "
+                f"{self._attributes['format']}), to be read and exported only; start another with --study NAME"
+            )
         differences = list(_differences(self.settings, settings))
         if differences:
             self.close()
@@ -333,10 +354,12 @@ class Record:
         """Look at the database again; finished trials do not change."""
         for trial in self._study.get_trials(deepcopy=False):
             known = self._trials.get(trial.number)
+            self._know(trial.number, trial._trial_id)
             if trial.state not in (TrialState.RUNNING, *FINISHED) or (known and known["state"] in ENDED):
                 continue
-            self._know(trial.number, trial._trial_id)
-            self._trials[trial.number] = self._plain(trial)
+            self._trials[trial.number] = plain = self._plain(trial)
+            if known is None:
+                check_trial(plain, values_of(trial.number, trial.user_attrs).get("accuracy"))
             self._ended += self._trials[trial.number]["state"] in ENDED
 
     def _know(self, number: int, identity: int) -> None:
@@ -358,8 +381,7 @@ class Record:
         self._attributes[name] = value
 
     def _plain(self, trial: FrozenTrial) -> dict[str, Any]:
-        stored = trial.user_attrs  # of format 1: all in one
-        values = {**stored, **stored.get("network", {}), **stored.get("result", {})}
+        values = values_of(trial.number, trial.user_attrs)
         plain = {key: values.get(key) for key in (*NETWORK, *RESULT)}
         defaults = {"role": "candidate", "fidelity": 0, "full_fidelity": False, "paused": False, "curve": []}
         plain |= {key: default for key, default in defaults.items() if plain[key] is None}

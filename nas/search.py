@@ -313,6 +313,7 @@ def front_table(study: Mapping[str, Any]) -> Table | None:
     from nas.progress import TABLE_HEADINGS, trial_row
 
     done = [t for t in study["trials"] if t["state"] == "complete" and t["full_fidelity"]]
+    done = [t for t in done if t["role"] != "confirmation"]
     if not done:
         return None
     metric = study["budget"]["metric"]

@@ -20,9 +20,12 @@ import optuna
 import sqlalchemy
 import sqlalchemy.exc
 
+from nas.damage import DamagedError
 from space.errors import InputError
 
 SQLITE_STUDY = "study"
+# what `space.files.write_text` and `nas.checkpoint.save` write before they rename it
+LEFT_BEHIND = (".summary.json.*", ".report.html.*", "checkpoints/.trial-*.ckpt.*")
 LAST = "format"  # the attribute of a study that is written last
 # the first half of the advisory locks' keys
 TURNS, DRIVERS = 0x6E6173, 0x6E6174
@@ -89,11 +92,20 @@ class SqliteStorage:
     def make(self, attributes: Mapping[str, Any]) -> None:
         """A new study with these attributes; under another name first, so that it is whole or not there."""
         part = self._path.with_name(".study.db.part")
-        part.unlink(missing_ok=True)
+        for left in self._folder.glob(
+            f"{part.name}*"
+        ):  # by one that was killed; its journal is no longer true
+            left.unlink()
         rdb = optuna.storages.RDBStorage(f"sqlite:///{part}")
         _made(rdb, self.name, attributes)
         rdb.engine.dispose()
         part.replace(self._path)
+
+    def sweep(self) -> None:
+        """Remove the temporary files of a driver that was killed while it wrote."""
+        for pattern in LEFT_BEHIND:
+            for path in self._folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def exists(self) -> bool:
         """Whether there is a database."""
@@ -215,9 +227,17 @@ def check_url(url: str) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """What an error says, in one line; of wrapped ones, what the database said."""
+    while (inner := _wrapped(error)) is not None:
+        error = inner
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    if isinstance(error, optuna.exceptions.StorageInternalError):
+        return error.__cause__
+    return getattr(error, "orig", None)
 
 
 def _connected(url: str) -> sqlalchemy.Connection:
@@ -253,11 +273,19 @@ def _locked(folder: Path) -> IO[str]:
 
 
 def _check_tables(path: Path) -> None:
-    """Look before Optuna does: it would make its tables in any database.
+    """Look before Optuna does: it would make its tables in any database, and write to a damaged one.
 
     Not read-only: after a kill SQLite may have a transaction to roll back first.
     """
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database:
-        tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
-    if not {"studies", "trials", "trial_user_attributes"} <= tables:
+        try:
+            names = database.execute("select name from sqlite_master where type = 'table'").fetchall()
+            (found,) = database.execute("pragma quick_check(1)").fetchone()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
+                raise
+            raise DamagedError(str(error)) from None
+    if not {"studies", "trials", "trial_user_attributes"} <= {name for (name,) in names}:
         raise RuntimeError("it has none of Optuna's tables")
+    if found != "ok":
+        raise DamagedError(str(found).splitlines()[-1])

@@ -67,6 +67,23 @@ def test_the_interval_allows_for_the_choice_among_the_confirmed():
     )
 
 
+def test_networks_are_compared_at_no_more_than_the_reference_s_cost():
+    trials = study([[0.60, 0.61, 0.62], [0.70, 0.71, 0.72]], [0.5, 0.51, 0.52])
+    for row in trials:
+        if 2 in (row["number"], row["of"]):
+            row["macs"] *= 2
+    (verdict,) = confirmed(trials)
+    assert verdict.winner.trial == 2
+    assert verdict.against[0].candidate.trial == 1 and verdict.against[0].difference.value == pytest.approx(
+        0.1
+    )
+    assert verdict.to_dict()["against"][0]["candidate"] == 1
+    for row in trials:
+        if row["role"] == "candidate":
+            row["macs"] = 10**10
+    assert confirmed(trials)[0].against == ()
+
+
 def test_the_choice_does_not_make_false_winners():
     rng = np.random.default_rng(0)
     wrong = 0
