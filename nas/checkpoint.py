@@ -6,6 +6,7 @@ cut short by itself, but not a changed byte.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -43,7 +44,8 @@ def save(path: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> N
     except RuntimeError as error:  # how torch reports a write that failed
         raise OSError(str(error).splitlines()[0]) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # nor can it be removed where nothing can be written
+            temporary.unlink(missing_ok=True)
 
 
 def load(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:

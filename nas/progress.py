@@ -80,6 +80,7 @@ class Progress:
         self._counted: set[int] = set()
         self._best: float | None = None
         self._current: dict[int, _Current] = {}
+        self._side_by_side = 1
         self._started = time.monotonic()
         self._trained_seconds = 0.0
         self._trained_epochs = 0
@@ -106,6 +107,7 @@ class Progress:
     def trial(self, number: int, label: str, epochs: int) -> None:
         """A training begins, or goes on; to so many epochs in all."""
         self._current[number] = _Current(label, epochs, time.monotonic())
+        self._side_by_side = max(self._side_by_side, len(self._current))
         if not self._console.is_terminal:
             self._print(f"trial {number} {'goes on' if number in self._counted else 'starts'}: {label}")
 
@@ -151,7 +153,7 @@ class Progress:
         # what a network takes on average, those included that were stopped early
         each = self._trained_seconds / max(self._finished, 1)
         spent = sum(min(time.monotonic() - c.began, each) for c in self._current.values())
-        left = max((self._trials - self._finished) * each - spent, 0.0) / max(len(self._current), 1)
+        left = max((self._trials - self._finished) * each - spent, 0.0) / self._side_by_side
         return f"about {duration(left)} left"
 
     def _render(self) -> Group:

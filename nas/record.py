@@ -115,9 +115,10 @@ class Record:
     def resume(cls, folder: Path, settings: Mapping[str, Any]) -> Record:
         """The study of `folder`, to go on with. Raises `InputError` where its settings differ."""
         cls.check_free(folder, resume=True)
-        record = cls._open(folder, SqliteStorage(folder, write=True))
+        storage = SqliteStorage(folder, write=True)
+        record = cls._open(folder, storage)
         record.refuse_difference(settings)
-        record.storage.sweep()
+        storage.sweep()
         return record
 
     @classmethod
@@ -195,8 +196,8 @@ class Record:
         if self._attributes["format"] != FORMAT:
             self.close()
             raise InputError(
-                f"study {self.folder}: was written by an earlier version (format "
-                f"{self._attributes['format']}), to be read and exported only; start another with --study NAME"
+                f"study {self.folder}: is of an earlier version (format {self._attributes['format']}), to be "
+                "read and exported only; start another with --study NAME"
             )
         differences = list(_differences(self.settings, settings))
         if differences:

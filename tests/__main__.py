@@ -15,7 +15,8 @@ CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
     ("lint", ["ruff", "check", "."]),
     ("types", ["mypy"]),
-    ("tests", ["pytest", "-n", str(os.cpu_count() or 1)]),
+    # one more than there are cores: databases, browsers and clusters are waited for
+    ("tests", ["pytest", "-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]),
 )
 
 

@@ -3,9 +3,9 @@
     python -m tests.faults [--kills 50] [--seed 0] [--scenarios local-simulated ...] [--json PATH]
 
 Every scenario has a search that runs undisturbed, and the same search that is killed by SIGKILL again and
-again (the driver, one of its Ray workers, or its whole process group) and started again with `--resume`.
-After every kill all finished results must still be there; in the end no network is trained twice, no trial is
-lost, and the record is that of the undisturbed search.
+again (the driver, one of its Ray workers, its Ray, or its whole process group) and started again with
+`--resume`. After every kill all finished results must still be there; in the end no network is trained twice,
+no trial is lost, and the record is that of the undisturbed search.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ SCENARIOS = {
 VICTIMS = {
     "local-simulated": ("driver",),
     "local-real": ("driver",),
-    "ray-simulated": ("driver", "worker", "group"),
-    "ray-real": ("driver", "worker", "group"),
+    "ray-simulated": ("driver", "worker", "group", "raylet"),
+    "ray-real": ("driver", "worker", "group", "raylet"),
 }
 PATIENCE = 240.0  # seconds after which a search that does not end counts as hung
 
@@ -129,7 +129,11 @@ class Campaign:
         self.tally.by_victim[victim] = self.tally.by_victim.get(victim, 0) + 1
         if victim == "worker":  # the driver lives: it must come to the end by itself
             self._wait(process)
-        process.wait(PATIENCE)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)  # without its Ray a driver ends too, when it notices
+        if process.poll() is None:
+            self.tally.notes.append(f"a driver outlived its {victim}")
+            os.killpg(process.pid, signal.SIGKILL)
         self._check_kept()
         return True
 
@@ -145,7 +149,8 @@ class Campaign:
         if victim == "driver":
             process.kill()
             return True
-        workers = [pid for pid in descendants(process.pid) if command_of(pid).startswith("ray::")]
+        names = "raylet/raylet " if victim == "raylet" else "Trainable"
+        workers = [pid for pid in descendants(process.pid) if names in command_of(pid)]
         if workers:
             with suppress(ProcessLookupError):
                 os.kill(self._rng.choice(workers), signal.SIGKILL)

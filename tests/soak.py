@@ -21,14 +21,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 PARTS = 10
-# of the last part to the second: less is taken for noise
-MOST_GROWTH = 1.25
+# of the last part to the second: less is taken for the noise of a machine with other work
+MOST_GROWTH = 1.5
+MOST_MEMORY = 1.25
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,23 @@ class Soak:
         """Whether it grows, with the ratios."""
         names = {"cpu_ms": "processor time a trial", "decide_ms": "time a trial in controller and record",
                  "wall_ms": "time a trial", "resident": "memory"}  # fmt: skip
-        told = [
-            f"{text} {'GROWS' if self.growth(name) > MOST_GROWTH else 'is flat'} (x{self.growth(name):.2f})"
-            for name, text in names.items()
-        ]
+        told = []
+        for name, text in names.items():
+            growth = self.growth(name)
+            grows = growth > (MOST_MEMORY if name == "resident" else MOST_GROWTH)
+            told.append(f"{text} {'GROWS' if grows else 'is flat'} (x{growth:.2f})")
         return (
             f"{self.engine}, scheduler {self.scheduler}, last tenth to second: {', '.join(told)}; "
             f"{self.bytes_a_trial / 1000:.1f} kB of memory a trial"
         )
+
+
+class Sample(NamedTuple):
+    """A moment: seconds so far, all, in the controller, of the processor; bytes in memory and in study.db."""
+
+    seconds: tuple[float, float, float]
+    resident: int
+    stored: int
 
 
 class Meter:
@@ -94,7 +104,7 @@ class Meter:
     def run(self, controller: Any) -> None:
         """The engine's own run, over a controller that is watched."""
         self._seen: set[int] = set()
-        self._mark = self._ended = self._now()
+        self._mark = self._ended = self._sample()
         self._engine.run(Watched(controller, self))
         # up to the last result: what an engine does at its end is no trial's
         self._part(len(self._seen) - sum(part.trials for part in self.parts), self._ended)
@@ -103,21 +113,24 @@ class Meter:
         """A call of the controller took so long."""
         self._deciding += seconds
         if name in ("done", "failed"):
-            self._ended = self._now()
+            self._ended = self._sample()
         if name != "next" or found is None or found.trial in self._seen:
             return
         # this trial is the first of a part: what has passed belongs to the one before
         if len(self.parts) < PARTS - 1 and len(self._seen) == sum(self._sizes[: len(self.parts) + 1]):
-            self._part(self._sizes[len(self.parts)], self._now())
+            self._part(self._sizes[len(self.parts)], self._sample())
         self._seen.add(found.trial)
 
-    def _part(self, trials: int, now: tuple[float, float, float]) -> None:
-        wall, deciding, cpu = (1000 * (b - a) / max(trials, 1) for a, b in zip(self._mark, now, strict=True))
-        self.parts.append(Part(trials, wall, deciding, cpu, resident(), self._stored()))
+    def _part(self, trials: int, now: Sample) -> None:
+        wall, deciding, cpu = (
+            1000 * (b - a) / max(trials, 1) for a, b in zip(self._mark.seconds, now.seconds, strict=True)
+        )
+        self.parts.append(Part(trials, wall, deciding, cpu, now.resident, now.stored))
         self._mark = now
 
-    def _now(self) -> tuple[float, float, float]:
-        return time.monotonic(), self._deciding, time.process_time()
+    def _sample(self) -> Sample:
+        seconds = (time.monotonic(), self._deciding, time.process_time())
+        return Sample(seconds, resident(), self._stored())
 
 
 class Watched:

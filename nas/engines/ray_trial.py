@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from nas.job import Trainer, Training
 
 MAX_LOSSES = 3  # times a job begins again after its worker was lost
+LOOK_SECONDS = 5.0
+GONE = "engine ray: the Ray of this search has died; --resume goes on with what it was training"
 START_SECONDS = 20.0  # a worker that takes longer to start has no place to start at
 
 LOW_MEMORY = "due to the node running low on memory"  # as Ray words it
@@ -243,14 +245,27 @@ class PatientScheduler(FIFOScheduler):
 
 
 class Reporter(TrialProgressCallback):
-    """Tells the controller what Tune's trials do, in place of Tune's callback, which prints it."""
+    """Tells the controller what Tune's trials do, in place of Tune's callback, which prints it.
 
-    def __init__(self, jobs: Jobs) -> None:
+    `own`: the Ray is the search's own, and no machine will come in place of the one it has.
+    """
+
+    def __init__(self, jobs: Jobs, own: bool) -> None:
         super().__init__()
         self._jobs = jobs
+        self._own = own
+        self._look = time.monotonic() + LOOK_SECONDS
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # see `JobSearcher`
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Without its machine Tune would wait for ever."""
+        if not self._own or time.monotonic() < self._look:
+            return
+        self._look = time.monotonic() + LOOK_SECONDS
+        if not any(node["Alive"] for node in ray.nodes()):  # type: ignore[no-untyped-call]
+            raise RunEnded from InputError(GONE)
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A worker, fresh or from an earlier job, is the trial's."""

@@ -127,6 +127,7 @@ class RayEngine:
         self._meter: Any = None
         self._temporary: Path | None = None
         self._connected = self._connect(address)
+        self._own = self._connected and address is None
         try:
             nodes = cluster_nodes()
             self._cpus_per_gpu = None
@@ -256,7 +257,7 @@ class RayEngine:
             run_config=tune.RunConfig(
                 name="tune",
                 storage_path=str(self._folder.absolute()),
-                callbacks=[Reporter(jobs)],
+                callbacks=[Reporter(jobs, own=self._own)],
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 verbose=0,
