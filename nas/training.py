@@ -23,6 +23,8 @@ from space.cost import cost
 from space.errors import InputError
 from space.network import build
 
+# in torch's messages, by device and version
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 EVALUATION_BATCH = 256  # images; for the memory's sake, it changes no result
 
 
@@ -278,7 +280,7 @@ def memory_errors_as_failures() -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise TrialFailed(f"out of memory: {_first_line(error)}") from None
     except RuntimeError as error:
-        if "not enough memory" not in str(error) and "out of memory" not in str(error):
+        if not any(words in str(error) for words in NO_MEMORY):
             raise
         raise TrialFailed(f"out of memory: {_first_line(error)}") from None
 

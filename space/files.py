@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -56,5 +57,6 @@ def write_text(path: Path, text: str) -> Path:
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # nor can it be removed where nothing can be written
+            temporary.unlink(missing_ok=True)
     return path
