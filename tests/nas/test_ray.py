@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -481,12 +482,20 @@ def test_a_worker_out_of_memory_fails_and_takes_no_other_job_with_it(tmp_path):
     """
     watched = {"RAY_memory_usage_threshold": f"{limit:.4f}", "RAY_memory_monitor_refresh_ms": "100"}
     printed, errors = python(code, env={**os.environ, **watched}).communicate(timeout=200)
-    failed, done, epochs = json.loads(printed.splitlines()[-1]) if printed else pytest.fail(errors)
+    failed, done, epochs = told_by(printed, errors)
     [(trial, reason)] = failed
     assert trial == 1
     assert reason.startswith("out of memory: ")
     assert sorted(done) == [0, 2, 3]
     assert Counter(i for i, _ in epochs) == {0: 3, 1: 1, 2: 3, 3: 3}
+
+
+def told_by(printed, errors):
+    """What a process printed as JSON; Ray may print its own words after it."""
+    for line in reversed(printed.splitlines()):
+        with contextlib.suppress(ValueError):
+            return json.loads(line)
+    return pytest.fail(printed + errors)
 
 
 @pytest.mark.slow
@@ -525,7 +534,7 @@ def test_nodes_share_the_work_and_one_may_leave(tmp_path):
         cluster.shutdown()
     """
     printed, errors = python(code).communicate(timeout=150)
-    told = json.loads(printed.splitlines()[-1]) if printed else pytest.fail(errors)
+    told = told_by(printed, errors)
     assert told["workers"] == 4
     assert told["failed"] == []
     assert sorted(told["done"]) == list(range(12))
