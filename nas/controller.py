@@ -385,7 +385,7 @@ class SearchController:
                     if (trial["number"], seed) not in there:
                         yield branch, trial, seed
 
-    # helpers
+    # small parts
 
     def _job(self, number: int) -> Job:
         trial = self._record.trial(number)
