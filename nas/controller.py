@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.job import Job
@@ -393,8 +394,7 @@ class SearchController:
         label = brief(network) if trial["name"] is None else f"{trial['name']}: {brief(network)}"
         if trial["role"] == "confirmation":
             label = f"trial {trial['of']} again, seed {trial['seed']}: {label}"
-        path = self._checkpoints / f"trial-{number}.ckpt"
-        return Job(number, network, trial["seed"], trial["target"], path, label)
+        return Job(number, network, trial["seed"], trial["target"], self._checkpoint(number), label)
 
     def _branch(self, number: int) -> Branch:
         return self._branches[self._record.trial(number)["budget"]]
@@ -426,11 +426,14 @@ class SearchController:
 
     def _mark(self, number: int) -> int | None:
         """Tells whether a training has come further since the last look."""
-        path = self._checkpoints / f"trial-{number}.ckpt"
+        path = self._checkpoint(number)
         return path.stat().st_mtime_ns if path.exists() else None
 
     def _discard(self, number: int) -> None:
-        (self._checkpoints / f"trial-{number}.ckpt").unlink(missing_ok=True)
+        self._checkpoint(number).unlink(missing_ok=True)
+
+    def _checkpoint(self, number: int) -> Path:
+        return self._checkpoints / f"trial-{number}.ckpt"
 
 
 def best_trials(trials: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:

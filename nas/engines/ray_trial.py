@@ -24,6 +24,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from nas.engines.ray_tune import alive_nodes
 from nas.job import Job
 from nas.result import Epoch, Result, TrialFailed
 from space.errors import InputError
@@ -264,7 +265,7 @@ class Reporter(TrialProgressCallback):
         if not self._own or time.monotonic() < self._look:
             return
         self._look = time.monotonic() + LOOK_SECONDS
-        if not any(node["Alive"] for node in ray.nodes()):  # type: ignore[no-untyped-call]
+        if not alive_nodes():
             raise RunEnded from InputError(GONE)
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

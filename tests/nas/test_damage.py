@@ -21,6 +21,7 @@ from nas.damage import DamagedError, check_numbers
 from nas.record import Record
 from nas.storage import SqliteStorage
 from space.errors import InputError
+from tests.nas.test_data import cut, flip_a_byte
 
 ROOT = Path(__file__).parents[2]
 SIMULATED = ["--proxy", "simulated:interacting", "--sampler", "random"]
@@ -403,16 +404,6 @@ def test_something_else_in_a_files_place(one, studies, go_on, name, folder):
 # data
 
 
-def cut(path):
-    os.truncate(path, path.stat().st_size - 100)
-
-
-def change_a_byte(path):
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-
-
 def of_another_version(path):
     path.write_bytes(path.read_bytes().replace(b'"version": 1', b'"version": 0'))
 
@@ -420,7 +411,7 @@ def of_another_version(path):
 def test_a_damaged_data_cache_is_built_again_and_changes_no_result(run, workplace, caplog):
     run("--trials", 4, "--study", "whole")
     run("--trials", 1, "--study", "parts")
-    for trials, damage in enumerate((cut, change_a_byte, of_another_version), 2):
+    for trials, damage in enumerate((cut, flip_a_byte, of_another_version), 2):
         (path,) = (workplace / "cache/convnext-nas").glob("digits-*.bin")
         damage(path)
         caplog.clear()
