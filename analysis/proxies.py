@@ -259,6 +259,7 @@ def _by_network(
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Fingerprint -> the trials that count."""
     full = [t for t in trials if t["state"] == "complete" and t["full_fidelity"]]
+    full = [t for t in full if t["architecture"].get("family") != "swin"]  # scores are of ConvNets
     fidelity = max((t["fidelity"] for t in full), default=0)
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for trial in full:

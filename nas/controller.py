@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from nas.job import Job
 from nas.limits import TooSlowError
-from nas.progress import brief, duration
-from nas.proposals import Proposer
+from nas.progress import duration
+from nas.proposals import NoProposer, Proposer
 from nas.record import ENDED, Record
 from nas.reference import Reference
 from nas.rungs import Rungs
-from space.architecture import Architecture
+from space.networks import Network, brief, network_from
 
 if TYPE_CHECKING:
     from nas.progress import Progress
@@ -34,7 +34,7 @@ class Branch:
     """The search of one budget: `most` networks in all, the references included."""
 
     budget: str
-    proposer: Proposer
+    proposer: Proposer | NoProposer
     rungs: Rungs
     references: Sequence[Reference]
     most: int
@@ -63,7 +63,7 @@ class Branch:
         if trial["role"] == "reference":
             self.trained.add(trial["name"])
         # a reference in the band teaches a sampler as much as any candidate
-        self.proposer.started(trial["number"], Architecture.from_dict(trial["architecture"]), trial["memo"])
+        self.proposer.started(trial["number"], network_from(trial["architecture"]), trial["memo"])
 
 
 @dataclass
@@ -310,7 +310,7 @@ class SearchController:
     def _begin_reference(self, branch: Branch, reference: Reference) -> Job:
         if not reference.in_band:
             self._record.warn(f"the reference {reference.name} does not meet the budget")
-        return self._begin(branch, reference.architecture, "reference", self._epochs, name=reference.name)
+        return self._begin(branch, reference.network, "reference", self._epochs, name=reference.name)
 
     def _begin_candidate(self, branch: Branch) -> Job | None:
         number = self._record.next_number
@@ -337,7 +337,7 @@ class SearchController:
     def _begin(
         self,
         branch: Branch,
-        network: Architecture,
+        network: Network,
         role: str,
         target: int,
         seed: int | None = None,
@@ -356,7 +356,7 @@ class SearchController:
 
     def _confirmation(self) -> Job | None:
         """Once the search is over: the best, and the references, with seeds that no choice was made by."""
-        if self._running or self._confirm[0] == 0 or any(b.wants_more for b in self._branches.values()):
+        if self._running or self._confirm[1] == 0 or any(b.wants_more for b in self._branches.values()):
             return None
         if any(t["state"] == "running" and not self._is_ours(t) for t in self._record.trials()):
             self._record.warn("other drivers were still training: the last one confirms")
@@ -365,7 +365,7 @@ class SearchController:
             if not self._has_time(self._epochs):
                 self._out_of_time()
                 return None
-            network = Architecture.from_dict(trial["architecture"])
+            network = network_from(trial["architecture"])
             return self._begin(
                 branch, network, "confirmation", self._epochs, seed, name=trial["name"], of=trial["number"]
             )
@@ -390,7 +390,7 @@ class SearchController:
 
     def _job(self, number: int) -> Job:
         trial = self._record.trial(number)
-        network = Architecture.from_dict(trial["architecture"])
+        network = network_from(trial["architecture"])
         label = brief(network) if trial["name"] is None else f"{trial['name']}: {brief(network)}"
         if trial["role"] == "confirmation":
             label = f"trial {trial['of']} again, seed {trial['seed']}: {label}"

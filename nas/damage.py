@@ -9,8 +9,8 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from space.architecture import Architecture
 from space.errors import InputError
+from space.networks import network_from
 
 STUDY = {"settings": dict, "asked": dict, "created": str, "versions": dict, "wall_seconds": float}
 TRIAL = {
@@ -56,7 +56,7 @@ def check_trial(trial: Mapping[str, Any], stored: float | None) -> None:
     where = f"trial {trial['number']}"
     _check_kinds(where, trial, TRIAL)
     try:
-        Architecture.from_dict(trial["architecture"])
+        network_from(trial["architecture"])
     except InputError as error:
         raise DamagedError(f"{where}: architecture: {error}") from None
     for flaw in _flaws(trial, stored):

@@ -45,13 +45,13 @@ def export(study: str, number: int | None, out: Path | None) -> list[str]:
     """
     from nas.recipe import recipe, timm_recipe, why_not_timm
     from nas.record import Record
-    from space.architecture import Architecture
     from space.files import write_text
+    from space.networks import convnet, network_from
 
     record = Record.read(study)
     found = record.mapping()
     trial = chosen_trial(found, number)
-    network = Architecture.from_dict(trial["architecture"])
+    network = convnet(network_from(trial["architecture"]), f"trial {trial['number']}")
     folder = out or record.folder / "export" / f"trial-{trial['number']}"
     files = {
         "architecture.json": architecture_json(found, trial, network),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from space.architecture import Architecture
+from space.networks import Network, network_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ class Job:
     """
 
     trial: int
-    architecture: Architecture
+    architecture: Network
     seed: int
     epochs: int
     checkpoint: Path | None = None
@@ -42,7 +43,7 @@ class Job:
         return cls(
             **values
             | {
-                "architecture": Architecture.from_dict(values["architecture"]),
+                "architecture": network_from(values["architecture"]),
                 "checkpoint": None if kept is None else Path(kept),
             }
         )

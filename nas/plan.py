@@ -16,12 +16,13 @@ from nas.proxy import Proxy, load_proxy, proxy_from
 from nas.reference import Reference, references_of
 from nas.result import TrialFailed
 from nas.rungs import Rungs
-from nas.settings import Settings
+from nas.settings import RunSettings, Settings
 from space.band import BandSampler
 from space.budget import Budget, parse_budgets
-from space.cost import cost, cost_columns
+from space.cost import RESOLUTION, cost_columns
 from space.design_space import DesignSpace, load_space, space_from
 from space.errors import InputError
+from space.networks import cost_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from nas.data import Data
     from nas.job import Trainer
     from space.architecture import Architecture
+    from space.networks import Network
 
 DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "simulated": 100}
 OTHER_TRIALS = 32
@@ -36,6 +38,7 @@ OTHER_TRIALS = 32
 DEFAULT_SECONDS = 570.0
 # a minute of a laptop is better spent on another network; hours of a GPU on knowing which is best
 DEFAULT_CONFIRM = {"gpu": (3, 3), "imagenet-subset": (3, 3)}
+DEFAULT_REFERENCES = ("convnext", "swin")
 # the model-based samplers start after this share of the trials, and never before so many
 STARTUP_SHARE = 0.3
 MIN_STARTUP = 5
@@ -67,10 +70,10 @@ class Judge:
 
         return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
 
-    def training_bytes(self, architecture: Architecture) -> int:
+    def training_bytes(self, network: Network) -> int:
         """Device memory that a training takes, about."""
-        resolution, batch = self.facts.get("resolution", 224), self.facts.get("batch_size", 1)
-        return int(cost(architecture, resolution).training_bytes(batch))
+        resolution, batch = self.facts.get("resolution", RESOLUTION), self.facts.get("batch_size", 1)
+        return int(cost_of(network, resolution).training_bytes(batch))
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,11 @@ class Plan:
             if band.count == 0:
                 raise InputError(band.why_empty())
         front = is_front(settings, bands)
-        references = [
-            references_of(band.budget, space, front) if settings.reference else [] for band in bands
-        ]
-        judge = simulated_judge(settings) or proxy_judge(settings, bands, references)
+        judge = simulated_judge(settings) or proxy_judge(settings)
+        families = reference_families(settings, judge)
+        references = [references_of(band.budget, space, front, families) for band in bands]
+        for band, known in zip(bands, references, strict=True):
+            check_resolution(judge, band, known)
         limits = read_limits(settings)
         plan = cls(settings, space, bands, references, judge, limits)
         plan.scheduler  # noqa: B018  refuse a bad one now
@@ -130,6 +134,13 @@ class Plan:
         if self.settings.confirm is None:
             return DEFAULT_CONFIRM.get(self.judge.name, (0, 0))
         return self.settings.confirmations
+
+    @property
+    def trainings(self) -> int:
+        """Networks to train, and to train again for the confirmation."""
+        count, seeds = self.confirm
+        references = sum(len(self._compared(i)) for i in range(len(self.bands)))
+        return self.trials + (seeds * (count * len(self.bands) + references) if count else 0)
 
     @property
     def scheduler(self) -> dict[str, Any]:
@@ -175,8 +186,7 @@ class Plan:
 
     def branches(self, latency: Callable[[Architecture], float], workers: int) -> list[Branch]:
         """A search for each budget; `latency` measures a network on a device that trains, in seconds."""
-        parts = zip(self.bands, self.references, self.shares, strict=True)
-        return [self._branch(*part, latency, workers) for part in parts]
+        return [self._branch(i, latency, workers) for i in range(len(self.bands))]
 
     def title(self, folder: Path) -> str:
         """The search in a line."""
@@ -185,14 +195,8 @@ class Plan:
         count = sum(band.count for band in self.bands)
         return f"{folder}: {budgets}, {about}{count:,} of {self.space.size:,} networks of {self.space.name}"
 
-    def _branch(
-        self,
-        band: BandSampler,
-        references: Sequence[Reference],
-        share: int,
-        latency: Callable[[Architecture], float],
-        workers: int,
-    ) -> Branch:
+    def _branch(self, index: int, latency: Callable[[Architecture], float], workers: int) -> Branch:
+        band, share, compared = self.bands[index], self.shares[index], self._compared(index)
         rungs = self._rungs(share, self.scheduler["levels"][0])
         proposer = Proposer(
             band,
@@ -205,7 +209,11 @@ class Plan:
             limits=replace(self.limits, latency=latency),
             parallel=workers > 1,
         )
-        return Branch(band.budget.text, proposer, rungs, references[:share], share, self.front)
+        return Branch(band.budget.text, proposer, rungs, compared, share, self.front)
+
+    def _compared(self, index: int) -> Sequence[Reference]:
+        """References of a budget; the search itself has at least half of the trials."""
+        return self.references[index][: max(1, self.shares[index] // 2)]
 
     def _rungs(self, share: int, min_epochs: int | None) -> Rungs:
         settings = self.settings
@@ -247,7 +255,7 @@ def is_front(settings: Settings, bands: Sequence[BandSampler]) -> bool:
     return settings.objective == "front"
 
 
-def simulated_judge(settings: Settings) -> Judge | None:
+def simulated_judge(settings: RunSettings) -> Judge | None:
     """A law in place of training, for a rehearsal; None where the proxy is a real one."""
     from nas.simulated import LAWS, SimulatedTrainer
 
@@ -265,15 +273,21 @@ def simulated_judge(settings: Settings) -> Judge | None:
     return Judge("simulated", trainer.epochs, trainer, facts, {"spec": law, "fingerprint": law})
 
 
-def proxy_judge(
-    settings: Settings, bands: Sequence[BandSampler], references: Sequence[Sequence[Reference]]
-) -> Judge:
+def reference_families(settings: Settings, judge: Judge) -> tuple[str, ...]:
+    """The families that the search is compared with. Raises `InputError`."""
+    simulated = judge.name == "simulated"
+    if settings.references is None:
+        return ("convnext",) if simulated else DEFAULT_REFERENCES
+    if simulated and "swin" in settings.references:
+        raise InputError("reference swin: a simulated law knows ConvNets only")
+    return settings.references
+
+
+def proxy_judge(settings: RunSettings) -> Judge:
     """The proxy of the settings, its data set loaded."""
     from nas.trainer import ProxyTrainer
 
     name, proxy, device = choose_proxy(settings)
-    for band, known in zip(bands, references, strict=True):
-        check_resolution(name, proxy, band, known)
     data = proxy.load_data()
     return Judge(
         name, proxy.epochs, ProxyTrainer(proxy, device, data=data), proxy_facts(name, proxy, data),
@@ -281,7 +295,7 @@ def proxy_judge(
     )  # fmt: skip
 
 
-def choose_proxy(settings: Settings) -> tuple[str, Proxy, str]:
+def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
     """The proxy's name, the proxy with the settings' data set, and the device."""
     import torch
 
@@ -319,13 +333,14 @@ def proxy_facts(name: str, proxy: Proxy, data: Data) -> dict[str, Any]:
     }
 
 
-def check_resolution(name: str, proxy: Proxy, band: BandSampler, references: Sequence[Reference]) -> None:
+def check_resolution(judge: Judge, band: BandSampler, references: Sequence[Reference]) -> None:
     """Refuse a proxy whose images are too small for the networks to come."""
     import numpy as np
 
+    resolution = judge.facts.get("resolution", RESOLUTION)
     try:
-        cost_columns(band.space.columns(band.sample_codes(1000, np.random.default_rng(0))), proxy.resolution)
+        cost_columns(band.space.columns(band.sample_codes(1000, np.random.default_rng(0))), resolution)
         for reference in references:
-            cost(reference.architecture, proxy.resolution)
+            cost_of(reference.network, resolution)
     except InputError as error:
-        raise InputError(f"proxy {name}: {error}") from None
+        raise InputError(f"proxy {judge.name}: {error}") from None

@@ -14,32 +14,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from space.architecture import Architecture
 from space.budget import quantity
+from space.networks import brief, network_from
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 RECENT = 8
 TABLE_HEADINGS = ("trial", "FLOPs", "params", "accuracy", "time", "network")
 
 Trial = Mapping[str, Any]
-
-
-def brief(architecture: Architecture) -> str:
-    """A network in one line: depths, widths, then kernel, expansion, norm and activation."""
-    stages = architecture.stages
-    parts = [
-        "-".join(str(stage.depth) for stage in stages),
-        "-".join(str(stage.width) for stage in stages),
-        "k" + _joined([stage.kernel_size for stage in stages]),
-        "e" + _joined([stage.expansion for stage in stages]),
-        architecture.norm,
-        architecture.activation,
-    ]
-    return " ".join(parts)
-
-
-def _joined(values: Sequence[float]) -> str:
-    return str(values[0]) if len(set(values)) == 1 else "-".join(map(str, values))
 
 
 def percent(accuracy: float | None) -> str:
@@ -138,7 +120,7 @@ class Progress:
 
     def _count(self, trial: Trial) -> None:
         if trial["state"] in ("complete", "failed", "paused"):
-            self._finished += trial["role"] != "confirmation" and trial["number"] not in self._counted
+            self._finished += trial["number"] not in self._counted
             self._counted.add(trial["number"])
             self._recent.append(trial)
         if trial["state"] == "complete" and trial["full_fidelity"] and trial["role"] != "confirmation":
@@ -202,7 +184,7 @@ class Progress:
 
 def trial_row(trial: Trial) -> list[str]:
     """A finished trial as table cells."""
-    network = brief(Architecture.from_dict(trial["architecture"]))
+    network = brief(network_from(trial["architecture"]))
     label = f"{trial['name']}: {network}" if trial["name"] else network
     return [
         str(trial["number"]),

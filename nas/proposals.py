@@ -31,8 +31,10 @@ from nas.samplers.wishes import Wishes
 from space.architecture import Architecture
 from space.band import BandSampler
 from space.columns import Array
-from space.cost import cost, cost_columns
+from space.cost import cost_columns
 from space.errors import InputError
+from space.networks import Network, cost_of
+from space.swin import Swin
 
 __all__ = ["SAMPLERS", "Proposal", "Proposer", "code_of", "distributions", "params_of"]
 
@@ -56,6 +58,28 @@ class Proposal:
     architecture: Architecture
     params: dict[str, Any]
     memo: dict[str, Any] = field(default_factory=dict)
+
+
+class NoProposer:
+    """Of a study that only measures given networks: it proposes none."""
+
+    @property
+    def distributions(self) -> Mapping[str, BaseDistribution]:
+        """No parameters."""
+        return {}
+
+    def started(self, number: int, network: Network, memo: Mapping[str, Any] | None = None) -> None:
+        """Nothing is learnt."""
+
+    def reported(self, number: int, accuracies: Sequence[float]) -> None:
+        """Nothing is learnt."""
+
+    def failed(self, number: int) -> None:
+        """Nothing is learnt."""
+
+    def next(self, number: int) -> Proposal | None:
+        """None: every network is a given one."""
+        del number
 
 
 class Proposer:
@@ -114,28 +138,26 @@ class Proposer:
     def started(
         self,
         number: int,
-        architecture: Architecture,
+        network: Network,
         memo: Mapping[str, Any] | None = None,
-        candidate: bool = True,
     ) -> None:
         """A trial of the study exists: its network is never proposed again.
 
-        A sampler learns from it if it is a `candidate` (trained as all candidates are, with their seed) and
-        lies in the band.
+        A sampler learns from it if it is of the space and lies in the band.
         """
         memo = memo or {}
         self._numbers.add(number)
         self._slow = []
         for code in memo.get("slow", ()):
             self._set_aside.setdefault(number, []).append(self._too_slow(number, np.array(code)))
-        code = self._space.locate(architecture)
+        code = None if isinstance(network, Swin) else self._space.locate(network)
         if code is None:
             return
         key = tuple(int(k) for k in code)
         self._seen.add(key)
-        costs = cost(architecture)
+        costs = cost_of(network)
         spent = int(getattr(costs, self._band.budget.metric))
-        if candidate and self._band.budget.allows(spent) and self._limits.allow(costs):
+        if self._band.budget.allows(spent) and self._limits.allow(costs):
             self._fast_enough = True
             self._trials.start(number, key, spent, self._strata.of(spent), memo)
 

@@ -39,10 +39,9 @@ from nas.storage import (
     first_line,
     without_password,
 )
-from space.architecture import Architecture
-from space.cost import cost
 from space.errors import InputError
 from space.files import read_text, write_text
+from space.networks import Network, cost_of
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -236,7 +235,7 @@ class Record:
 
     def begin(
         self,
-        architecture: Architecture,
+        architecture: Network,
         *,
         seed: int,
         target: int,
@@ -247,7 +246,7 @@ class Record:
         **more: Any,
     ) -> int:
         """Store that a network is about to be trained to `target` epochs, in one transaction; its number."""
-        total = cost(architecture)
+        total = cost_of(architecture)
         network = {
             "role": role,
             "name": name,
@@ -419,12 +418,12 @@ RESULT = (
 
 
 def best_of(trials: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The fully trained network with the best mean over fresh seeds; without such, with the best accuracy.
+    """The fully trained ConvNet with the best mean over fresh seeds; without such, with the best accuracy.
 
-    The first of equals.
+    The first of equals. A Swin is there to compare with, never the answer.
     """
     full = [t for t in trials if t["state"] == "complete" and t["full_fidelity"]]
-    searched = [t for t in full if t["role"] != "confirmation"]
+    searched = [t for t in full if t["role"] != "confirmation" and t["architecture"].get("family") != "swin"]
     again: dict[int, list[float]] = {}
     for trial in full:
         if trial["role"] == "confirmation":

@@ -1,24 +1,34 @@
-"""The published ConvNeXt of a budget: what every search is compared with, trained under the same proxy."""
+"""The published networks of a budget: what every search is compared with, trained under the same proxy."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Mapping, Sequence
 
 from space.architecture import Architecture
 from space.budget import Budget
-from space.cost import cost
 from space.design_space import DesignSpace
+from space.errors import InputError
 from space.families import named
+from space.networks import Network, cost_of
+from space.swin import PUBLISHED as SWINS
+from space.swin import named_swin, swin_reference
 
-PUBLISHED = {
+CONVNEXTS = {
     "convnext_tiny": "ConvNeXt-T",
     "convnext_small": "ConvNeXt-S",
     "convnext_base": "ConvNeXt-B",
     "convnext_large": "ConvNeXt-L",
     "convnext_xlarge": "ConvNeXt-XL",
 }
-WIDTH_STEPS = (8, 4, 2, 1)
+RESNETS = {
+    "resnet50": "ResNet-50",
+    "resnet101": "ResNet-101",
+    "resnet152": "ResNet-152",
+    "resnet200": "ResNet-200",
+}
+WIDTH_STEPS = (8, 4, 2, 1, 0.5, 0.25, 0.125)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,57 +36,97 @@ class Reference:
     """A network to compare with; `in_band` says whether it meets the budget."""
 
     name: str
-    architecture: Architecture
+    network: Network
     in_band: bool
 
 
-def references_of(budget: Budget, space: DesignSpace, front: bool) -> list[Reference]:
-    """What a search of the budget is compared with; of a front, every published size inside the budget."""
-    if front:
-        found = [name for name in PUBLISHED if budget.allows(_cost(named(name), budget))]
-        if found:
-            return [Reference(PUBLISHED[n], _as_in(space, named(n)), in_band=True) for n in found]
-    return [convnext_reference(budget, space)]
+def references_of(
+    budget: Budget, space: DesignSpace, front: bool, families: Sequence[str] = ("convnext",)
+) -> list[Reference]:
+    """What a search of the budget is compared with; of a front, every published size inside the budget.
 
-
-def convnext_reference(budget: Budget, space: DesignSpace) -> Reference:
-    """The published ConvNeXt inside the budget, or the nearest one with its width scaled to fit.
-
-    LayerScale and stochastic depth are training choices: where the space fixes them otherwise, the reference
-    takes the space's, so that nothing but the network differs.
+    Of each family the published size inside the budget, or the nearest one with its width scaled to fit,
+    which its name then says. LayerScale and stochastic depth are training choices: where the space fixes them
+    otherwise, a ConvNeXt takes the space's, so that nothing but the network differs. Raises `InputError`.
     """
-    found = [name for name in PUBLISHED if budget.allows(_cost(named(name), budget))]
-    if found:
-        return Reference(PUBLISHED[found[-1]], _as_in(space, named(found[-1])), in_band=True)
-    return _scaled(_nearest(budget), budget, space)
+    found: list[Reference] = []
+    for family in families:
+        if family not in FAMILIES:
+            raise InputError(f"reference {family!r}: is none of {', '.join(FAMILIES)}, or none")
+        published = [r for r in FAMILIES[family](space) if budget.allows(_cost(r.network, budget))]
+        if front and published:
+            found += published
+        else:
+            found.append(published[-1] if published else SCALED[family](budget, space))
+    return found
 
 
-def _nearest(budget: Budget) -> str:
+def _convnexts(space: DesignSpace) -> list[Reference]:
+    return [Reference(name, _as_in(space, named(key)), in_band=True) for key, name in CONVNEXTS.items()]
+
+
+def _resnets(_: DesignSpace) -> list[Reference]:
+    return [Reference(name, named(key), in_band=True) for key, name in RESNETS.items()]
+
+
+def _swins(_: DesignSpace) -> list[Reference]:
+    return [Reference(name, named_swin(key), in_band=True) for key, name in SWINS.items()]
+
+
+def _scaled_convnext(budget: Budget, space: DesignSpace) -> Reference:
+    return _scaled(CONVNEXTS, budget, space)
+
+
+def _scaled_resnet(budget: Budget, space: DesignSpace) -> Reference:
+    return _scaled(RESNETS, budget, space)
+
+
+def _scaled_swin(budget: Budget, _: DesignSpace) -> Reference:
+    scaled = swin_reference(budget)
+    return Reference(scaled.name, scaled.swin, scaled.in_band)
+
+
+# from the smallest to the largest
+FAMILIES: Mapping[str, Callable[[DesignSpace], list[Reference]]] = {
+    "convnext": _convnexts,
+    "swin": _swins,
+    "resnet": _resnets,
+}
+SCALED: Mapping[str, Callable[[Budget, DesignSpace], Reference]] = {
+    "convnext": _scaled_convnext,
+    "swin": _scaled_swin,
+    "resnet": _scaled_resnet,
+}
+
+
+def _scaled(published: Mapping[str, str], budget: Budget, space: DesignSpace) -> Reference:
+    """The widest network of a published size's depths under the budget; multiples of 8 if one is in band.
+
+    Where no whole width is, fractions of it are taken, and each stage's width is rounded.
+    """
     target = math.log(budget.high)
-    return min(PUBLISHED, key=lambda name: abs(math.log(_cost(named(name), budget)) - target))
-
-
-def _scaled(name: str, budget: Budget, space: DesignSpace) -> Reference:
-    """The widest network of a published size's depths under the budget; multiples of 8 if one is in band."""
-    published = named(name)
+    nearest = min(published, key=lambda name: abs(math.log(_cost(named(name), budget)) - target))
+    width = 0.0
     for step in WIDTH_STEPS:
-        width = _widest(published, budget, step)
-        network = _with_width(published, width)
+        width = _widest(named(nearest), budget, step, from_width=width)
+        network = _with_width(named(nearest), width)
         if budget.allows(_cost(network, budget)):
             break
-    label = f"{PUBLISHED[name]} at width {width}"
+    label = f"{published[nearest]} at width {width:g}"
     return Reference(label, _as_in(space, network), in_band=budget.allows(_cost(network, budget)))
 
 
-def _widest(published: Architecture, budget: Budget, step: int) -> int:
-    width = step
+def _widest(published: Architecture, budget: Budget, step: float, from_width: float) -> float:
+    width = max(from_width, step, 1)
     while _cost(_with_width(published, width + step), budget) <= budget.high:
         width += step
     return width
 
 
-def _with_width(published: Architecture, width: int) -> Architecture:
-    stages = tuple(dataclasses.replace(stage, width=width * 2**i) for i, stage in enumerate(published.stages))
+def _with_width(published: Architecture, width: float) -> Architecture:
+    stages = tuple(
+        dataclasses.replace(stage, width=round(width * 2**i)) for i, stage in enumerate(published.stages)
+    )
     return dataclasses.replace(published, stages=stages)
 
 
@@ -92,5 +142,5 @@ def _training_choices(space: DesignSpace) -> dict[str, float | None]:
     return {"drop_path": space.base.drop_path, "layer_scale": space.base.layer_scale}
 
 
-def _cost(network: Architecture, budget: Budget) -> int:
-    return int(getattr(cost(network), budget.metric))
+def _cost(network: Network, budget: Budget) -> int:
+    return int(getattr(cost_of(network), budget.metric))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from nas.controller import SearchController
     from nas.engines.engine import Engine
+    from nas.measure import Measurement
     from nas.plan import Plan
     from nas.progress import Progress
     from nas.record import Record
@@ -80,8 +81,9 @@ def parser() -> Command:
         "(default: 9m30s with the cpu proxy if --trials is not given, else none)")
     add("--sampler", metavar="NAME", help="surrogate (default), tpe, gp, nsga2, evolution or random")
     add("--seed", type=int, metavar="N", help="seed of proposals and trainings (default 0)")
-    add("--no-reference", dest="reference", action="store_false", default=None,
-        help="do not train the published ConvNeXt of the budget first")
+    add("--reference", metavar="FAMILIES", help="published networks of the budget to train first, as "
+        "swin,convnext,resnet (default: convnext,swin), or none")
+    add("--no-reference", dest="reference", action="store_const", const="none", help="the same as none")
     add = parse.add_argument_group("where it runs").add_argument
     add("--engine", metavar="NAME", help="local (default): one training at a time, here; ray: Ray Tune, here "
         "or on a cluster")
@@ -140,12 +142,12 @@ def search(settings: Settings, console: Console) -> int:
     return 130 if interrupted else int(not found)
 
 
-def run(plan: Plan, record: Record, engine: Engine, console: Console) -> bool:
+def run(plan: Plan | Measurement, record: Record, engine: Engine, console: Console) -> bool:
     """Propose, train, record, until enough is done; True where Ctrl-C or SIGTERM came first."""
     from nas.controller import SearchController
     from nas.progress import Progress
 
-    progress = Progress(console, plan.title(record.folder), plan.trials, plan.judge.epochs)
+    progress = Progress(console, plan.title(record.folder), plan.trainings, plan.judge.epochs)
     progress.resumed(record.trials())
     controller = SearchController(
         record,
@@ -176,7 +178,7 @@ def drive(engine: Engine, controller: SearchController, record: Record, progress
 
 
 @contextmanager
-def engine_of(plan: Plan, folder: Path) -> Iterator[Engine]:
+def engine_of(plan: Plan | Measurement, folder: Path) -> Iterator[Engine]:
     """The engine that settings ask for. Raises `InputError`."""
     settings, judge = plan.settings, plan.judge
     if settings.engine == "local":
@@ -317,8 +319,10 @@ def front_table(study: Mapping[str, Any]) -> Table | None:
     if not done:
         return None
     metric = study["budget"]["metric"]
-    on_front = front(np.array([t[metric] for t in done]), np.array([t["accuracy"] for t in done]))
-    shown = {int(i) for i in on_front} | {i for i, t in enumerate(done) if t["role"] == "reference"}
+    swins = {i for i, t in enumerate(done) if t["architecture"].get("family") == "swin"}
+    convnets = np.array([i for i in range(len(done)) if i not in swins], dtype=np.intp)
+    on_front = front([done[i][metric] for i in convnets], [done[i]["accuracy"] for i in convnets])
+    shown = set(convnets[on_front].tolist()) | {i for i, t in enumerate(done) if t["role"] == "reference"}
     proxy = study["proxy"]
     table = Table(title=f"front under the {proxy['name']} proxy ({proxy['data']}, {proxy['epochs']} epochs)")
     for heading in TABLE_HEADINGS:

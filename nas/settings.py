@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -20,31 +20,16 @@ MEMORY_UNITS = {"mb": 10**6, "gb": 10**9, "tb": 10**12, "mib": 2**20, "gib": 2**
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
-class Settings(BaseModel):
-    """One search. A study file holds the same keys; `space` and `proxy` may be written out in it."""
+class RunSettings(BaseModel):
+    """How networks are trained, where, and where that is kept: of a search or of a measurement."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    budget: str = Field(min_length=1)
-    band: tuple[float, float] = (0.95, 1.0)
-    space: str | dict[str, Any] = "convnext"
     proxy: str | dict[str, Any] = "auto"
     data: str | None = None
-    trials: int | None = Field(default=None, ge=1)
-    time_limit: str | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
     study: str | None = None
     resume: bool = False
-    sampler: Literal["random", "tpe", "gp", "nsga2", "evolution", "surrogate"] = "surrogate"
-    objective: Literal["auto", "best", "front"] = "auto"
-    max_params: str | None = None
-    max_activations: str | None = None
-    max_latency: str | None = None
-    scheduler: Literal["none", "asha", "halving", "hyperband"] = "none"
-    eta: int = Field(default=3, ge=2)
-    min_epochs: int | None = Field(default=None, ge=1)
-    confirm: str | None = None
-    reference: bool = True
     engine: Literal["local", "ray"] = "local"
     workers: int | None = Field(default=None, ge=1)
     cpus_per_trial: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -55,13 +40,8 @@ class Settings(BaseModel):
     device: str = "auto"
     threads: int | None = Field(default=None, ge=1)
 
-    @field_validator("band", mode="before")
-    @classmethod
-    def _read_band(cls, value: Any) -> Any:
-        return value.split(":") if isinstance(value, str) else value
-
     @model_validator(mode="after")
-    def _engine_fits(self) -> Settings:
+    def _engine_fits(self) -> Self:
         for name in RAY_ONLY:
             if self.engine == "local" and getattr(self, name) is not None:
                 raise ValueError(f"{name} needs --engine ray; the local engine trains one network at a time")
@@ -79,6 +59,47 @@ class Settings(BaseModel):
             raise InputError(f"gpu-memory {self.gpu_memory!r}: write it like 40GB or 24GiB")
         return int(float(match[1]) * MEMORY_UNITS[match[2].lower()])
 
+
+class Settings(RunSettings):
+    """One search. A study file holds the same keys; `space` and `proxy` may be written out in it."""
+
+    budget: str = Field(min_length=1)
+    band: tuple[float, float] = (0.95, 1.0)
+    space: str | dict[str, Any] = "convnext"
+    trials: int | None = Field(default=None, ge=1)
+    time_limit: str | None = None
+    sampler: Literal["random", "tpe", "gp", "nsga2", "evolution", "surrogate"] = "surrogate"
+    objective: Literal["auto", "best", "front"] = "auto"
+    max_params: str | None = None
+    max_activations: str | None = None
+    max_latency: str | None = None
+    scheduler: Literal["none", "asha", "halving", "hyperband"] = "none"
+    eta: int = Field(default=3, ge=2)
+    min_epochs: int | None = Field(default=None, ge=1)
+    confirm: str | None = None
+    reference: str | None = None
+
+    @field_validator("band", mode="before")
+    @classmethod
+    def _read_band(cls, value: Any) -> Any:
+        return value.split(":") if isinstance(value, str) else value
+
+    @field_validator("reference", mode="before")
+    @classmethod
+    def _read_reference(cls, value: Any) -> Any:
+        """`true` and `false` in a study file: the default ones, and none."""
+        if isinstance(value, bool):
+            return None if value else "none"
+        return value
+
+    @property
+    def references(self) -> tuple[str, ...] | None:
+        """The families to compare with; None where that was not said."""
+        if self.reference is None:
+            return None
+        names = [name.strip().lower() for name in self.reference.split(",")]
+        return () if names == ["none"] else tuple(dict.fromkeys(names))
+
     @property
     def confirmations(self) -> tuple[int, int]:
         """How many of the best are trained again, and with how many fresh seeds each. Raises `InputError`."""
@@ -95,6 +116,24 @@ class Settings(BaseModel):
         return None if self.time_limit is None else parse_duration(self.time_limit)
 
 
+class MeasureSettings(RunSettings):
+    """Named networks, each trained with several seeds."""
+
+    networks: tuple[str, ...] = Field(min_length=1)
+    seeds: int = Field(default=3, ge=1, le=1000)
+
+
+def read_measure_settings(flags: Mapping[str, Any]) -> MeasureSettings:
+    """The flags, over the study's own settings where it is resumed. Raises `InputError` in one line."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    values = _resumed(given, {}, measured=True) | given
+    if "networks" not in values:
+        raise InputError("which networks? Give names (python -m space.describe --list) or files")
+    settings = validated(MeasureSettings, values, "flags")
+    settings.gpu_bytes  # noqa: B018  refuse a bad one now
+    return settings
+
+
 def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings:
     """The study file's values under the flags that were given. Raises `InputError` in one line."""
     values: dict[str, Any] = {}
@@ -103,18 +142,31 @@ def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings
         where = f"study file {study_file}"
         values = dict(read_study_file(study_file))
     given = {name: value for name, value in flags.items() if value is not None}
-    if given.get("resume") and given.get("study"):
-        from nas.record import Record
-
-        values = Record.read(given["study"]).asked | values
-        if given.get("engine", values.get("engine")) != values.get("engine"):
-            # where a study is trained does not bind it: what was said of the other engine is void
-            values = {name: value for name, value in values.items() if name not in (*RAY_ONLY, "threads")}
+    values = _resumed(given, values, measured=False)
     if "budget" not in {**values, **given}:
         raise InputError("--budget is missing: a cost such as 4.5GFLOPs, 600MFLOPs or 30Mparams")
     settings = validated(Settings, values | given, where)
     settings.time_limit_seconds, settings.confirmations, settings.gpu_bytes  # noqa: B018  refuse bad ones now
     return settings
+
+
+def _resumed(given: Mapping[str, Any], values: dict[str, Any], *, measured: bool) -> dict[str, Any]:
+    """What a study that is gone on with was started with, under `values`. Raises `InputError`."""
+    if not (given.get("resume") and given.get("study")):
+        return values
+    from nas.record import Record
+
+    asked = Record.read(given["study"]).asked
+    if ("networks" in asked) != measured:
+        command = "nas.search" if measured else "nas.measure"
+        raise InputError(
+            f"study {given['study']}: was made by {command}; python -m {command} goes on with it"
+        )
+    values = asked | values
+    if given.get("engine", values.get("engine")) != values.get("engine"):
+        # where a study is trained does not bind it: what was said of the other engine is void
+        values = {name: value for name, value in values.items() if name not in (*RAY_ONLY, "threads")}
+    return values
 
 
 def read_study_file(path: Path) -> Mapping[str, Any]:

@@ -38,6 +38,7 @@ from space.columns import Array, Columns, columns_of
 from space.cost import cost, cost_columns
 from space.factors import NETWORK
 from space.files import write_text
+from space.networks import convnet
 
 if TYPE_CHECKING:
     from nas.job import Job
@@ -264,8 +265,9 @@ class SimulatedTraining:
     def __init__(self, trainer: SimulatedTrainer, job: Job) -> None:
         self._trainer = trainer
         self._job = job
-        self._accuracies = trainer.curve(job.architecture, job.seed)
-        self._seconds = cost(job.architecture).macs / 1e9 * SECONDS_PER_GMAC
+        network = convnet(job.architecture, f"trial {job.trial}")
+        self._accuracies = trainer.curve(network, job.seed)
+        self._seconds = cost(network).macs / 1e9 * SECONDS_PER_GMAC
         self._whose = {
             "law": trainer.law.name,
             "fingerprint": job.architecture.fingerprint,

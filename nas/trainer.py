@@ -26,6 +26,7 @@ from nas.training import (
     start,
 )
 from space.architecture import Architecture
+from space.networks import Network
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class ProxyTraining:
     """
 
     def __init__(
-        self, architecture: Architecture, proxy: Proxy, data: Data, seed: int, device: str | None = None
+        self, architecture: Network, proxy: Proxy, data: Data, seed: int, device: str | None = None
     ) -> None:
         check_resolution(architecture, proxy.resolution)
         self._proxy = proxy
@@ -182,7 +183,7 @@ class ProxyTrainer:
 
 
 def train(
-    architecture: Architecture,
+    architecture: Network,
     proxy: Proxy,
     data: Data,
     seed: int,

@@ -18,10 +18,9 @@ from nas.data.augment import crop_and_flip, mix, normalise, soft_targets
 from nas.depthwise import speed_up_small_maps
 from nas.proxy import Proxy
 from nas.result import Epoch, Result, TrialFailed
-from space.architecture import Architecture
-from space.cost import cost
 from space.errors import InputError
-from space.network import build
+from space.networks import Network, build_network, cost_of
+from space.swin import Swin
 
 # in torch's messages, by device and version
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -69,21 +68,19 @@ class State:
 COUNTED = ("epoch", "step", "images", "train_seconds", "eval_seconds")
 
 
-def check_resolution(architecture: Architecture, resolution: int) -> None:
+def check_resolution(architecture: Network, resolution: int) -> None:
     """Raises `TrialFailed` where the images are too small for the network's strides."""
     try:
-        cost(architecture, resolution)
+        cost_of(architecture, resolution)
     except InputError as error:
         raise TrialFailed(str(error)) from None
 
 
-def start(
-    architecture: Architecture, proxy: Proxy, num_classes: int, seed: int, device: torch.device
-) -> State:
+def start(architecture: Network, proxy: Proxy, num_classes: int, seed: int, device: torch.device) -> State:
     """A fresh network and optimiser on the device."""
     with torch.random.fork_rng(_cuda(device)):
         torch.manual_seed(seed)
-        network = build(as_trained(architecture, proxy), num_classes)
+        network = build_network(as_trained(architecture, proxy), num_classes)
         randomness = _randomness(device)
     with torch.no_grad():
         network.head.weight.mul_(proxy.head_init_scale)
@@ -96,21 +93,28 @@ def start(
     return State(network, optimizer, torch.Generator().manual_seed(seed), randomness)
 
 
-def as_trained(architecture: Architecture, proxy: Proxy) -> Architecture:
+def as_trained(architecture: Network, proxy: Proxy) -> Network:
     """The architecture with the proxy's stochastic depth and LayerScale; none gets a LayerScale it lacks."""
     if proxy.stochastic_depth is not None:
         architecture = replace(architecture, drop_path=proxy.stochastic_depth)
+    if isinstance(architecture, Swin):
+        return architecture
     if proxy.layer_scale != "architecture" and architecture.layer_scale is not None:
         architecture = replace(architecture, layer_scale=proxy.layer_scale)
     return architecture
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Two groups for the optimiser: weight decay, and none for biases and 1-D parameters (official code)."""
+    """Two groups for the optimiser: weight decay, and none for biases and 1-D parameters (official code).
+
+    Nor for parameters that a network names in `no_weight_decay_keywords`, as Swin's official code has it.
+    """
+    spared: set[str] = getattr(network, "no_weight_decay_keywords", set)()
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            groups[parameter.ndim > 1 and not name.endswith(".bias")].append(parameter)
+            plain = parameter.ndim > 1 and not name.endswith(".bias")
+            groups[plain and not any(word in name for word in spared)].append(parameter)
     return [
         {"params": groups[True], "weight_decay": weight_decay},
         {"params": groups[False], "weight_decay": 0.0},

@@ -13,8 +13,8 @@ from space.command import Command
 from space.errors import InputError
 
 if TYPE_CHECKING:
-    from space.architecture import Architecture
     from space.cost import Part
+    from space.networks import Network
 
 FILE_SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -44,16 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.list:
             from space.families import NAMES
+            from space.swin import SWIN_NAMES
 
-            print("\n".join(NAMES))
+            print("\n".join([*NAMES, *SWIN_NAMES]))
             return 0
         if args.network is None:
             raise InputError("which network? Give a name (--list prints them) or a file")
         for option in ("resolution", "num_classes"):
             if getattr(args, option) < 1:
                 raise InputError(f"--{option.replace('_', '-')}: {getattr(args, option)} must be at least 1")
-        name, architecture = read_network(args.network)
-        described = describe(name, architecture, args.resolution, args.num_classes)
+        name, network = read_network(args.network)
+        described = describe(name, network, args.resolution, args.num_classes)
     except InputError as error:
         print(f"{parser().prog}: {error}", file=sys.stderr)
         return 2
@@ -64,26 +65,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def describe(
-    name: str, architecture: Architecture, resolution: int = 224, num_classes: int = 1000
-) -> dict[str, Any]:
+def describe(name: str, network: Network, resolution: int = 224, num_classes: int = 1000) -> dict[str, Any]:
     """Plain values: totals, `architecture`, and under `parts` shape and cost of each part in order.
 
     Raises `InputError` where the resolution is too small for the network.
     """
-    from space.cost import breakdown, cost
+    from space.networks import cost_of, parts_of
 
-    total = cost(architecture, resolution, num_classes)
+    total = cost_of(network, resolution, num_classes)
     return {
         "name": name,
-        "fingerprint": architecture.fingerprint,
+        "fingerprint": network.fingerprint,
         "resolution": resolution,
         "num_classes": num_classes,
         "params": total.params,
         "macs": total.macs,
         "activations": total.activations,
-        "parts": [_part(part) for part in breakdown(architecture, resolution, num_classes)],
-        "architecture": architecture.to_dict(),
+        "parts": [_part(part) for part in parts_of(network, resolution, num_classes)],
+        "architecture": network.to_dict(),
     }
 
 
@@ -98,27 +97,33 @@ def _part(part: Part) -> dict[str, Any]:
     }
 
 
-def read_network(text: str) -> tuple[str, Architecture]:
-    """Name and architecture of a named network or of a file. Raises `InputError`."""
+def read_network(text: str) -> tuple[str, Network]:
+    """Name and value of a named network or of a file. Raises `InputError`."""
+    if is_file(text):
+        return read_file(text)
+    from space.networks import named_network
+
+    return text, named_network(text)
+
+
+def is_file(text: str) -> bool:
+    """Whether a network's name is that of a file."""
     path = Path(text)
-    if path.suffix in FILE_SUFFIXES or "/" in text or path.is_file():
-        return read_file(path)
-    from space.families import named
-
-    return text, named(text)
+    return path.suffix in FILE_SUFFIXES or "/" in text or path.is_file()
 
 
-def read_file(path: Path) -> tuple[str, Architecture]:
-    """The architecture of a JSON or YAML file, bare or under `architecture`. Raises `InputError`."""
-    from space.architecture import Architecture
+def read_file(file: str | Path) -> tuple[str, Network]:
+    """The network of a JSON or YAML file, bare or under `architecture`. Raises `InputError`."""
     from space.files import read_text
+    from space.networks import network_from
 
+    path = Path(file)
     text = read_text(path, str(path))
     name, values = path.stem, _parsed(text, path)
     if isinstance(values, dict) and "architecture" in values:
         name, values = str(values.get("name", name)), values["architecture"]
     try:
-        return name, Architecture.from_dict(values)
+        return name, network_from(values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -1,4 +1,4 @@
-"""The named networks: ConvNeXt T to XL, the isotropic ones, ResNet-50/200, every step of the roadmap.
+"""The named networks: ConvNeXt T to XL, the isotropic ones, ResNet-50 to 200, every step of the roadmap.
 
 `roadmap_t_0` .. `roadmap_t_16` are the rows of the paper's Table 10 (ResNet-50 to ConvNeXt-T), `roadmap_b_*`
 those of Table 11 (ResNet-200 to ConvNeXt-B). Steps 0 and 1 are one network under two recipes. LayerScale and
@@ -122,6 +122,8 @@ _MAKERS: dict[str, Callable[[], Architecture]] = {
     "convnext_isotropic_base": partial(isotropic, 18, 768, 0.2, None),
     "convnext_isotropic_large": partial(isotropic, 36, 1024, 0.5, 1e-6),
     "resnet50": partial(resnet, (3, 4, 6, 3)),
+    "resnet101": partial(resnet, (3, 4, 23, 3)),
+    "resnet152": partial(resnet, (3, 8, 36, 3)),
     "resnet200": partial(resnet, (3, 24, 36, 3)),
     **{
         f"roadmap_{regime}_{step}": partial(roadmap, regime, step)

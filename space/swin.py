@@ -100,7 +100,7 @@ class Swin:
 
     def to_dict(self) -> dict[str, Any]:
         """Canonical plain values."""
-        return {
+        return {"family": "swin"} | {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
         }
@@ -112,7 +112,7 @@ class Swin:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of SHA-256 over what is built: same network, same fingerprint."""
-        built = self.to_dict() | {"family": "swin", "mlp_ratio": self.hidden}
+        built = self.to_dict() | {"mlp_ratio": self.hidden}
         if sum(self.depths) == 1:  # the linear rule gives an only block rate 0
             built["drop_path"] = 0.0
         text = json.dumps(built, sort_keys=True, separators=(",", ":"))
@@ -123,6 +123,10 @@ class Swin:
         """A Swin from plain values; missing fields take their defaults, unknown ones raise `InputError`."""
         if not isinstance(values, Mapping):
             raise InputError(f"a Swin is a mapping of fields, not {values!r}")
+        values = dict(values)
+        family = values.pop("family", "swin")
+        if family != "swin":
+            raise InputError(f"family: {family!r} is not swin")
         names = [f.name for f in dataclasses.fields(cls)]
         for name in values:
             if name not in names:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nas.engines.ray_trial import Jobs
     from nas.job import Job, Trainer
     from space.architecture import Architecture
+    from space.networks import Network
 
 MISSING = "engine ray: needs ray; pip install 'convnext-nas[ray]'"
 STEP = 1e-4  # the finest share of a resource that Ray knows
@@ -116,7 +117,7 @@ class RayEngine:
         gpus_per_trial: float = 0.0,
         workers: int | None = None,
         address: str | None = None,
-        need: Callable[[Architecture], int] | None = None,
+        need: Callable[[Network], int] | None = None,
         gpu_memory: int | None = None,
     ) -> None:
         check_shares(cpus_per_trial, gpus_per_trial, workers)
@@ -282,11 +283,11 @@ class RayEngine:
             plain["checkpoint"] = str(job.checkpoint.absolute())
         return {"job": json.dumps(plain), "trial": job.trial, "cpus": share.cpus, "gpus": share.gpus}
 
-    def _share_of(self, architecture: Architecture) -> Share:
+    def _share_of(self, network: Network) -> Share:
         """The resources of a network's training."""
         if self._need is None or self._gpu_memory is None or not self._share.gpus:
             return self._share
-        gpus = gpu_share(self._share.gpus, self._need(architecture), self._gpu_memory)
+        gpus = gpu_share(self._share.gpus, self._need(network), self._gpu_memory)
         cpus = self._share.cpus
         if self._cpus_per_gpu is not None:
             cpus = floor(self._cpus_per_gpu * gpus * 100 + STEP) / 100

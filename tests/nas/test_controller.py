@@ -15,6 +15,7 @@ from nas.search import open_record, run
 from nas.settings import Settings
 from nas.simulated import LAWS, SimulatedTrainer
 from space.families import named
+from space.swin import named_swin
 
 QUIET = Console(quiet=True)
 VOLATILE = ("order", "attempts", "mark", "started", "ended")
@@ -209,7 +210,7 @@ def test_a_range_is_searched_over_all_its_costs(tmp_path):
 def test_the_front_is_compared_with_every_published_size_in_it(tmp_path):
     plan = Plan.of(asked(space="convnext", budget="4GFLOPs..16GFLOPs", objective="auto"))
     assert [r.name for r in plan.references[0]] == ["ConvNeXt-T", "ConvNeXt-S", "ConvNeXt-B"]
-    assert plan.references[0][0].architecture == named("convnext_tiny")
+    assert plan.references[0][0].network == named("convnext_tiny")
 
 
 def test_confirmation_trains_the_best_and_the_references_again_with_fresh_seeds(tmp_path):
@@ -229,9 +230,9 @@ def test_confirmation_trains_the_best_and_the_references_again_with_fresh_seeds(
 
 
 def test_the_best_is_not_a_lucky_confirmation():
-    def trial(number, accuracy, role="candidate", of=None):
+    def trial(number, accuracy, role="candidate", of=None, architecture=None):
         return {"number": number, "state": "complete", "full_fidelity": True, "accuracy": accuracy,
-                "role": role, "of": of}  # fmt: skip
+                "role": role, "of": of, "architecture": architecture or {}}  # fmt: skip
 
     trials = [
         trial(0, 0.5),
@@ -242,6 +243,9 @@ def test_the_best_is_not_a_lucky_confirmation():
     assert best_of(trials[:2])["number"] == 1
     assert best_of(trials)["number"] == 0
     assert best_of([]) is None
+    swin = trial(4, 0.9, "reference", architecture=named_swin("swin_tiny").to_dict())
+    assert best_of([*trials, swin])["number"] == 0
+    assert best_of([swin]) is None
 
 
 def test_limits_hold_for_every_candidate(tmp_path):

@@ -29,6 +29,7 @@ from space.cost import cost, cost_columns
 from space.design_space import load_space
 from space.errors import InputError
 from space.families import named
+from space.swin import named_swin
 
 # Optuna's GP takes seconds for a proposal where several cores are busy: few trials, a small space
 QUICK = tuple(sampler for sampler in SAMPLERS if sampler != "gp")
@@ -248,25 +249,15 @@ def test_a_reference_in_the_space_is_never_proposed_again_and_one_outside_does_n
     band = band_of("micro", "20M..20.5M")
     network = band.sample(1)[0]
     study = Study.of(band, "random")
-    study.proposer.started(100, network, candidate=False)
-    study.proposer.started(101, named("resnet50"), candidate=False)
-    for number in (100, 101):
+    study.proposer.started(100, network)
+    outside = {101: named("resnet50"), 102: named_swin("swin_tiny")}
+    for number, other in outside.items():
+        study.proposer.started(number, other)
+    for number in (100, *outside):
         study.proposer.reported(number, [0.5])
-    study.proposer.failed(101)
+    study.proposer.failed(102)
     study.run(band.count - 1)
     assert network not in study.networks and study.proposer.next(band.count) is None
-
-
-@pytest.mark.parametrize("sampler", QUICK)
-def test_nothing_is_learnt_from_what_is_no_candidate(sampler):
-    network = band_of().sample(1)[0]
-    after = []
-    for accuracy in (0.0, 1000.0):
-        study = Study.of(band_of(), sampler)
-        study.proposer.started(100, network, candidate=False)
-        study.proposer.reported(100, [accuracy])
-        after.append(study.run(8).networks)
-    assert after[0] == after[1]
 
 
 def test_an_unknown_sampler_is_refused():

@@ -402,7 +402,7 @@ def test_no_cluster_there(tmp_path):
             except InputError as error:
                 print(str(error).replace(silent, 'silent'), time.monotonic() - began < 10)
     """
-    printed, errors = python(code).communicate(timeout=60)
+    printed, errors = python(code).communicate(timeout=200)
     assert errors == ""
     assert printed.splitlines() == [
         "engine ray: no Ray cluster at 127.0.0.1:1: Connection refused True",
@@ -459,7 +459,7 @@ def test_a_local_ray_is_quiet_and_ends(tmp_path):
         print("over", ray.is_initialized())
     """
     process = python(code, env={**os.environ, "TMPDIR": "/tmp"})
-    printed, errors = process.communicate(timeout=100)
+    printed, errors = process.communicate(timeout=300)
     assert (printed, errors) == ("over False\n", "")
 
 
@@ -481,7 +481,7 @@ def test_a_worker_out_of_memory_fails_and_takes_no_other_job_with_it(tmp_path):
         print(json.dumps([found.of("failed"), [i for i, _ in found.of("done")], found.of("epoch")]))
     """
     watched = {"RAY_memory_usage_threshold": f"{limit:.4f}", "RAY_memory_monitor_refresh_ms": "100"}
-    printed, errors = python(code, env={**os.environ, **watched}).communicate(timeout=200)
+    printed, errors = python(code, env={**os.environ, **watched}).communicate(timeout=400)
     failed, done, epochs = told_by(printed, errors)
     [(trial, reason)] = failed
     assert trial == 1
@@ -533,7 +533,7 @@ def test_nodes_share_the_work_and_one_may_leave(tmp_path):
             }}))
         cluster.shutdown()
     """
-    printed, errors = python(code).communicate(timeout=150)
+    printed, errors = python(code).communicate(timeout=400)
     told = told_by(printed, errors)
     assert told["workers"] == 4
     assert told["failed"] == []

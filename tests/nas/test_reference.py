@@ -1,12 +1,20 @@
-"""The published ConvNeXt of a budget."""
+"""The published networks of a budget."""
 
 import pytest
 
-from nas.reference import convnext_reference
+from nas.reference import FAMILIES, references_of
 from space.budget import parse_budget
 from space.cost import cost
 from space.design_space import load_space
+from space.errors import InputError
 from space.families import named
+from space.networks import cost_of
+from space.swin import named_swin
+
+
+def reference_of(budget, space, family="convnext"):
+    (found,) = references_of(budget, space, front=False, families=[family])
+    return found
 
 
 @pytest.mark.parametrize(
@@ -21,29 +29,61 @@ from space.families import named
 )
 def test_a_published_size_is_taken_as_it_is(budget, name, family):
     space = load_space("convnext")
-    reference = convnext_reference(parse_budget(budget), space)
-    assert reference.name == name and reference.in_band and reference.architecture in space
-    assert reference.architecture.depths == named(family).depths
-    assert reference.architecture.widths == named(family).widths
+    reference = reference_of(parse_budget(budget), space)
+    assert reference.name == name and reference.in_band and reference.network in space
+    assert reference.network.depths == named(family).depths
+    assert reference.network.widths == named(family).widths
 
 
 @pytest.mark.parametrize("budget", ["600MFLOPs", "1.2GFLOPs", "2.4GFLOPs", "6GFLOPs", "11GFLOPs", "50GFLOPs"])
 def test_between_sizes_the_width_is_scaled_and_said(budget):
     space = load_space("convnext")
     band = parse_budget(budget)
-    reference = convnext_reference(band, space)
+    reference = reference_of(band, space)
     assert " at width " in reference.name and reference.in_band
-    assert band.allows(cost(reference.architecture).macs)
-    wider = reference.architecture.widths[0] + 8
-    scaled = named("convnext_tiny").convnext(reference.architecture.depths, [wider * 2**i for i in range(4)])
+    assert band.allows(cost(reference.network).macs)
+    wider = reference.network.widths[0] + 8
+    scaled = named("convnext_tiny").convnext(reference.network.depths, [wider * 2**i for i in range(4)])
     assert cost(scaled).macs > band.high
 
 
 def test_a_band_no_width_meets_gets_the_nearest_below():
-    reference = convnext_reference(parse_budget("4.5GFLOPs..4.5001GFLOPs"), load_space("convnext"))
-    assert not reference.in_band and cost(reference.architecture).macs < 4.5e9
+    reference = reference_of(parse_budget("4.5GFLOPs..4.5001GFLOPs"), load_space("convnext"))
+    assert not reference.in_band and cost(reference.network).macs < 4.5e9
 
 
 def test_the_reference_of_a_foreign_space_is_the_published_network():
-    reference = convnext_reference(parse_budget("4.5GFLOPs"), load_space("micro"))
-    assert reference.architecture == named("convnext_tiny")
+    reference = reference_of(parse_budget("4.5GFLOPs"), load_space("micro"))
+    assert reference.network == named("convnext_tiny")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "budget", ["300MFLOPs", "1.2GFLOPs", "4.5GFLOPs", "9GFLOPs", "40GFLOPs", "28Mparams"]
+)
+def test_every_family_has_a_reference_in_every_budget(family, budget):
+    band = parse_budget(budget)
+    reference = reference_of(band, load_space("convnext"), family)
+    assert reference.in_band and band.allows(getattr(cost_of(reference.network), band.metric))
+
+
+def test_the_size_inside_the_budget_is_the_published_one():
+    space = load_space("convnext")
+    assert reference_of(parse_budget("4.5GFLOPs"), space, "swin").network == named_swin("swin_tiny")
+    assert reference_of(parse_budget("4.1GFLOPs"), space, "resnet").network == named("resnet50")
+    assert reference_of(parse_budget("4.5GFLOPs"), space, "resnet").name == "ResNet-50 at width 66"
+
+
+def test_a_front_is_compared_with_every_size_inside_it():
+    found = references_of(
+        parse_budget("4GFLOPs..16GFLOPs"), load_space("convnext"), True, ("convnext", "swin", "resnet")
+    )
+    assert [r.name for r in found] == [
+        "ConvNeXt-T", "ConvNeXt-S", "ConvNeXt-B", "Swin-T", "Swin-S", "Swin-B",
+        "ResNet-50", "ResNet-101", "ResNet-152", "ResNet-200",
+    ]  # fmt: skip
+
+
+def test_an_unknown_family_is_refused_in_one_line():
+    with pytest.raises(InputError, match="'vit': is none of convnext, swin, resnet, or none"):
+        references_of(parse_budget("4.5GFLOPs"), load_space("convnext"), False, ("vit",))

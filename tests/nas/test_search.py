@@ -18,6 +18,7 @@ from space.cost import cost
 from space.describe import read_file
 from space.design_space import load_space
 from space.families import named
+from space.networks import cost_of, network_from
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +46,7 @@ def results(folder):
     return [(t["fingerprint"], t["accuracy"], t["state"]) for t in Record.read(str(folder)).trials()]
 
 
-def test_a_search_records_reports_and_exports(run, workplace):
+def test_a_search_records_reports_and_exports(run, workplace, capsys):
     code, out, _ = run("--trials", 5, "--study", "one", "--seed", 3, reference=True)
     assert code == 0
     folder = workplace / "runs" / "one"
@@ -67,15 +68,22 @@ def test_a_search_records_reports_and_exports(run, workplace):
 
     trials = Record.read(str(folder)).trials()
     space = load_space("micro")
-    assert [t["role"] for t in trials] == ["reference"] + ["candidate"] * 4
+    assert [t["role"] for t in trials] == ["reference"] * 2 + ["candidate"] * 3
     assert trials[0]["name"].startswith("ConvNeXt-T at width")
-    for trial in trials[1:]:
+    swin = network_from(trials[1]["architecture"])
+    assert trials[1]["name"] == f"Swin-T at width {swin.width}" and trials[1]["macs"] == cost_of(swin).macs
+    assert 20e6 <= trials[1]["macs"] <= 40e6
+    for trial in trials[2:]:
         network = Architecture.from_dict(trial["architecture"])
         assert network in space and 20e6 <= trial["macs"] <= 40e6 and trial["macs"] == cost(network).macs
     for trial in trials:
         assert trial["fidelity"] == 2 and trial["full_fidelity"] and len(trial["curve"]) == 2
         assert trial["accuracy"] == trial["curve"][-1]["val_accuracy"] and trial["seed"] == 3
-    assert found["best"]["accuracy"] == max(t["accuracy"] for t in trials)
+    # a Swin is there to compare with, never the answer
+    convnets = [t for t in trials if t["number"] != 1]
+    assert found["best"]["accuracy"] == max(t["accuracy"] for t in convnets)
+    assert export.main(["runs/one", "--trial", "1"]) == 2
+    assert "trial 1: a Swin Transformer" in capsys.readouterr().err
 
 
 def test_the_same_seed_gives_the_same_study_bit_for_bit(run):
@@ -190,13 +198,15 @@ def test_a_small_band_ends_the_search(run):
         (["--device", "cuda:7"], "cuda:7"),
         (["--trials", "0"], "trials: 0"),
         (["--sampler", "best"], "sampler: 'best'"),
+        (["--reference", "vit"], "reference 'vit': is none of convnext, swin, resnet, or none"),
+        (["--reference", "swin", "--proxy", "simulated:separable"], "a simulated law knows ConvNets only"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(run, workplace, flags, message):
     (workplace / "taken").write_text("a file where a folder should be")
     tiny = (workplace / "tiny.yaml").read_text()
     (workplace / "small.yaml").write_text(tiny.replace("resolution: 32", "resolution: 16"))
-    code, out, err = run(*flags, reference="small.yaml" in flags)
+    code, out, err = run(*flags, reference="small.yaml" in flags or "--reference" in flags)
     assert code == 2 and message in err, err
     assert err.count("\n") == 1 and "Traceback" not in err and out == ""
     assert not (workplace / "runs").exists()

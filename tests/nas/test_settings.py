@@ -48,7 +48,7 @@ def test_a_bad_flag_is_one_line(flags, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("budget: 1G\ntrails: 3\n", "trails: unknown key; the keys are budget, band, space"),
+        ("budget: 1G\ntrails: 3\n", "trails: unknown key; the keys are proxy, data, seed"),
         ("- budget\n", "must be a mapping"),
         ("budget: [\n", "not YAML"),
         ("budget: 1G\ntrials: many\n", "trials: 'many'"),

@@ -16,6 +16,7 @@ from space.architecture import Architecture
 from space.cost import cost
 from space.describe import main
 from space.families import NAMES, named
+from space.swin import SWIN_NAMES
 
 TINY = named("convnext_tiny")
 
@@ -52,7 +53,7 @@ def test_every_name_is_described(capsys, name: str):
 
 def test_list_prints_the_names(capsys):
     assert main(["--list"]) == 0
-    assert capsys.readouterr().out.split() == list(NAMES)
+    assert capsys.readouterr().out.split() == [*NAMES, *SWIN_NAMES]
 
 
 def test_on_a_pipe_the_table_is_plain_and_whole():
@@ -163,3 +164,11 @@ def test_help_imports_nothing_slow():
         "sys.exit(any(name in sys.modules for name in ('numpy', 'torch', 'rich', 'yaml')))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_a_swin_is_described_like_any_network(capsys):
+    assert main(["swin_tiny", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["macs"], found["params"]) == (4_490_566_656, 28_288_354)
+    assert sum(part["macs"] for part in found["parts"]) == found["macs"]
+    assert found["architecture"]["family"] == "swin"

@@ -532,6 +532,6 @@ def test_half_precision_under_autocast():
 
 def test_canonical_json_of_swin_tiny():
     assert json.loads(named_swin("swin_tiny").to_json()) == {
-        "width": 96, "depths": [2, 2, 6, 2], "heads": [3, 6, 12, 24], "window": 7, "patch_size": 4,
-        "mlp_ratio": 4, "qkv_bias": True, "drop_path": 0.2,
+        "family": "swin", "width": 96, "depths": [2, 2, 6, 2], "heads": [3, 6, 12, 24], "window": 7,
+        "patch_size": 4, "mlp_ratio": 4, "qkv_bias": True, "drop_path": 0.2,
     }  # fmt: skip

@@ -1,0 +1,258 @@
+"""`python -m nas.measure NETWORK...`: named networks trained under one proxy, each with several seeds.
+
+The record is a study folder like a search's, so that every analysis reads it. Exit codes as of `nas.search`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from space.command import Command
+from space.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from nas.controller import Branch
+    from nas.plan import Judge
+    from nas.record import Record
+    from nas.reference import Reference
+    from nas.settings import MeasureSettings
+    from space.architecture import Architecture
+
+ROADMAP_GROUPS = {"roadmap_t": "t", "roadmap_b": "b"}
+
+
+def parser() -> Command:
+    """The command line."""
+    parse = Command(
+        prog="python -m nas.measure",
+        description="Train named networks under one proxy, each with several seeds, and keep the record.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""examples:
+  python -m nas.measure convnext_tiny swin_tiny resnet50 --seeds 3 --study three
+  python -m nas.measure roadmap_t --seeds 3 --study roadmap     # ResNet-50 to ConvNeXt-T, step by step
+  python -m nas.measure runs/small/export/trial-7/architecture.json convnext_tiny --seeds 5
+  python -m nas.measure --study roadmap --resume --seeds 5      # two seeds more; also after Ctrl-C""",
+    )
+    parse.add_argument("networks", nargs="*", metavar="NETWORK", help="names (python -m space.describe "
+        "--list; swin_tiny to swin_large), roadmap_t or roadmap_b for all its steps, or files")  # fmt: skip
+    # fmt: off
+    add = parse.add_argument
+    add("--seeds", type=int, metavar="N", help="trainings of each network (default 3)")
+    add("--seed", type=int, metavar="N", help="the first seed (default 0)")
+    add("--proxy", metavar="NAME|FILE", help="the short training (as of nas.search)")
+    add("--data", metavar="SPEC", help="another data set than the proxy's")
+    add("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
+    add("--threads", type=int, metavar="N", help="CPU threads of a training (default: all cores)")
+    add("--engine", metavar="NAME", help="local (default) or ray")
+    add("--ray-address", metavar="ADDRESS", help="join this Ray cluster")
+    add("--workers", type=int, metavar="N", help="trainings at once (default with ray: all that fit)")
+    add("--cpus-per-trial", type=float, metavar="N", help="CPU cores of a training (with ray)")
+    add("--gpus-per-trial", type=float, metavar="N", help="GPUs of a training, as 0.5 (with ray)")
+    add("--gpu-memory", metavar="SIZE", help="of one GPU, as 40GB (with ray)")
+    add("--study", metavar="NAME|PATH", help="runs/NAME, or a folder (default: measured)")
+    add("--resume", action="store_true", default=None, help="go on with a study, under its own settings")
+    # fmt: on
+    return parse
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    flags = vars(parser().parse_args(argv))
+    flags["networks"] = flags["networks"] or None
+    try:
+        from rich.console import Console
+
+        from nas.settings import read_measure_settings
+
+        return measure(read_measure_settings(flags), Console(highlight=False))
+    except InputError as error:
+        print(f"nas.measure: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:  # before the first training
+        return 130
+
+
+def measure(settings: MeasureSettings, console: Console) -> int:
+    """Train every network with every seed. Raises `InputError` before anything is trained."""
+    from nas.record import Record, study_folder, unwritable
+    from nas.search import engine_of, run
+
+    folder = study_folder(settings.study or "measured")
+    Record.check_free(folder, resume=settings.resume)
+    with console.status("preparing the data set…"):
+        plan = Measurement.of(settings)
+    with engine_of(plan, folder) as engine:
+        asked = settings.model_dump(mode="json")
+        if settings.resume:
+            record = Record.resume(folder, plan.binding())
+        else:
+            record = Record.create(folder, plan.binding(), asked)
+        try:
+            with unwritable(folder):
+                interrupted = run(plan, record, engine, console)
+                found = finish(record, console, interrupted=interrupted)
+        finally:
+            record.close()
+    return 130 if interrupted else int(not found)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is going to be trained, checked before anything is."""
+
+    settings: MeasureSettings
+    networks: Sequence[Reference]
+    judge: Judge
+    time_limit: float | None = None
+
+    @classmethod
+    def of(cls, settings: MeasureSettings) -> Measurement:
+        """Work it out. Raises `InputError`."""
+        from nas.plan import proxy_judge, simulated_judge
+        from space.networks import convnet, cost_of
+
+        networks = read_networks(settings.networks)
+        judge = simulated_judge(settings) or proxy_judge(settings)
+        for one in networks:
+            if judge.name == "simulated":
+                convnet(one.network, one.name)
+            try:
+                cost_of(one.network, judge.facts.get("resolution", 224))
+            except InputError as error:
+                raise InputError(f"{one.name}: proxy {judge.name}: {error}") from None
+        return cls(settings, networks, judge)
+
+    @property
+    def confirm(self) -> tuple[int, int]:
+        """No search was made, so nothing but the networks themselves is trained again."""
+        return 0, self.settings.seeds - 1
+
+    @property
+    def trainings(self) -> int:
+        """Of all networks with all seeds."""
+        return len(self.networks) * self.settings.seeds
+
+    def binding(self) -> dict[str, Any]:
+        """What makes the results of a study comparable; a study is never resumed under other values."""
+        from space.networks import cost_of
+
+        macs = [cost_of(one.network).macs for one in self.networks]
+        prints = [f"{one.name} {one.network.fingerprint}" for one in self.networks]
+        return {
+            "budget": {"text": BUDGET, "metric": "macs", "low": min(macs), "high": max(macs)},
+            "objective": "measure",
+            "limits": {},
+            "space": {
+                "name": "named networks",
+                "fingerprint": hashlib.sha256("\n".join(prints).encode()).hexdigest()[:16],
+                "size": len(prints),
+                "in_band": len(prints),
+                "in_band_is_exact": True,
+            },
+            "proxy": self.judge.facts,
+            "data": self.judge.data,
+            "seed": self.settings.seed,
+            "sampler": "none",
+            "scheduler": {"name": "none", "eta": 3, "levels": [self.judge.epochs]},
+        }
+
+    def branches(self, latency: Callable[[Architecture], float], workers: int) -> list[Branch]:
+        """All networks, and no search."""
+        del latency, workers
+        from nas.controller import Branch
+        from nas.proposals import NoProposer
+        from nas.rungs import Rungs
+
+        rungs = Rungs("none", self.judge.epochs, 1)
+        return [Branch(BUDGET, NoProposer(), rungs, self.networks, len(self.networks))]
+
+    def title(self, folder: Path) -> str:
+        """The measurement in a line."""
+        seeds = f"{self.settings.seeds} seeds" if self.settings.seeds > 1 else "one seed"
+        return f"{folder}: {len(self.networks)} networks, {seeds}, {self.judge.name} proxy"
+
+
+BUDGET = "named networks"
+
+
+def read_networks(names: Sequence[str]) -> list[Reference]:
+    """The networks of names, groups and files, none twice. Raises `InputError`."""
+    from nas.reference import Reference
+    from space.families import ROADMAP_STEPS
+
+    found: dict[str, Reference] = {}
+    for text in names:
+        steps = [f"{text}_{i}" for i in range(1, ROADMAP_STEPS)] if text in ROADMAP_GROUPS else [text]
+        for step in steps:
+            name, network = read_network(step)
+            if name in found:
+                raise InputError(f"{step}: a network called {name} stands twice")
+            twin = next((r.name for r in found.values() if r.network == network), None)
+            if twin is not None:
+                raise InputError(f"{step}: is the same network as {twin}; name one of them")
+            found[name] = Reference(name, network, in_band=True)
+    if not found:
+        raise InputError("which networks? Give names (python -m space.describe --list) or files")
+    return list(found.values())
+
+
+def read_network(text: str) -> tuple[str, Any]:
+    """Name and network of a name or a file. Raises `InputError`."""
+    from space.describe import is_file, read_file
+    from space.networks import named_network
+
+    return read_file(text) if is_file(text) else (text, named_network(text))
+
+
+def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
+    """The table of the networks, and where everything is; whether any training succeeded."""
+    from analysis.study import Study
+
+    record.write_summary()
+    study = Study(record.mapping(), record.folder)
+    for trial in study.mapping["trials"]:
+        if trial["state"] == "failed":
+            console.print(f"trial {trial['number']} failed: {trial['reason']}", markup=False)
+    if study.networks:
+        console.print(table(study.mapping, study.networks))
+    folder = shlex.quote(str(record.folder))
+    console.print(f"study      {folder}/ (study.db, summary.json)", soft_wrap=True)
+    console.print(f"dashboard  python -m analysis.dashboard {folder}", soft_wrap=True)
+    if interrupted:
+        console.print(f"resume     python -m nas.measure --study {folder} --resume", soft_wrap=True)
+    return bool(study.networks)
+
+
+def table(study: Mapping[str, Any], networks: Sequence[Any]) -> Table:
+    """Each network's cost, and its accuracy over the seeds."""
+    import numpy as np
+    from rich.table import Table
+
+    from space.budget import quantity
+
+    proxy = study["proxy"]
+    conditions = f"the {proxy['name']} proxy ({proxy['data']}, {proxy['epochs']} epochs)"
+    shown = Table(title=f"accuracy under {conditions}")
+    for heading in ("network", "FLOPs", "params", "accuracy", "sd of seeds", "seeds"):
+        shown.add_column(heading, justify="left" if heading == "network" else "right")
+    for one in networks:
+        values = np.array(list(one.accuracies.values()))
+        spread = f"{values.std(ddof=1):.1%}" if len(values) > 1 else "-"
+        cells = (quantity(one.macs), quantity(one.params), f"{values.mean():.1%}", spread, str(len(values)))
+        shown.add_row(one.label, *cells)
+    return shown
+
+
+if __name__ == "__main__":
+    sys.exit(main())

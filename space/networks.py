@@ -1,0 +1,89 @@
+"""Networks of any family as one kind of value: an `Architecture`, or the `Swin` it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from space.architecture import Architecture
+from space.cost import NUM_CLASSES, RESOLUTION, Cost, Part, breakdown, cost
+from space.errors import InputError
+from space.families import NAMES, named
+from space.swin import SWIN_NAMES, Swin, named_swin, swin_breakdown, swin_cost
+
+if TYPE_CHECKING:
+    from space.network import Network as ConvNet
+    from space.swin_network import SwinNetwork
+
+Network = Architecture | Swin
+
+
+def network_from(values: Mapping[str, Any]) -> Network:
+    """The network of plain values, as its `to_dict` gives them. Raises `InputError`."""
+    if isinstance(values, Mapping) and values.get("family") == "swin":
+        return Swin.from_dict(values)
+    return Architecture.from_dict(values)
+
+
+def named_network(name: str) -> Network:
+    """The network of that name, of any family. Raises `InputError` with the closest names."""
+    if name in SWIN_NAMES:
+        return named_swin(name)
+    if name in NAMES:
+        return named(name)
+    return named_swin(name) if name.startswith("swin") else named(name)
+
+
+def cost_of(network: Network, resolution: int = RESOLUTION, num_classes: int = NUM_CLASSES) -> Cost:
+    """Cost at `resolution` x `resolution`. Raises `InputError` where that is too small."""
+    if isinstance(network, Swin):
+        return swin_cost(network, resolution, num_classes)
+    return cost(network, resolution, num_classes)
+
+
+def parts_of(network: Network, resolution: int = RESOLUTION, num_classes: int = NUM_CLASSES) -> list[Part]:
+    """Cost part by part, in the order of computation."""
+    if isinstance(network, Swin):
+        return swin_breakdown(network, resolution, num_classes)
+    return breakdown(network, resolution, num_classes)
+
+
+def build_network(network: Network, num_classes: int = NUM_CLASSES) -> ConvNet | SwinNetwork:
+    """The network as a module: images [N, 3, H, W] -> logits [N, num_classes]."""
+    if isinstance(network, Swin):
+        from space.swin_network import build_swin
+
+        return build_swin(network, num_classes)
+    from space.network import build
+
+    return build(network, num_classes)
+
+
+def brief(network: Network) -> str:
+    """A network in one line: depths, widths, then kernel, expansion, norm and activation, or windows."""
+    if isinstance(network, Swin):
+        depths, widths = (
+            "-".join(str(value) for value in values) for values in (network.depths, network.widths)
+        )
+        return f"{depths} {widths} window {network.window}"
+    stages = network.stages
+    parts = [
+        "-".join(str(stage.depth) for stage in stages),
+        "-".join(str(stage.width) for stage in stages),
+        "k" + _joined([stage.kernel_size for stage in stages]),
+        "e" + _joined([stage.expansion for stage in stages]),
+        network.norm,
+        network.activation,
+    ]
+    return " ".join(parts)
+
+
+def convnet(network: Network, where: str) -> Architecture:
+    """The network where it is of the ConvNeXt family. Raises `InputError` that starts with `where`."""
+    if isinstance(network, Swin):
+        raise InputError(f"{where}: a Swin Transformer, trained to compare with; this needs a ConvNet")
+    return network
+
+
+def _joined(values: Sequence[float]) -> str:
+    return str(values[0]) if len(set(values)) == 1 else "-".join(map(str, values))
