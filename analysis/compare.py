@@ -1,15 +1,18 @@
 """Two sets of networks compared: at equal FLOPs, at equal accuracy, and as whole design spaces.
 
 A difference counts only beside its noise: `better` and `worse` mean that the interval excludes 0.
+
+    python -m analysis.compare STUDY...        is what a search found better than the reference families?
+    python -m analysis.compare --published     ConvNeXt and Swin at equal FLOPs, as published
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special  # type: ignore[import-untyped]
 
 from analysis.pareto import front
 from analysis.reference import PublishedPoint, published_points
@@ -20,6 +23,8 @@ Floats = NDArray[np.float64]
 BETTER, WORSE, UNCLEAR = "better", "worse", "not distinguishable"
 # Published FLOPs are printed to 2 or 3 digits; a wider match would compare networks of different cost.
 FLOPS_TOLERANCE = 0.02
+# at which two fronts are compared where both reach; more change the mean by less than a part in a thousand
+ACCURACIES = 65
 
 
 @dataclass(frozen=True)
@@ -168,18 +173,15 @@ def _reach(
 
     `trainings` is how many trainings one number of a sample is made of.
     """
-    tail = 0.5 + level / 2
+    from scipy import special  # type: ignore[import-untyped]  # not needed for --help
+
     if noise is not None:
-        return float(special.ndtri(tail)) * noise * float(np.sqrt(sum(trainings / s.size for s in samples)))
+        tail = float(special.ndtri(0.5 + level / 2))
+        return tail * noise * float(np.sqrt(sum(trainings / s.size for s in samples)))
     if min(sample.size for sample in samples) < 2:
         return float("inf")
     variances = [_variance_of_mean(sample, resamples, rng) for sample in samples]
-    total = sum(variances)
-    if total == 0:
-        return 0.0
-    # Welch and Satterthwaite's degrees of freedom; n - 1 for one sample
-    freedom = total**2 / sum(e**2 / (s.size - 1) for e, s in zip(variances, samples, strict=True))
-    return float(special.stdtrit(freedom, tail)) * float(np.sqrt(total))
+    return _welch(variances, [sample.size for sample in samples], level)
 
 
 def _variance_of_mean(sample: Floats, resamples: int, rng: np.random.Generator) -> float:
@@ -202,6 +204,96 @@ def flops_saved(
     if needed[0] is None or needed[1] is None:
         return None
     return 1.0 - needed[0] / needed[1]
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Share of b's FLOPs that a saves at equal accuracy; None where no accuracy is on both fronts.
+
+    Negative: a needs more FLOPs. `low` is minus infinity, and `high` is 1, where the seeds' noise may carry
+    one front out of the other's reach.
+    """
+
+    value: float | None
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """Of a: `better` where it saves FLOPs."""
+        return verdict(self.low, self.high)
+
+
+def mean_saving(
+    flops_a: ArrayLike,
+    values_a: ArrayLike,
+    flops_b: ArrayLike,
+    values_b: ArrayLike,
+    *,
+    level: float = 0.9,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Saving:
+    """The share of b's FLOPs that a saves, on average over all accuracies that both fronts reach.
+
+    flops (n,); values (n, s), a column a seed, the same s seeds in both sets. The average is of the logarithm
+    of FLOPs along the fronts, each linear in log FLOPs (Bjontegaard 2001, "Calculation of average PSNR
+    differences between RD-curves", with FLOPs for bit rate). Interval for these networks, not for others: a
+    parametric bootstrap over seeds, whose noise is pooled over the networks of both sets after what a seed
+    gives to all alike is taken out; one seed has no interval. A network that was chosen among others by these
+    very values makes its front look better: see `chosen_by_others`. Raises `InputError`.
+    """
+    first, second = _table(flops_a, values_a, "a"), _table(flops_b, values_b, "b")
+    if first[1].shape[1] != second[1].shape[1]:
+        raise InputError("compare: a and b must have the same seeds, a column each")
+    table = np.concatenate([first[1], second[1]])
+    size, seeds = table.shape
+    costs, means, split = np.concatenate([first[0], second[0]]), table.mean(axis=1), first[0].size
+    found = _log_ratio(costs, means, split)
+    value = None if not np.isfinite(found) else float(-np.expm1(found))
+    if seeds < 2:
+        return Saving(value, -np.inf, 1.0)
+    freedom = (size - 1) * (seeds - 1)
+    noise = table - means[:, None] - table.mean(axis=0) + table.mean()
+    spread = np.sqrt((noise**2).sum() / freedom / seeds)
+    rng = np.random.default_rng(seed)
+    widths = spread * np.sqrt(freedom / rng.chisquare(freedom, size=resamples))
+    drawn = np.array([_log_ratio(costs, means + w * rng.standard_normal(size), split) for w in widths])
+    # not linear interpolation: between two draws one of which is infinite lies no number
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], method="closest_observation")
+    return Saving(value, float(-np.expm1(high)), float(-np.expm1(low)))
+
+
+def chosen_by_others(values: ArrayLike) -> NDArray[np.intp]:
+    """For each seed, the network that is best by the mean of the others: (s,), of `values` (n, s), s > 1.
+
+    What a choice and the same values that it was made by say of the chosen is optimistic; a seed that had no
+    say is not: `values[chosen, range(s)]` are accuracies of the choice without its luck. Raises `InputError`.
+    """
+    table = np.asarray(values, dtype=np.float64)
+    if table.ndim != 2 or not len(table) or table.shape[1] < 2:
+        raise InputError(f"chosen_by_others: values {table.shape} must be (n, s) with at least two seeds")
+    others: Floats = table.sum(axis=1, keepdims=True) - table
+    chosen: NDArray[np.intp] = np.argmax(others, axis=0)
+    return chosen
+
+
+def _log_ratio(costs: Floats, values: Floats, split: int) -> float:
+    """Mean log FLOPs of the first `split` points' front less the others', over accuracies of both fronts.
+
+    Infinite where one front begins above the end of the other: the lower one needs more than it has.
+    """
+    sides = []
+    for part in (slice(None, split), slice(split, None)):
+        chosen = front(costs[part], values[part])
+        sides.append(_rising(values[part][chosen], np.log(costs[part][chosen])))
+    (reached_a, logs_a), (reached_b, logs_b) = sides
+    low, high = max(reached_a[0], reached_b[0]), min(reached_a[-1], reached_b[-1])
+    if low > high:
+        return float("-inf") if reached_a[0] > reached_b[-1] else float("inf")
+    grid = np.linspace(low, high, ACCURACIES)
+    gaps = np.interp(grid, reached_a, logs_a) - np.interp(grid, reached_b, logs_b)
+    return float(np.mean((gaps[1:] + gaps[:-1]) / 2))
 
 
 def _flops_needed(flops: Floats, table: Floats, at: float) -> float | None:
@@ -311,8 +403,92 @@ def range_of_best(
     return Best(float(best.mean()), float(low), float(high))
 
 
+@dataclass(frozen=True)
+class SpaceComparison:
+    """Two design spaces by networks drawn. Differences are b's error less a's: positive, a is better.
+
+    `best`: of the expected error of the best of `n` networks. `mean`: of the mean error, which is the signed
+    area between the two distributions. `distance` is Kolmogorov and Smirnov's, the largest gap between them,
+    and `same` the probability of one as large if both were one distribution.
+    """
+
+    n: int
+    best: Difference
+    mean: Difference
+    distance: float
+    same: float
+
+
+def compare_spaces(
+    errors_a: ArrayLike, errors_b: ArrayLike, n: int, *, level: float = 0.9
+) -> SpaceComparison:
+    """Compare two design spaces by the errors of random networks, (m,) and (k,), as Radosavovic et al. 2020.
+
+    The expected error of the best of n is that of n different networks among those drawn, which is unbiased.
+    Intervals: jackknife by network times Student's t, with as many degrees of freedom as networks have a say
+    in the best (1 / sum of their squared shares, less 1); they cover up to n = m / 2, the most allowed, where
+    a bootstrap's fall short from n = m / 4 on (tests/benchmarks/fronts.py). Raises `InputError`.
+    """
+    from scipy import stats
+
+    sets = [np.sort(_errors(errors)) for errors in (errors_a, errors_b)]
+    fewest = min(ordered.size for ordered in sets)
+    if not 1 <= n <= fewest / 2:
+        raise InputError(
+            f"compare_spaces: n = {n} must be from 1 to half the networks of a set, {fewest} here"
+        )
+    found = stats.ks_2samp(*sets, method="asymp")
+    best, mean = (_best_difference(sets, size, level) for size in (n, 1))
+    return SpaceComparison(n, best, mean, float(found.statistic), float(found.pvalue))
+
+
+def _best_difference(sets: Sequence[Floats], n: int, level: float) -> Difference:
+    """Expected error of the best of n of the second set less the first's; of one, the mean error."""
+    shares = [_shares_of_best(ordered.size, n) for ordered in sets]
+    middle = float(shares[1] @ sets[1] - shares[0] @ sets[0])
+    variances = [_variance_of_best(ordered, n) for ordered in sets]
+    reach = _welch(variances, [1 / float(share @ share) for share in shares], level)
+    return Difference(middle, middle - reach, middle + reach)
+
+
+def _variance_of_best(ordered: Floats, n: int) -> float:
+    """Of the expected best of n of the `ordered` errors (m,), by the jackknife: each left out in turn."""
+    shares = _shares_of_best(ordered.size - 1, n)
+    before = np.r_[0.0, np.cumsum(shares * ordered[:-1])]
+    after = np.r_[np.cumsum((shares * ordered[1:])[::-1])[::-1], 0.0]
+    return float((before + after).var()) * (ordered.size - 1)
+
+
+def _shares_of_best(size: int, n: int) -> Floats:
+    """Probability of each of `size` networks, best first, to be the best of n different ones of them."""
+    places = np.arange(size)
+    # one after another: (size - n - i + 1) / (size - i) is the odds to be passed over once more
+    left = np.cumprod(np.r_[1.0, np.maximum(size - n - places[:-1], 0) / (size - places[:-1])])
+    return left * n / (size - places)
+
+
+def _welch(variances: Sequence[float], sizes: Sequence[float], level: float) -> float:
+    """Half an interval by Student's t; Welch and Satterthwaite's degrees of freedom, n - 1 for one sample."""
+    from scipy import special
+
+    total = sum(variances)
+    if total == 0:
+        return 0.0
+    freedom = 1 / sum((e / total) ** 2 / (size - 1) for e, size in zip(variances, sizes, strict=True))
+    return float(special.stdtrit(freedom, 0.5 + level / 2)) * float(np.sqrt(total))
+
+
 def _errors(errors: ArrayLike) -> Floats:
     values = np.asarray(errors, dtype=np.float64)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise InputError(f"errors of shape {values.shape} must be finite numbers, of shape (n,)")
     return values
+
+
+if __name__ == "__main__":
+    # imported again under its own name, so that the classes here and there are the same
+    import sys
+
+    from analysis.answer import main
+
+    sys.exit(main())

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+
+# Fewer points are sorted and swept faster than most of them are ruled out by a few, chosen from a sample, of
+# which each has to dominate a share that is worthwhile; again, while this share or less is left of a round.
+FEW, SAMPLE, WORTHWHILE, ROUND = 20_000, 400, 0.01, 0.7
 
 
 def front(cost: ArrayLike, value: ArrayLike) -> NDArray[np.intp]:
@@ -19,7 +24,8 @@ def front(cost: ArrayLike, value: ArrayLike) -> NDArray[np.intp]:
     Raises `ValueError` for NaN and for shapes that differ or are not (n,).
     """
     costs, values = _points(cost, value)
-    order = np.lexsort((-values, costs))  # stable: equal points stay in the order given
+    left = _undominated_by_pivots(np.stack([costs, -values]))
+    order = left[np.lexsort((-values[left], costs[left]))]  # stable: equal points stay in the order given
     return order[_kept(costs[order], values[order])]
 
 
@@ -52,7 +58,8 @@ def front3(cost: ArrayLike, other_cost: ArrayLike, value: ArrayLike) -> NDArray[
     """
     costs, values = _points(cost, value)
     others, _ = _points(other_cost, value)
-    order = np.lexsort((-values, others, costs))
+    left = _undominated_by_pivots(np.stack([costs, others, -values]))
+    order = left[np.lexsort((-values[left], others[left], costs[left]))]
     sorted_points = np.stack([costs, others, -values], axis=1)[order]
     # Copies follow each other, and only the first of them is swept: copies do not dominate each other.
     first = np.ones(len(order), dtype=bool)
@@ -60,6 +67,29 @@ def front3(cost: ArrayLike, other_cost: ArrayLike, value: ArrayLike) -> NDArray[
     kept = _swept(sorted_points[first, 1], sorted_points[first, 2])
     chosen: NDArray[np.intp] = order[kept[np.cumsum(first) - 1]]
     return chosen
+
+
+def hypervolume3(
+    cost: ArrayLike, other_cost: ArrayLike, value: ArrayLike, reference: tuple[float, float, float]
+) -> float:
+    """Volume between the front in two costs and a value and `reference`, a point in the same three.
+
+    As `hypervolume`: points that are not better than the reference in all three add nothing. O(n log n) and
+    one insertion into the staircase a point of the front. Raises `ValueError` where `hypervolume` does.
+    Source: Beume, Fonseca, Lopez-Ibanez, Paquete and Vahrenhold 2009, "On the complexity of computing the
+    hypervolume indicator" (the sweep along one objective).
+    """
+    costs, values = _points(cost, value)
+    others, _ = _points(other_cost, value)
+    if not (np.isfinite(reference).all() and np.isfinite([costs, others, values]).all()):
+        raise ValueError("hypervolume3: points and reference must be finite")
+    worst, worst_other, worst_value = (float(bound) for bound in reference)
+    inside = (costs < worst) & (others < worst_other) & (values > worst_value)
+    costs, others, values = costs[inside], others[inside], values[inside]
+    chosen = front3(costs, others, values)
+    ends = np.append(costs[chosen][1:], worst)
+    areas = _areas(others[chosen] - worst_other, worst_value - values[chosen])
+    return float(np.sum((ends - costs[chosen]) * areas))
 
 
 def attainment(runs: Sequence[tuple[ArrayLike, ArrayLike]], share: float = 0.5) -> tuple[Floats, Floats]:
@@ -90,27 +120,41 @@ def attainment(runs: Sequence[tuple[ArrayLike, ArrayLike]], share: float = 0.5) 
 
 
 def front_probability(
-    cost: ArrayLike, mean: ArrayLike, std: ArrayLike, *, draws: int = 10_000, seed: int = 0
+    cost: ArrayLike,
+    mean: ArrayLike,
+    std: ArrayLike,
+    *,
+    other_cost: ArrayLike | None = None,
+    draws: int = 10_000,
+    seed: int = 0,
 ) -> Floats:
     """Probability that each point is on the front, its value normal with `mean` and `std`; all (n,).
 
     `std` is that of the mean: divide the seeds' by the root of their number, or see `seeds_probability`.
-    Costs are exact. Monte Carlo: standard error at most 0.5 / sqrt(draws). Raises `ValueError` as `front`,
-    and for a negative `std`.
+    Costs are exact; with `other_cost` (n,) the front is that of `front3`, one sweep a draw. Monte Carlo:
+    standard error at most 0.5 / sqrt(draws). Raises `ValueError` as `front`, and for a negative `std`.
     """
     costs, means = _points(cost, mean)
     _, stds = _points(cost, std)
     if not ((stds >= 0) & np.isfinite(stds)).all():
         raise ValueError("front_probability: std must be finite and not negative")
     rng = np.random.default_rng(seed)
-    return _share_on_front(costs, means, stds, np.ones(draws), rng)
+    return _share_on_front(costs, other_cost, means, stds, np.ones(draws), rng)
 
 
-def seeds_probability(cost: ArrayLike, values: ArrayLike, *, draws: int = 10_000, seed: int = 0) -> Floats:
+def seeds_probability(
+    cost: ArrayLike,
+    values: ArrayLike,
+    *,
+    other_cost: ArrayLike | None = None,
+    draws: int = 10_000,
+    seed: int = 0,
+) -> Floats:
     """Probability that each point is on the front of true means, from `values` (n, s) of s > 1 seeds.
 
     The seeds' standard deviation is pooled over the points, and its own uncertainty drawn along with it
-    (chi-squared with n (s - 1) degrees of freedom). Raises `ValueError`.
+    (chi-squared with n (s - 1) degrees of freedom). `other_cost` as in `front_probability`.
+    Raises `ValueError`.
     """
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] < 2:
@@ -120,13 +164,25 @@ def seeds_probability(cost: ArrayLike, values: ArrayLike, *, draws: int = 10_000
     pooled = float(np.sqrt(table.var(axis=1, ddof=1).mean() / table.shape[1])) if freedom else 0.0
     rng = np.random.default_rng(seed)
     widths = np.sqrt(freedom / rng.chisquare(freedom, size=draws)) if freedom else np.ones(draws)
-    return _share_on_front(costs, means, np.full(means.shape, pooled), widths, rng)
+    return _share_on_front(costs, other_cost, means, np.full(means.shape, pooled), widths, rng)
 
 
 def _share_on_front(
-    costs: Floats, means: Floats, stds: Floats, widths: Floats, rng: np.random.Generator
+    costs: Floats,
+    other_cost: ArrayLike | None,
+    means: Floats,
+    stds: Floats,
+    widths: Floats,
+    rng: np.random.Generator,
 ) -> Floats:
     """Share of draws in which each point is non-dominated; `widths` (draws,) scale the noise of a draw."""
+    if other_cost is not None:
+        others, _ = _points(other_cost, means)
+        tally = np.zeros(costs.size)
+        for width in widths:
+            drawn = means + stds * width * rng.standard_normal(costs.size)
+            tally[front3(costs, others, drawn)] += 1
+        return tally / widths.size
     order = np.argsort(costs, kind="stable")
     costs, means, stds = costs[order], means[order], stds[order]
     hits = np.zeros(costs.size)
@@ -175,6 +231,57 @@ def _swept(second: Floats, third: Floats) -> NDArray[np.bool_]:
         end = bisect_right(zs, -z, begin)
         ys[begin:end], zs[begin:end] = [y], [-z]
     return kept
+
+
+def _areas(second: Floats, third: Floats) -> Floats:
+    """Area below 0 that the first i points (second, third) dominate, both negative, for each i: (n,).
+
+    Invariant: `ys` rises and `zs` falls strictly, as in `_swept`, with a stair from 0 on at each end; a point
+    adds what lies between it and the stairs that it covers.
+    """
+    areas = np.empty(second.size)
+    area, ys, zs = 0.0, [-np.inf, 0.0], [-0.0, np.inf]  # zs negated, so that it can be bisected
+    for i, (y, z) in enumerate(zip(second.tolist(), third.tolist(), strict=True)):
+        begin = bisect_left(ys, y)  # stairs before it are left of the point
+        end = bisect_right(zs, -z)  # stairs from it on are lower than the point
+        if begin <= end:  # else a stair of the same or a smaller `second` is lower: nothing is added
+            edges = [y, *ys[begin:end], ys[end]]
+            tops = [zs[begin - 1], *zs[begin:end]]
+            area += sum(
+                (right - left) * (-z - top) for (left, right), top in zip(pairwise(edges), tops, strict=True)
+            )
+            ys[begin:end], zs[begin:end] = [y], [-z]
+        areas[i] = area
+    return areas
+
+
+def _undominated_by_pivots(points: Floats) -> NDArray[np.intp]:
+    """Rising indices of `points` (k, n), lower is better, that a few of them do not dominate.
+
+    Most points of a large set fall to few others, far faster than in a sort or a sweep (Bentley, Clarkson and
+    Levine 1993, "Fast linear expected-time algorithms for computing maxima and convex hulls"). Whatever the
+    few are, only dominated points go.
+    """
+    left, before = np.arange(points.shape[1]), np.inf
+    while FEW <= left.size < ROUND * before:
+        before = left.size
+        for pivot in _pivots(points[:, :: max(1, left.size // SAMPLE)]):
+            kept = (points < pivot).any(axis=0) | (points == pivot).all(axis=0)
+            left, points = left[kept], points[:, kept]
+    return left
+
+
+def _pivots(sample: Floats) -> list[Floats]:
+    """Points (k, 1) of a sample (k, m), greedily by how much more of it each one dominates."""
+    # [i, j]: i is no worse than j in anything
+    reach: NDArray[np.bool_] = np.all(sample[:, :, None] <= sample[:, None, :], axis=0)
+    left = np.ones(sample.shape[1], dtype=bool)
+    chosen: list[Floats] = []
+    while (gains := (reach & left).sum(axis=1)).max() > WORTHWHILE * left.size:
+        best = int(gains.argmax())
+        left &= ~reach[best]
+        chosen.append(sample[:, best, None])
+    return chosen
 
 
 def _points(cost: ArrayLike, value: ArrayLike) -> tuple[Floats, Floats]:

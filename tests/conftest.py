@@ -6,8 +6,12 @@ SQLite does not wait for the disk: that guards against a power cut, which no tes
 import os
 import sqlite3
 
+import hypothesis
 import sqlalchemy
 
+# how long an example takes is the machine's business
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.pareto import attainment, front, front3, front_probability, hypervolume, seeds_probability
+from analysis import pareto
+from analysis.pareto import (
+    attainment,
+    front,
+    front3,
+    front_probability,
+    hypervolume,
+    hypervolume3,
+    seeds_probability,
+)
 
 # Few distinct values, so that ties and copies are the rule.
 coordinate = st.one_of(st.integers(0, 6), st.floats(0, 6, allow_nan=False))
@@ -99,6 +108,66 @@ def test_front_of_three_is_the_set_that_nothing_dominates(points):
     assert [(cost[i], other[i]) for i in chosen] == sorted((cost[i], other[i]) for i in chosen)
 
 
+@given(
+    st.lists(st.tuples(coordinate, coordinate, coordinate), max_size=40)
+    | st.lists(st.tuples(*[st.floats(allow_nan=False)] * 3), max_size=25)
+)
+def test_pivots_take_away_dominated_points_only(points):
+    """The short cut of large sets, which small ones do not take by themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pareto, "FEW", 1)
+        chosen = front3(*([p[i] for p in points] for i in range(3))).tolist()
+    assert set(chosen) == {i for i, p in enumerate(points) if not any(dominates3(q, p) for q in points)}
+
+
+def test_a_large_front_of_three_is_that_of_its_parts():
+    rng = np.random.default_rng(3)
+    cost, other, value = np.round(rng.random((3, 30_000)), 2)  # many copies and ties
+    chosen = front3(cost, other, value)
+    # the front of the union is the front of the parts' fronts, each too small for the short cut
+    parts = np.concatenate(
+        [np.arange(30_000)[i::60][front3(cost[i::60], other[i::60], value[i::60])] for i in range(60)]
+    )
+    again = parts[front3(cost[parts], other[parts], value[parts])]
+    assert sorted(chosen.tolist()) == sorted(again.tolist())
+
+
+cubes = st.lists(st.tuples(*[st.integers(-1, 5)] * 3), max_size=12)
+
+
+@given(cubes, st.tuples(*[st.integers(-1, 5)] * 3))
+def test_hypervolume_of_three_counts_the_dominated_unit_cubes(points, worst):
+    expected = sum(
+        any(c <= x and o <= y and v >= z + 1 for c, o, v in points)
+        for x in range(-1, worst[0])
+        for y in range(-1, worst[1])
+        for z in range(worst[2], 5)
+    )
+    columns3 = [[p[i] for p in points] for i in range(3)]
+    assert hypervolume3(*columns3, worst) == expected
+
+
+@given(points)
+def test_hypervolume_of_three_is_that_of_two_times_a_constant_depth(pairs):
+    cost, value = columns(pairs)
+    assert hypervolume3(cost, [1.0] * len(cost), value, (7, 3, -1)) == pytest.approx(
+        2 * hypervolume(cost, value, (7, -1)), abs=1e-9
+    )
+    assert hypervolume3([1.0] * len(cost), cost, value, (3, 7, -1)) == pytest.approx(
+        2 * hypervolume(cost, value, (7, -1)), abs=1e-9
+    )
+
+
+def test_hypervolume_of_three_refuses_what_that_of_two_does():
+    with pytest.raises(ValueError, match="finite"):
+        hypervolume3([1], [1], [np.inf], (2, 2, 0))
+    with pytest.raises(ValueError, match="finite"):
+        hypervolume3([1], [1], [1], (2, np.nan, 0))
+    with pytest.raises(ValueError, match=r"value\[0\] is NaN"):
+        hypervolume3([1], [1], [np.nan], (2, 2, 0))
+    assert hypervolume3([], [], [], (1, 1, 0)) == 0.0
+
+
 @given(points)
 def test_front_of_three_with_one_constant_is_the_front_of_two(pairs):
     cost, value = columns(pairs)
@@ -177,3 +246,22 @@ def test_probability_from_seeds_pools_their_noise():
         seeds_probability([1], [[1.0]])
     with pytest.raises(ValueError, match="not negative"):
         front_probability([1], [1], [-1])
+
+
+@given(triples)
+def test_without_noise_the_probability_of_three_is_the_front(points):
+    cost, other, value = ([p[i] for p in points] for i in range(3))
+    share = front_probability(cost, value, [0] * len(cost), other_cost=other, draws=2)
+    assert np.flatnonzero(share == 1).tolist() == sorted(front3(cost, other, value).tolist())
+    assert set(share.tolist()) <= {0.0, 1.0}
+
+
+def test_a_second_cost_keeps_a_point_on_the_front():
+    # dearer in FLOPs, the better by chance only; but it is the faster one
+    values = [[0.0, 0.2, 0.4], [0.0, 0.1, 0.2]]
+    assert seeds_probability([1, 2], values)[1] < 0.5
+    assert seeds_probability([1, 2], values, other_cost=[5, 3], draws=50).tolist() == [1.0, 1.0]
+    slower = seeds_probability([1, 2], values, other_cost=[5, 5], draws=1000)
+    assert slower[1] == pytest.approx(seeds_probability([1, 2], values)[1], abs=0.06)
+    with pytest.raises(ValueError, match="one shape"):
+        seeds_probability([1, 2], values, other_cost=[5])
