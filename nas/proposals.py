@@ -80,7 +80,7 @@ class NoProposer:
     def next(self, number: int) -> Proposal | None:
         """None: every network is a given one."""
         del number
-        return None  # noqa: RET501 - mypy wants it said
+        return None
 
 
 class Proposer:

@@ -1,0 +1,394 @@
+"""Networks as columns: the shape dimensions that people talk about, one column an axis, one row a network.
+
+Every ConvNeXt-family network has them, whatever space it came from; Swins have other ones and are left out.
+Columns of any other origin become axes by `axis_of`, so that what reads axes works on plain arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.study import Study, Tried
+from space.architecture import Architecture, Stage
+from space.budget import UNITS
+from space.cost import cost
+from space.errors import InputError
+
+Floats = NDArray[np.float64]
+Network = Tried | Architecture | Mapping[str, Any]
+
+# one number a dimension, one a stage, or the sampler's parameters
+SETS = ("summary", "stages", "space", "all")
+# costs whose largest is this many times the smallest are an axis; inside a budget band they are not
+COSTS_VARY = 1.15
+# a parameter of a space that spans so many times its smallest value is spoken of in ratios
+SPANS = 4
+MOST_LEVELS = 12
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A named column: `values` (n,) are numbers, or indices of `levels` where it is a category.
+
+    `log` axes are spoken of in ratios (twice as wide): models take their logarithm. `cost` axes follow from
+    the others.
+    """
+
+    name: str
+    values: Floats
+    levels: tuple[str, ...] = ()
+    log: bool = False
+    cost: bool = False
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the values are levels without an order."""
+        return bool(self.levels)
+
+    @property
+    def scaled(self) -> Floats:
+        """What a model sees of a numeric axis: the values or their logarithms, (n,)."""
+        return np.log(self.values) if self.log else self.values
+
+    @property
+    def distinct(self) -> int:
+        """How many different values there are; of 1 nothing can be learned."""
+        return int(np.unique(self.values).size)
+
+    def take(self, rows: ArrayLike) -> Axis:
+        """The axis of some rows, levels that are left without a network dropped."""
+        values = self.values[np.asarray(rows)]
+        if not self.categorical:
+            return Axis(self.name, values, (), self.log, self.cost)
+        kept = np.unique(values).astype(int)
+        return Axis(
+            self.name, np.searchsorted(kept, values).astype(float), tuple(self.levels[k] for k in kept)
+        )
+
+    def text(self, value: float) -> str:
+        """A value for people."""
+        if self.categorical:
+            return self.levels[int(value)]
+        return _quantity(value) if self.cost else f"{value:.3g}"
+
+
+@dataclass(frozen=True)
+class AxisTable:
+    """Axes by name, all of one length; `rows` are the positions of the networks among those given."""
+
+    axes: Mapping[str, Axis]
+    rows: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def varying(self) -> dict[str, Axis]:
+        """The axes that have more than one value."""
+        return {name: axis for name, axis in self.axes.items() if axis.distinct > 1}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The networks of one plane with their axes: what importance is measured on.
+
+    `accuracy` (n,) are fractions, `networks` (n,) fingerprints, `points` [study, trial] for each row.
+    """
+
+    axes: Mapping[str, Axis]
+    accuracy: Floats
+    networks: tuple[str, ...]
+    points: tuple[tuple[int, int], ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+
+# ---- any columns ----------------------------------------------------------------------------------------
+
+
+def axis_of(name: str, values: ArrayLike, *, log: bool = False) -> Axis:
+    """An axis from one value a network, (n,): numbers, or anything else as levels of a category.
+
+    Levels are sorted. Raises `InputError` for numbers that are not finite, or not positive with `log`.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1 or not array.size:
+        raise InputError(f"axis {name}: must be one value a network, not an array of shape {array.shape}")
+    if array.dtype.kind in "iuf":
+        numbers = array.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise InputError(f"axis {name}: value {numbers[~np.isfinite(numbers)][0]} is not finite")
+        if log and (numbers <= 0).any():
+            raise InputError(f"axis {name}: {numbers.min():g} has no logarithm; must be above 0")
+        return Axis(name, numbers, log=log)
+    words = [_word(value) for value in array.tolist()]
+    levels = tuple(sorted(set(words)))
+    index = {level: i for i, level in enumerate(levels)}
+    return Axis(name, np.array([index[word] for word in words], dtype=np.float64), levels)
+
+
+def axes_of(columns: Mapping[str, ArrayLike | Axis]) -> dict[str, Axis]:
+    """Axes from plain columns, all of one length. Raises `InputError`."""
+    axes = {
+        str(name): column if isinstance(column, Axis) else axis_of(str(name), column)
+        for name, column in columns.items()
+    }
+    if not axes:
+        raise InputError("axes: there is no column")
+    lengths = {name: len(axis.values) for name, axis in axes.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise InputError(f"axes: the columns differ in length ({listed}); one value a network in each")
+    return axes
+
+
+def _word(value: Any) -> str:
+    return {True: "on", False: "off", None: "none"}.get(value, str(value)) if _is_flag(value) else str(value)
+
+
+def _is_flag(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+# ---- networks -------------------------------------------------------------------------------------------
+
+
+def axis_table(networks: Iterable[Network], which: str = "summary") -> AxisTable:
+    """The axes of networks: what a study tried, architectures, or their plain values.
+
+    `which` is `summary` (one number a dimension), `stages` (depths, kernel sizes and expansions stage by
+    stage) or `all` (both, the stage ratio, parameters). Axes stage by stage exist where all networks have
+    equally many stages; else the number of stages is an axis. Raises `InputError`.
+    """
+    if which not in SETS or which == "space":
+        raise InputError(f"axes {which!r}: networks have summary, stages or all")
+    found = [(row, *read) for row, read in enumerate(map(_read, networks)) if read is not None]
+    rows = np.array([row for row, *_ in found], dtype=np.intp)
+    if not found:
+        return AxisTable({}, rows)
+    architectures = [architecture for _, architecture, _, _ in found]
+    costs = {"FLOPs": [macs for *_, macs, _ in found], "params": [params for *_, params in found]}
+    axes: list[Axis] = []
+    if which in ("summary", "all"):
+        axes += _summary(architectures)
+    if which in ("stages", "all"):
+        axes += _by_stage(architectures)
+    if which == "stages":
+        axes += [axis for axis in _summary(architectures) if axis.name not in PER_STAGE]
+    if which == "all":
+        axes.append(_ratio(architectures))
+    for name in ("FLOPs", "params") if which == "all" else ("FLOPs",):
+        axes.append(Axis(name, np.array(costs[name], dtype=np.float64), log=True, cost=True))
+    return AxisTable({axis.name: axis for axis in axes}, rows)
+
+
+def _read(network: Network) -> tuple[Architecture, int, int] | None:
+    """The architecture, multiply-accumulates and parameters of a ConvNeXt-family network, else None."""
+    if isinstance(network, Architecture):
+        total = cost(network)
+        return network, int(total.macs), int(total.params)
+    values = network.architecture if isinstance(network, Tried) else network
+    if values.get("family") is not None:
+        return None
+    architecture = Architecture.from_dict(values)
+    if isinstance(network, Tried):
+        return architecture, network.macs, network.params
+    return _read(architecture)
+
+
+def _mean(name: str) -> Callable[[Architecture], float]:
+    return lambda a: math.fsum(getattr(stage, name) for stage in a.stages) / len(a.stages)
+
+
+def _growth(a: Architecture) -> float:
+    """From stage to stage, in the geometric mean."""
+    return float((a.widths[-1] / a.widths[0]) ** (1 / max(len(a.stages) - 1, 1)))
+
+
+# name -> (of one network, whether spoken of in ratios)
+NUMBERS: Mapping[str, tuple[Callable[[Architecture], float], bool]] = {
+    "stages": (lambda a: len(a.stages), False),
+    "depth": (lambda a: sum(a.depths), True),
+    "base width": (lambda a: a.widths[0], True),
+    "width growth": (_growth, True),
+    "kernel size": (_mean("kernel_size"), False),
+    "expansion": (_mean("expansion"), True),
+    "norms a block": (lambda a: math.fsum(len(s.norm_after) for s in a.stages) / len(a.stages), False),
+    "activations a block": (lambda a: math.fsum(len(s.act_after) for s in a.stages) / len(a.stages), False),
+}
+SPATIALS = {"first": "spatial first", "middle": "spatial in the middle"}
+CATEGORIES: Mapping[str, Callable[[Architecture], Any]] = {
+    "norm": lambda a: a.norm,
+    "activation": lambda a: a.activation,
+    "downsampling": lambda a: a.downsampling,
+    "stem": lambda a: a.stem.type if a.stem.type == "resnet" else f"patches of {a.stem.patch_size}",
+    "block": lambda a: _agreed(a.stages, lambda s: s.style),
+    "convolution": lambda a: _agreed(a.stages, lambda s: s.conv),
+    "block order": lambda a: _agreed(a.stages, lambda s: SPATIALS[s.spatial]),
+    "GRN": lambda a: _agreed(a.stages, lambda s: s.grn),
+    "LayerScale": lambda a: a.layer_scale is not None,
+}
+# of which `stages` has the parts
+PER_STAGE = ("depth", "kernel size", "expansion", "stage 3 share", "share of the stage before last")
+
+
+def _agreed(stages: Sequence[Stage], of: Callable[[Stage], Any]) -> Any:
+    values = {of(stage) for stage in stages}
+    return values.pop() if len(values) == 1 else "mixed"
+
+
+def _summary(architectures: Sequence[Architecture]) -> list[Axis]:
+    axes = []
+    for name, (of, log) in NUMBERS.items():
+        axes.append(axis_of(name, np.array([of(a) for a in architectures], dtype=np.float64), log=log))
+        if name == "depth":
+            axes += _share(architectures)
+    return axes + [axis_of(name, [_word(of(a)) for a in architectures]) for name, of in CATEGORIES.items()]
+
+
+def _share(architectures: Sequence[Architecture]) -> list[Axis]:
+    """The blocks of the last stage but one, the deepest in ResNets and ConvNeXts, of all blocks."""
+    counts = {len(a.stages) for a in architectures}
+    if min(counts) < 2:
+        return []
+    name = "stage 3 share" if counts == {4} else "share of the stage before last"
+    return [axis_of(name, np.array([a.depths[-2] / sum(a.depths) for a in architectures]))]
+
+
+def _ratio(architectures: Sequence[Architecture]) -> Axis:
+    """The depths in lowest terms: 3-3-9-3 is 1:1:3:1."""
+    ratios = []
+    for architecture in architectures:
+        common = math.gcd(*architecture.depths)
+        ratios.append(":".join(str(depth // common) for depth in architecture.depths))
+    return axis_of("stage ratio", ratios)
+
+
+def _by_stage(architectures: Sequence[Architecture]) -> list[Axis]:
+    counts = {len(a.stages) for a in architectures}
+    if len(counts) > 1:
+        return []
+    fields = {"depth": ("depth", True), "kernel": ("kernel_size", False), "expansion": ("expansion", True)}
+    return [
+        axis_of(
+            f"{name} {s + 1}",
+            np.array([getattr(a.stages[s], key) for a in architectures], dtype=np.float64),
+            log=log,
+        )
+        for name, (key, log) in fields.items()
+        for s in range(counts.copy().pop())
+    ]
+
+
+# ---- studies --------------------------------------------------------------------------------------------
+
+
+def sample_of(studies: Sequence[Study], which: str = "summary", budget: str | None = None) -> Sample:
+    """The networks of studies of one plane, of one `budget` where one is named, with the axes that vary.
+
+    A network's accuracy is its mean over the seeds that all of them have, so that a seed's shift, common to
+    all, cancels. Costs are an axis where they vary by more than a budget band. Raises `InputError`.
+    """
+    if len({study.plane for study in studies}) > 1:
+        raise InputError(
+            "studies of different planes ("
+            + "; ".join(sorted({study.conditions for study in studies}))
+            + "): "
+            "their accuracies do not compare; give those of one proxy and data set"
+        )
+    chosen = [
+        (s, tried) for s, study in enumerate(studies) for tried in study.networks if _in(tried, study, budget)
+    ]
+    if budget is not None and not any(budget == band["text"] for study in studies for band in study.bands):
+        known = ", ".join(dict.fromkeys(str(band["text"]) for study in studies for band in study.bands))
+        raise InputError(f"budget {budget!r}: the studies have {known}")
+    if which == "space":
+        rows, axes = _choices(studies, chosen)
+    else:
+        table = axis_table([tried for _, tried in chosen], which)
+        rows, axes = table.rows.tolist(), dict(table.axes)
+    kept = [chosen[row] for row in rows]
+    accuracy, notes, split = _accuracies(kept)
+    if split:  # each study has a shift of its own
+        axes["study"] = axis_of("study", [studies[s].name for s, _ in kept])
+    skipped = len(chosen) - len(kept)
+    if skipped:
+        why = "have no parameters of the space" if which == "space" else "are not of the ConvNeXt family"
+        notes.append(f"{skipped} of {len(chosen)} networks {why} and are left out")
+    return Sample(
+        axes={name: axis for name, axis in axes.items() if _worth(axis)},
+        accuracy=accuracy,
+        networks=tuple(tried.fingerprint for _, tried in kept),
+        points=tuple((s, tried.trial) for s, tried in kept),
+        notes=tuple(notes),
+    )
+
+
+def _in(tried: Tried, study: Study, budget: str | None) -> bool:
+    """Whether a network costs what a budget allows: references belong to whichever they fit."""
+    if budget is None:
+        return True
+    bands = [band for band in study.bands if band["text"] == budget]
+    return any(band["low"] <= getattr(tried, band["metric"]) <= band["high"] for band in bands)
+
+
+def _worth(axis: Axis) -> bool:
+    if axis.distinct < 2 or len(axis.levels) > MOST_LEVELS:
+        return False
+    return not axis.cost or bool(axis.values.max() > COSTS_VARY * axis.values.min())
+
+
+def _accuracies(kept: Sequence[tuple[int, Tried]]) -> tuple[Floats, list[str], bool]:
+    """Accuracies of networks over common seeds, what to say of them, and whether studies' seeds differ."""
+    common = set.intersection(*(set(tried.accuracies) for _, tried in kept)) if kept else set()
+    if common:
+        means = [np.mean([tried.accuracies[seed] for seed in sorted(common)]) for _, tried in kept]
+        return np.array(means, dtype=np.float64), [], False
+    values = np.array([tried.accuracy for _, tried in kept], dtype=np.float64)
+    split = len({s for s, _ in kept}) > 1
+    note = "the networks share no seed: each has the mean of its own, and a seed's shift adds noise"
+    return values, [note] if kept else [], split
+
+
+def _choices(
+    studies: Sequence[Study], chosen: Sequence[tuple[int, Tried]]
+) -> tuple[list[int], dict[str, Axis]]:
+    """The sampler's parameters, of the networks that have them, and the cost that the budget is of."""
+    names: dict[str, None] = {}
+    found: dict[int, Mapping[str, Any]] = {}
+    by_number = [{trial["number"]: trial for trial in study.mapping["trials"]} for study in studies]
+    for row, (s, tried) in enumerate(chosen):
+        choices = by_number[s][tried.trial].get("choices") or {}
+        if choices:
+            found[row] = choices
+            names |= dict.fromkeys(choices)
+    # one space at a time: a network of another has no value here
+    rows = [row for row, choices in found.items() if choices.keys() == names.keys()]
+    if not rows:
+        return [], {}
+    axes = {name: _parameter(name, [found[row][name] for row in rows]) for name in names}
+    metric = studies[0].metric
+    costs = np.array([getattr(chosen[row][1], metric) for row in rows], dtype=np.float64)
+    axes[UNITS[metric]] = Axis(UNITS[metric], costs, log=True, cost=True)
+    return rows, axes
+
+
+def _parameter(name: str, values: Sequence[Any]) -> Axis:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    if not numbers:
+        return axis_of(name, [_word(value) for value in values])
+    array = np.array(values, dtype=np.float64)
+    return axis_of(name, array, log=bool(array.min() > 0 and array.max() >= SPANS * array.min()))
+
+
+def _quantity(value: float) -> str:
+    scale, unit = (1e9, "G") if value >= 1e9 else (1e6, "M") if value >= 1e6 else (1.0, "")
+    return f"{value / scale:.3g}{unit}"

@@ -1,0 +1,135 @@
+"""How long the dashboard of a large study takes to write and to open, and how big its file is.
+
+    python -m tests.benchmarks.dashboard
+
+The study is made up: networks drawn uniformly from four budget bands, accuracies that follow a power law with
+noise, twelve epochs each. `opened` is from asking Chromium for the file until the first figure is drawn;
+`chosen` from the choice of a network until its panel is there and the figures in view show it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from analysis.dashboard import VIEWS, Page, render, views_of
+from analysis.study import Study
+from space.band import BandSampler
+from space.budget import parse_budget
+from space.cost import costs
+from space.design_space import load_space
+from tests.benchmarks.measuring import Row, flags, report
+
+BUDGETS = ("0.6GFLOPs", "1.2GFLOPs", "2.4GFLOPs", "4.5GFLOPs")
+EPOCHS = 12
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def large_study(trials: int) -> Study:
+    """A study of so many candidates in four bands."""
+    space, rng = load_space("convnext"), np.random.default_rng(0)
+    bands = [parse_budget(text) for text in BUDGETS]
+    networks = [
+        (network, band.text)
+        for band in bands
+        for network in BandSampler(space, band).sample(trials // len(bands), seed=0)
+    ]
+    total = costs([network for network, _ in networks])
+    accuracy = 0.75 - 0.2 * (total.macs / 1e9) ** -0.3 + 0.02 * rng.standard_normal(len(networks))
+    share = 1 - np.exp(-0.4 * np.arange(1, EPOCHS + 1))
+    rows = []
+    for i, (network, budget) in enumerate(networks):
+        curve = accuracy[i] * share / share[-1] + 0.004 * rng.standard_normal(EPOCHS)
+        rows.append(
+            {
+                "number": i, "state": "complete", "role": "candidate", "name": None, "budget": budget,
+                "architecture": network.to_dict(), "fingerprint": network.fingerprint,
+                "macs": int(total.macs[i]), "params": int(total.params[i]),
+                "activations": int(total.activations[i]), "fidelity": EPOCHS, "target": EPOCHS,
+                "full_fidelity": True, "seed": 0, "accuracy": float(accuracy[i]), "reason": None,
+                "train_seconds": 40.0, "order": i, "choices": {},
+                "started": None, "ended": None,
+                "curve": [
+                    {"epoch": e + 1, "val_accuracy": float(value), "val_loss": 1.0, "train_loss": 1.0}
+                    for e, value in enumerate(curve)
+                ],
+            }
+        )  # fmt: skip
+    each = [{"text": b.text, "metric": b.metric, "low": b.low, "high": b.high} for b in bands]
+    return Study(
+        {
+            "name": "large", "trials": rows, "seed": 0, "best": None, "reference": None, "warnings": [],
+            "budget": {"text": ",".join(BUDGETS), "metric": "macs", "each": each},
+            "space": {"name": "convnext", "size": None, "in_band": None}, "objective": "best", "limits": {},
+            "proxy": {"name": "made up", "data": "none", "epochs": EPOCHS, "fingerprint": "p"},
+            "data": {"fingerprint": "d"}, "sampler": {"name": "random"}, "scheduler": {"name": "none"},
+            "versions": {}, "created": "2026-01-01T00:00:00+00:00", "wall_seconds": 0.0, "train_seconds": 0.0,
+        },
+        Path("runs/large"),
+    )  # fmt: skip
+
+
+def measured(trials: int) -> list[Row]:
+    """Seconds of each step, and the size of the file."""
+    study = large_study(trials)
+    rows: list[Row] = []
+
+    def step(name: str, began: float) -> None:
+        seconds = time.perf_counter() - began
+        rows.append({"step": name, "seconds": seconds, "trials a second": trials / seconds})
+
+    views_of(
+        [Study({**study.mapping, "trials": study.mapping["trials"][:4]})], VIEWS
+    )  # imports are no view's cost
+    views = []
+    for name in VIEWS:
+        began = time.perf_counter()
+        views += views_of([study], [name])
+        step(f"view {name}", began)
+    began = time.perf_counter()
+    text = render(Page([study], views))
+    step("page from the views", began)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "dashboard.html"
+        path.write_text(text, encoding="utf-8")
+        for name, seconds in in_browser(path).items():
+            rows.append({"step": name, "seconds": seconds, "trials a second": trials / seconds})
+    print(f"{trials:,} trials: {len(text.encode()) / 1e6:.2f} MB")
+    return rows
+
+
+def in_browser(path: Path) -> dict[str, float]:
+    """Seconds in headless Chromium, without a GPU."""
+    from playwright.sync_api import sync_playwright
+
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        browser.new_page().goto("about:blank")
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        began = time.perf_counter()
+        page.goto(path.as_uri())
+        page.wait_for_selector(".plot .main-svg")
+        opened = time.perf_counter() - began
+        began = time.perf_counter()
+        page.evaluate("document.querySelector('#table td button').click()")
+        page.wait_for_selector("#curve .main-svg")
+        chosen = time.perf_counter() - began
+        browser.close()
+    return {"opened": opened, "chosen": chosen}
+
+
+def main(argv: Sequence[str] | None = None) -> list[Row]:
+    options = flags("The dashboard of a large study: seconds to write and to open.", argv)
+    rows = measured(80 if options.quick else 10_000)
+    report("dashboard", rows, options.json)
+    return rows
+
+
+if __name__ == "__main__":
+    main()
