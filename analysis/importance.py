@@ -2,7 +2,8 @@
 
 Four answers, from the least assuming to the most: PED-ANOVA (Watanabe et al. 2023: what sets the best tenth
 apart) and fANOVA (Hutter et al. 2014: variance of a random forest's main effects), both Optuna's; importance
-by permutation on held-out networks (Breiman 2001); and main effects of a linear model, adjusted for all else.
+by permutation on held-out networks (Breiman 2001); and main effects of a linear model, adjusted for all else
+(`analysis.effects`).
 
 * PED-ANOVA and fANOVA are positive for noise too. What counts is the part above a shuffled copy of the
   axis, scored beside it (as in Boruta: Kursa and Rudnicki 2010), with a delete-half jackknife by network.
@@ -30,17 +31,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.axes import SETS, Axis, Sample, axes_of, sample_of
+from analysis.axes import SETS, Axis, Sample, sample_of
 from analysis.compare import UNCLEAR
-from analysis.confounding import (
-    Columns,
-    Confounding,
-    Floats,
-    block_of,
-    confounding,
-    listed,
-    stacked,
-    varying,
+from analysis.confounding import Columns, Confounding, Floats, confounding, listed
+from analysis.effects import Effect, main_effects
+from analysis.networkwise import (
+    FEWEST,
+    LEVEL,
+    MATTERS,
+    MOST,
+    TIED,
+    Ids,
+    Interval,
+    at_most,
+    bootstrap_weights,
+    checked_rows,
+    half_width,
+    some_rows,
 )
 from analysis.study import Study, read_studies
 from space.command import Command
@@ -50,9 +57,6 @@ from space.files import write_text
 if TYPE_CHECKING:
     from optuna.importance import BaseImportanceEvaluator
 
-LEVEL = 0.90
-FEWEST = 20  # networks below which nothing is fitted
-MATTERS, TIED = "matters", "cannot be told apart"
 PED_ANOVA, FANOVA, PERMUTATION = "PED-ANOVA", "fANOVA", "permutation"
 METHODS = (PED_ANOVA, FANOVA, PERMUTATION)
 QUICK = (PED_ANOVA, PERMUTATION)  # Optuna's fANOVA takes a few seconds
@@ -62,26 +66,7 @@ UNITS = {
     PERMUTATION: "R\u00b2 lost on unseen networks",
 }
 
-# networks that are used at most, drawn at random: more changes intervals that are narrow already
-MOST = {PED_ANOVA: 1000, FANOVA: 200, PERMUTATION: 1000, "effects": 2000}
 FOLDS = 5
-BINS = 4
-# networks that a level needs for an interval
-FEWEST_A_LEVEL = 4
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A number with its interval; the ends are infinite where nothing tells the noise."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def covers_zero(self) -> bool:
-        """Whether 0 cannot be excluded."""
-        return self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
@@ -118,40 +103,6 @@ class Importance:
 
 
 @dataclass(frozen=True)
-class Level:
-    """A level or bin of an axis. `mean`: of the accuracies there; `effect`: adjusted, from the mean of all.
-
-    `at` is where it lies on a numeric axis (the median there), of a category the index.
-    """
-
-    label: str
-    at: float
-    networks: int
-    mean: float
-    effect: Interval
-
-
-@dataclass(frozen=True)
-class Effect:
-    """The main effect of an axis: accuracy at its levels, at equal values of `adjusted_for`.
-
-    `along` are the axes tied to it, which change with it; `p` is of no difference between the levels.
-    """
-
-    axis: str
-    levels: tuple[Level, ...]
-    adjusted_for: tuple[str, ...]
-    along: tuple[str, ...]
-    p: float
-    verdict: str
-
-    @property
-    def best(self) -> Level:
-        """The level of the highest adjusted accuracy."""
-        return max(self.levels, key=lambda level: level.effect.value)
-
-
-@dataclass(frozen=True)
 class Curve:
     """Partial dependence (Friedman 2001): the model's mean accuracy at (k,) values `at`, less its mean.
 
@@ -185,7 +136,7 @@ def importance(
     `networks` (n,) are ids: rows of one network are resampled, and held out, together. `repeats` of five
     folds; `halves` are the half-samples of the jackknife. Raises `InputError`, also for under 20 networks.
     """
-    axes, y, ids = _checked(columns, accuracy, networks)
+    axes, y, ids = checked_rows(columns, accuracy, networks)
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
         raise InputError(f"importance: no method {unknown[0]!r}; there are {', '.join(METHODS)}")
@@ -193,8 +144,8 @@ def importance(
     rng = np.random.default_rng(seed)
     units = [tuple(group) for group in ties.groups]
     units += [(name,) for name in axes if not any(name in group for group in ties.groups)]
-    rows = _some(len(y), MOST[PERMUTATION], rng)
-    r2, lost = _held_out(_take(axes, rows), y[rows], _dense(ids[rows]), units, level, repeats, rng)
+    sample = at_most(MOST[PERMUTATION], axes, y, ids, rng)
+    r2, lost = _held_out(*sample, units, level, repeats, rng)
     ranked = r2.low > 0
     found: dict[str, tuple[Score, ...]] = {}
     for method in methods:
@@ -202,8 +153,7 @@ def importance(
             scores = [_score(unit, *lost[unit], level, len(units)) for unit in units]
             scores = [_told(score, ties) for score in scores]
         else:
-            rows = _some(len(y), MOST[method], rng)
-            sample = (_take(axes, rows), y[rows], _dense(ids[rows]))
+            sample = at_most(MOST[method], axes, y, ids, rng)
             scores = _above_chance(method, *sample, ties, level, halves, rng)
         found[method] = tuple(_final(scores, ranked=ranked))
     return Importance(len(y), r2, ranked, found, ties)
@@ -216,51 +166,11 @@ def _told(score: Score, ties: Confounding) -> Score:
     return score
 
 
-def _checked(
-    columns: Columns, accuracy: ArrayLike, networks: Sequence[str] | None
-) -> tuple[dict[str, Axis], Floats, NDArray[np.intp]]:
-    """The axes that vary, the accuracies, and a number for each network."""
-    axes, y = axes_of(columns), np.asarray(accuracy, dtype=np.float64)
-    rows = len(next(iter(axes.values())).values)
-    if y.shape != (rows,) or not np.isfinite(y).all():
-        raise InputError(f"accuracy of shape {y.shape} must be {rows} finite numbers, one a row of the axes")
-    names = np.arange(rows).astype(str) if networks is None else np.asarray(networks)
-    if names.shape != (rows,):
-        raise InputError(f"networks of shape {names.shape} must be {rows} ids, one a row of the axes")
-    ids = _dense(names)
-    count = int(ids.max()) + 1
-    if count < FEWEST:
-        raise InputError(f"{count} networks: importance needs at least {FEWEST}")
-    if np.ptp(y) == 0:
-        raise InputError("accuracy: is the same for all networks; there is nothing to explain")
-    return varying(axes), y, ids
-
-
-def _dense(ids: NDArray[Any]) -> NDArray[np.intp]:
-    """Ids as 0, 1, ..."""
-    return np.unique(ids, return_inverse=True)[1]
-
-
-def _some(count: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    return np.arange(count) if count <= most else np.sort(rng.choice(count, most, replace=False))
-
-
-def _take(axes: Mapping[str, Axis], rows: NDArray[np.intp]) -> dict[str, Axis]:
-    return {name: axis.take(rows) for name, axis in axes.items()}
-
-
-def _reach(error: float, freedom: float, level: float, tests: int = 1) -> float:
-    """Half an interval by Student's t; of several tests each gets its part of the error."""
-    from scipy import special  # type: ignore[import-untyped]
-
-    return float(special.stdtrit(freedom, 1 - (1 - level) / 2 / tests)) * error
-
-
 def _score(
     unit: tuple[str, ...], value: float, error: float, freedom: float, level: float, tests: int
 ) -> Score:
-    reach = _reach(error, freedom, level)
-    sure = value - _reach(error, freedom, level, tests) > 0
+    reach = half_width(error, freedom, level)
+    sure = value - half_width(error, freedom, level, tests) > 0
     return Score(unit, Interval(value, value - reach, value + reach), MATTERS if sure else UNCLEAR)
 
 
@@ -277,7 +187,7 @@ def _final(scores: Sequence[Score], *, ranked: bool) -> Iterator[Score]:
 def _held_out(
     axes: Mapping[str, Axis],
     y: Floats,
-    ids: NDArray[np.intp],
+    ids: Ids,
     units: Sequence[tuple[str, ...]],
     level: float,
     repeats: int,
@@ -319,7 +229,7 @@ def _features(axes: Mapping[str, Axis]) -> Floats:
     return np.stack([a.values if a.categorical else a.scaled for a in axes.values()], axis=1)
 
 
-def _folds(ids: NDArray[np.intp], rng: np.random.Generator) -> list[NDArray[np.intp]]:
+def _folds(ids: Ids, rng: np.random.Generator) -> list[NDArray[np.intp]]:
     """Rows held out in turn; those of one network together."""
     parts = np.array_split(rng.permutation(int(ids.max()) + 1), FOLDS)
     return [np.flatnonzero(np.isin(ids, part)) for part in parts]
@@ -367,25 +277,16 @@ def _encoder(axes: Mapping[str, Axis]) -> Callable[[Floats], Floats]:
     return lambda x: np.asarray((raw(x) - centre) / scale)
 
 
-def _r2(
-    y: Floats, squares: Floats, ids: NDArray[np.intp], level: float, rng: np.random.Generator
-) -> Interval:
+def _r2(y: Floats, squares: Floats, ids: Ids, level: float, rng: np.random.Generator) -> Interval:
     """1 - squared error / variance with its bootstrap interval by network."""
-    weights = _resamples(ids, 400, rng)
+    weights = bootstrap_weights(ids, 400, rng)
     total = weights.sum(axis=1)
     mean = weights @ y / total
     spread = weights @ y**2 / total - mean**2
     drawn = 1 - (weights @ squares / total) / np.maximum(spread, 1e-15)
     value = 1 - float(squares.mean() / y.var())
-    reach = _reach(float(drawn.std(ddof=1)), int(ids.max()), level)
+    reach = half_width(float(drawn.std(ddof=1)), int(ids.max()), level)
     return Interval(value, value - reach, value + reach)
-
-
-def _resamples(ids: NDArray[np.intp], count: int, rng: np.random.Generator) -> Floats:
-    """How often each row is in each bootstrap sample of networks, (count, n)."""
-    groups = int(ids.max()) + 1
-    drawn = rng.multinomial(groups, np.full(groups, 1 / groups), size=count)
-    return np.asarray(drawn[:, ids], dtype=np.float64)
 
 
 # ---- Optuna's evaluators --------------------------------------------------------------------------------
@@ -395,7 +296,7 @@ def _above_chance(
     method: str,
     axes: Mapping[str, Axis],
     y: Floats,
-    ids: NDArray[np.intp],
+    ids: Ids,
     ties: Confounding,
     level: float,
     halves: int,
@@ -500,136 +401,6 @@ def _parameter(method: str, axis: Axis) -> tuple[NDArray[Any], Any]:
     return axis.scaled, FloatDistribution(float(axis.scaled.min()), float(axis.scaled.max()))
 
 
-# ---- main effects ---------------------------------------------------------------------------------------
-
-
-def main_effects(
-    columns: Columns,
-    accuracy: ArrayLike,
-    *,
-    networks: Sequence[str] | None = None,
-    level: float = LEVEL,
-    resamples: int = 400,
-    seed: int = 0,
-) -> tuple[Effect, ...]:
-    """The main effect of every axis (columns of n values) on `accuracy` (n,), in accuracy's own unit.
-
-    A linear model of the axis's levels or quantile bins and of all other axes but those tied to it; squares
-    of the others where there are five networks a column. With under three networks a column, only costs are
-    adjusted for. Bootstrap by network, which `networks` (n,) name. Raises `InputError`.
-    """
-    axes, y, ids = _checked(columns, accuracy, networks)
-    rng = np.random.default_rng(seed)
-    ties = confounding(axes)
-    rows = _some(len(y), MOST["effects"], rng)
-    axes, y, ids = _take(axes, rows), y[rows], _dense(ids[rows])
-    weights = np.vstack([np.ones(len(y)), _resamples(ids, resamples, rng)])
-    tests = len(axes)
-    return tuple(
-        _effect(name, axes, y, weights, ties.partners(name), int(ids.max()) + 1, level, tests)
-        for name in axes
-    )
-
-
-def _effect(
-    name: str,
-    axes: Mapping[str, Axis],
-    y: Floats,
-    weights: Floats,
-    along: tuple[str, ...],
-    groups: int,
-    level: float,
-    tests: int,
-) -> Effect:
-    bins, labels, places = _binned(axes[name])
-    others = {other: axis for other, axis in axes.items() if other != name and other not in along}
-    covariates, adjusted = _covariates(others, len(y), groups, len(labels))
-    indicators = np.eye(len(labels))[bins]
-    counts = indicators.sum(axis=0)
-    common = counts >= FEWEST_A_LEVEL
-    design = np.concatenate([np.ones((len(y), 1)), indicators[:, 1:], covariates], axis=1)
-    present = np.all(weights @ indicators[:, common] > 0, axis=1)
-    fitted = _weighted_fits(design, y, weights[present])[:, 1 : len(labels)]
-    effects = np.concatenate([np.zeros((len(fitted), 1)), fitted], axis=1)
-    share = np.where(common, counts, 0) / max(counts[common].sum(), 1)
-    effects -= (effects @ share)[:, None]
-    freedom = max(groups - design.shape[1], 1)
-    p = _p_value(effects[:, common], freedom)
-    errors = effects[1:].std(axis=0, ddof=1)
-    levels = []
-    for k, label in enumerate(labels):
-        value = float(effects[0, k])
-        reach = _reach(float(errors[k]), freedom, level) if common[k] else math.inf
-        interval = Interval(value, value - reach, value + reach)
-        levels.append(Level(label, places[k], int(counts[k]), float(y[bins == k].mean()), interval))
-    verdict = TIED if along else MATTERS if p < (1 - level) / tests else UNCLEAR
-    return Effect(name, tuple(levels), adjusted, along, p, verdict)
-
-
-def _binned(axis: Axis) -> tuple[NDArray[np.intp], list[str], list[float]]:
-    """The level or quantile bin of each row, and a label and a place for each."""
-    if axis.categorical:
-        return axis.values.astype(np.intp), list(axis.levels), [float(k) for k in range(len(axis.levels))]
-    values, index = np.unique(axis.values, return_inverse=True)
-    if len(values) <= BINS + 1:
-        return index, [axis.text(v) for v in values], values.tolist()
-    edges = np.unique(np.quantile(axis.values, np.linspace(0, 1, BINS + 1)[1:-1]))
-    index = np.unique(np.searchsorted(edges, axis.values, side="right"), return_inverse=True)[1]
-    labels, places = [], []
-    for k in range(int(index.max()) + 1):
-        inside = axis.values[index == k]
-        low, high = axis.text(float(inside.min())), axis.text(float(inside.max()))
-        labels.append(low if low == high else f"{low} to {high}")
-        places.append(float(np.median(inside)))
-    return index, labels, places
-
-
-def _covariates(
-    others: Mapping[str, Axis], rows: int, networks: int, levels: int
-) -> tuple[Floats, tuple[str, ...]]:
-    """The columns that are adjusted for, and the axes they are of: as many as the networks bear."""
-    linear = {name: block_of(axis) for name, axis in others.items()}
-    squares = {
-        f"{name} squared": _centred_square(axis)
-        for name, axis in others.items()
-        if not axis.categorical and axis.distinct > 2
-    }
-    plain, curved = stacked(linear, rows), stacked(linear | squares, rows)
-    if networks >= 5 * (curved.shape[1] + levels):
-        return curved, tuple(others)
-    if networks >= 3 * (plain.shape[1] + levels):
-        return plain, tuple(others)
-    costs = {name: linear[name] for name, axis in others.items() if axis.cost}
-    return stacked(costs, rows), tuple(costs)
-
-
-def _centred_square(axis: Axis) -> Floats:
-    block = block_of(axis) ** 2
-    return np.asarray(block - block.mean(axis=0))
-
-
-def _weighted_fits(design: Floats, y: Floats, weights: Floats) -> Floats:
-    """Coefficients of weighted least squares for each row of `weights` (b, n): (b, p), of least norm."""
-    p = design.shape[1]
-    products = (design[:, :, None] * design[:, None, :]).reshape(len(y), p * p)
-    gram = (weights @ products).reshape(-1, p, p)
-    inverse = np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
-    return np.asarray(np.einsum("bij,bj->bi", inverse, weights @ (design * y[:, None])))
-
-
-def _p_value(effects: Floats, freedom: int) -> float:
-    """Of no difference between the levels: Hotelling's statistic with the bootstrap's covariance."""
-    from scipy import stats
-
-    contrasts = effects[:, 1:] - effects[:, :1]
-    count = contrasts.shape[1]
-    if not count or len(contrasts) < count + 3:
-        return 1.0
-    covariance = np.atleast_2d(np.cov(contrasts[1:], rowvar=False))
-    statistic = float(contrasts[0] @ np.linalg.pinv(covariance, hermitian=True) @ contrasts[0]) / count
-    return float(stats.f.sf(statistic, count, freedom))
-
-
 # ---- partial dependence ---------------------------------------------------------------------------------
 
 
@@ -648,14 +419,13 @@ def partial_dependence(
     From the 5th to the 95th percentile of a number, by scikit-learn, in accuracy's unit; each curve less its
     mean, with intervals from models refitted to bootstrap samples of networks. Raises `InputError`.
     """
-    axes, y, ids = _checked(columns, accuracy, networks)
+    axes, y, ids = checked_rows(columns, accuracy, networks)
     rng = np.random.default_rng(seed)
-    rows = _some(len(y), MOST[PERMUTATION], rng)
-    axes, y, ids = _take(axes, rows), y[rows], _dense(ids[rows])
+    axes, y, ids = at_most(MOST[PERMUTATION], axes, y, ids, rng)
     x = _features(axes)
-    background = x[_some(len(x), BACKGROUND, rng)]
+    background = x[some_rows(len(x), BACKGROUND, rng)]
     models = [_model(axes).fit(x, y)]
-    for counts in _resamples(ids, resamples, rng).astype(int):
+    for counts in bootstrap_weights(ids, resamples, rng).astype(int):
         drawn = np.repeat(np.arange(len(y)), counts)
         models.append(_model(axes).fit(x[drawn], y[drawn]))
     return tuple(_curve(axis, j, models, background, points, level) for j, axis in enumerate(axes.values()))
@@ -683,7 +453,7 @@ def _curve(
         grid, curve = found["grid_values"][0], found["average"][0]
         drawn.append(curve - curve.mean())
     value = drawn[0]
-    reach = _reach(1.0, max(len(models) - 2, 1), level) * np.std(drawn[1:], axis=0, ddof=1)
+    reach = half_width(1.0, max(len(models) - 2, 1), level) * np.std(drawn[1:], axis=0, ddof=1)
     at = np.exp(grid) if axis.log else grid
     return Curve(
         axis.name,

@@ -4,24 +4,14 @@
 (() => {
   const page = JSON.parse(document.getElementById("data").textContent);
   const trials = new Map(page.trials.map((trial) => [trial.number, trial]));
-  const root = document.documentElement;
+  const { colour, element, escaped } = Page;
   const find = (id) => document.getElementById(id);
   const state = { selected: page.selected, series: "val_accuracy", width: null };
   const scored = page.trials.filter((t) => t.accuracy !== null);
   const full = scored.filter((t) => t.kind !== "short");
 
-  // ---- colours and text
+  // ---- text
 
-  const probe = document.body.appendChild(document.createElement("i"));
-  probe.hidden = true;
-  function colour(name) {
-    probe.style.color = `var(--${name})`; // resolves light-dark(), which a custom property's text does not
-    return getComputedStyle(probe).color;
-  }
-
-  // Plotly reads <b>, <a>, ... in its labels, so the study's text is escaped for it.
-  const escaped = (text) =>
-    String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const short = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
   const percent = (value) => `${value.toFixed(1)}%`;
   const roles = {
@@ -327,13 +317,6 @@
 
   // ---- the chosen trial
 
-  function element(name, text, className) {
-    const node = document.createElement(name);
-    if (text !== undefined && text !== null) node.textContent = text;
-    if (className) node.className = className;
-    return node;
-  }
-
   function table(className, head, rows) {
     const node = element("table", null, className);
     if (head.length) {
@@ -436,38 +419,10 @@
     });
   });
 
-  find("copy")?.addEventListener("click", async () => {
-    const code = find("command");
-    try {
-      await navigator.clipboard.writeText(code.textContent);
-      find("copy").textContent = "Copied";
-    } catch { // no clipboard here: leave the text selected for the keyboard
-      getSelection().selectAllChildren(code);
-    }
-  });
+  find("copy")?.addEventListener("click", () => Page.copy(find("command"), find("copy")));
 
-  const themes = ["auto", "light", "dark"];
-  find("theme").addEventListener("click", () => {
-    const next = themes[(themes.indexOf(root.dataset.theme ?? "auto") + 1) % themes.length];
-    if (next === "auto") delete root.dataset.theme;
-    else root.dataset.theme = next;
-    find("theme").textContent = `Theme: ${next}`;
-    redraw();
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-
-  // Paper is white and narrower than the window.
-  let screenTheme;
-  addEventListener("beforeprint", () => {
-    screenTheme = root.dataset.theme;
-    root.dataset.theme = "light";
-    state.width = 660;
-    redraw();
-  });
-  addEventListener("afterprint", () => {
-    if (screenTheme === undefined) delete root.dataset.theme;
-    else root.dataset.theme = screenTheme;
-    state.width = null;
+  Page.onTheme((width) => {
+    state.width = width;
     redraw();
   });
 

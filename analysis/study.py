@@ -150,11 +150,15 @@ def networks_of(trials: Iterable[Mapping[str, Any]]) -> list[Tried]:
 
 
 def family_of(trial: Mapping[str, Any]) -> str:
-    """The family of a trial's network: of a reference by its name, else `searched`."""
+    """The family of a trial's network: of a reference by what it is and is called, else `searched`."""
     if trial.get("role") != "reference":
         return SEARCHED
+    if (trial.get("architecture") or {}).get("family") == "swin":
+        return "Swin"
     name = str(trial.get("name") or "other")
-    return next((family for family in FAMILIES if name.startswith(family)), name)
+    if name.startswith("roadmap_"):
+        return "roadmap"
+    return next((family for family in FAMILIES if name.lower().startswith(family.lower())), name)
 
 
 def _has_value(trial: Mapping[str, Any]) -> bool:

@@ -25,7 +25,7 @@ from space.errors import InputError
 
 SQLITE_STUDY = "study"
 # what `space.files.write_text` and `nas.checkpoint.save` write before they rename it
-LEFT_BEHIND = (".summary.json.*", ".report.html.*", "checkpoints/.trial-*.ckpt.*")
+LEFT_BEHIND = (".summary.json.*", ".report.html.*", ".dashboard.html.*", "checkpoints/.trial-*.ckpt.*")
 LAST = "format"  # the attribute of a study that is written last
 # the first half of the advisory locks' keys
 TURNS, DRIVERS = 0x6E6173, 0x6E6174

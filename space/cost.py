@@ -93,7 +93,7 @@ def breakdown(
 ) -> list[Part]:
     """Cost part by part, in the order of computation."""
     parts = []
-    for name, flow, part in _walk(columns_of([architecture]), resolution, num_classes):
+    for name, flow, part in walk(columns_of([architecture]), resolution, num_classes):
         numbers = (part.macs, part.params, part.activations, part.saved)
         one = Cost(*(int(np.broadcast_to(number, 1)[0]) for number in numbers))
         channels, size = (int(np.broadcast_to(v, 1)[0]) for v in (flow.channels, flow.resolution))
@@ -104,12 +104,13 @@ def breakdown(
 def cost_columns(columns: Columns, resolution: int = RESOLUTION, num_classes: int = NUM_CLASSES) -> Cost:
     """Costs of the N networks of `columns`, arrays of shape [N] (or [] where nothing varies)."""
     total = Cost(0, 0, 0, 0)
-    for _, _, part in _walk(columns, resolution, num_classes):
+    for _, _, part in walk(columns, resolution, num_classes):
         total = total + part
     return total
 
 
-def _walk(columns: Columns, resolution: int, num_classes: int) -> Iterator[tuple[str, Flow, Cost]]:
+def walk(columns: Columns, resolution: int, num_classes: int) -> Iterator[tuple[str, Flow, Cost]]:
+    """The parts of N networks, in the order of computation: name, what it hands on, costs [N] or []."""
     flow, part = stem_cost(columns, resolution)
     yield "stem", flow, part
     for i, stage in enumerate(columns.stages):

@@ -49,10 +49,15 @@ def read_text(path: Path, where: str) -> str:
 
 def write_text(path: Path, text: str) -> Path:
     """Text written beside `path` and renamed, so that nobody meets half a file. Raises `InputError`."""
+    # a lone surrogate, which JSON allows in a name, has no UTF-8
+    return write_bytes(path, text.encode("utf-8", errors="replace"))
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Bytes written beside `path` and renamed, so that nobody meets half a file. Raises `InputError`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        # a lone surrogate, which JSON allows in a name, has no UTF-8
-        temporary.write_text(text, encoding="utf-8", errors="replace", newline="\n")
+        temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None

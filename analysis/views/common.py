@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.study import FAMILIES, SEARCHED, Study, Tried
+from analysis.study import Study, Tried
 from analysis.view import NEUTRAL
 
 Spec = dict[str, Any]
@@ -167,23 +167,6 @@ def searched_value(tried: Tried) -> float:
     if tried.chosen_by is None:
         return tried.accuracy
     return tried.accuracies.get(tried.chosen_by, tried.accuracy)
-
-
-def family(tried: Tried) -> str:
-    """The family of a network, also of one that was trained under its own name, such as `convnext_tiny`."""
-    return family_named({"role": tried.role, "name": tried.name, "architecture": tried.architecture})
-
-
-def family_named(trial: Trial) -> str:
-    """As `family`, of a trial of the record."""
-    if trial.get("role") != "reference":
-        return SEARCHED
-    if (trial.get("architecture") or {}).get("family") == "swin":
-        return "Swin"
-    name = str(trial.get("name") or "other")
-    if name.startswith("roadmap_"):
-        return "roadmap"
-    return next((known for known in FAMILIES if name.lower().startswith(known.lower())), name)
 
 
 def budgets(study: Study) -> list[Mapping[str, Any]]:

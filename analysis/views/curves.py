@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from analysis.proxies import FEWEST, Relation, relations
-from analysis.study import Study
+from analysis.study import Study, family_of
 from analysis.view import NEUTRAL, PALETTE, Cell, Figure, Table, View, colour_of
 from analysis.views.common import (
     Spec,
@@ -18,7 +18,6 @@ from analysis.views.common import (
     accuracy_title,
     apart,
     escape,
-    family_named,
     figure_spec,
     finite,
     labels,
@@ -109,7 +108,7 @@ class _Curves:
         for trial in _sample(others, left):
             groups.setdefault(_group(trial), []).append(trial)
         for trial in references:
-            groups.setdefault(f"reference {family_named(trial)}", []).append(trial)
+            groups.setdefault(f"reference {family_of(trial)}", []).append(trial)
         return groups | ({"best": best} if best else {})
 
     @property

@@ -6,19 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from analysis.compare import UNCLEAR
-from analysis.importance import (
-    LEVEL,
-    MATTERS,
-    PERMUTATION,
-    TIED,
-    UNITS,
-    Curve,
-    Effect,
-    Findings,
-    Interval,
-    Score,
-    find,
-)
+from analysis.effects import Effect
+from analysis.importance import PERMUTATION, UNITS, Curve, Findings, Score, find
+from analysis.networkwise import LEVEL, MATTERS, TIED, Interval
 from analysis.study import Study
 from analysis.view import NEUTRAL, PALETTE, Cell, Figure, Table, View
 from analysis.views.common import (

@@ -25,7 +25,6 @@ from analysis.views.common import (
     cost_in,
     dash,
     escape,
-    family,
     figure_spec,
     finite,
     labels,
@@ -273,8 +272,8 @@ def _confirmed(drawn: _Drawn, metric: str) -> list[Spec]:
 def _references(drawn: _Drawn, metric: str) -> list[Spec]:
     """A trace a family, named where there is room; without candidates, their front."""
     traces: list[Spec] = []
-    for kind in dict.fromkeys(family(p.tried) for p in drawn.references):
-        own = [p for p in drawn.references if family(p.tried) == kind]
+    for kind in dict.fromkeys(p.tried.family for p in drawn.references):
+        own = [p for p in drawn.references if p.tried.family == kind]
         named = _named(drawn, own, metric) if len(drawn.references) <= MOST_LABELS else {}
         look = {"color": colour_of(kind), "symbol": symbol_of(kind), "size": 10}
         trace = _dots(own, metric, lambda p: p.tried.accuracy, escape(kind)) | {"marker": look} | named
@@ -340,7 +339,7 @@ def _row(drawn: _Drawn, placed: _Placed) -> list[Cell]:
         tried.trial,
         tried.name,
         tried.role,
-        family(tried),
+        tried.family,
         band_of(study, tried),
         compact(tried.macs / 1e9),
         compact(tried.params / 1e6),

@@ -20,7 +20,6 @@ from analysis.views.common import (
     apart,
     compact,
     escape,
-    family,
     percent,
     planes,
     plural,
@@ -139,7 +138,7 @@ def step_of(tried: Tried, regime: str) -> int | None:
         step = int(match[2])
         return max(step, SAME) if match[1] == regime and step <= LAST else None
     step_of_name = ALIASES[regime].get(name)
-    if step_of_name is not None or family(tried) == "Swin":
+    if step_of_name is not None or tried.family == "Swin":
         return step_of_name
     return _fingerprints(regime).get(tried.fingerprint)
 

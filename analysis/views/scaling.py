@@ -19,7 +19,6 @@ from analysis.views.common import (
     cost_axis,
     cost_in,
     escape,
-    family,
     figure_spec,
     listed,
     log_axis,
@@ -114,7 +113,7 @@ def _references(members: Sequence[tuple[int, str, Study]]) -> Iterator[_Line]:
         found: dict[str, tuple[int, Tried]] = {}
         for index, _, study in members:
             for tried in study.references:
-                if family(tried) == wanted:
+                if tried.family == wanted:
                     first, known = found.get(tried.fingerprint, (index, tried))
                     merged = {**tried.accuracies, **known.accuracies}
                     found[tried.fingerprint] = first, replace(known, accuracies=merged)

@@ -12,20 +12,19 @@ import pytest
 
 from analysis import importance as module
 from analysis.axes import axes_of, axis_of
+from analysis.confounding import confounding
+from analysis.effects import main_effects
 from analysis.importance import (
     FANOVA,
-    MATTERS,
     METHODS,
     PED_ANOVA,
     PERMUTATION,
-    TIED,
-    confounding,
     find,
     importance,
     main,
-    main_effects,
     partial_dependence,
 )
+from analysis.networkwise import MATTERS, TIED
 from analysis.study import Study, read_study
 from nas import search as nas_search
 from nas.simulated import LAWS, traits_of

@@ -281,8 +281,8 @@ def test_families_of_networks_that_were_trained_by_name():
     }
     for name, family in known.items():
         [tried] = study([reference(0, 0.5, name)]).networks
-        assert common.family(tried) == family
-    assert common.family(study([trial(0)]).networks[0]) == "searched"
+        assert tried.family == family
+    assert study([trial(0)]).networks[0].family == "searched"
 
 
 # ---- plane ----------------------------------------------------------------------------------------------

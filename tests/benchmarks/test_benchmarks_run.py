@@ -11,10 +11,21 @@ import numpy as np
 import pytest
 
 from studies.search_quality import picture
-from tests.benchmarks import costing, fitting, fronts, isoflop, sampling, search_quality
+from tests.benchmarks import (
+    costing,
+    dashboard,
+    fitting,
+    fronts,
+    importance,
+    isoflop,
+    sampling,
+    search_quality,
+)
+
+BENCHMARKS = (costing, dashboard, fitting, fronts, importance, isoflop, sampling, search_quality)
 
 
-@pytest.mark.parametrize("benchmark", [costing, fitting, fronts, isoflop, sampling, search_quality])
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_a_benchmark_runs(benchmark: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path = tmp_path / "figures.json"
     rows = benchmark.main(["--quick", "--json", str(path)])

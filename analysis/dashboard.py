@@ -1,0 +1,315 @@
+"""All that is known of one study or several, on one page: `python -m analysis.dashboard STUDY...`.
+
+The page is one file that works offline; its sections are the views of analysis/views. `--serve` shows the
+same page from a server and follows a running study; `--figures` writes the figures and tables for a paper.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from analysis.figures import THEMES, export, template
+from analysis.page import Html, compact, document, join, section, tag
+from analysis.study import Study, read_studies
+from analysis.view import Cell, Figure, Table, View
+from analysis.views import networks
+from analysis.views.common import labels
+from analysis.wording import MISSING, plural
+from space.command import Command
+from space.errors import InputError
+from space.files import write_text
+
+# the sections, in their order: modules of analysis.views
+VIEWS = (
+    "plane", "published", "roadmap", "scaling", "isoflop", "importance", "parallel", "edf", "curves",
+    "progress", "networks",
+)  # fmt: skip
+STYLES = ("page.css", "dashboard.css")
+SCRIPTS = ("page.js", "dashboard.js")
+# rows of a table in the page; the CSV has all of them
+MOST_ROWS = 200
+HEIGHT = 480  # pixels of a figure that sets none
+PORT = 8050
+# traces that plotly draws by WebGL
+WEBGL = ("parcoords", "scattergl", "splom", "scatter3d", "surface")
+# what shells, and the reader of study names, would take for something else
+AS_PATH = ("-", "~")
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page of some studies, before it is a file: its markup, and what its script draws."""
+
+    studies: Sequence[Study]
+    views: Sequence[View]
+
+    @property
+    def title(self) -> str:
+        """The study's name, or how many there are."""
+        names = labels(self.studies)
+        return names[0] if len(names) == 1 else f"{len(names)} studies: {', '.join(names)}"
+
+    @cached_property
+    def body(self) -> Html:
+        """Navigation and sections."""
+        shown = [view for view in self.views if not view.empty]
+        empty = [view for view in self.views if view.empty]
+        main = tag("main", _header(self), *map(_view_section, shown), _empty_section(empty))
+        return join([_navigation(shown), main])
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """What the script needs but for the figures."""
+        return {
+            "studies": [
+                {"name": name, "export": f"python -m nas.export {shlex.quote(_place(study))}"}
+                for name, study in zip(labels(self.studies), self.studies, strict=True)
+            ],
+            "templates": {name: template(THEMES[name]) for name in ("light", "dark")},
+            "networks": networks.details(self.studies),
+        }
+
+    @cached_property
+    def specs(self) -> dict[str, Any]:
+        """The plotly figures, by the id of their element."""
+        return {_figure_id(view, figure): figure.spec for view in self.views for figure in view.figures}
+
+    @property
+    def webgl(self) -> bool:
+        """Whether a figure needs WebGL."""
+        return any(trace.get("type") in WEBGL for spec in self.specs.values() for trace in spec["data"])
+
+
+def views_of(studies: Sequence[Study], names: Iterable[str] = VIEWS) -> list[View]:
+    """What each view of analysis.views makes of the studies, in order."""
+    return [import_module(f"analysis.views.{name}").view(studies) for name in names]
+
+
+def page_of(studies: Sequence[Study]) -> Page:
+    """The page of these studies with all views."""
+    return Page(studies, views_of(studies))
+
+
+def render(page: Page) -> str:
+    """The whole HTML file: about 5 MB, plotly.js included, and some hundred bytes a trial."""
+    blocks = {"data": page.data} | {f"spec-{key}": spec for key, spec in page.specs.items()}
+    body = join([tag("div", page.body, id="app"), PANEL])
+    return document(page.title, body, styles=STYLES, scripts=SCRIPTS, blocks=blocks, webgl=page.webgl)
+
+
+def write_dashboard(page: Page, path: Path) -> Path:
+    """Write the page to `path`, whole or not at all. Raises `InputError`."""
+    return write_text(path, render(page))
+
+
+def payload(page: Page) -> str:
+    """The page's changing parts as JSON, for a browser that shows it already (analysis/live.py)."""
+    return compact({"title": page.title, "body": page.body, "data": page.data, "specs": page.specs})
+
+
+# ---- markup ---------------------------------------------------------------------------------------------
+
+# the chosen network; the script fills it
+PANEL = tag(
+    "aside",
+    tag("button", "Close", type="button", id="close"),
+    tag("div", id="network", aria_live="polite"),
+    id="detail",
+    aria_label="Chosen network",
+    tabindex="-1",
+    hidden="",
+)
+
+
+def _navigation(views: Sequence[View]) -> Html:
+    links = (tag("li", tag("a", view.title, href=f"#{view.key}")) for view in views)
+    return tag("nav", tag("ul", *links), id="contents", aria_label="Sections")
+
+
+def _header(page: Page) -> Html:
+    studies = page.studies
+    rows = (
+        tag("div", tag("dt", name), tag("dd", _described(study)))
+        for name, study in zip(labels(studies), studies, strict=True)
+    )
+    return tag(
+        "header",
+        tag("p", "Architecture search", class_="over"),
+        tag("h1", studies[0].name if len(studies) == 1 else f"{len(studies)} studies"),
+        tag("dl", *rows, class_="studies"),
+        _filter(studies) if len(studies) > 1 else "",
+        tag("p", id="status", role="status"),
+        tag(
+            "p", "Choose a point, or a row of the table of networks, to see its network.", class_="note hint"
+        ),
+    )
+
+
+def _described(study: Study) -> str:
+    """Budgets and conditions of a study, and what was tried, in one line."""
+    budgets = ", ".join(str(band.get("text")) for band in study.bands if band.get("text"))
+    trials = [t for t in study.mapping["trials"] if t.get("role") != "confirmation"]
+    tried = f"{plural(len(trials), 'network')} tried, {len(study.networks)} trained in full"
+    return " · ".join(filter(None, [budgets, study.conditions, tried]))
+
+
+def _filter(studies: Sequence[Study]) -> Html:
+    boxes = (tag("label", _checkbox(i), " ", name) for i, name in enumerate(labels(studies)))
+    return tag("fieldset", tag("legend", "Show"), *boxes, id="shown")
+
+
+def _checkbox(index: int) -> Html:
+    return Html(f'<input type="checkbox" checked data-study="{index}">')
+
+
+def _view_section(view: View) -> Html:
+    tables = [] if view.key == networks.KEY else [_table(table) for table in view.tables]
+    chooser = [tag("div", id="table")] if view.key == networks.KEY else []
+    notes = (tag("p", note, class_="note") for note in view.notes)
+    figures = (_figure(view, figure) for figure in view.figures)
+    return section(
+        view.title, view.key, tag("p", view.lead, class_="lead"), *figures, *chooser, *notes, *tables
+    )
+
+
+def _empty_section(views: Sequence[View]) -> Html:
+    if not views:
+        return Html("")
+    rows = (tag("div", tag("dt", view.title), tag("dd", view.empty)) for view in views)
+    return section("Nothing to show yet", "empty", tag("dl", *rows, class_="studies"))
+
+
+def _figure_id(view: View, figure: Figure) -> str:
+    return f"{view.key}-{figure.name}"
+
+
+def _figure(view: View, figure: Figure) -> Html:
+    height = (figure.spec.get("layout") or {}).get("height") or HEIGHT
+    plot = tag(
+        "div",
+        id=_figure_id(view, figure),
+        class_="plot",
+        role="img",
+        aria_label=figure.alt,
+        data_height=f"{height:g}",
+        style=f"height:{height:g}px",
+    )
+    return tag("figure", tag("figcaption", figure.title), tag("div", plot, class_="scroll"))
+
+
+def _table(table: Table) -> Html:
+    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in table.columns)))
+    numeric = [_is_numeric(row[i] for row in table.rows) for i in range(len(table.columns))]
+    rows = (
+        tag("tr", *(_cell(value, right) for value, right in zip(row, numeric, strict=True)))
+        for row in table.rows[:MOST_ROWS]
+    )
+    more = len(table.rows) - MOST_ROWS
+    note = f"The first {MOST_ROWS} of {len(table.rows)} rows; --figures DIR writes all of them as CSV."
+    return tag(
+        "details",
+        tag("summary", f"Table: {table.title} ({plural(len(table.rows), 'row')})", data_name=table.name),
+        tag("div", tag("table", head, tag("tbody", *rows)), class_="scroll", tabindex="0"),
+        tag("p", note, class_="note") if more > 0 else "",
+    )
+
+
+def _cell(value: Cell, right: bool) -> Html:
+    return tag("td", _text(value), class_="number") if right else tag("td", _text(value))
+
+
+def _is_numeric(values: Iterable[Cell]) -> bool:
+    known = [value for value in values if value is not None]
+    return bool(known) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in known)
+
+
+def _text(value: Cell) -> str:
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _place(study: Study) -> str:
+    """The study's folder as an argument: a name alone would be looked for under runs/."""
+    if study.folder is None:
+        return study.name
+    place = str(study.folder)
+    return place if "/" in place and not place.startswith(AS_PATH) else f"./{place}"
+
+
+# ---- the command ----------------------------------------------------------------------------------------
+
+
+def parser() -> Command:
+    """The command line."""
+    command = Command(
+        prog="python -m analysis.dashboard",
+        description="Show all that is known of one study or several on one page that works offline.",
+    )
+    command.add_argument(
+        "studies", metavar="STUDY", nargs="+", help="runs/NAME by its name, or a study folder"
+    )
+    command.add_argument(
+        "--out", type=Path, metavar="FILE",
+        help="where to (default: STUDY/dashboard.html; of several studies ./dashboard.html)",
+    )  # fmt: skip
+    command.add_argument(
+        "--figures", type=Path, metavar="DIR",
+        help="also write every figure as SVG and PNG and every table as CSV (needs kaleido and Chrome)",
+    )  # fmt: skip
+    command.add_argument(
+        "--serve", action="store_true",
+        help="show the page from a server that follows running studies, until Ctrl-C (needs dash)",
+    )  # fmt: skip
+    command.add_argument(
+        "--host", default="127.0.0.1", help="to serve from (default: %(default)s, this machine only)"
+    )
+    command.add_argument(
+        "--port", type=int, default=PORT, help="to serve from; 0 takes a free one (default: %(default)s)"
+    )
+    return command
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code, 2 for a user's mistake."""
+    command = parser()
+    args = command.parse_args(argv)
+    if args.serve and (args.out or args.figures):
+        command.error("--serve writes nothing: leave out --out and --figures")
+    try:
+        if args.serve:
+            from analysis.live import serve
+
+            serve(args.studies, args.host, args.port)
+        else:
+            for line in _write(args.studies, args.out, args.figures):
+                print(line)
+    except InputError as error:
+        print(f"analysis.dashboard: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _write(names: Sequence[str], out: Path | None, figures: Path | None) -> Iterator[str]:
+    """Write what was asked for; a line each."""
+    studies = read_studies(names)
+    page = page_of(studies)
+    if out is None:
+        out = Path("dashboard.html") if len(studies) > 1 else (studies[0].folder or Path()) / "dashboard.html"
+    if figures is not None:  # first: they may fail for want of a browser
+        written = export(page.views, figures)
+        yield f"{figures}: {plural(len(written), 'file')}"
+    yield str(write_dashboard(page, out))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
