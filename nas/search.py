@@ -300,6 +300,7 @@ def finish(record: Record, console: Console, confirm: tuple[int, int], *, interr
     where = "summary.json" if record.storage.shared else "study.db, summary.json"
     console.print(f"study   {folder}/ ({where})\nreport  {folder}/report.html", soft_wrap=True)
     if study["best"] is not None:
+        console.print(f"look    python -m analysis.dashboard {folder}", soft_wrap=True)
         console.print(f"export  python -m nas.export {folder}", soft_wrap=True)
     if interrupted:
         console.print(f"resume  python -m nas.search --study {folder} --resume", soft_wrap=True)
