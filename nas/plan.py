@@ -217,7 +217,7 @@ class Plan:
 
     def _rungs(self, share: int, min_epochs: int | None) -> Rungs:
         settings = self.settings
-        references = len(self.references[0])
+        references = len(self._compared(0))
         return Rungs(
             settings.scheduler,
             self.judge.epochs,

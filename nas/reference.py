@@ -106,9 +106,8 @@ def _scaled(published: Mapping[str, str], budget: Budget, space: DesignSpace) ->
     """
     target = math.log(budget.high)
     nearest = min(published, key=lambda name: abs(math.log(_cost(named(name), budget)) - target))
-    width = 0.0
     for step in WIDTH_STEPS:
-        width = _widest(named(nearest), budget, step, from_width=width)
+        width = _widest(named(nearest), budget, step)
         network = _with_width(named(nearest), width)
         if budget.allows(_cost(network, budget)):
             break
@@ -116,11 +115,17 @@ def _scaled(published: Mapping[str, str], budget: Budget, space: DesignSpace) ->
     return Reference(label, _as_in(space, network), in_band=budget.allows(_cost(network, budget)))
 
 
-def _widest(published: Architecture, budget: Budget, step: float, from_width: float) -> float:
-    width = max(from_width, step, 1)
-    while _cost(_with_width(published, width + step), budget) <= budget.high:
-        width += step
-    return width
+def _widest(published: Architecture, budget: Budget, step: float) -> float:
+    """The largest multiple of `step` under the budget, and at least 1."""
+    least = max(1, round(1 / step))
+    low, high = least, least + 1
+    while _cost(_with_width(published, high * step), budget) <= budget.high:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = _cost(_with_width(published, middle * step), budget) <= budget.high
+        low, high = (middle, high) if fits else (low, middle)
+    return low * step
 
 
 def _with_width(published: Architecture, width: float) -> Architecture:

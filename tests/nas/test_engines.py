@@ -44,7 +44,7 @@ def test_real_trainings_and_a_study_that_changes_engines(workplace):
     (workplace / "deeper.yaml").write_text(TINY_PROXY.replace("epochs: 2", "epochs: 3"))
     flags = ["--proxy", "deeper.yaml", "--scheduler", "asha", "--min-epochs", 1, "--sampler", "random"]
     local = searched("local", *flags, "--trials", 6, "--threads", 1)
-    searched("ray", *flags, "--trials", 4, *RAY, "--workers", 1)
+    searched("ray", *flags, "--trials", 5, *RAY, "--workers", 1)
     assert (
         search.main(["--study", "ray", "--resume", "--trials", "6", "--engine", "local", "--threads", "1"])
         == 0

@@ -261,7 +261,7 @@ def test_no_memory_fails_the_trial(data, monkeypatch, error):
     def no_memory(*_):
         raise error
 
-    monkeypatch.setattr(training, "build", no_memory)
+    monkeypatch.setattr(training, "build_network", no_memory)
     with pytest.raises(TrialFailed, match=r"^out of memory: [^\n]+$"):
         train(TINY, SHORT, data, 0, device="cpu")
 
@@ -270,7 +270,7 @@ def test_other_errors_come_through(data, monkeypatch):
     def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(training, "build", broken)
+    monkeypatch.setattr(training, "build_network", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         train(TINY, SHORT, data, 0, device="cpu")
 
