@@ -32,6 +32,7 @@ from analysis.wording import (
     duration,
     facts,
     finite,
+    is_swin,
     percent,
     plain,
     plural,
@@ -120,12 +121,20 @@ class _View:
 
     @cached_property
     def best(self) -> Trial | None:
+        """The best that was searched, also where a reference is better."""
         named = self._numbered("best")
-        return named or max(self.candidates, key=lambda t: _accuracy(t) or 0.0, default=None)
+        if named is not None and named.get("role") != "reference":
+            return named
+        return max(self.candidates, key=lambda t: _accuracy(t) or 0.0, default=None)
 
     @cached_property
     def reference(self) -> Trial | None:
         return self._numbered("reference")
+
+    @cached_property
+    def other_references(self) -> list[Trial]:
+        """Beside the first one, those with a result."""
+        return [t for t in self.finished if t.get("role") == "reference" and t is not self.reference]
 
     def _numbered(self, role: str) -> Trial | None:
         number = self.study.get(role)
@@ -248,7 +257,10 @@ def _answer(view: _View) -> Html:
     same = reference.get("fidelity") == best.get("fidelity")
     how = "trained the same way" if same else f"after {reference.get('fidelity')} epochs, so not comparable"
     strong = tag("strong", percent(reference.get("accuracy")))
-    return join([*parts, f"; {_label(reference)}, {how}: ", strong, "."])
+    parts += [f"; {_label(reference)}, {how}: ", strong]
+    for other in view.other_references:
+        parts += [f", {_label(other)}: ", tag("strong", percent(other.get("accuracy")))]
+    return join([*parts, "."])
 
 
 def _result(trial: Trial, name: str) -> str:
@@ -335,10 +347,11 @@ def _conditions(view: _View) -> str:
 def _plane_section(view: _View) -> Html:
     cost = COSTS[view.metric]
     title = f"Accuracy against {cost}"
-    name = _label(view.reference) if view.reference else "reference"
+    names = [_label(t) for t in (view.reference, *view.other_references) if t]
+    references = f"{' and '.join(names)}, {'references' if len(names) > 1 else 'reference'}"
     legend = _legend(
         ("best", "best candidate", view.best),
-        ("reference", f"{name}, reference", view.reference),
+        ("reference", references, names),
         ("candidate", "candidate", True),
         ("front", "front: nothing here is cheaper and better", True),
         ("band", f"budget, {_band_text(view).removeprefix('inside ')}", any(view.band)),
@@ -614,7 +627,9 @@ def _kind(view: _View, trial: Trial) -> str:
 
 def _page_data(view: _View) -> dict[str, Any]:
     scale, (low, high) = view.scales[view.metric], view.band
-    placed = [t for t in view.finished if finite(t.get(view.metric)) is not None]
+    # a Swin is there to compare with: the front is of ConvNets
+    convnets = [t for t in view.finished if not is_swin(t.get("architecture") or {})]
+    placed = [t for t in convnets if finite(t.get(view.metric)) is not None]
     chosen = front([t[view.metric] for t in placed], [_accuracy(t) or 0.0 for t in placed])
     forms: dict[Any, int] = {}
     trials = [_trial_data(view, t, forms) for t in view.trials]

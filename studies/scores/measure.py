@@ -4,7 +4,7 @@
     python -m studies.scores.measure table studies/scores/networks.csv
     python -m studies.scores.measure coverage
 
-`scores` scores the networks of studies/proxy/cpu.csv and of studies/default, `table` prints the rank
+`scores` scores the networks of studies/proxy/cpu.csv and of studies/default_tpe, `table` prints the rank
 correlations of every score as Markdown, `coverage` how often the intervals hold the truth in simulated cases.
 """
 
@@ -26,7 +26,7 @@ from space.errors import InputError
 from space.files import write_text
 
 TRAININGS = Path("studies/proxy/cpu.csv")
-SEARCH = Path("studies/default")
+SEARCH = Path("studies/default_tpe")
 SEED = 0
 BAND = (4.275, 4.5)  # GFLOPs: the default search's
 POOLED = 2  # of `selections`
@@ -97,7 +97,7 @@ def selections(rows: list[dict[str, str]]) -> Iterator[tuple[str, list[dict[str,
     space = [row for row in inside if row["origin"] != "named" or row["network"] == "convnext_tiny"]
     search = [row for row in space if row["origin"] == "search" or row["network"] == "convnext_tiny"]
     drawn = [row for row in space if row["origin"] != "search"]
-    yield "studies/default: one search", search, "accuracy_seed_0"
+    yield "studies/default_tpe: one search", search, "accuracy_seed_0"
     yield "studies/proxy: drawn uniformly in the band, and ConvNeXt-T, mean of three seeds", drawn, "accuracy"
     yield "both, in the band and the default space, seed 0", space, "accuracy_seed_0"
     near = [row for row in rows if row["origin"] != "search"]

@@ -19,6 +19,7 @@ from analysis import report
 from analysis.report import render, write_report
 from space.errors import InputError
 from space.families import named
+from space.swin import named_swin
 from tests.analysis.sample_study import sample_study, trial
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -416,3 +417,18 @@ def test_the_command_writes_the_page_of_the_recorded_default_study(tmp_path, cap
     assert f"{summary['best']['accuracy']:.1%}" in page and summary["reference"]["name"] in page
     assert report.main([str(tmp_path / "none")]) == 2
     assert "no such study" in capsys.readouterr().err
+
+
+def test_the_best_is_what_was_searched_and_every_reference_stands_beside_it():
+    study = sample_study()
+    swin = {**study["trials"][0], "number": 99, "role": "reference", "name": "Swin-T", "state": "complete",
+            "accuracy": 0.99, "architecture": named_swin("swin_tiny").to_dict()}  # fmt: skip
+    study["trials"].append(swin)
+    candidates = [t for t in study["trials"] if t["role"] == "candidate" and t["accuracy"] is not None]
+    best = max((t for t in candidates if t["full_fidelity"]), key=lambda t: t["accuracy"])
+    study["best"] = study["reference"]  # no candidate was better
+    page = render(study, "runs/x")
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
+    assert data["best"] == best["number"] and 99 not in data["front"]
+    name = next(t["name"] for t in study["trials"] if t["number"] == study["reference"])
+    assert f"{name} and Swin-T, references" in page and "Swin-T: <strong>99.0%</strong>" in page

@@ -161,7 +161,7 @@ ODD = {
     "not numbers": [study([trial(0, math.nan), trial(1, 0.5, curve=[{"epoch": 1, "val_accuracy": math.nan}]),
                            trial(2, 0.5, curve=[{"epoch": 1}], train_seconds=None)])],
     "equal": [study([trial(i, 0.5) for i in range(8)])],
-    "older": [read_study("studies/default")],
+    "older": [read_study("studies/default_tpe")],
     "measured": [measured({f"roadmap_t_{i}": (0.5 + i / 100, 0.51 + i / 100) for i in range(1, 17)})],
 }  # fmt: skip
 

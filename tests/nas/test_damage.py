@@ -153,7 +153,7 @@ def test_a_later_format_is_neither_read_nor_resumed(one, go_on):
 
 
 def test_a_study_of_the_first_format_is_read_but_not_gone_on_with(workplace, go_on, capsys):
-    shutil.copytree(ROOT / "studies/default", workplace / "one")
+    shutil.copytree(ROOT / "studies/default_tpe", workplace / "one")
     before = (workplace / "one/study.db").read_bytes()
     assert len(results("./one")) == 10
     # its own proxy's data set takes a while
