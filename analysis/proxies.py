@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from space.command import Command
 from space.errors import InputError
+from space.networks import is_swin
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -259,7 +260,7 @@ def _by_network(
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Fingerprint -> the trials that count."""
     full = [t for t in trials if t["state"] == "complete" and t["full_fidelity"]]
-    full = [t for t in full if t["architecture"].get("family") != "swin"]  # scores are of ConvNets
+    full = [t for t in full if not is_swin(t["architecture"])]  # scores are of ConvNets
     fidelity = max((t["fidelity"] for t in full), default=0)
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for trial in full:

@@ -32,7 +32,6 @@ from analysis.wording import (
     duration,
     facts,
     finite,
-    is_swin,
     percent,
     plain,
     plural,
@@ -42,6 +41,7 @@ from analysis.wording import (
 from space.command import Command
 from space.errors import InputError
 from space.files import write_text
+from space.networks import is_swin
 
 Trial = Mapping[str, Any]
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from space.errors import InputError
+from space.networks import is_swin
 
 FAMILIES = ("ConvNeXt", "Swin", "ResNet")
 SEARCHED = "searched"
@@ -153,7 +154,7 @@ def family_of(trial: Mapping[str, Any]) -> str:
     """The family of a trial's network: of a reference by what it is and is called, else `searched`."""
     if trial.get("role") != "reference":
         return SEARCHED
-    if (trial.get("architecture") or {}).get("family") == "swin":
+    if is_swin(trial.get("architecture") or {}):
         return "Swin"
     name = str(trial.get("name") or "other")
     if name.startswith("roadmap_"):

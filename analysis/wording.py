@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from space.networks import is_swin
+
 COSTS = {"macs": "FLOPs", "params": "parameters", "activations": "activations"}
 NORMS = {"batch": "BatchNorm", "layer": "LayerNorm", "group": "GroupNorm", "rms": "RMSNorm"}
 ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "hardswish": "Hardswish"}
@@ -107,11 +109,6 @@ def plain(value: Any) -> str:
 
 
 # ---- an architecture ------------------------------------------------------------------------------------
-
-
-def is_swin(architecture: Mapping[str, Any]) -> bool:
-    """Whether these values are a Swin's (space/swin.py), not an `Architecture`'s."""
-    return architecture.get("family") == "swin"
 
 
 def stages(architecture: Mapping[str, Any]) -> list[Mapping[str, Any]]:

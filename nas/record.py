@@ -41,7 +41,7 @@ from nas.storage import (
 )
 from space.errors import InputError
 from space.files import read_text, write_text
-from space.networks import Network, cost_of
+from space.networks import Network, cost_of, is_swin
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -423,7 +423,7 @@ def best_of(trials: list[dict[str, Any]]) -> dict[str, Any] | None:
     The first of equals. A Swin is there to compare with, never the answer.
     """
     full = [t for t in trials if t["state"] == "complete" and t["full_fidelity"]]
-    searched = [t for t in full if t["role"] != "confirmation" and t["architecture"].get("family") != "swin"]
+    searched = [t for t in full if t["role"] != "confirmation" and not is_swin(t["architecture"])]
     again: dict[int, list[float]] = {}
     for trial in full:
         if trial["role"] == "confirmation":

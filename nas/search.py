@@ -314,13 +314,14 @@ def front_table(study: Mapping[str, Any]) -> Table | None:
 
     from analysis.pareto import front
     from nas.progress import TABLE_HEADINGS, trial_row
+    from space.networks import is_swin
 
     done = [t for t in study["trials"] if t["state"] == "complete" and t["full_fidelity"]]
     done = [t for t in done if t["role"] != "confirmation"]
     if not done:
         return None
     metric = study["budget"]["metric"]
-    swins = {i for i, t in enumerate(done) if t["architecture"].get("family") == "swin"}
+    swins = {i for i, t in enumerate(done) if is_swin(t["architecture"])}
     convnets = np.array([i for i in range(len(done)) if i not in swins], dtype=np.intp)
     on_front = front([done[i][metric] for i in convnets], [done[i]["accuracy"] for i in convnets])
     shown = set(convnets[on_front].tolist()) | {i for i, t in enumerate(done) if t["role"] == "reference"}

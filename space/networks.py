@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 Network = Architecture | Swin
 
 
+def is_swin(values: Mapping[str, Any]) -> bool:
+    """Whether plain values are a Swin's, not an `Architecture`'s."""
+    return values.get("family") == "swin"
+
+
 def network_from(values: Mapping[str, Any]) -> Network:
     """The network of plain values, as its `to_dict` gives them. Raises `InputError`."""
-    if isinstance(values, Mapping) and values.get("family") == "swin":
+    if isinstance(values, Mapping) and is_swin(values):
         return Swin.from_dict(values)
     return Architecture.from_dict(values)
 

@@ -13,8 +13,9 @@ import numpy as np
 from analysis.study import Study, family_of
 from analysis.view import Cell, Table, View
 from analysis.views.common import labels
-from analysis.wording import MISSING, finite, is_swin, plural, sequence, stage_rows
+from analysis.wording import MISSING, finite, plural, sequence, stage_rows
 from analysis.wording import facts as facts_of
+from space.networks import is_swin
 
 KEY = "networks"
 COLUMNS = (

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from analysis import dashboard, live
 from analysis.dashboard import Page, render, views_of, write_dashboard
@@ -30,9 +30,6 @@ from space.swin import named_swin
 from tests.analysis.sample_study import sample_study, trial
 
 ROOT = Path(__file__).parents[2]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 HOSTILE = "</script><img src=x onerror=\"window.hacked=1\"><a href='javascript:window.hacked=2'>b</a>&lt;"
 DESKTOP = {"width": 1280, "height": 900}
 
@@ -100,17 +97,6 @@ def small_views(studies):
         View("roadmap", "The roadmap", "", empty="No study of the roadmap is among them."),
         networks.view(studies),
     ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.fail("these tests open the dashboard in a browser: apt-get install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield running
-        running.close()
 
 
 @contextlib.contextmanager

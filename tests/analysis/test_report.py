@@ -8,12 +8,10 @@ import html
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 from unittest import mock
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from analysis import report
 from analysis.report import render, write_report
@@ -22,22 +20,8 @@ from space.families import named
 from space.swin import named_swin
 from tests.analysis.sample_study import sample_study, trial
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 HOSTILE = "</script><img src=x onerror=\"window.hacked=1\"><a href='javascript:window.hacked=2'>b</a>&lt;"
 DESKTOP = {"width": 1280, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.fail("these tests open the report in a browser: apt-get install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield running
-        running.close()
 
 
 @contextlib.contextmanager
