@@ -356,7 +356,9 @@ class SearchController:
 
     def _confirmation(self) -> Job | None:
         """Once the search is over: the best, and the references, with seeds that no choice was made by."""
-        if self._running or self._confirm[1] == 0 or any(b.wants_more for b in self._branches.values()):
+        running = (self._record.trial(number)["role"] for number in self._running)
+        searching = any(role != "confirmation" for role in running)
+        if searching or self._confirm[1] == 0 or any(b.wants_more for b in self._branches.values()):
             return None
         if any(t["state"] == "running" and not self._is_ours(t) for t in self._record.trials()):
             self._record.warn("other drivers were still training: the last one confirms")

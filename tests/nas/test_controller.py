@@ -286,3 +286,31 @@ def test_a_study_says_what_its_scheduler_was(tmp_path):
     assert record.settings["scheduler"] == {"name": "asha", "eta": 3, "levels": [1, 3, 9]}
     again = Record.read(tmp_path / "a")
     assert outcome(again) == outcome(record)
+
+
+class Two(LocalEngine):
+    """Holds two jobs at once, as two workers would; keeps the roles of each pair."""
+
+    def __init__(self, trainer):
+        super().__init__(trainer)
+        self.pairs = []
+
+    def run(self, controller):
+        waiting = []
+        while True:
+            while len(waiting) < 2 and (job := controller.next()) is not None:
+                waiting.append(job)
+            if not waiting:
+                return
+            self.pairs.append([job.label.startswith("trial ") for job in waiting])
+            self._train(waiting.pop(0), controller)
+
+
+def test_confirmations_run_side_by_side_and_never_beside_the_search(tmp_path):
+    plan = Plan.of(asked(trials=6, confirm="2x3"))
+    engine = Two(plan.judge.trainer)
+    record = searched(tmp_path / "two", asked(trials=6, confirm="2x3"), engine)
+    assert engine.pairs.count([True, True]) == 3 * 3 - 1  # two networks and the reference, three seeds each
+    assert [False, True] not in engine.pairs
+    again = [(t["of"], t["seed"]) for t in record.trials() if t["role"] == "confirmation"]
+    assert len(again) == len(set(again)) == 3 * 3
