@@ -291,11 +291,14 @@ def _by_stage(architectures: Sequence[Architecture]) -> list[Axis]:
 # ---- studies --------------------------------------------------------------------------------------------
 
 
-def sample_of(studies: Sequence[Study], which: str = "summary", budget: str | None = None) -> Sample:
+def sample_of(
+    studies: Sequence[Study], which: str = "summary", budget: str | None = None, *, most: int | None = None
+) -> Sample:
     """The networks of studies of one plane, of one `budget` where one is named, with the axes that vary.
 
-    A network's accuracy is its mean over the seeds that all of them have, so that a seed's shift, common to
-    all, cancels. Costs are an axis where they vary by more than a budget band. Raises `InputError`.
+    Of more than `most` networks so many are drawn at random, and a note says so. A network's accuracy is its
+    mean over the seeds that all of them have, so that a seed's shift, common to all, cancels. Costs are an
+    axis where they vary by more than a budget band. Raises `InputError`.
     """
     if len({study.plane for study in studies}) > 1:
         raise InputError(
@@ -310,16 +313,27 @@ def sample_of(studies: Sequence[Study], which: str = "summary", budget: str | No
     if budget is not None and not any(budget == band["text"] for study in studies for band in study.bands):
         known = ", ".join(dict.fromkeys(str(band["text"]) for study in studies for band in study.bands))
         raise InputError(f"budget {budget!r}: the studies have {known}")
+    found, outside = len(chosen), 0
+    if most is not None and found > most:
+        drawn = np.sort(np.random.default_rng(0).choice(found, most, replace=False))
+        chosen = [chosen[row] for row in drawn]
     if which == "space":
         rows, axes = _choices(studies, chosen)
     else:
         table = axis_table([tried for _, tried in chosen], which)
-        rows, axes = table.rows.tolist(), dict(table.axes)
+        inside = np.flatnonzero(_inside(table, [tried.role == "candidate" for _, tried in chosen]))
+        rows, axes = table.rows[inside].tolist(), {name: a.take(inside) for name, a in table.axes.items()}
+        outside = len(table) - len(inside)
     kept = [chosen[row] for row in rows]
     accuracy, notes, split = _accuracies(kept)
     if split:  # each study has a shift of its own
         axes["study"] = axis_of("study", [studies[s].name for s, _ in kept])
-    skipped = len(chosen) - len(kept)
+    if len(chosen) < found:
+        notes.append(f"Of {found:,} networks {len(chosen):,}, drawn at random, are used")
+    if outside:
+        word = "reference differs" if outside == 1 else "references differ"
+        notes.append(f"{outside} {word} in what the search never varied: left out")
+    skipped = len(chosen) - len(kept) - outside
     if skipped:
         why = "have no parameters of the space" if which == "space" else "are not of the ConvNeXt family"
         notes.append(f"{skipped} of {len(chosen)} networks {why} and are left out")
@@ -330,6 +344,23 @@ def sample_of(studies: Sequence[Study], which: str = "summary", budget: str | No
         points=tuple((s, tried.trial) for s, tried in kept),
         notes=tuple(notes),
     )
+
+
+def _inside(table: AxisTable, candidate: Sequence[bool]) -> NDArray[np.bool_]:
+    """Which networks of the table differ from the candidates in nothing but what these vary, (n,).
+
+    A reference of another kind (a ResNet beside ConvNeXts) differs in many ways at once, none of which could
+    be told from the others. Without candidates every network is inside.
+    """
+    searched = np.array(candidate)[table.rows]
+    inside = np.ones(len(table), dtype=bool)
+    if not searched.any():
+        return inside
+    for axis in table.axes.values():
+        values = axis.values[searched]
+        if (values == values[0]).all():
+            inside &= axis.values == values[0]
+    return inside
 
 
 def _in(tried: Tried, study: Study, budget: str | None) -> bool:

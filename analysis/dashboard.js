@@ -4,12 +4,19 @@ const Dashboard = (() => {
   const { element, escaped } = Page;
   const find = (id) => document.getElementById(id);
   const coarse = matchMedia("(pointer: coarse)").matches; // a finger scrolls the page, it does not zoom
+  const LONG = 13; // letters of a name
   const narrow = () => (state.width ?? innerWidth) < 560;
   // `selected` is "study:trial" or null; `hidden` the studies that are not shown; `width` that of paper
   const state = { selected: null, hidden: new Set(), width: null };
-  const figures = new Map(); // by id: {div, read, spec, stale, seen, drawn}
+  const figures = new Map(); // by id: {div, read, spec, themed, boxes, stale, seen, drawn}
   let data = null;
-  let rowOf = new Map(); // "study:trial" -> index into the columns of data.networks
+  let rows = null; // "study:trial" -> index into the columns of data.networks
+
+  function rowOf(key) {
+    const { study, trial } = data.networks;
+    rows ??= new Map(trial.map((number, i) => [`${study[i]}:${number}`, i]));
+    return rows.get(key);
+  }
 
   const keyOf = (custom) => (Array.isArray(custom) ? `${custom[0]}:${custom[1]}` : null);
   const studyOf = (key) => Number(key.split(":")[0]);
@@ -21,9 +28,33 @@ const Dashboard = (() => {
       const figure = figures.get(entry.target.id);
       if (!figure) continue;
       figure.seen = entry.isIntersecting;
-      if (figure.seen && figure.stale) draw(figure);
+      if (figure.seen && figure.stale) soon(figure);
     }
   }, { rootMargin: "200px 0px" });
+
+  // One figure a task, the uppermost first: the page can be read and scrolled in between.
+  const waiting = new Set();
+  function soon(figure) {
+    if (!waiting.size) setTimeout(next);
+    waiting.add(figure);
+  }
+
+  // What can wait until the figures in view are drawn.
+  const after = [];
+  function later(work) {
+    // the observer says at the end of the next frame what is in view
+    if (!waiting.size && !after.length) requestAnimationFrame(() => setTimeout(next));
+    after.push(work);
+  }
+
+  function next() {
+    if (!waiting.size) return void after.splice(0).forEach((work) => work());
+    const above = ({ div }) => div.getBoundingClientRect().top;
+    const [first] = [...waiting].sort((a, b) => above(a) - above(b));
+    waiting.delete(first);
+    if (first.seen && first.stale) draw(first);
+    setTimeout(next);
+  }
 
   const fit = new ResizeObserver((entries) => {
     for (const { target, contentRect } of entries) {
@@ -41,46 +72,119 @@ const Dashboard = (() => {
     }
   }
 
-  const config = (id) => ({
+  const config = ({ div, spec }) => ({
     displaylogo: false,
-    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]], // none that talks to a server
+    // none that talks to a server
+    modeBarButtons: [[...(spec.layout?.dragmode === "select" ? [] : ["zoom2d", "pan2d", "resetScale2d"]), "toImage"]],
     displayModeBar: coarse ? false : "hover",
-    toImageButtonOptions: { format: "png", scale: 3, filename: id },
+    toImageButtonOptions: { format: "png", scale: 3, filename: div.id },
   });
 
   function draw(figure) {
     const { div } = figure;
     figure.stale = false;
     figure.spec ??= figure.read();
+    const theme = Page.theme();
+    if (figure.themed?.theme !== theme) {
+      figure.themed = { theme, traces: themed(figure.spec.data, data.colours[theme]) };
+    }
+    const { traces } = figure.themed;
     div.style.minWidth = state.width === null ? `${leastWidth(figure.spec)}px` : "";
     figure.width = div.clientWidth;
-    const traces = figure.spec.data.map(shown);
-    Plotly.react(div, [...traces, ...marks(figure.spec.data)], layoutOf(figure), config(div.id));
+    const drawn = traces.map((trace) => through(shown(trace), figure));
+    Plotly.react(div, [...drawn, ...marks(traces)], layoutOf(figure), config(figure));
     if (figure.drawn) return;
     figure.drawn = true;
+    thin(div);
+    div.on("plotly_afterplot", () => thin(div));
+    const keep = (boxes) => {
+      if (figure.keeping || JSON.stringify(boxes) === JSON.stringify(figure.boxes ?? [])) return;
+      figure.boxes = structuredClone(boxes);
+      figure.keeping = true; // plotly says of every drawing what is selected in it
+      draw(figure);
+      figure.keeping = false;
+    };
+    if (figure.spec.data.some((trace) => trace.meta?.lines)) {
+      div.on("plotly_selected", (event) => keep(event?.selections ?? []));
+      div.on("plotly_deselect", () => keep([]));
+    }
     div.on("plotly_click", ({ points }) => {
-      const key = points.map((point) => keyOf(point.customdata)).find((each) => rowOf.has(each));
+      const key = points.map((point) => keyOf(point.customdata)).find((each) => rowOf(each) !== undefined);
       if (key) select(key);
     });
   }
 
+  // What the style sheet's light page draws, as the other one does; texts are no colours, and stay.
+  function themed(value, colours) {
+    if (typeof value === "string") return colours[value] ?? translucent(value, colours) ?? value;
+    const each = ([key, item]) => [key, texts.has(key) ? item : themed(item, colours)];
+    if (isPlain(value)) return Object.fromEntries(Object.entries(value).map(each));
+    if (!Array.isArray(value) || !(typeof value[0] === "string" || isPlain(value[0]))) return value;
+    return value.map((item) => themed(item, colours));
+  }
+
+  const texts = new Set(["x", "y", "text", "hovertext", "name", "legendgroup", "customdata", "hovertemplate"]);
+  const isPlain = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+  function translucent(text, colours) {
+    const parts = /^rgba\((\d+),(\d+),(\d+),([\d.]+)\)$/.exec(text);
+    if (!parts) return null;
+    const hex = parts.slice(1, 4).map((part) => Number(part).toString(16).padStart(2, "0"));
+    const other = colours[`#${hex.join("")}`];
+    if (!other) return null;
+    return `rgba(${[1, 3, 5].map((at) => parseInt(other.slice(at, at + 2), 16)).join()},${parts[4]})`;
+  }
+
+  // Names that would cover one already there, and long ones on a phone, are not drawn: a point's hover text
+  // has its name, too.
+  function thin(div) {
+    const kept = [];
+    for (const text of div.querySelectorAll(".textpoint text")) {
+      const box = text.getBoundingClientRect();
+      const covers = (other) =>
+        box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom;
+      const hidden = kept.some(covers) || (narrow() && text.textContent.length > LONG);
+      text.style.visibility = hidden ? "hidden" : "";
+      if (!hidden && box.width) kept.push(box);
+    }
+  }
+
+  // Of lines over axes that stand at 0, 1, ...: those through every box that was drawn over some of the axes.
+  function through(trace, { boxes = [] }) {
+    const length = trace.meta?.lines;
+    const ranges = boxes.map(({ x0, x1, y0, y1 }) => [x0, x1, y0, y1].map(Number))
+      .map(([a, b, c, d]) => [Math.min(a, b), Math.max(a, b), Math.min(c, d), Math.max(c, d)]);
+    if (!length || !ranges.length) return trace;
+    const inside = (start) => ranges.every(([left, right, low, high]) => {
+      for (let axis = Math.ceil(left); axis <= Math.min(right, length - 2); axis++) {
+        const value = trace.y[start + axis];
+        if (axis >= 0 && (value < low || value > high)) return false;
+      }
+      return true;
+    });
+    const y = trace.y.slice();
+    for (let start = 0; start < y.length; start += length) if (!inside(start)) y.fill(null, start, start + length);
+    return { ...trace, y };
+  }
+
   // Panels side by side: on a phone they keep a width at which they can be read, and scroll.
   function leastWidth({ data: traces, layout = {} }) {
-    const lines = traces.find((trace) => trace.type === "parcoords");
-    if (lines) return 85 * lines.dimensions.length;
+    const lines = traces.find((trace) => trace.meta?.lines);
+    if (lines) return 70 * lines.meta.lines;
     const axes = Object.entries(layout).filter(([name, axis]) => /^xaxis\d*$/.test(name) && axis?.domain);
     const columns = Math.max(layout.grid?.columns ?? 1, new Set(axes.map(([, axis]) => axis.domain[0])).size);
     return columns > 1 ? 270 * columns : 0;
   }
 
-  function layoutOf({ div, spec }) {
+  function layoutOf({ div, spec, boxes }) {
     const layout = structuredClone(spec.layout ?? {}); // plotly writes into what it is given
     delete layout.width;
     const font = { ...layout.font };
     if (narrow()) font.size = 10.5;
     return {
-      dragmode: coarse ? false : "zoom",
       ...layout,
+      ...(boxes ? { selections: structuredClone(boxes), selectionrevision: JSON.stringify(boxes) } : {}),
+      dragmode: coarse ? false : layout.dragmode ?? "zoom",
       font,
       template: data.templates[Page.theme()],
       autosize: state.width === null,
@@ -174,7 +278,7 @@ const Dashboard = (() => {
     panel.hidden = !open;
     document.body.classList.toggle("open", open);
     if (!open) return;
-    const i = rowOf.get(state.selected);
+    const i = rowOf(state.selected);
     find("network").replaceChildren(
       element("h2", titleOf(i)), element("p", kindOf(i), "kind"), ...reasonOf(i), stagesOf(i),
       ...costsOf(i), factsOf(i), ...trainingsOf(i), ...exportOf(i));
@@ -329,7 +433,7 @@ const Dashboard = (() => {
 
   function followHash() {
     const { section, trial } = readHash();
-    if (trial !== state.selected) select(rowOf.has(trial) ? trial : null);
+    if (trial !== state.selected) select(rowOf(trial) === undefined ? null : trial);
     if (section) find(section)?.scrollIntoView();
   }
 
@@ -527,11 +631,11 @@ const Dashboard = (() => {
 
   function start(fresh, read) {
     data = fresh;
-    rowOf = new Map(data.networks.trial.map((trial, i) => [`${data.networks.study[i]}:${trial}`, i]));
+    rows = null;
     const gone = new Set(figures.keys());
     for (const div of document.querySelectorAll(".plot")) {
       const figure = figures.get(div.id) ?? { div, drawn: false, seen: false };
-      figures.set(div.id, Object.assign(figure, { spec: null, stale: true, read: () => read(div.id) }));
+      figures.set(div.id, Object.assign(figure, { spec: null, themed: null, stale: true, read: () => read(div.id) }));
       gone.delete(div.id);
       watch.observe(div);
       fit.observe(div);
@@ -539,8 +643,8 @@ const Dashboard = (() => {
     for (const id of gone) figures.delete(id);
     navigate();
     choose();
-    list.start(find("table"));
-    if (state.selected !== null && !rowOf.has(state.selected)) state.selected = null;
+    later(() => list.start(find("table")));
+    if (state.selected !== null && rowOf(state.selected) === undefined) state.selected = null;
   }
 
   // A newer page, as analysis/live.py sends it: its figures and its table keep their elements.
@@ -595,12 +699,16 @@ const Dashboard = (() => {
     state.width = width;
     if (data === null) return;
     refresh();
-    if (state.selected !== null && width === null) drawCurve(rowOf.get(state.selected));
+    if (state.selected !== null && width === null) drawCurve(rowOf(state.selected));
   });
 
-  const block = find("data");
-  if (block) {
-    start(JSON.parse(block.textContent), (id) => JSON.parse(find(`spec-${id}`).textContent));
+  // In a file each part is read when it is needed.
+  const parsed = (id) => JSON.parse(find(id).textContent);
+  if (find("data")) {
+    const whole = parsed("data");
+    let networks = null;
+    Object.defineProperty(whole, "networks", { get: () => (networks ??= parsed("details")) });
+    start(whole, (id) => parsed(`spec-${id}`));
     followHash();
   }
   return { live };

@@ -6,6 +6,7 @@ same page from a server and follows a running study; `--figures` writes the figu
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 from analysis.figures import THEMES, export, template
 from analysis.page import Html, compact, document, join, section, tag
 from analysis.study import Study, read_studies
-from analysis.view import Cell, Figure, Table, View
+from analysis.view import DARK, Cell, Figure, Table, View
 from analysis.views import networks
 from analysis.views.common import labels
 from analysis.wording import MISSING, plural
@@ -37,8 +38,6 @@ SCRIPTS = ("page.js", "dashboard.js")
 MOST_ROWS = 200
 HEIGHT = 480  # pixels of a figure that sets none
 PORT = 8050
-# traces that plotly draws by WebGL
-WEBGL = ("parcoords", "scattergl", "splom", "scatter3d", "surface")
 # what shells, and the reader of study names, would take for something else
 AS_PATH = ("-", "~")
 
@@ -66,25 +65,25 @@ class Page:
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """What the script needs but for the figures."""
+        """What the script needs at once."""
         return {
             "studies": [
                 {"name": name, "export": f"python -m nas.export {shlex.quote(_place(study))}"}
                 for name, study in zip(labels(self.studies), self.studies, strict=True)
             ],
             "templates": {name: template(THEMES[name]) for name in ("light", "dark")},
-            "networks": networks.details(self.studies),
+            "colours": {"light": {}, "dark": dict(DARK)},
         }
+
+    @cached_property
+    def details(self) -> dict[str, Any]:
+        """Every network, for the table and the panel."""
+        return networks.details(self.studies)
 
     @cached_property
     def specs(self) -> dict[str, Any]:
         """The plotly figures, by the id of their element."""
         return {_figure_id(view, figure): figure.spec for view in self.views for figure in view.figures}
-
-    @property
-    def webgl(self) -> bool:
-        """Whether a figure needs WebGL."""
-        return any(trace.get("type") in WEBGL for spec in self.specs.values() for trace in spec["data"])
 
 
 def views_of(studies: Sequence[Study], names: Iterable[str] = VIEWS) -> list[View]:
@@ -99,9 +98,10 @@ def page_of(studies: Sequence[Study]) -> Page:
 
 def render(page: Page) -> str:
     """The whole HTML file: about 5 MB, plotly.js included, and some hundred bytes a trial."""
-    blocks = {"data": page.data} | {f"spec-{key}": spec for key, spec in page.specs.items()}
+    blocks = {"data": page.data, "details": page.details}
+    blocks |= {f"spec-{key}": spec for key, spec in page.specs.items()}
     body = join([tag("div", page.body, id="app"), PANEL])
-    return document(page.title, body, styles=STYLES, scripts=SCRIPTS, blocks=blocks, webgl=page.webgl)
+    return document(page.title, body, styles=STYLES, scripts=SCRIPTS, blocks=blocks)
 
 
 def write_dashboard(page: Page, path: Path) -> Path:
@@ -111,7 +111,8 @@ def write_dashboard(page: Page, path: Path) -> Path:
 
 def payload(page: Page) -> str:
     """The page's changing parts as JSON, for a browser that shows it already (analysis/live.py)."""
-    return compact({"title": page.title, "body": page.body, "data": page.data, "specs": page.specs})
+    data = {**page.data, "networks": page.details}
+    return compact({"title": page.title, "body": page.body, "data": data, "specs": page.specs})
 
 
 # ---- markup ---------------------------------------------------------------------------------------------
@@ -170,13 +171,16 @@ def _checkbox(index: int) -> Html:
 
 
 def _view_section(view: View) -> Html:
-    tables = [] if view.key == networks.KEY else [_table(table) for table in view.tables]
+    tables = [] if view.key == networks.KEY else view.tables
+    shown = [_open_table(table) for table in tables if table.open]
+    folded = [_table(table) for table in tables if not table.open]
     chooser = [tag("div", id="table")] if view.key == networks.KEY else []
     notes = (tag("p", note, class_="note") for note in view.notes)
-    figures = (_figure(view, figure) for figure in view.figures)
+    figures = [_figure(view, figure) for figure in view.figures]
     return section(
-        view.title, view.key, tag("p", view.lead, class_="lead"), *figures, *chooser, *notes, *tables
-    )
+        view.title, view.key, tag("p", view.lead, class_="lead"),
+        *figures[:1], *shown, *figures[1:], *chooser, *notes, *folded,
+    )  # fmt: skip
 
 
 def _empty_section(views: Sequence[View]) -> Html:
@@ -204,25 +208,45 @@ def _figure(view: View, figure: Figure) -> Html:
     return tag("figure", tag("figcaption", figure.title), tag("div", plot, class_="scroll"))
 
 
+def _open_table(table: Table) -> Html:
+    return tag("figure", tag("figcaption", table.title), *_rows_of(table), class_="beside")
+
+
 def _table(table: Table) -> Html:
+    title = f"Table: {table.title} ({plural(len(table.rows), 'row')})"
+    return tag("details", tag("summary", title, data_name=table.name), *_rows_of(table))
+
+
+def _rows_of(table: Table) -> Iterator[Html]:
+    """The table, and a note where it does not hold all rows."""
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in table.columns)))
+    columns = [_texts([row[i] for row in table.rows[:MOST_ROWS]]) for i in range(len(table.columns))]
     numeric = [_is_numeric(row[i] for row in table.rows) for i in range(len(table.columns))]
     rows = (
-        tag("tr", *(_cell(value, right) for value, right in zip(row, numeric, strict=True)))
-        for row in table.rows[:MOST_ROWS]
+        tag("tr", *(_cell(text, right) for text, right in zip(texts, numeric, strict=True)))
+        for texts in zip(*columns, strict=True)
     )
-    more = len(table.rows) - MOST_ROWS
-    note = f"The first {MOST_ROWS} of {len(table.rows)} rows; --figures DIR writes all of them as CSV."
-    return tag(
-        "details",
-        tag("summary", f"Table: {table.title} ({plural(len(table.rows), 'row')})", data_name=table.name),
-        tag("div", tag("table", head, tag("tbody", *rows)), class_="scroll", tabindex="0"),
-        tag("p", note, class_="note") if more > 0 else "",
-    )
+    yield tag("div", tag("table", head, tag("tbody", *rows)), class_="scroll", tabindex="0")
+    if len(table.rows) > MOST_ROWS:
+        note = f"The first {MOST_ROWS} of {len(table.rows)} rows; --figures DIR writes all of them as CSV."
+        yield tag("p", note, class_="note")
 
 
-def _cell(value: Cell, right: bool) -> Html:
-    return tag("td", _text(value), class_="number") if right else tag("td", _text(value))
+def _cell(text: str, right: bool) -> Html:
+    return tag("td", text, class_="number") if right else tag("td", text)
+
+
+def _texts(values: Sequence[Cell]) -> list[str]:
+    """A column's cells; numbers of one or two decimals all have as many."""
+    texts = [_text(value) for value in values]
+    floats = [text for text, value in zip(texts, values, strict=True) if isinstance(value, float)]
+    decimals = max((len(text.partition(".")[2]) for text in floats if text[-1:].isdigit()), default=0)
+    if any("e" in text for text in floats) or decimals not in (1, 2):
+        return texts
+    return [
+        f"{value:.{decimals}f}" if isinstance(value, float) and math.isfinite(value) else text
+        for text, value in zip(texts, values, strict=True)
+    ]
 
 
 def _is_numeric(values: Iterable[Cell]) -> bool:

@@ -17,6 +17,7 @@ from analysis.axes import Axis
 from analysis.compare import UNCLEAR
 from analysis.confounding import Columns, Floats, block_of, confounding, stacked
 from analysis.networkwise import (
+    EFFECTS,
     LEVEL,
     MATTERS,
     MOST,
@@ -85,7 +86,7 @@ def main_effects(
     axes, y, ids = checked_rows(columns, accuracy, networks)
     rng = np.random.default_rng(seed)
     ties = confounding(axes)
-    axes, y, ids = at_most(MOST["effects"], axes, y, ids, rng)
+    axes, y, ids = at_most(MOST[EFFECTS], axes, y, ids, rng)
     weights = np.vstack([np.ones(len(y)), bootstrap_weights(ids, resamples, rng)])
     tests = len(axes)
     return tuple(

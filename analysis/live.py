@@ -286,9 +286,8 @@ def _files(it: Dash, hosts: Sequence[str]) -> None:
             name,
             lambda read=read, kind=kind: Response(read(), content_type=f"{kind}; charset=utf-8"),
         )
-    # plotly's WebGL traces are drawn by code that plotly makes
     policy = (
-        f"default-src 'self'; script-src 'self' 'unsafe-eval' {' '.join(it.csp_hashes())}; "
+        f"default-src 'self'; script-src 'self' {' '.join(it.csp_hashes())}; "
         "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )

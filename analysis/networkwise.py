@@ -22,8 +22,9 @@ LEVEL = 0.90
 FEWEST = 20  # networks below which nothing is fitted
 MATTERS, TIED = "matters", "cannot be told apart"
 
+EFFECTS = "effects"
 # networks that are used at most, drawn at random: more changes intervals that are narrow already
-MOST = {"PED-ANOVA": 1000, "fANOVA": 200, "permutation": 1000, "effects": 2000}
+MOST = {"PED-ANOVA": 1000, "fANOVA": 200, "permutation": 1000, EFFECTS: 2000}
 
 
 @dataclass(frozen=True)

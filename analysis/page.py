@@ -50,21 +50,19 @@ def document(
     styles: Sequence[str],
     scripts: Sequence[str],
     blocks: Mapping[str, Any],
-    webgl: bool = False,
 ) -> str:
     """The whole file. `styles` and `scripts` are file names of this package, `blocks` plain values by id.
 
-    plotly.js (MIT) is inside, about 5 MB. The scripts run as one, after plotly's. `webgl`: there are traces
-    that plotly draws by WebGL, with code that it makes as it goes; that must be admitted.
+    plotly.js (MIT) is inside, about 5 MB. The scripts run as one, after plotly's. Traces that plotly draws by
+    WebGL are refused: it makes code for them as it goes, which no page admits.
     """
     # Read here, so that importing the module does not cost plotly's import.
     from plotly.offline import get_plotlyjs
 
     texts = [_inert(get_plotlyjs()), _inert(script(scripts))]
     hashes = " ".join(f"'sha256-{_digest(text)}'" for text in texts)
-    sources = f"{hashes} 'unsafe-eval'" if webgl else hashes
     policy = (
-        f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
     )
     return "\n".join(

@@ -9,11 +9,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from analysis.dominance import sorting, undominated, undominated_by_pivots
 
-# Fewer points are sorted and swept faster than most of them are ruled out by a few, chosen from a sample, of
-# which each has to dominate a share that is worthwhile; again, while this share or less is left of a round.
-FEW, SAMPLE, WORTHWHILE, ROUND = 20_000, 400, 0.01, 0.7
+Floats = NDArray[np.float64]
 
 
 def front(cost: ArrayLike, value: ArrayLike) -> NDArray[np.intp]:
@@ -24,8 +22,8 @@ def front(cost: ArrayLike, value: ArrayLike) -> NDArray[np.intp]:
     Raises `ValueError` for NaN and for shapes that differ or are not (n,).
     """
     costs, values = _points(cost, value)
-    left = _undominated_by_pivots(np.stack([costs, -values]))
-    order = left[np.lexsort((-values[left], costs[left]))]  # stable: equal points stay in the order given
+    left = undominated_by_pivots(np.stack([costs, -values]))
+    order = left[sorting(costs[left], -values[left])]
     return order[_kept(costs[order], values[order])]
 
 
@@ -52,19 +50,19 @@ def hypervolume(cost: ArrayLike, value: ArrayLike, reference: tuple[float, float
 def front3(cost: ArrayLike, other_cost: ArrayLike, value: ArrayLike) -> NDArray[np.intp]:
     """Indices of the points non-dominated in two costs and a value, all (n,), by rising `cost`.
 
-    As `front`, with two costs that are both better when lower: FLOPs and latency, say. O(n log n) and one
-    insertion into the staircase a point kept. Raises `ValueError` where `front` does.
+    As `front`, with two costs that are both better when lower: FLOPs and latency, say. O(n log^2 n).
+    Raises `ValueError` where `front` does.
     Source: Kung, Luccio and Preparata 1975, "On finding the maxima of a set of vectors".
     """
     costs, values = _points(cost, value)
     others, _ = _points(other_cost, value)
-    left = _undominated_by_pivots(np.stack([costs, others, -values]))
-    order = left[np.lexsort((-values[left], others[left], costs[left]))]
+    left = undominated_by_pivots(np.stack([costs, others, -values]))
+    order = left[sorting(costs[left], others[left], -values[left])]
     sorted_points = np.stack([costs, others, -values], axis=1)[order]
     # Copies follow each other, and only the first of them is swept: copies do not dominate each other.
     first = np.ones(len(order), dtype=bool)
     first[1:] = (sorted_points[1:] != sorted_points[:-1]).any(axis=1)
-    kept = _swept(sorted_points[first, 1], sorted_points[first, 2])
+    kept = undominated(sorted_points[first, 1], sorted_points[first, 2])
     chosen: NDArray[np.intp] = order[kept[np.cumsum(first) - 1]]
     return chosen
 
@@ -190,14 +188,14 @@ def _share_on_front(
     for start in range(0, widths.size, rows):
         width = widths[start : start + rows, None]
         drawn = means + stds * width * rng.standard_normal((len(width), costs.size))
-        hits += _kept_rows(costs, drawn).sum(axis=0)
+        hits += kept_rows(costs, drawn).sum(axis=0)
     shares = np.empty_like(hits)
     shares[order] = hits / widths.size
     return shares
 
 
-def _kept_rows(costs: Floats, values: Floats) -> NDArray[np.bool_]:
-    """Non-dominated mask of each row of `values` (d, n) at sorted `costs` (n,)."""
+def kept_rows(costs: Floats, values: Floats) -> NDArray[np.bool_]:
+    """Non-dominated mask (d, n) of each row of `values` (d, n), at `costs` (n,) that rise."""
     if not costs.size:
         return np.zeros(values.shape, dtype=bool)
     # A value survives the points of lower or equal cost if it equals their best; and at a cost of its own
@@ -212,32 +210,11 @@ def _kept_rows(costs: Floats, values: Floats) -> NDArray[np.bool_]:
     return kept
 
 
-def _swept(second: Floats, third: Floats) -> NDArray[np.bool_]:
-    """Non-dominated mask of distinct points sorted by three coordinates, given the last two; lower is better.
-
-    Invariant: `ys` rises and `zs` falls strictly, the (second, third) staircase of the points before. A point
-    is dominated if and only if the stair at or before its `second` is no higher than its `third`, because
-    whatever comes before is no worse in the first coordinate, and not equal in all.
-    """
-    kept = np.zeros(second.size, dtype=bool)
-    ys: list[float] = []
-    zs: list[float] = []  # negated, so that it rises as well and can be bisected
-    for i, (y, z) in enumerate(zip(second.tolist(), third.tolist(), strict=True)):
-        place = bisect_right(ys, y)
-        if place and -zs[place - 1] <= z:
-            continue
-        kept[i] = True
-        begin = bisect_left(ys, y, 0, place)
-        end = bisect_right(zs, -z, begin)
-        ys[begin:end], zs[begin:end] = [y], [-z]
-    return kept
-
-
 def _areas(second: Floats, third: Floats) -> Floats:
     """Area below 0 that the first i points (second, third) dominate, both negative, for each i: (n,).
 
-    Invariant: `ys` rises and `zs` falls strictly, as in `_swept`, with a stair from 0 on at each end; a point
-    adds what lies between it and the stairs that it covers.
+    Invariant: `ys` rises and `zs` falls strictly, the (second, third) staircase of the points before, with a
+    stair from 0 on at each end; a point adds what lies between it and the stairs that it covers.
     """
     areas = np.empty(second.size)
     area, ys, zs = 0.0, [-np.inf, 0.0], [-0.0, np.inf]  # zs negated, so that it can be bisected
@@ -253,35 +230,6 @@ def _areas(second: Floats, third: Floats) -> Floats:
             ys[begin:end], zs[begin:end] = [y], [-z]
         areas[i] = area
     return areas
-
-
-def _undominated_by_pivots(points: Floats) -> NDArray[np.intp]:
-    """Rising indices of `points` (k, n), lower is better, that a few of them do not dominate.
-
-    Most points of a large set fall to few others, far faster than in a sort or a sweep (Bentley, Clarkson and
-    Levine 1993, "Fast linear expected-time algorithms for computing maxima and convex hulls"). Whatever the
-    few are, only dominated points go.
-    """
-    left, before = np.arange(points.shape[1]), np.inf
-    while FEW <= left.size < ROUND * before:
-        before = left.size
-        for pivot in _pivots(points[:, :: max(1, left.size // SAMPLE)]):
-            kept = (points < pivot).any(axis=0) | (points == pivot).all(axis=0)
-            left, points = left[kept], points[:, kept]
-    return left
-
-
-def _pivots(sample: Floats) -> list[Floats]:
-    """Points (k, 1) of a sample (k, m), greedily by how much more of it each one dominates."""
-    # [i, j]: i is no worse than j in anything
-    reach: NDArray[np.bool_] = np.all(sample[:, :, None] <= sample[:, None, :], axis=0)
-    left = np.ones(sample.shape[1], dtype=bool)
-    chosen: list[Floats] = []
-    while (gains := (reach & left).sum(axis=1)).max() > WORTHWHILE * left.size:
-        best = int(gains.argmax())
-        left &= ~reach[best]
-        chosen.append(sample[:, best, None])
-    return chosen
 
 
 def _points(cost: ArrayLike, value: ArrayLike) -> tuple[Floats, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -13,6 +13,7 @@ CONVNEXT_PAPER = "ConvNeXt paper Table 1"
 ROADMAP_T, ROADMAP_B = "resnet50-to-convnext-t", "resnet200-to-convnext-b"
 # A line through points that differ in one of these compares recipes, not networks.
 PLANE = ("source", "pretrain", "resolution")
+MOST_SHOWN = 8  # names in a message
 # Counting gives these where Table 10 prints 4.46 and 4.49; Table 11's same two steps agree with the count.
 COUNTED_GFLOPS: Mapping[tuple[str, int], float] = {(ROADMAP_T, 15): 4.15, (ROADMAP_T, 16): 4.456}
 
@@ -69,14 +70,33 @@ def published_points(
     Raises `InputError` where nothing is left, and where what is left differs in source, pre-training set or
     resolution, unless `pool` names that field.
     """
-    wanted = {"source": source, "pretrain": pretrain, "resolution": resolution, "family": family}
-    points: Sequence[PublishedPoint] = tuple(_points())
+    return select(
+        _points(), source=source, pretrain=pretrain, resolution=resolution, family=family, pool=pool
+    )
+
+
+def select(
+    points: Iterable[PublishedPoint],
+    *,
+    source: str | None = None,
+    pretrain: str | None = None,
+    resolution: int | None = None,
+    family: str | None = None,
+    pool: Collection[str] = (),
+) -> tuple[PublishedPoint, ...]:
+    """Those of `points`, published or one's own, with these fields; as `published_points`.
+
+    Raises `InputError`.
+    """
+    left = tuple(points)
+    wanted = {"family": family, "source": source, "pretrain": pretrain, "resolution": resolution}
     for field, value in wanted.items():
-        known = sorted({str(getattr(point, field)) for point in points})
-        points = [point for point in points if value is None or getattr(point, field) == value]
-        if not points:
-            raise InputError(f"published points: no {field} {value!r} here; there is {', '.join(known)}")
-    return one_plane(points, pool)
+        known = list(dict.fromkeys(str(getattr(point, field)) for point in left))
+        left = tuple(point for point in left if value is None or getattr(point, field) == value)
+        if not left:
+            shown = ", ".join(known[:MOST_SHOWN]) + (", ..." if len(known) > MOST_SHOWN else "")
+            raise InputError(f"results: no {field} {value!r} here; there is {shown or 'nothing'}")
+    return one_plane(left, pool)
 
 
 def one_plane(points: Iterable[PublishedPoint], pool: Collection[str] = ()) -> tuple[PublishedPoint, ...]:
@@ -87,12 +107,12 @@ def one_plane(points: Iterable[PublishedPoint], pool: Collection[str] = ()) -> t
     points = tuple(points)
     unknown = sorted(set(pool) - set(PLANE))
     if unknown:
-        raise InputError(f"published points: pool takes {', '.join(PLANE)}, not {unknown[0]!r}")
+        raise InputError(f"results: pool takes {', '.join(PLANE)}, not {unknown[0]!r}")
     for field in PLANE:
         values = list(dict.fromkeys(str(getattr(point, field)) for point in points))
         if len(values) > 1 and field not in pool:
             raise InputError(
-                f"published points: {field} differs ({', '.join(values)}): choose one, or pool=({field!r},)"
+                f"results: {field} differs ({', '.join(values)}): choose one, or pool=({field!r},)"
             )
     return points
 

@@ -2,7 +2,7 @@
 
     points = read_results("mine.csv")
     points = read_timm("results-imagenet.csv", "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv").points
-    mine = table(select(points, family="mine", pretrain="imagenet-1k", resolution=224))
+    mine = table(reference.select(points, family="mine", pretrain="imagenet-1k", resolution=224))
     fit_law(mine.gflops, 100 - mine.top1.mean(axis=1))
 
 A column's name states its unit, and nothing is guessed: `accuracy` is a fraction, `top1` percent.
@@ -13,12 +13,12 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.reference import PLANE, PublishedPoint, one_plane
+from analysis.reference import PLANE, PublishedPoint
 from space.errors import InputError
 from space.files import read_text
 
@@ -287,32 +287,7 @@ def timm_pretrain(model: str) -> str:
     return before if one is None else f"imagenet-{one.group(1).replace('21k', '22k')}"
 
 
-# ---- choosing -------------------------------------------------------------------------------------------
-
-
-def select(
-    points: Iterable[PublishedPoint],
-    *,
-    family: str | None = None,
-    source: str | None = None,
-    pretrain: str | None = None,
-    resolution: int | None = None,
-    pool: Collection[str] = (),
-) -> tuple[PublishedPoint, ...]:
-    """The points with these fields, under the rules of `analysis.reference.published_points`.
-
-    Raises `InputError` where nothing is left, and where what is left differs in source, pre-training set or
-    resolution, unless `pool` names that field.
-    """
-    left = tuple(points)
-    wanted = {"family": family, "source": source, "pretrain": pretrain, "resolution": resolution}
-    for field, value in wanted.items():
-        known = list(dict.fromkeys(str(getattr(point, field)) for point in left))
-        left = tuple(point for point in left if value is None or getattr(point, field) == value)
-        if not left:
-            shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
-            raise InputError(f"results: no {field} {value!r} here; there is {shown or 'nothing'}")
-    return one_plane(left, pool)
+# ---- a table --------------------------------------------------------------------------------------------
 
 
 def table(points: Iterable[PublishedPoint]) -> Table:

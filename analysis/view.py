@@ -25,25 +25,42 @@ FAMILY_SYMBOLS: Mapping[str, str] = {
 OTHER_COLOUR, OTHER_SYMBOL = "#999999", "x"
 # lines and texts that belong to no family: readable on white and on black
 NEUTRAL = "#808080"
+# from the least to the largest: YlGnBu (Brewer 2003, safe for colour-blind readers) without its pale end
+SEQUENCE = ("#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#253494", "#081d58")
+# what a dark page draws instead: Okabe and Ito's blue is dim there, and lighter it must stay apart from their
+# sky blue and green; the end of a sequence that stands out from the page stays the largest
+DARK: Mapping[str, str] = {
+    "#0072b2": "#3d9be9",
+    "#56b4e9": "#a9defa",
+    "#009e73": "#2fc99b",
+    "#7a68c9": "#a898ee",
+    **dict(zip(SEQUENCE, ("#2f66a8", "#1d8cbd", "#41b6c4", "#84cfb4", "#c7e9b4", "#fdfdc8"), strict=True)),
+}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers of a view, a CSV file each: `name` is the file's, columns say their units."""
+    """Numbers of a view, a CSV file each: `name` is the file's, columns say their units.
+
+    `open`: shown with the figures, not on demand: it answers what the lead only counts.
+    """
 
     name: str
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    open: bool = False
 
 
 @dataclass(frozen=True)
 class Figure:
     """One plot. `spec` is a plotly figure as plain values: {"data": [...], "layout": {...}}.
 
-    Backgrounds, fonts, grid and text colours are the page's, for light and dark: a spec sets none. A trace
-    whose points are networks of a study has `customdata`: [index of the study, number of the trial] a point.
-    `alt` says in a sentence what is to be seen.
+    Backgrounds, fonts, grid and text colours are the page's, for light and dark: a spec sets none, and of its
+    own colours a dark page draws some lighter (`DARK`). A trace whose points are networks of a study has
+    `customdata`: [index of the study, number of the trial] a point. A trace of lines with `meta` {"lines": n}
+    has n values a line; a box drawn over its figure keeps the lines through it. `alt` says in a sentence what
+    is to be seen.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """A training's state in a file: written whole or not at all, read only by the training that wrote it.
 
-Layout: a magic line, CRC-32 and length of what follows, then torch's own format. torch finds a file that is
-cut short by itself, but not a changed byte.
+Layout of a search's own checkpoints (`save`): a magic line, CRC-32 and length of what follows, then torch's
+own format. torch finds a file that is cut short by itself, but not a changed byte. Checkpoints that others
+read too (`save_plain`) are in torch's format alone, and checked by the CRC-32 that it keeps of each record.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import pickle
 import struct
+import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -32,20 +35,57 @@ def save(path: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> N
     by its CRC.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    with _replacing(path) as file:
+        file.write(MAGIC + HEAD.pack(0, 0))
+        body = _Summed(file)
+        torch.save({"identity": dict(identity), "state": dict(state)}, cast(IO[bytes], body))
+        file.seek(len(MAGIC))
+        file.write(HEAD.pack(body.crc, body.length))
+
+
+def save_plain(path: Path, values: Mapping[str, Any]) -> None:
+    """Tensors and plain values to `path` in torch's own format, for `torch.load`. Raises `OSError`.
+
+    Written under a temporary name and synced to the disk first.
+    """
+    with _replacing(path) as file:
+        torch.save(dict(values), file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[io.BufferedWriter]:
+    """A file under a temporary name that takes the place of `path` when all is written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
-            file.write(MAGIC + HEAD.pack(0, 0))
-            body = _Summed(file)
-            torch.save({"identity": dict(identity), "state": dict(state)}, cast(IO[bytes], body))
-            file.seek(len(MAGIC))
-            file.write(HEAD.pack(body.crc, body.length))
+            yield file
         temporary.replace(path)
     except RuntimeError as error:  # how torch reports a write that failed
         raise OSError(str(error).splitlines()[0]) from None
     finally:
         with contextlib.suppress(OSError):  # nor can it be removed where nothing can be written
             temporary.unlink(missing_ok=True)
+
+
+def load_plain(path: Path) -> dict[str, Any] | None:
+    """The values of `save_plain`; None where there is no file. Raises `CheckpointError`."""
+    try:
+        with zipfile.ZipFile(path) as records:
+            damaged = records.testzip()  # the CRC-32 of every record, which torch.load does not check
+        values = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CheckpointError(f"cannot be read ({error.strerror})") from None
+    except pickle.UnpicklingError:
+        raise CheckpointError("holds more than tensors and plain values") from None
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, NotImplementedError):
+        raise CheckpointError("is damaged") from None
+    if not isinstance(values, dict):
+        raise CheckpointError("is damaged")
+    return values
 
 
 def load(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -54,8 +54,11 @@ class Branch:
         self.exhausted = True
         self.rungs.close()
 
-    def meet(self, trial: Mapping[str, Any]) -> None:
-        """A trial of this budget, of this driver or another: its network is not proposed again."""
+    def meet(self, trial: Mapping[str, Any], network: Network | None = None) -> None:
+        """A trial of this budget, of this driver or another: its network is not proposed again.
+
+        `network` is the trial's, where it is at hand.
+        """
         if trial["role"] == "confirmation" or trial["number"] in self.met:
             return
         self.begun += 1
@@ -63,7 +66,8 @@ class Branch:
         if trial["role"] == "reference":
             self.trained.add(trial["name"])
         # a reference in the band teaches a sampler as much as any candidate
-        self.proposer.started(trial["number"], network_from(trial["architecture"]), trial["memo"])
+        network = network_from(trial["architecture"]) if network is None else network
+        self.proposer.started(trial["number"], network, trial["memo"])
 
 
 @dataclass
@@ -351,8 +355,8 @@ class SearchController:
             budget=branch.budget,
             **more,
         )
-        branch.meet(self._record.trial(number))
-        return self._job(number)
+        branch.meet(self._record.trial(number), network)
+        return self._job(number, network)
 
     def _confirmation(self) -> Job | None:
         """Once the search is over: the best, and the references, with seeds that no choice was made by."""
@@ -390,9 +394,10 @@ class SearchController:
 
     # small parts
 
-    def _job(self, number: int) -> Job:
+    def _job(self, number: int, network: Network | None = None) -> Job:
+        """The job of a trial; `network` is the trial's, where it is at hand."""
         trial = self._record.trial(number)
-        network = network_from(trial["architecture"])
+        network = network_from(trial["architecture"]) if network is None else network
         label = brief(network) if trial["name"] is None else f"{trial['name']}: {brief(network)}"
         if trial["role"] == "confirmation":
             label = f"trial {trial['of']} again, seed {trial['seed']}: {label}"

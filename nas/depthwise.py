@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from nas.patches import PatchConvolution, is_patch_convolution
+
 MAX_PIXELS = 64  # an 8x8 map; above, S x S numbers a channel cost more than they save
 FEW_PIXELS = 4  # up to here one broadcast product beats the batched matrix product
 SMALL_KERNEL = 3  # PyTorch's own gradient is as fast for 3x3 above FEW_PIXELS
@@ -32,31 +34,33 @@ class SmallMapDepthwise(nn.Conv2d):
             return super().forward(x)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         x, weight = x.to(dtype), self.weight.to(dtype)
-        if pixels == 1:
-            centre = self.kernel_size[0] // 2
-            y = x * weight[:, :, centre, centre].view(1, -1, 1, 1)
-        else:
-            y = _Depthwise.apply(x, weight)  # type: ignore[no-untyped-call]
-        return y if self.bias is None else y + self.bias.to(dtype).view(1, -1, 1, 1)
+        bias = None if self.bias is None else self.bias.to(dtype)
+        if pixels > 1:
+            return _Depthwise.apply(x, weight, bias)  # type: ignore[no-untyped-call,no-any-return]
+        centre = self.kernel_size[0] // 2
+        y = x * weight[:, :, centre, centre].view(1, -1, 1, 1)
+        return y if bias is None else y + bias.view(1, -1, 1, 1)
 
 
 class _Depthwise(torch.autograd.Function):
-    """x [N, C, H, W], weight [C, 1, k, k] -> [N, C, H, W]."""
+    """x [N, C, H, W], weight [C, 1, k, k], bias [C] or None -> [N, C, H, W]."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return nn.functional.conv2d(x, weight, padding=weight.shape[2] // 2, groups=weight.shape[0])
+        ctx.has_bias = bias is not None
+        return nn.functional.conv2d(x, weight, bias, padding=weight.shape[2] // 2, groups=weight.shape[0])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         x, weight = ctx.saved_tensors
         pad = [weight.shape[2] // 2] * 2
         to_input, _, _ = torch.ops.aten.convolution_backward(
             gradient, x, weight, None, [1, 1], pad, [1, 1], False, [0, 0], x.shape[1], (True, False, False)
         )
-        return to_input, weight_gradient(x, gradient, weight.shape[2])
+        to_bias = gradient.sum((0, 2, 3)) if ctx.has_bias else None
+        return to_input, weight_gradient(x, gradient, weight.shape[2]), to_bias
 
 
 def weight_gradient(x: Tensor, gradient: Tensor, kernel_size: int) -> Tensor:
@@ -89,13 +93,18 @@ def taps_of_pairs(height: int, width: int, kernel_size: int) -> Tensor:
 
 
 def speed_up_small_maps(network: nn.Module) -> None:
-    """Switches every depthwise convolution of stride 1 in `network` to `SmallMapDepthwise`, in place.
+    """Switches the convolutions of `network` that are faster as matrix products on a CPU, in place.
 
-    Parameters and their names stay as they are.
+    Those are depthwise ones of stride 1 (`SmallMapDepthwise`) and those whose stride is their kernel
+    (`PatchConvolution`). Parameters and their names stay as they are.
     """
     for module in network.modules():
-        if type(module) is nn.Conv2d and is_same_depthwise(module):
+        if type(module) is not nn.Conv2d:
+            continue
+        if is_same_depthwise(module):
             module.__class__ = SmallMapDepthwise
+        elif is_patch_convolution(module):
+            module.__class__ = PatchConvolution
 
 
 def is_same_depthwise(conv: nn.Conv2d) -> bool:

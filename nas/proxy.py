@@ -5,6 +5,7 @@ Reading, checking and printing a proxy needs no torch; `nas.training.train` runs
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -19,9 +20,11 @@ from space.files import parse_yaml
 
 if TYPE_CHECKING:
     from nas.data import Data
+    from nas.recipe import Recipe
+    from space.networks import Network
 
 PRESETS = ("smoke", "cpu", "gpu", "imagenet-subset")
-VERSION = 1  # of the training loop: a change that changes results raises it
+VERSION = 2  # of the training loop: a change that changes results raises it
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -83,6 +86,42 @@ class Proxy(BaseModel):
             self.data_seed,
             cache_dir,
             self.num_classes,
+        )
+
+    def recipe(self, network: Network, num_classes: int, train_size: int) -> Recipe:
+        """The whole recipe that this short training of the network is, on one device in one pass a step."""
+        from nas.recipe import Augmentation, DataSpec, Optimizer, Recipe, Schedule
+
+        if self.stochastic_depth is not None:
+            network = dataclasses.replace(network, drop_path=self.stochastic_depth)
+        batch_size = min(self.batch_size, train_size)
+        return Recipe(
+            architecture=network.to_dict(),
+            data=DataSpec(name=self.data, num_classes=num_classes, resolution=self.resolution, eval_crop=1.0),
+            epochs=self.epochs,
+            total_batch_size=batch_size,
+            batch_size=batch_size,
+            accumulation=1,
+            devices=1,
+            optimizer=Optimizer(lr=self.lr, betas=self.betas, weight_decay=self.weight_decay),
+            schedule=Schedule(warmup_epochs=self.warmup_epochs, min_lr=self.min_lr),
+            augmentation=Augmentation(
+                random_resized_crop=None,
+                crop_padding=self.crop_padding,
+                flip=self.flip,
+                rand_augment=None,
+                color_jitter=0.0,
+                random_erasing=0.0,
+                mixup=self.mixup,
+                cutmix=self.cutmix,
+                mixup_prob=self.mixup_prob,
+                label_smoothing=self.label_smoothing,
+            ),
+            ema_decay=None,
+            clip_norm=self.clip_norm,
+            head_init_scale=self.head_init_scale,
+            layer_scale=self.layer_scale,
+            precision=self.precision,
         )
 
     def fingerprint(self, data: Data) -> str:

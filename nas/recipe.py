@@ -1,103 +1,417 @@
-"""The ConvNeXt training recipe for a network (paper, Table 5; the official TRAINING.md), as values."""
+"""The training recipe of a network: the published ConvNeXt recipe as one typed value, one YAML file.
+
+`recipe_for` computes it from the network and the GPUs; docs/recipe.md has the rules. Sources: Liu et al.
+2022, A ConvNet for the 2020s, Tables 5 and 6, and the official TRAINING.md and main.py; for a Swin
+Transformer, which is trained to compare with, its official config.py.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
-import numpy as np
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from nas.data.policy import parse_policy
+from nas.estimate import largest_batch, memory_of
 from space.architecture import Architecture
-from space.cost import cost
-from space.families import named
+from space.errors import InputError
+from space.files import parse_yaml, read_text
+from space.networks import Network, cost_of, named_network, network_from
+from space.swin import Swin
 
-PUBLISHED = ("convnext_tiny", "convnext_small", "convnext_base")
-TIMM_ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "silu": "silu", "hardswish": "hard_swish"}
-TIMM_NORMS = {"layer": "layernorm", "rms": "rmsnorm"}
+Variant = Literal["imagenet-1k", "imagenet-22k", "finetune-1k", "finetune-22k"]
+VARIANTS: tuple[str, ...] = get_args(Variant)
+GPU_MEMORY = 40 * 10**9
+"""Bytes of a GPU where nobody says: the smaller A100."""
+NO_CROP_FROM = 384
+"""Pixels from which validation crops nothing off the shorter side (official datasets.py: nothing at all)."""
 
-
-def stochastic_depth(macs: int) -> float:
-    """The published rates (T .1, S .4, B .5) interpolated linearly in log MACs, constant outside."""
-    published = [named(name) for name in PUBLISHED]
-    at = [np.log(cost(network).macs) for network in published]
-    return round(float(np.interp(np.log(macs), at, [network.drop_path for network in published])), 2)
-
-
-def recipe(architecture: Architecture) -> dict[str, Any]:
-    """ImageNet-1K from scratch at 224x224, total batch 4096; no EMA where there is BatchNorm (Table 10)."""
-    return {
-        "architecture": architecture.to_dict() | {"drop_path": stochastic_depth(cost(architecture).macs)},
-        "data": {"set": "imagenet-1k", "resolution": 224, "interpolation": "bicubic", "eval_crop": 0.875},
-        "epochs": 300,
-        "total_batch_size": 4096,
-        "optimizer": {
-            "name": "adamw", "lr": 4e-3, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.05,
-            "no_weight_decay": "biases and 1-D parameters",
-        },
-        "schedule": {
-            "name": "cosine", "per_step": True, "warmup_epochs": 20, "warmup_from": 0.0, "min_lr": 1e-6,
-        },
-        "augmentation": {
-            "rand_augment": "rand-m9-mstd0.5-inc1", "color_jitter": 0.4, "random_erasing": 0.25,
-            "mixup": 0.8, "cutmix": 1.0, "mixup_prob": 1.0, "switch_prob": 0.5, "label_smoothing": 0.1,
-        },
-        "ema_decay": None if architecture.norm == "batch" else 0.9999,
-        "gradient_clipping": None,
-        "head_init_scale": 1.0,
-    }  # fmt: skip
-
-
-def why_not_timm(architecture: Architecture) -> str | None:
-    """The first field that timm's ConvNeXt class cannot express, with the reason; None where it can."""
-    stages = architecture.stages
-    block = {name: {getattr(stage, name) for stage in stages} for name in ("expansion", *_TIMM_BLOCK)}
-    checks = [
-        ("stages", len(stages) == 4, f"{len(stages)} stages; it has 4"),
-        ("stem.type", architecture.stem.type == "patchify", "resnet; it has patchify stems"),
-        ("stem.norm", architecture.stem.norm, "false; its stem has a norm"),
-        ("stem.activation", not architecture.stem.activation, "true; its stem has no activation"),
-        ("stem.width", architecture.stem.width is None, "its stem has the first stage's width"),
-        ("downsampling", architecture.downsampling == "separate", "strided; it downsamples separately"),
-        ("norm", architecture.norm in TIMM_NORMS, f"{architecture.norm}; it has layer and rms here"),
-        ("layer_scale", architecture.layer_scale is not None, "none; train.py cannot switch LayerScale off"),
-        ("head_norm", architecture.head_norm, "false; its head has a norm"),
-        ("expansion", block["expansion"] == {4}, f"{[s.expansion for s in stages]}; it has 4 everywhere"),
-        ("grn", len({stage.grn for stage in stages}) == 1, "differs between stages"),
-        *((name, block[name] == {value}, f"is not {value}") for name, value in _TIMM_BLOCK.items()),
-    ]
-    return next((f"{field}: {reason}" for field, fits, reason in checks if not fits), None)
-
-
-_TIMM_BLOCK: dict[str, Any] = {
-    "style": "inverted", "conv": "depthwise", "spatial": "first", "norm_after": (1,), "act_after": (2,),
+# fine-tuned at 384 pixels ConvNeXt-B has .8, trained from scratch .5: the rule for what has no published rate
+FINE_TUNED_MORE = 1.6
+STOCHASTIC_DEPTH: dict[str, dict[str, float]] = {
+    "imagenet-1k": {"convnext_tiny": 0.1, "convnext_small": 0.4, "convnext_base": 0.5, "convnext_large": 0.5},
+    "imagenet-22k": {
+        "convnext_tiny": 0.0, "convnext_small": 0.0, "convnext_base": 0.1, "convnext_large": 0.1,
+        "convnext_xlarge": 0.2,
+    },
+    "finetune-1k": {  # B and L are published
+        "convnext_tiny": 0.1 * FINE_TUNED_MORE, "convnext_small": 0.4 * FINE_TUNED_MORE,
+        "convnext_base": 0.8, "convnext_large": 0.95,
+    },
+    "finetune-22k": {
+        "convnext_tiny": 0.0, "convnext_small": 0.1, "convnext_base": 0.2, "convnext_large": 0.3,
+        "convnext_xlarge": 0.4,
+    },
+    "isotropic": {
+        "convnext_isotropic_small": 0.1, "convnext_isotropic_base": 0.2, "convnext_isotropic_large": 0.5,
+    },
+    "swin": {"swin_tiny": 0.2, "swin_small": 0.3, "swin_base": 0.5},
 }  # fmt: skip
+"""The published networks' rates, by recipe or family."""
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+BelowOne = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Alpha = Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)]  # Beta's rejection sampler slows above
 
 
-def timm_recipe(architecture: Architecture) -> dict[str, Any]:
-    """The same recipe in the keys of timm's `train.py -c`; `why_not_timm` must be None.
+class Part(BaseModel):
+    """Frozen, and no key that it does not know. A field's description is its comment in the YAML file."""
 
-    `warmup_prefix` counts the warm-up apart, so 280 epochs and 20 make the recipe's 300; `batch_size` is per
-    GPU: 8 GPUs x 128 x 4 accumulation steps are 4096.
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSpec(Part):
+    """What the images are, and how validation sees them."""
+
+    name: str = "imagenet-1k"
+    num_classes: Annotated[int, Field(ge=2)] = 1000
+    resolution: PositiveInt = Field(default=224, description="pixels, height and width")
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    eval_crop: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.875, description="validation: the centre crop's share of the shorter side"
+    )
+
+
+class Optimizer(Part):
+    """AdamW, without weight decay on biases and 1-D parameters."""
+
+    name: Literal["adamw"] = "adamw"
+    lr: Positive = Field(default=4e-3, description="at total_batch_size; never scaled")
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)
+    eps: Positive = 1e-8
+    weight_decay: NonNegative = Field(default=0.05, description="none on biases and 1-D parameters")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description="the learning rate's factor from layer to layer, towards the stem; null: none",
+    )
+
+
+class Schedule(Part):
+    """Linear warm-up, then a cosine; a learning rate for every optimiser step."""
+
+    name: Literal["cosine"] = "cosine"
+    warmup_epochs: NonNegative = Field(default=20.0, description="of the epochs")
+    warmup_from: NonNegative = Field(default=0.0, description="learning rate of the first step")
+    min_lr: NonNegative = 1e-6
+
+
+class Augmentation(Part):
+    """What training does to images and labels, in timm's order: crop, flip, colours, erasing, mixing."""
+
+    random_resized_crop: tuple[Positive, Positive] | None = Field(
+        default=(0.08, 1.0), description="shares of the area; null: the whole image"
+    )
+    crop_padding: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="pixels around the image, then a crop"
+    )
+    flip: StrictBool = True
+    rand_augment: str | None = Field(
+        default="rand-m9-mstd0.5-inc1", description="as timm writes it; null: none"
+    )
+    color_jitter: NonNegative = Field(default=0.4, description="only where rand_augment is null, as in timm")
+    random_erasing: Share = Field(
+        default=0.25, description="probability; the erased becomes noise (pixel mode)"
+    )
+    mixup: Alpha = Field(default=0.8, description="alpha; 0: off")
+    cutmix: Alpha = Field(default=1.0, description="alpha; 0: off")
+    mixup_prob: Share = Field(default=1.0, description="of a batch being mixed at all")
+    switch_prob: Share = Field(default=0.5, description="of cutmix, where both are on")
+    label_smoothing: BelowOne = 0.1
+
+    @field_validator("rand_augment")
+    @classmethod
+    def _is_a_policy(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_policy(text)
+        return text
+
+    @model_validator(mode="after")
+    def _crop_is_a_range(self) -> Augmentation:
+        crop = self.random_resized_crop
+        if crop is not None and not crop[0] <= crop[1] <= 1:
+            raise ValueError(f"random_resized_crop: {list(crop)} must be two rising shares of at most 1")
+        return self
+
+
+class Recipe(Part):
+    """One training from start to end."""
+
+    architecture: dict[str, Any] = Field(description="with the recipe's stochastic depth, drop_path")
+    data: DataSpec = DataSpec()
+    epochs: PositiveInt = 300
+    total_batch_size: PositiveInt = Field(default=4096, description="images an optimiser step")
+    batch_size: PositiveInt = Field(description="images a device and forward pass")
+    accumulation: PositiveInt = Field(description="forward passes an optimiser step")
+    devices: PositiveInt = Field(description="batch_size x accumulation x devices = total_batch_size")
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    augmentation: Augmentation = Augmentation()
+    ema_decay: BelowOne | None = Field(
+        default=0.9999, description="moving average of the weights, an optimiser step; null: none"
+    )
+    clip_norm: Positive | None = Field(default=None, description="of the gradient; null: no clipping")
+    head_init_scale: Positive = Field(default=1.0, description="factor on the classifier's first weights")
+    layer_scale: Positive | Literal["architecture"] = Field(
+        default="architecture",
+        description="a number replaces LayerScale's start value; none gets one it lacks",
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto: bf16 where the GPU has it"
+    )
+    channels_last: StrictBool = True
+    compile: StrictBool = False
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @field_validator("architecture")
+    @classmethod
+    def _is_a_network(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Canonical values: recipes of one network are equal however it was written down."""
+        return network_from(values).to_dict()
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Recipe:
+        product = self.batch_size * self.accumulation * self.devices
+        if product != self.total_batch_size:
+            raise ValueError(
+                f"total_batch_size: {self.total_batch_size} is not batch_size {self.batch_size} x "
+                f"accumulation {self.accumulation} x devices {self.devices}, which is {product}"
+            )
+        if self.schedule.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} is more than epochs, {self.epochs}"
+            )
+        if self.optimizer.layer_decay is not None and isinstance(self.network, Swin):
+            raise ValueError("optimizer.layer_decay: is for ConvNets; a Swin Transformer has none (null)")
+        return self
+
+    @property
+    def network(self) -> Network:
+        """The network, with the recipe's stochastic depth."""
+        return network_from(self.architecture)
+
+    def changed(self, **fields: Any) -> Recipe:
+        """A copy with these fields changed, checked again; of a part, a mapping of what changes in it.
+
+        Raises `InputError`.
+        """
+        values = self.model_dump(mode="json")
+        for name, value in fields.items():
+            merged = _part(name) is not None and isinstance(value, Mapping)
+            values[name] = {**values[name], **value} if merged else value
+        return recipe_from(values, "recipe")
+
+
+# -- from the network and the GPUs
+
+
+def recipe_for(
+    network: Network,
+    *,
+    variant: Variant = "imagenet-1k",
+    resolution: int | None = None,
+    gpus: int = 8,
+    gpu_memory: float | None = None,
+    num_classes: int | None = None,
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+) -> Recipe:
+    """The recipe that trains this network on so many GPUs of `gpu_memory` bytes each (None: `GPU_MEMORY`).
+
+    `variant`: from scratch on ImageNet-1K or 22K, or fine-tuned on 1K after either. The stochastic depth is
+    the recipe's, whatever the network came with. Raises `InputError` where the published total batch does not
+    split over the GPUs, where not even one image fits, or where the resolution is too small for the network.
     """
-    stages = architecture.stages
-    return {
-        "model": "convnext_tiny",
-        "model_kwargs": {
-            "depths": [stage.depth for stage in stages],
-            "dims": [stage.width for stage in stages],
-            "kernel_sizes": [stage.kernel_size for stage in stages],
-            "patch_size": architecture.stem.patch_size,
-            "act_layer": TIMM_ACTIVATIONS[architecture.activation],
-            "norm_layer": TIMM_NORMS[architecture.norm],
-            "ls_init_value": architecture.layer_scale,
-            "use_grn": stages[0].grn,
-            "drop_path_rate": stochastic_depth(cost(architecture).macs),
-        },
-        "num_classes": 1000, "input_size": [3, 224, 224], "crop_pct": 0.875, "interpolation": "bicubic",
-        "epochs": 280, "batch_size": 128, "grad_accum_steps": 4, "amp": True, "channels_last": True,
-        "opt": "adamw", "lr": 4e-3, "opt_betas": [0.9, 0.999], "opt_eps": 1e-8, "weight_decay": 0.05,
-        "sched": "cosine", "sched_on_updates": True, "warmup_epochs": 20, "warmup_prefix": True,
-        "warmup_lr": 0.0, "min_lr": 1e-6,
-        "aa": "rand-m9-mstd0.5-inc1", "color_jitter": 0.4, "train_interpolation": "bicubic",
-        "reprob": 0.25, "remode": "pixel", "mixup": 0.8, "cutmix": 1.0, "mixup_prob": 1.0,
-        "mixup_switch_prob": 0.5, "smoothing": 0.1, "model_ema": True, "model_ema_decay": 0.9999,
+    if variant not in VARIANTS:
+        raise InputError(f"variant {variant!r}: must be one of {', '.join(VARIANTS)}")
+    if isinstance(network, Swin) and variant != "imagenet-1k":
+        raise InputError(
+            f"variant {variant}: a Swin Transformer is trained to compare with, on imagenet-1k alone"
+        )
+    values = published(network, variant)
+    trained = dataclasses.replace(network, drop_path=drop_path(network, variant))
+    given = {"resolution": resolution, "num_classes": num_classes}
+    data = values.get("data", {}) | {name: value for name, value in given.items() if value is not None}
+    pixels = data.get("resolution", 224)
+    if isinstance(pixels, int) and pixels >= NO_CROP_FROM:
+        data["eval_crop"] = 1.0
+    total = values.get("total_batch_size", 4096)
+    whole = values | {
+        "architecture": trained.to_dict(), "data": data, "precision": precision,
+        "batch_size": total, "accumulation": 1, "devices": 1,
     }  # fmt: skip
+    return split(recipe_from(whole, "recipe"), gpus, gpu_memory)
+
+
+def split(recipe: Recipe, devices: int, memory: float | None = None) -> Recipe:
+    """The same training over so many devices of `memory` bytes each (None: `GPU_MEMORY`).
+
+    The total batch stays; a forward pass takes the largest divisor of a device's share that fits. Raises
+    `InputError`.
+    """
+    total = recipe.total_batch_size
+    if devices < 1 or total % devices:
+        divisors = [count for count in range(1, total + 1) if total % count == 0]
+        below = [count for count in divisors if count < devices][-1:]
+        above = [count for count in divisors if count > devices][:1]
+        choice = " or ".join(str(count) for count in below + above)
+        raise InputError(
+            f"gpus {devices}: a total batch of {total} does not split over them; {choice} would do"
+        )
+    share = total // devices
+    batch = largest_batch(memory_of(recipe, devices), share, GPU_MEMORY if memory is None else memory)
+    return recipe.changed(batch_size=batch, accumulation=share // batch, devices=devices)
+
+
+def published(network: Network, variant: Variant) -> dict[str, Any]:
+    """Where the published recipe differs from `Recipe`'s defaults, but for stochastic depth; plain values."""
+    if isinstance(network, Swin):  # config.py; its learning rates are for 512 images and scale to its 1024
+        return {
+            "total_batch_size": 1024,
+            "optimizer": {"lr": 1e-3},
+            "schedule": {"warmup_from": 1e-6, "min_lr": 1e-5},
+            "clip_norm": 5.0,
+            "ema_decay": None,
+        }
+    # no average beside BatchNorm (paper, Table 10): it has weights of its own, but not their statistics
+    averaged = 0.9999 if network.norm != "batch" else None
+    if variant == "imagenet-1k":
+        warmup = {"schedule": {"warmup_epochs": 50.0}} if is_isotropic(network) else {}
+        return warmup | {"ema_decay": averaged}
+    if variant == "imagenet-22k":
+        return {
+            "data": {"name": "imagenet-22k", "num_classes": 21841},
+            "epochs": 90,
+            "schedule": {"warmup_epochs": 5.0},
+            "ema_decay": None,
+        }
+    # of the published ones only XL was averaged (TRAINING.md)
+    large = variant == "finetune-22k" and cost_of(network).macs >= _macs("convnext_xlarge")
+    return {
+        "data": {"resolution": 384},
+        "epochs": 30,
+        "total_batch_size": 512,
+        "optimizer": {
+            "lr": 5e-5, "weight_decay": 1e-8, "layer_decay": 0.7 if variant == "finetune-1k" else 0.8,
+        },
+        "schedule": {"warmup_epochs": 0.0},
+        "augmentation": {"mixup": 0.0, "cutmix": 0.0},
+        "ema_decay": averaged if large else None,
+        "head_init_scale": 0.001,
+    }  # fmt: skip
+
+
+def is_isotropic(network: Network) -> bool:
+    """Whether all blocks work at one resolution (paper, section 3.3)."""
+    return isinstance(network, Architecture) and len(network.stages) == 1
+
+
+def drop_path(network: Network, variant: Variant = "imagenet-1k") -> float:
+    """Stochastic depth's rate for the last block, of the published networks of the same kind and cost."""
+    macs = cost_of(network).macs
+    if isinstance(network, Swin):
+        return stochastic_depth(macs, "swin")
+    if is_isotropic(network) and variant == "imagenet-1k":
+        return stochastic_depth(macs, "isotropic")
+    if is_isotropic(network) and variant == "finetune-1k":
+        return round(FINE_TUNED_MORE * stochastic_depth(macs, "isotropic"), 2)
+    return stochastic_depth(macs, variant)
+
+
+def stochastic_depth(macs: int, kind: str = "imagenet-1k") -> float:
+    """The rates of `STOCHASTIC_DEPTH[kind]`, interpolated linearly in log MACs at 224 pixels, to 2 digits.
+
+    Outside the published sizes the rate is the nearest one's.
+    """
+    points = [(math.log(_macs(name)), rate) for name, rate in STOCHASTIC_DEPTH[kind].items()]
+    at = min(max(math.log(macs), points[0][0]), points[-1][0])
+    for (left, low), (right, high) in itertools.pairwise(points):
+        if at <= right:
+            return round(low + (high - low) * (at - left) / (right - left), 2)
+    raise AssertionError("at is between the first and the last point")
+
+
+@functools.cache
+def _macs(name: str) -> int:
+    return int(cost_of(named_network(name)).macs)
+
+
+# -- as a file
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """The recipe of a YAML file. Raises `InputError`, one line that names the first wrong key."""
+    where = f"recipe {path}"
+    return recipe_from(parse_yaml(read_text(Path(path), where), where), where)
+
+
+def recipe_from(values: Any, where: str) -> Recipe:
+    """A recipe from plain values. Raises `InputError`: `where`, the first wrong key, what would be right."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: must be a mapping of keys to values, not {type(values).__name__}")
+    try:
+        return Recipe.model_validate(dict(values))
+    except ValidationError as error:
+        raise InputError(f"{where}: {_first_mistake(error)}") from None
+
+
+def _first_mistake(error: ValidationError) -> str:
+    """Key, what is wrong with it, what would be right."""
+    first = error.errors()[0]
+    names = [str(part) for part in first["loc"]]
+    owner = _part(names[0]) if len(names) > 1 else Recipe
+    if first["type"] == "extra_forbidden":
+        return f"{'.'.join(names)}: unknown key; the keys are {', '.join((owner or Recipe).model_fields)}"
+    key = ".".join(names if owner is not None and len(names) < 3 else names[:2] if owner else names[:1])
+    if first["type"] == "missing":
+        return f"{key}: missing"
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error":  # of this file, or of an architecture: it names its field
+        return ": ".join([*names, reason])
+    return f"{key}: {reason[0].lower()}{reason[1:]}, not {first['input']!r}"
+
+
+def _part(name: str) -> type[Part] | None:
+    """The class of a recipe's part; None for a plain field."""
+    found = Recipe.model_fields[name].annotation if name in Recipe.model_fields else None
+    return found if isinstance(found, type) and issubclass(found, Part) else None
+
+
+def recipe_text(recipe: Recipe, *comments: str) -> str:
+    """Commented YAML that `read_recipe` reads back as an equal recipe; `comments` are its first lines."""
+    lines = [f"# {line}".rstrip() for comment in comments for line in comment.splitlines()]
+    for name, value in recipe.model_dump(mode="json").items():
+        part = _part(name)
+        if part is None:
+            lines += _field_lines(Recipe, name, value)
+            continue
+        lines += [f"{name}:  # {(part.__doc__ or '').splitlines()[0].rstrip('.')}"]
+        for field, inner in value.items():
+            lines += (f"  {line}" for line in _field_lines(part, field, inner))
+    return "\n".join(lines) + "\n"
+
+
+def _field_lines(owner: type[Part], name: str, value: Any) -> Iterator[str]:
+    """A field as YAML, its description behind the first line."""
+    flow = None if isinstance(value, list | dict) else False
+    text: str = yaml.safe_dump({name: value}, sort_keys=False, default_flow_style=flow, width=100)
+    note = owner.model_fields[name].description
+    first, *rest = text.splitlines()
+    yield first if note is None else f"{first}  # {note}"
+    yield from rest

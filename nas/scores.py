@@ -305,9 +305,11 @@ def linearise(network: nn.Module) -> None:
 
 
 def _activation_types() -> tuple[type[nn.Module], ...]:
+    from torch import nn
+
     from space.layers import ACTIVATION_LAYERS
 
-    return tuple(ACTIVATION_LAYERS.values())
+    return nn.GELU, *ACTIVATION_LAYERS.values()  # Swin has torch's own
 
 
 def _averaged(

@@ -9,14 +9,13 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from nas.sizes import bytes_of
 from space.errors import InputError
 from space.files import parse_yaml, read_text
 
 Model = TypeVar("Model", bound=BaseModel)
 RAY_ONLY = ("workers", "cpus_per_trial", "gpus_per_trial", "gpu_memory", "ray_address")
 CONFIRM = re.compile(r"(\d{1,3})x(\d{1,3})")
-MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([MGT]i?B)", re.I)
-MEMORY_UNITS = {"mb": 10**6, "gb": 10**9, "tb": 10**12, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -52,12 +51,7 @@ class RunSettings(BaseModel):
     @property
     def gpu_bytes(self) -> int | None:
         """The memory of a GPU in bytes; None where it was not told. Raises `InputError`."""
-        if self.gpu_memory is None:
-            return None
-        match = MEMORY.fullmatch(self.gpu_memory.strip())
-        if match is None or float(match[1]) <= 0:
-            raise InputError(f"gpu-memory {self.gpu_memory!r}: write it like 40GB or 24GiB")
-        return int(float(match[1]) * MEMORY_UNITS[match[2].lower()])
+        return None if self.gpu_memory is None else bytes_of(self.gpu_memory, "gpu-memory")
 
 
 class Settings(RunSettings):

@@ -13,10 +13,12 @@ import torch
 from nas import checkpoint
 from nas.checkpoint import CheckpointError
 from nas.data import Data
+from nas.data.batches import Cached
 from nas.job import Job
 from nas.proxy import Proxy
 from nas.result import Epoch, Result, TrialFailed
 from nas.training import (
+    Run,
     check_resolution,
     choose_device,
     choose_precision,
@@ -37,7 +39,7 @@ BYTES_PER_SECOND = 200e6
 
 
 class ProxyTraining:
-    """One network's training under a proxy.
+    """One network's training under a proxy: the whole recipe's loop with the proxy's recipe.
 
     The same seed on the same device with the same number of threads gives the same bits, in one go or across
     checkpoints. The global random state is left as it was.
@@ -47,18 +49,17 @@ class ProxyTraining:
         self, architecture: Network, proxy: Proxy, data: Data, seed: int, device: str | None = None
     ) -> None:
         check_resolution(architecture, proxy.resolution)
-        self._proxy = proxy
-        self._data = data
-        self._seed = seed
-        self._device = choose_device(proxy.device if device is None else device)
-        self._precision = choose_precision(proxy.precision, self._device)
+        where = choose_device(proxy.device if device is None else device)
+        recipe = proxy.recipe(architecture, data.num_classes, len(data.train))
+        precision = choose_precision(recipe.precision, where)
+        self._run = Run(recipe, Cached(data), seed, where, precision)
         with memory_errors_as_failures():
-            self._state = start(architecture, proxy, data.num_classes, seed, self._device)
+            self._state = start(self._run)
 
     @property
     def epochs(self) -> int:
         """Full fidelity."""
-        return self._proxy.epochs
+        return self._run.recipe.epochs
 
     @property
     def curve(self) -> list[Epoch]:
@@ -68,11 +69,11 @@ class ProxyTraining:
     def epoch(self) -> Epoch:
         """Train and validate one epoch. Raises `TrialFailed`: a loss that is not finite, no memory."""
         with memory_errors_as_failures():
-            return run_epoch(self._state, self._proxy, self._data, self._device, self._precision)
+            return run_epoch(self._state, self._run)
 
     def result(self) -> Result:
         """What the epochs done so far gave. Raises `TrialFailed` where there is none."""
-        return result_of(self._state, self._seed, self._precision, self._device)
+        return result_of(self._state, self._run)
 
     def to_dict(self) -> dict[str, Any]:
         """The state, as tensors and plain values."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
+import zipfile
+import zlib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,7 @@ def from_official(state: Mapping[str, Tensor], architecture: Architecture) -> St
 
 def to_timm(state: Mapping[str, Tensor], architecture: Architecture, *, conv_mlp: bool = False) -> State:
     """Our weights under timm's names; 1x1 convolutions are [out, in, 1, 1] if `conv_mlp`, else [out, in]."""
-    _refuse_foreign(architecture, "timm's layout", norms=("layer", "rms"))
+    _refuse_foreign(architecture, "timm's layout", norms=("layer", "rms", "group"))
     return {
         _renamed(name, TIMM): v[:, :, None, None] if conv_mlp and POINTWISE_WEIGHT.search(name) else v
         for name, v in state.items()
@@ -81,7 +83,7 @@ def to_timm(state: Mapping[str, Tensor], architecture: Architecture, *, conv_mlp
 
 def from_timm(state: Mapping[str, Tensor], architecture: Architecture) -> State:
     """timm's weights, `conv_mlp` or not, under our names. Raises `InputError` for other keys."""
-    _refuse_foreign(architecture, "timm's layout", norms=("layer", "rms"))
+    _refuse_foreign(architecture, "timm's layout", norms=("layer", "rms", "group"))
     return _read(state, architecture, TIMM, "timm's layout")
 
 
@@ -103,16 +105,16 @@ def load_weights(model: Network, path: str | Path) -> None:
     Raises `InputError`, in one line, for a file that cannot be read, for missing or unexpected keys, for
     wrong shapes, and for a layout that the architecture does not have.
     """
-    state = _unwrapped(_load(Path(path)), Path(path))
+    state = unwrapped(read_values(Path(path)), Path(path))
     try:
-        state = _reader(state)(state, model.architecture)
-        _refuse_shapes(state, model.state_dict())
+        state = reader(state)(state, model.architecture)
+        refuse_shapes(state, model.state_dict())
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     model.load_state_dict(state)
 
 
-def _reader(state: Collection[str]) -> Callable[[Mapping[str, Tensor], Architecture], State]:
+def reader(state: Collection[str]) -> Callable[[Mapping[str, Tensor], Architecture], State]:
     """The function that reads a state dict with these keys."""
     if "head.fc.weight" in state:
         return from_timm
@@ -124,7 +126,36 @@ def _reader(state: Collection[str]) -> Callable[[Mapping[str, Tensor], Architect
     return lambda values, architecture: _read(values, architecture, OFFICIAL, "this network")
 
 
-def _load(path: Path) -> Any:
+def read_values(path: Path) -> Any:
+    """What the file holds, plain values and tensors. Raises `InputError`."""
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
+    if zipfile.is_zipfile(path):  # torch's format since 1.6; its CRC-32s are kept, but not checked by torch
+        try:
+            with zipfile.ZipFile(path) as records:
+                damaged = records.testzip()
+        except (OSError, zipfile.BadZipFile, zlib.error):
+            damaged = "its directory"
+        if damaged is not None:
+            raise InputError(f"{path}: damaged: {damaged} does not match its CRC-32")
+    return _torch_file(path)
+
+
+def _safetensors(path: Path) -> Any:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError:
+        raise InputError(f"{path}: reading it needs safetensors: pip install safetensors") from None
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a readable safetensors file: {error}") from None
+
+
+def _torch_file(path: Path) -> Any:
     try:
         # the official training script stores its arguments beside the weights
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -140,7 +171,7 @@ def _load(path: Path) -> Any:
         raise InputError(f"{path}: not a readable checkpoint: {reason}") from None
 
 
-def _unwrapped(values: Any, path: Path) -> State:
+def unwrapped(values: Any, path: Path) -> State:
     """The state dict itself, out of the wrappings of training scripts, DDP and torch.compile."""
     for wrapping in WRAPPINGS:
         if isinstance(values, Mapping) and isinstance(values.get(wrapping), Mapping):
@@ -165,7 +196,7 @@ def _read(state: Mapping[str, Tensor], architecture: Architecture, rules: Rules,
     missing = [name for name in names if name not in state]
     unexpected = [name for name in state if name not in names]
     if missing or unexpected:
-        problems = [f"{what} {_some(keys)}" for what, keys in
+        problems = [f"{what} {some(keys)}" for what, keys in
                     (("missing", missing), ("unexpected", unexpected)) if keys]  # fmt: skip
         raise InputError(f"the keys are not those of the architecture in {layout}: {'; '.join(problems)}")
     return {name: _own_shape(name, state[theirs]) for theirs, name in names.items()}
@@ -179,7 +210,8 @@ def _own_shape(name: str, value: Tensor) -> Tensor:
     return value
 
 
-def _refuse_shapes(state: State, expected: Mapping[str, Tensor]) -> None:
+def refuse_shapes(state: State, expected: Mapping[str, Tensor]) -> None:
+    """Raises `InputError` for the first weight that has another shape than expected."""
     wrong = [name for name, value in state.items() if value.shape != expected[name].shape]
     if wrong:
         name = wrong[0]
@@ -189,7 +221,7 @@ def _refuse_shapes(state: State, expected: Mapping[str, Tensor]) -> None:
         )
 
 
-def _some(names: Collection[str]) -> str:
+def some(names: Collection[str]) -> str:
     """The first three names and how many more."""
     shown = ", ".join(list(names)[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

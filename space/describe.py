@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from space.cost import Part
     from space.networks import Network
 
-FILE_SUFFIXES = (".json", ".yaml", ".yml")
+CHECKPOINTS = (".pt", ".pth")
+FILE_SUFFIXES = (".json", ".yaml", ".yml", *CHECKPOINTS)
 
 
 def parser() -> Command:
@@ -29,7 +30,7 @@ def parser() -> Command:
         "network",
         nargs="?",
         metavar="NAME|FILE",
-        help="a named network, or a .json/.yaml file: an architecture, or an object with an `architecture`",
+        help="a named network, or a file that holds one: architecture.json, recipe.yaml, checkpoint-best.pt",
     )
     it.add_argument("--resolution", type=int, default=224, metavar="N", help="image side in pixels (224)")
     it.add_argument("--num-classes", type=int, default=1000, metavar="N", help="outputs of the head (1000)")
@@ -113,13 +114,14 @@ def is_file(text: str) -> bool:
 
 
 def read_file(file: str | Path) -> tuple[str, Network]:
-    """The network of a JSON or YAML file, bare or under `architecture`. Raises `InputError`."""
-    from space.files import read_text
+    """The network of a JSON or YAML file, bare or under `architecture`, or of a checkpoint.
+
+    Raises `InputError`.
+    """
     from space.networks import network_from
 
     path = Path(file)
-    text = read_text(path, str(path))
-    name, values = path.stem, _parsed(text, path)
+    name, values = path.stem, _checkpoint(path) if path.suffix in CHECKPOINTS else _parsed(path)
     if isinstance(values, dict) and "architecture" in values:
         name, values = str(values.get("name", name)), values["architecture"]
     try:
@@ -128,9 +130,19 @@ def read_file(file: str | Path) -> tuple[str, Network]:
         raise InputError(f"{path}: {error}") from None
 
 
-def _parsed(text: str, path: Path) -> Any:
-    from space.files import parse_yaml
+def _checkpoint(path: Path) -> Any:
+    from space.checkpoints import read_values  # torch is paid for by these files alone
 
+    values = read_values(path)
+    if not isinstance(values, dict) or "architecture" not in values:
+        raise InputError(f"{path}: does not say which network its weights are of")
+    return values
+
+
+def _parsed(path: Path) -> Any:
+    from space.files import parse_yaml, read_text
+
+    text = read_text(path, str(path))
     try:
         return parse_yaml(text, str(path)) if path.suffix in (".yaml", ".yml") else json.loads(text)
     except json.JSONDecodeError as error:

@@ -55,6 +55,7 @@ class DesignSpace:
         self.factors = tuple(factors)
         self.declared = declared
         self._lookup = [{outcome: k for k, outcome in enumerate(f.outcomes)} for f in self.factors]
+        self._known_steps: dict[tuple[int, int], Array] = {}
 
     @property
     def size(self) -> int:
@@ -112,17 +113,23 @@ class DesignSpace:
 
     def neighbour_codes(self, code: Array) -> Array:
         """Codes one step away, [M, F]: an ordered variable's next value, any other of an unordered one."""
-        found: dict[tuple[int, int], None] = {}
-        for f, factor in enumerate(self.factors):
-            for values in factor.all_values_of(int(code[f])):
-                for changed in _one_step(factor.variables, values):
-                    k = int(factor.outcome_of[changed])
-                    if k != code[f]:
-                        found[f, k] = None
-        codes = np.repeat(code[None], len(found), axis=0)
-        for row, (f, k) in enumerate(found):
-            codes[row, f] = k
+        steps = [self._steps(f, int(k)) for f, k in enumerate(code)]
+        factors = np.repeat(np.arange(len(steps)), [len(others) for others in steps])
+        codes = np.repeat(code[None], len(factors), axis=0)
+        codes[np.arange(len(factors)), factors] = np.concatenate([*steps, np.zeros(0, dtype=np.int64)])
         return codes
+
+    def _steps(self, f: int, k: int) -> Array:
+        """The outcomes of a factor one step away from its outcome k, [M]."""
+        if (f, k) not in self._known_steps:
+            factor = self.factors[f]
+            found: dict[int, None] = {}
+            for values in factor.all_values_of(k):
+                for changed in _one_step(factor.variables, values):
+                    found[int(factor.outcome_of[changed])] = None
+            found.pop(k, None)
+            self._known_steps[f, k] = np.array(list(found), dtype=np.int64)
+        return self._known_steps[f, k]
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """All mutations by one step; `InputError` where the architecture is not in the space."""

@@ -9,9 +9,18 @@ from torch import Tensor, nn
 
 from space.architecture import Activation, Norm
 
+
+class GELU(nn.GELU):
+    """GELU of [N, C, ...], over channels-last memory as it lies: oneDNN's takes contiguous tensors only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, ...] -> the same shape."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
 ACTIVATION_LAYERS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
-    "gelu": nn.GELU,
+    "gelu": GELU,
     "silu": nn.SiLU,
     "hardswish": nn.Hardswish,
 }

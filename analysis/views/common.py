@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ STUDY_COLOURS = ("#0072b2", "#e69f00", "#56b4e9", "#7a68c9", "#999999")
 STUDY_SYMBOLS = ("circle", "cross", "pentagon", "star", "hexagram")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 MOST_CONDITIONS = 46  # characters beside an axis
+ROOM = {"l": 76, "r": 16, "t": 28, "b": 56}  # pixels: a title of two lines with ticks, and one of one line
 
 
 # ---- costs ----------------------------------------------------------------------------------------------
@@ -83,12 +84,13 @@ def ticks(low: float, high: float, familiar: Sequence[float] = ()) -> list[float
         inside = [tick for tick in series if low <= tick <= high]
         if len(inside) >= 3:
             return inside[:: 1 + (len(inside) - 1) // MOST_TICKS]
-    step = _round_step((high - low) / 5)
+    step = round_step((high - low) / 5)
     first, last = math.ceil(low / step), math.floor(high / step)
     return [compact(i * step, 6) for i in range(first, last + 1)]
 
 
-def _round_step(least: float) -> float:
+def round_step(least: float) -> float:
+    """The least of 1, 2, 5, 10, ... times a power of ten that is not below `least`."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= least * (1 - 1e-9))
 
@@ -164,9 +166,9 @@ def apart(studies: Sequence[Study]) -> list[str]:
 
 def searched_value(tried: Tried) -> float:
     """The accuracy that the search saw: of one training; of a reference without such, the mean."""
-    if tried.chosen_by is None:
-        return tried.accuracy
-    return tried.accuracies.get(tried.chosen_by, tried.accuracy)
+    if tried.chosen_by is not None and tried.chosen_by in tried.accuracies:
+        return tried.accuracies[tried.chosen_by]
+    return tried.accuracy
 
 
 def budgets(study: Study) -> list[Mapping[str, Any]]:
@@ -182,6 +184,28 @@ def band_of(study: Study, tried: Tried) -> str:
     cost = getattr(tried, study.metric)
     inside = (b for b in bands if (b.get("low") or 0) <= cost <= (b.get("high") or math.inf))
     return str(next(inside, bands[0]).get("text"))
+
+
+def only(study: Study, trials: Set[int]) -> Study:
+    """The study as if it had tried nothing but the networks of these trials; their repeats stay."""
+    rows = study.mapping["trials"]
+    own = (row.get("of") if row.get("role") == "confirmation" else row["number"] for row in rows)
+    kept = [row for row, number in zip(rows, own, strict=True) if number in trials]
+    return Study({**study.mapping, "trials": kept}, study.folder)
+
+
+def random_part(studies: Sequence[Study], most: int) -> tuple[list[Study], str | None]:
+    """The studies with at most `most` of their networks, drawn at random, and the note that says so."""
+    places = [(i, tried.trial) for i, study in enumerate(studies) for tried in study.networks]
+    if len(places) <= most:
+        return list(studies), None
+    drawn = np.random.default_rng(0).choice(len(places), most, replace=False).tolist()
+    kept = [{places[j][1] for j in drawn if places[j][0] == i} for i in range(len(studies))]
+    note = (
+        f"To keep the page quick, {most:,} networks drawn at random are looked at, of the {len(places):,} "
+        "that were trained in full."
+    )
+    return [only(study, trials) for study, trials in zip(studies, kept, strict=True)], note
 
 
 def study_colour(place: int) -> str:
@@ -268,6 +292,13 @@ def figure_spec(data: Sequence[Spec], **layout: Any) -> Spec:
     """A plotly figure; the legend stands above the plot, so that the plot keeps its width."""
     legend = {"orientation": "h", "yanchor": "bottom", "y": 1.01, "xanchor": "left", "x": 0}
     return {"data": list(data), "layout": {"legend": legend, "hovermode": "closest", **layout}}
+
+
+def with_room(spec: Spec) -> Spec:
+    """A figure of many points with room for its axes: plotly, asked to find out, draws all of them twice."""
+    layout = spec["layout"]
+    axes = {name: {**layout[name], "automargin": False} for name in ("xaxis", "yaxis")}
+    return {**spec, "layout": {**layout, **axes, "margin": ROOM}}
 
 
 def band_shapes(bands: Iterable[Mapping[str, Any]], metric: str) -> list[Spec]:

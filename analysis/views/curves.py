@@ -31,6 +31,7 @@ from analysis.views.common import (
 
 KEY, TITLE = "curves", "Learning curves"
 MOST_LINES, MOST_BEST, MOST_FAILED = 300, 10, 60
+FEW_EPOCHS = 10
 MOST_POINTS = 9000  # of one study's figure; beyond, epochs are left out evenly
 # of the rank correlations: networks, epochs and resamples
 MOST_RANKED, MOST_EPOCHS, RESAMPLES = 150, 6, 1000
@@ -187,7 +188,14 @@ def _figure(curves: _Curves, name: str) -> Figure:
     marked = [vertical_line(level, f"rung {level}") for level in curves.levels[:-1]]
     spec = figure_spec(
         data,
-        xaxis={"title": {"text": "epoch"}, "range": [0, 1.02 * last], "tickformat": "d"},
+        xaxis={
+            "title": {"text": "epoch"},
+            "range": [0, 1.02 * last],
+            "tickformat": "d",
+            **(
+                {"dtick": 1} if last <= FEW_EPOCHS else {}
+            ),  # else there are ticks at halves, all called whole
+        },
         showlegend=True,
         yaxis={"title": {"text": accuracy_title(curves.study)}},
         shapes=[line for line, _ in marked],

@@ -53,7 +53,7 @@ PAIR_COLUMNS = (
 
 
 def view(studies: Sequence[Study]) -> View:
-    """Both distributions of each study and budget, a pair of figures a plane, and the studies compared."""
+    """Both distributions of each study and budget, two figures a plane, and the studies compared."""
     samples = [_samples(plane) for plane in planes(studies)]
     shown = [(plane, found) for plane, found in zip(planes(studies), samples, strict=True) if found]
     if not shown:
@@ -61,10 +61,9 @@ def view(studies: Sequence[Study]) -> View:
         return View(KEY, TITLE, lead=reason, empty=reason)
     figures = []
     for i, (plane, found) in enumerate(shown):
-        figures += [
-            _edf_figure(plane, found, numbered("edf", i)),
-            _best_figure(plane, found, numbered("best_of", i)),
-        ]
+        figures.append(_edf_figure(plane, found, numbered("edf", i)))
+        if any(len(one.sizes) > 1 for one in found):  # the best of one is no curve
+            figures.append(_best_figure(plane, found, numbered("best_of", i)))
     every = [one for _, found in shown for one in found]
     tables = [Table("edf", "Errors of the candidates", COLUMNS, [_row(one) for one in every])]
     pairs = [_Pair.of(*two) for _, found in shown for two in _pairs(found)]

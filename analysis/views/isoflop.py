@@ -37,12 +37,14 @@ from analysis.views.common import (
     log_axis,
     numbered,
     percent,
+    random_part,
     ribbon,
     spread_sample,
 )
 from space.errors import InputError
 
 KEY, TITLE = "isoflop", "The best shape of each budget"
+MOST_READ = 2000  # networks of a study
 COLUMNS = 2  # of panels
 PANEL_HEIGHT = 290
 LEGEND_GAP = 24  # pixels above the panels, for what stands over each
@@ -66,7 +68,8 @@ def view(studies: Sequence[Study]) -> View:
     found, reasons = [], []
     for index, (label, study) in enumerate(zip(labels(studies), studies, strict=True)):
         try:
-            found.append(_Drawn(index, label, study, profiles(sample_of(study))))
+            [looked_at], cut = random_part([study], MOST_READ)
+            found.append(_Drawn(index, label, looked_at, profiles(sample_of(looked_at)), cut))
         except InputError as error:
             reasons.append(str(error))
     found = [one for one in found if one.has_panels and budgets(one.study)]
@@ -102,6 +105,7 @@ class _Drawn:
     label: str
     study: Study
     found: Profiles
+    cut: str | None = None  # what was left out
 
     @property
     def dimensions(self) -> list[str]:
@@ -411,7 +415,4 @@ def _notes(found: Sequence[_Drawn]) -> list[str]:
         "What a search proposes is no designed experiment: settings that it came to like together cannot be "
         "told apart well. A study with --sampler random shows an optimum with the least doubt.",
     ]
-    left = [f"{one.found.sample.left_out:,} of {one.label}" for one in found if one.found.sample.left_out]
-    if left:
-        notes.append(f"To keep the page quick, networks drawn at random were left out: {listed(left)}.")
-    return notes
+    return notes + [f"{one.label}: {one.cut}" for one in found if one.cut]

@@ -13,7 +13,7 @@ import numpy as np
 from analysis.study import Study, family_of
 from analysis.view import Cell, Table, View
 from analysis.views.common import labels
-from analysis.wording import MISSING, finite, plural, sequence, stage_rows
+from analysis.wording import MISSING, STAGE_FIELDS, finite, plural, sequence, stage_rows
 from analysis.wording import facts as facts_of
 from space.networks import is_swin
 
@@ -131,7 +131,7 @@ def _reached(trial: Mapping[str, Any]) -> float | None:
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return round(100 * float(np.mean(values)), 3) if values else None
+    return round(100 * math.fsum(values) / len(values), 3) if values else None
 
 
 def _deviation(values: Sequence[float]) -> float | None:
@@ -159,9 +159,10 @@ def details(studies: Sequence[Study]) -> dict[str, Any]:
     units = {metric: _unit(network.trial.get(metric) for network in found) for metric in COSTS}
     step = max(1, math.ceil(sum(map(_epochs, found)) / CURVE_POINTS))
     columns: dict[str, list[Any]] = {}
+    known: dict[str, Facts] = {}
     for network, (names, numbers) in zip(found, _parts(found, units), strict=True):
         trial = network.trial
-        form = (tuple(facts_of(network.architecture)), names, not is_swin(network.architecture))
+        form = (_facts(network.architecture, known), names, not is_swin(network.architecture))
         values = {
             "study": network.study,
             "trial": trial["number"],
@@ -194,6 +195,19 @@ def details(studies: Sequence[Study]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+Facts = tuple[tuple[str, str], ...]
+
+
+def _facts(architecture: Mapping[str, Any], known: dict[str, Facts]) -> Facts:
+    """What is not a number a stage; `known` has it of architectures that differ in such numbers only."""
+    numbers = STAGE_FIELDS.values()
+    stages = [{k: v for k, v in s.items() if k not in numbers} for s in architecture.get("stages") or []]
+    key = repr([(k, stages if k == "stages" else v) for k, v in architecture.items()])
+    if key not in known:
+        known[key] = tuple(facts_of(architecture))
+    return known[key]
+
+
 def _unit(values: Iterable[Any]) -> int:
     """A power of ten, a 100,000th of the smallest total or less: small parts keep two digits."""
     smallest = min((value for value in map(finite, values) if value), default=1.0)
@@ -206,10 +220,11 @@ def _epochs(network: Network) -> int:
 
 def _training(trial: Mapping[str, Any], step: int) -> list[Any]:
     rows = trial.get("curve") or []
-    rows = [row for i, row in enumerate(rows) if i % step == 0 or i == len(rows) - 1]
-    known = [(row.get("epoch"), finite(row.get("val_accuracy"))) for row in rows]
-    epochs = [epoch for epoch, _ in known]
-    curve = [None if value is None else round(1e4 * value) for _, value in known]
+    if step > 1:
+        rows = [row for i, row in enumerate(rows) if i % step == 0 or i == len(rows) - 1]
+    epochs = [row.get("epoch") for row in rows]
+    values = [finite(row.get("val_accuracy")) for row in rows]
+    curve = [None if value is None else round(1e4 * value) for value in values]
     accuracy = _reached(trial) if trial.get("full_fidelity", True) else None
     shown = None if accuracy is None else round(100 * accuracy, 2)
     return [trial.get("seed"), shown, curve, 0 if epochs == list(range(1, len(epochs) + 1)) else epochs]

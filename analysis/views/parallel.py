@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.axes import Axis, Sample, axis_of, sample_of
 from analysis.study import Study
-from analysis.view import Cell, Figure, Table, View
+from analysis.view import NEUTRAL, SEQUENCE, Cell, Figure, Table, View
 from analysis.views.common import (
     GFLOPS_TICKS,
     Plane,
@@ -19,16 +21,21 @@ from analysis.views.common import (
     compact,
     escape,
     numbered,
+    only,
     percent,
     planes,
     plural,
+    round_step,
+    searched_value,
+    spread_sample,
     ticks,
 )
 
 KEY, TITLE = "parallel", "Choices and accuracy"
-# perceptually uniform, and read alike by colour-blind readers (Nunez et al. 2018)
-COLOURSCALE = "Cividis"
 MOST_AXES = 12
+# networks that are looked at, and lines that are drawn: more would cover each other
+MOST_READ, MOST_LINES = 2000, 800
+MOST_TICKS, TICK_SIZE = 5, 10
 BEST_SHARE = 0.1
 FEWEST = 2
 MOST_TOLD = 4
@@ -37,7 +44,8 @@ GFLOPS = tuple(tick * 1e9 for tick in GFLOPS_TICKS)
 
 def view(studies: Sequence[Study], which: str = "summary") -> View:
     """A figure for every plane; `which` axes are those of `analysis.axes.SETS`."""
-    found = [(plane, sample_of([study for _, _, study in plane.members], which)) for plane in planes(studies)]
+    parts = [_part(plane) for plane in planes(studies)]
+    found = [(plane, sample_of([study for _, _, study in plane.members], which)) for plane in parts]
     shown = [(plane, sample) for plane, sample in found if len(sample) >= FEWEST and sample.axes]
     if not shown:
         reason = f"Fewer than {FEWEST} different networks have been trained in full yet."
@@ -54,7 +62,24 @@ def view(studies: Sequence[Study], which: str = "summary") -> View:
         lead=" ".join(_lead(plane, sample, several) for plane, sample in shown),
         figures=[_figure(plane, sample, i, several) for i, (plane, sample) in enumerate(shown)],
         tables=tables,
-        notes=[*_notes([sample for _, sample in found]), *apart(studies)],
+        notes=[*filter(None, _notes(studies, [sample for _, sample in found])), *apart(studies)],
+    )
+
+
+def _part(plane: Plane) -> Plane:
+    """The plane with as many networks as are looked at, evenly by rank: the best and the worst among them."""
+    ranked = sorted(
+        ((searched_value(tried), place, tried.trial)
+         for place, (_, _, study) in enumerate(plane.members) for tried in study.networks)
+    )  # fmt: skip
+    if len(ranked) <= MOST_READ:
+        return plane
+    kept = [ranked[i] for i in spread_sample(len(ranked), MOST_READ)]
+    return Plane(
+        tuple(
+            (index, label, only(study, {trial for _, own, trial in kept if own == place}))
+            for place, (index, label, study) in enumerate(plane.members)
+        )
     )
 
 
@@ -84,12 +109,12 @@ def _diversity(values: NDArray[np.float64]) -> float:
     return float(1 - (shares**2).sum())
 
 
-def _notes(samples: Sequence[Sample]) -> Iterator[str]:
+def _notes(studies: Sequence[Study], samples: Sequence[Sample]) -> Iterator[str]:
     yield (
-        "Drag along an axis to keep the lines through a part of it, drag its name to move it. Lines are not "
-        "linked to the other figures, since this kind of plot carries no data with its lines: the table "
-        "names study and trial of each."
+        "Drag a box over a part of an axis to keep the lines through it, with Shift another one; a "
+        "double-click takes the boxes away. A click on a line chooses its network."
     )
+    yield from (_cut(plane, sample) for plane, sample in zip(planes(studies), samples, strict=True))
     yield (
         "Where the best lie describes these networks; it is no claim on what makes them good: that is asked "
         "under which choices matter."
@@ -101,35 +126,141 @@ def _notes(samples: Sequence[Sample]) -> Iterator[str]:
             yield f"Not drawn, but in the table: {left}."
 
 
+def _cut(plane: Plane, sample: Sample) -> str:
+    """What was left out, or nothing."""
+    every = sum(len(study.networks) for _, _, study in plane.members)
+    parts = []
+    if every > MOST_READ:
+        parts.append(f"of {every:,} networks {MOST_READ:,} are looked at, evenly by rank of accuracy")
+    if len(sample) > MOST_LINES:
+        parts.append(f"{MOST_LINES:,} lines are drawn, evenly by rank")
+    return f"{plane.names}: {'; '.join(parts)}." if parts else ""
+
+
 def _drawn(sample: Sample) -> list[Axis]:
     return list(sample.axes.values())[:MOST_AXES]
 
 
 def _figure(plane: Plane, sample: Sample, index: int, several: bool) -> Figure:
+    """Lines in bins of accuracy, a trace each, over axes that are drawn by hand, all from 0 to 1."""
     axes = [*_origins(plane, sample), *_drawn(sample)]
-    order = np.argsort(sample.accuracy, kind="stable")  # the best are drawn last, on top
-    accuracy = [percent(value) for value in sample.accuracy[order].tolist()]
-    dimensions = [_dimension(axis, axis.values[order]) for axis in axes]
-    dimensions.append({"label": "accuracy (%)", "values": accuracy})
-    trace = {
-        "type": "parcoords",
-        "dimensions": dimensions,
-        "line": {
-            "color": accuracy,
-            "colorscale": COLOURSCALE,
-            "showscale": True,
-            "colorbar": {"title": {"text": "accuracy (%)", "side": "right"}, "thickness": 12},
-        },
-        "labelangle": -20,
-        "labelside": "top",
-    }
-    layout = {"height": 460, "margin": {"l": 60, "r": 30, "t": 90, "b": 30}}
+    accuracy = np.array([percent(value) for value in sample.accuracy.tolist()])
+    scales = [_scale(axis) for axis in axes] + [_accuracy_scale(accuracy)]
+    heights = np.round(np.stack([scale.height for scale in scales], axis=1), 3)
+    points = [[plane.members[s][0], trial] for s, trial in sample.points]
+    edges = np.linspace(accuracy.min(), accuracy.max(), len(SEQUENCE) + 1)
+    bins = np.clip(np.searchsorted(edges, accuracy, side="right") - 1, 0, len(SEQUENCE) - 1)
+    order = spread_sample(len(sample), MOST_LINES)
+    drawn = np.argsort(sample.accuracy, kind="stable")[order]  # the best are drawn last, on top
+    traces = [
+        _lines(heights[rows], [points[i] for i in rows], SEQUENCE[b], _between(edges, b), b / len(SEQUENCE))
+        for b in range(len(SEQUENCE))
+        if (rows := drawn[bins[drawn] == b]).size
+    ]
     alt = (
-        f"Parallel coordinates of {plural(len(sample), 'network')} over {len(axes)} axes and accuracy, from "
-        f"{accuracy[0]:.1f}% to {accuracy[-1]:.1f}%; the table has the numbers."
+        f"Parallel coordinates of {plural(len(drawn), 'network')} over {len(axes)} axes and accuracy, from "
+        f"{accuracy.min():.1f}% to {accuracy.max():.1f}%; the table has the numbers."
     )
     title = "Choices of each network, coloured by accuracy" + (f" ({plane.names})" if several else "")
-    return Figure(numbered("parallel", index), title, {"data": [trace], "layout": layout}, alt)
+    names = [*(axis.name for axis in axes), "accuracy (%)"]
+    return Figure(numbered("parallel", index), title, {"data": traces, "layout": _layout(names, scales)}, alt)
+
+
+def _lines(
+    heights: NDArray[np.float64], points: Sequence[list[int]], colour: str, name: str, share: float
+) -> Spec:
+    """Lines of one colour, one after the other with a gap between: heights (lines, axes)."""
+    count, across = heights.shape
+    gap: list[float | None] = [None]
+    return {
+        "type": "scatter", "mode": "lines", "name": name, "meta": {"lines": across + 1},
+        "x": [*range(across), None] * count,
+        "y": [value for row in heights.tolist() for value in row + gap],
+        "customdata": [custom for point in points for custom in [*[point] * across, None]],
+        "line": {"color": colour, "width": 1},
+        # few are good, and those are looked for
+        "opacity": round(0.5 + 0.4 * share, 2),
+        "hovertemplate": f"trial %{{customdata[1]}}, {name}<extra></extra>",
+    }  # fmt: skip
+
+
+def _between(edges: NDArray[np.float64], place: int) -> str:
+    return f"{edges[place]:.1f} to {edges[place + 1]:.1f}%"
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """An axis of the figure: `height` (n,) of the networks, from 0 to 1, and its ticks."""
+
+    height: NDArray[np.float64]
+    at: Sequence[float]
+    text: Sequence[str]
+
+
+def _scale(axis: Axis) -> _Scale:
+    if axis.categorical:
+        count = len(axis.levels)
+        return _Scale(_level(axis.values, count), _level(np.arange(count), count).tolist(), axis.levels)
+    low, high = float(axis.values.min()), float(axis.values.max())
+    at = ticks(low, high, GFLOPS if axis.name == "FLOPs" else ()) if axis.log else _even(low, high)
+    at = [tick for tick in at if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+    ends = np.log([low, high]) if axis.log else np.array([low, high])
+    places = np.log(at) if axis.log else np.array(at)
+    span = float(ends[1] - ends[0]) or 1.0
+    heights = (axis.scaled - ends[0]) / span
+    return _Scale(heights, ((places - ends[0]) / span).tolist(), [axis.text(tick) for tick in at])
+
+
+def _level(index: NDArray[Any], count: int) -> NDArray[np.float64]:
+    """Levels stand a little inside, so that the first and the last have room for their names."""
+    return 0.05 + 0.9 * index / max(count - 1, 1)
+
+
+def _even(low: float, high: float) -> list[float]:
+    """Round values from `low` to `high`; the values themselves where there are few whole ones."""
+    step = round_step(max((high - low) / MOST_TICKS, 1e-12))
+    return [compact(i * step, 6) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _accuracy_scale(accuracy: NDArray[np.float64]) -> _Scale:
+    scale = _scale(Axis("accuracy", accuracy))
+    return _Scale(scale.height, scale.at, [text if "." in text else f"{text}.0" for text in scale.text])
+
+
+def _layout(names: Sequence[str], scales: Sequence[_Scale]) -> Spec:
+    """Vertical lines for axes, their names above, ticks beside them; boxes choose lines (`meta`)."""
+    lines = [
+        {
+            "type": "line", "layer": "below", "xref": "x", "x0": i, "x1": i, "yref": "y", "y0": 0, "y1": 1,
+            "line": {"color": NEUTRAL, "width": 1},
+        }
+        for i in range(len(names))
+    ]  # fmt: skip
+    texts = [
+        {
+            "x": i, "y": round(at, 3), "text": escape(text), "showarrow": False, "xanchor": "left",
+            "font": {"size": TICK_SIZE, "shadow": "auto"},
+        }
+        for i, scale in enumerate(scales) for at, text in zip(scale.at, scale.text, strict=True)
+    ]  # fmt: skip
+    return {
+        "height": 480,
+        "margin": {"l": 20, "r": 40, "t": 90, "b": 30},
+        "xaxis": {
+            "range": [-0.1, len(names) - 0.6], "tickvals": list(range(len(names))), "side": "top",
+            "ticktext": [escape(name) for name in names], "tickangle": -25, "showgrid": False,
+            "showline": False, "ticks": "", "fixedrange": True,
+        },
+        "yaxis": {"range": [-0.03, 1.03], "visible": False, "fixedrange": True},
+        "legend": {
+            "orientation": "h", "x": 0, "y": -0.02, "yanchor": "top",
+            "title": {"text": "accuracy"}, "traceorder": "normal",
+        },
+        "showlegend": True,
+        "dragmode": "select",
+        "shapes": lines,
+        "annotations": texts,
+    }  # fmt: skip
 
 
 def _origins(plane: Plane, sample: Sample) -> Iterator[Axis]:
@@ -139,29 +270,6 @@ def _origins(plane: Plane, sample: Sample) -> Iterator[Axis]:
     if "study" not in sample.axes:
         found.append(axis_of("study", [plane.members[s][1] for s, _ in sample.points]))
     yield from (axis for axis in found if axis.distinct > 1)
-
-
-def _dimension(axis: Axis, values: NDArray[np.float64]) -> Spec:
-    """A vertical axis; a logarithmic one has the logarithms, with ticks at values."""
-    label = escape(axis.name)
-    if axis.categorical:
-        return {
-            "label": label,
-            "values": [int(v) for v in values],
-            "tickvals": list(range(len(axis.levels))),
-            "ticktext": [escape(level) for level in axis.levels],
-            "range": [-0.2, len(axis.levels) - 0.8],
-        }
-    if not axis.log:
-        return {"label": label, "values": [compact(v) for v in values]}
-    low, high = float(values.min()), float(values.max())
-    at = [tick for tick in ticks(low, high, GFLOPS if axis.name == "FLOPs" else ()) if low <= tick <= high]
-    return {
-        "label": label,
-        "values": [compact(v, 5) for v in np.log10(values).tolist()],
-        "tickvals": [compact(math.log10(tick), 5) for tick in at],
-        "ticktext": [axis.text(tick) for tick in at],
-    }
 
 
 def _best(sample: Sample) -> NDArray[np.intp]:

@@ -36,11 +36,12 @@ from analysis.views.common import (
     spread_sample,
     study_colour,
     study_symbol,
+    with_room,
 )
 
 KEY, TITLE = "progress", "Progress"
 STATES = ("complete", "paused", "running", "interrupted", "failed")
-MOST_POINTS = 4000
+MOST_POINTS = 2000  # of a study
 FRONT_STEPS = 100
 MOST_REFERENCES = 4
 BINS, A_BIN = 30, 5  # of the pace: intervals, and trainings in one of them
@@ -202,7 +203,7 @@ def _best_figure(plane: Plane, members: Sequence[_Course], *, by_epochs: bool, n
     title = f"Best accuracy so far by {what}, {plane.conditions}"
     alt = f"Accuracy of {plane.names}'s fully trained candidates by {what}, the best so far as a step line."
     name = name.replace("progress", "progress_epochs" if by_epochs else "progress_trials")
-    return Figure(name, title, spec, alt)
+    return Figure(name, title, with_room(spec), alt)
 
 
 def _best_traces(one: _Course, place: int, *, by_epochs: bool, several: bool) -> list[Spec]:
@@ -225,7 +226,7 @@ def _best_pair(
     across = [one.epochs_by[tried.trial] if by_epochs else tried.trial for tried in networks]
     custom = [[one.index, tried.trial] for tried in networks]
     rises = _rises(values)
-    dots = spread_sample(len(networks), MOST_POINTS)
+    dots = spread_sample(len(networks), MOST_POINTS // len(one.by_budget))
     hover = f"trial %{{customdata[1]}}: %{{y:.1f}}%<extra>{label}</extra>"
     return [
         {

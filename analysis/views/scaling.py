@@ -273,9 +273,11 @@ def _sentence(line: _Line, where: str) -> str:
         return f"{name}{where}: no law, {series.reason}."
     answers = {key: str(answer) for key, answer in series.fit.parameters.items()}
     known = [f"{key} = {text}" for key, text in answers.items() if not text.startswith("not identified")]
-    open_ = [f"{key} is {text}" for key, text in answers.items() if text.startswith("not identified")]
+    open_ = [key for key, text in answers.items() if text.startswith("not identified")]
+    verb = "is" if len(open_) == 1 else "are"
+    said = [*known, f"{', '.join(open_)} {verb} not identified"] if open_ else known
     law = f"error = {_right(series.fit.law.formula)} through {plural(series.fit.networks, 'network')}"
-    return f"{name}{where}: {law}; {'; '.join([*known, *open_])}."
+    return f"{name}{where}: {law}; {'; '.join(said)}."
 
 
 def _right(formula: str) -> str:

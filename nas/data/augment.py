@@ -58,6 +58,7 @@ def mix(
     cutmix: float,
     probability: float,
     generator: Generator,
+    switch_prob: float = SWITCH_PROBABILITY,
 ) -> tuple[Tensor, Tensor]:
     """Mixup (Zhang et al. 2018) or cutmix (Yun et al. 2019) of [N, 3, H, W] with the batch reversed.
 
@@ -66,7 +67,7 @@ def mix(
     gate, switch = torch.rand(2, generator=generator).tolist()
     if mixup == cutmix == 0 or gate >= probability:
         return images, targets
-    cut = cutmix > 0 and (mixup == 0 or switch < SWITCH_PROBABILITY)
+    cut = cutmix > 0 and (mixup == 0 or switch < switch_prob)
     share = beta(cutmix if cut else mixup, generator)
     if cut:
         images, share = _paste(images, share, generator)

@@ -32,7 +32,7 @@ class ImageFolder:
         if not root.is_dir():
             raise InputError(f"data: {root} is no folder; imagefolder needs {LAYOUT}")
         names = {split: class_names(root / split) for split in ("train", "val")}
-        _same_classes(root, names)
+        same_classes(root, names)
         self.num_classes = chosen_classes(request.num_classes, len(names["train"]), str(root))
         seed = request.seed
         chosen = sorted(shuffled((seed,), len(names["train"]))[: self.num_classes])
@@ -82,7 +82,8 @@ def class_names(folder: Path) -> list[str]:
     return names
 
 
-def _same_classes(root: Path, names: dict[str, list[str]]) -> None:
+def same_classes(root: Path, names: dict[str, list[str]]) -> None:
+    """Raises `InputError` where train and val do not have the same classes."""
     train, val = set(names["train"]), set(names["val"])
     if train != val:
         odd = sorted(train ^ val)[0]
@@ -98,10 +99,11 @@ def image_files(folder: Path, classes: list[str]) -> tuple[list[Path], NDArray[n
     files: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        own = sorted(file for file in (folder / name).iterdir() if file.suffix.lower() in EXTENSIONS)
+        with os.scandir(folder / name) as entries:  # of a million files, a Path for each takes seconds
+            own = sorted(entry.path for entry in entries if entry.name.lower().endswith(EXTENSIONS))
         if not own:
             raise InputError(f"data: {folder / name} has no images ({', '.join(EXTENSIONS)})")
-        files += own
+        files += map(Path, own)
         labels += [label] * len(own)
     return files, np.array(labels, np.int64)
 

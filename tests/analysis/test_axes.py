@@ -13,7 +13,7 @@ from space.design_space import load_space
 from space.errors import InputError
 from space.families import named
 from space.swin import named_swin
-from tests.analysis.sample_study import network
+from tests.analysis.sample_study import network, trial
 from tests.analysis.sample_study import sample_study as recorded
 
 
@@ -197,9 +197,9 @@ def test_a_budget_of_a_sweep_and_an_unknown_one():
 
 def test_the_samplers_own_parameters_are_axes():
     mapping = sample_study()
-    for i, trial in enumerate(mapping["trials"]):
+    for i, entry in enumerate(mapping["trials"]):
         norm = "rms" if i % 2 else "layer"
-        trial["choices"] = {} if i == 0 else {"kernel_size.1": 3 + 2 * (i % 3), "norm": norm}
+        entry["choices"] = {} if i == 0 else {"kernel_size.1": 3 + 2 * (i % 3), "norm": norm}
     sample = sample_of([Study(mapping)], "space")
     assert set(sample.axes) <= {"kernel_size.1", "norm", "FLOPs"}
     assert sample.axes["norm"].levels == ("layer", "rms")
@@ -211,3 +211,16 @@ def test_a_study_without_any_result_has_an_empty_sample():
     mapping["trials"] = [t for t in mapping["trials"] if t["state"] != "complete"]
     for which in ("summary", "space"):
         assert len(sample_of([Study(mapping)], which)) == 0
+
+
+def test_a_reference_of_another_kind_says_nothing_about_what_the_search_varied():
+    mapping = sample_study()
+    before = sample_of([Study(mapping)])
+    mapping["trials"].append(trial(14, named("resnet50"), 0.4, role="reference", name="ResNet-50"))
+    after = sample_of([Study(mapping)])
+    assert after.points == before.points and set(after.axes) == set(before.axes)
+    assert (0, 0) in after.points  # ConvNeXt-T differs in nothing but what was searched
+    assert any(note.startswith("1 reference differs in what the search never varied") for note in after.notes)
+    for entry in mapping["trials"]:
+        entry["role"] = "reference"  # without a search they are all there is
+    assert (0, 14) in sample_of([Study(mapping)]).points

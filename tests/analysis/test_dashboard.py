@@ -19,9 +19,11 @@ from playwright.sync_api import expect
 
 from analysis import dashboard, live
 from analysis.dashboard import Page, render, views_of, write_dashboard
+from analysis.figures import THEMES
 from analysis.study import Study
-from analysis.view import Figure, Table, View
+from analysis.view import DARK, FAMILY_COLOURS, PALETTE, SEQUENCE, Figure, Table, View
 from analysis.views import networks
+from analysis.views.common import STUDY_COLOURS
 from space.architecture import Architecture
 from space.cost import RESOLUTION, breakdown
 from space.families import named
@@ -85,6 +87,8 @@ def small_views(studies):
     panels = {
         "xaxis": {"domain": [0, 0.3]}, "xaxis2": {"domain": [0.35, 0.65]}, "xaxis3": {"domain": [0.7, 1]},
     }  # fmt: skip
+    named = {"type": "scatter", "mode": "markers+text", "x": [1, 1.001, 4], "y": [60, 60.01, 61],
+             "text": ["first name", "covered name", "far name"]}  # fmt: skip
     titled = {"xaxis": {"title": {"text": "GFLOPs"}}, "yaxis": {"title": {"text": "proxy accuracy (%)"}}}
     table = Table("points", "Points", ["network", "accuracy (%)", "on the front"],
                   [[t.label, 100 * t.accuracy, i == 0] for i, t in enumerate(points[0])])  # fmt: skip
@@ -94,6 +98,8 @@ def small_views(studies):
         View("curves", "Curves", "Another.", [Figure("lines", "Lines", {"data": [lines]}, "Lines.")]),
         View("edf", "Pooled", "", [Figure("pooled", "Pooled", {"data": [pooled]}, "All dots.")]),
         View("scaling", "Bars", "", [Figure("bars", "Bars", {"data": [bars], "layout": panels}, "Bars.")]),
+        View("isoflop", "Names", "", [Figure("names", "Names", {"data": [named]}, "Names.")],
+             [Table("answers", "Answers", ["budget", "points"], [["1G", 0.5], ["2G", -0.5]], open=True)]),
         View("roadmap", "The roadmap", "", empty="No study of the roadmap is among them."),
         networks.view(studies),
     ]  # fmt: skip
@@ -101,7 +107,7 @@ def small_views(studies):
 
 @contextlib.contextmanager
 def visit(browser, path, address="", **options):
-    """A page, offline; asserts at both ends that it asked for nothing and logged nothing."""
+    """A page, offline, when its table is there; asserts at both ends that it asked and logged nothing."""
     context = browser.new_context(**{"viewport": DESKTOP, "offline": True, "color_scheme": "dark", **options})
     page = context.new_page()
     seen = []
@@ -111,6 +117,7 @@ def visit(browser, path, address="", **options):
     page.goto(path.as_uri() + address)
     page.locator(".plot").first.scroll_into_view_if_needed()
     page.wait_for_selector(".plot .main-svg")
+    page.wait_for_selector("#table .count")
     assert seen == [path.as_uri()]
     yield page
     assert seen == [path.as_uri()]
@@ -209,6 +216,7 @@ def test_figures_are_drawn_when_they_come_into_view(opened):
         "Curves",
         "Pooled",
         "Bars",
+        "Names",
         "All networks",
     ]
     assert "No study of the roadmap is among them." in page.locator("#empty").inner_text()
@@ -312,7 +320,7 @@ def test_the_table_shows_a_hundred_rows_at_a_time(browser, tmp_path):
     path = write_dashboard(Page([one], small_views([one])), tmp_path / "many.html")
     with visit(browser, path) as page:
         assert page.locator("#shown").count() == 0
-        assert page.locator("#table tbody tr").count() == 100
+        expect(page.locator("#table tbody tr")).to_have_count(100)
         for _ in range(2):
             page.get_by_role("button", name="Next").click()
         assert page.locator("#table tbody tr").count() == 50
@@ -357,6 +365,58 @@ def test_a_phone_has_no_horizontal_overflow(browser, written):
         assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+def test_a_dark_page_draws_lighter_colours(browser, tmp_path):
+    sky, blue = (f"rgb({', '.join(str(int(c[i : i + 2], 16)) for i in (1, 3, 5))})" for c in
+                 (DARK["#0072b2"], "#0072b2"))  # fmt: skip
+    spec = {"data": [{"type": "scatter", "mode": "lines", "x": [1, 2], "y": [1, 2], "name": "#0072b2",
+                      "line": {"color": "#0072b2"}, "fill": "tozeroy", "fillcolor": "rgba(0,114,178,0.18)",
+                      "showlegend": True}]}  # fmt: skip
+    one = study()
+    views = [View("plane", "P", "", [Figure("f", "F", spec, "F.")]), networks.view([one])]
+    path = write_dashboard(Page([one], views), tmp_path / "dark.html")
+    with visit(browser, path) as page:
+        for scheme, colour in (("dark", sky), ("light", blue)):
+            page.emulate_media(color_scheme=scheme)
+            settle(page)
+            assert page.evaluate("getComputedStyle(document.querySelector('.js-line')).stroke") == colour
+            fill = page.evaluate("getComputedStyle(document.querySelector('.js-fill')).fill")
+            assert fill == colour
+            assert page.locator(".legendtext").text_content() == "#0072b2"  # a name is no colour
+
+
+def luminance(colour):
+    """Relative luminance of WCAG 2."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("colour", sorted({*PALETTE, *FAMILY_COLOURS.values(), *STUDY_COLOURS}))
+def test_colours_of_points_stand_out_from_a_dark_page(colour):
+    page = luminance(THEMES["dark"].surface)
+    assert (luminance(DARK.get(colour, colour)) + 0.05) / (page + 0.05) >= 4  # WCAG asks 3 of graphics
+
+
+def test_a_sequence_rises_away_from_the_page_in_both_themes():
+    light = [luminance(colour) for colour in SEQUENCE]
+    dark = [luminance(DARK[colour]) for colour in SEQUENCE]
+    assert light == sorted(light, reverse=True) and dark == sorted(dark)
+
+
+def test_names_that_would_cover_others_are_not_drawn(page):
+    show(page, "isoflop-names")
+    texts = page.locator("#isoflop-names .textpoint text").evaluate_all(
+        "all => all.map(each => [each.textContent, getComputedStyle(each).visibility])"
+    )
+    assert dict(texts) == {"first name": "visible", "covered name": "hidden", "far name": "visible"}
+
+
+def test_an_open_table_stands_with_its_figure(page):
+    rows = page.locator("#isoflop .beside tbody tr").all_inner_texts()
+    assert [row.split("\t") for row in rows] == [["1G", "0.5"], ["2G", "-0.5"]]
+    assert page.locator("#isoflop details").count() == 0
+
+
 def test_paper_is_light_with_every_figure_and_no_controls(page):
     page.evaluate("location.hash = '#trial=0:6'")
     page.set_viewport_size({"width": 680, "height": 900})
@@ -364,7 +424,8 @@ def test_paper_is_light_with_every_figure_and_no_controls(page):
     screen = colours(page)
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator(".plot .main-svg").count() >= 4 * 3
+    assert page.locator(".plot .main-svg").count() >= 5 * 3
+    assert page.locator("#isoflop .beside table").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 680
     assert colours(page) != screen
     for control in ("#contents", "#theme", "#detail", "#shown"):
@@ -611,6 +672,33 @@ def test_the_server_follows_a_running_study(browser, tmp_path):
         assert seen == []
         assert all(url.startswith((address, "data:")) for url in asked)
         context.close()
+
+
+def test_the_server_follows_a_study_in_a_database(browser, postgres_url, tmp_path, monkeypatch):
+    folder = tmp_path / "shared"
+    flags = ["--budget", "4.5GFLOPs", "--storage", postgres_url]
+    assert search(folder, *flags, "--trials", "6").returncode == 0
+    assert not (folder / "study.db").exists()
+    monkeypatch.setattr(live, "POSTGRES_POLL", 0.2)
+    follower = live.Follower([str(folder)], ["networks"])
+    follower.look()
+    assert follower.status.endswith("no search is running.")
+    with served(folder) as address:
+        context = browser.new_context(viewport=DESKTOP)
+        page = context.new_page()
+        page.goto(address)
+        tried = page.locator("header .studies")
+        expect(tried).to_contain_text("6 networks tried", timeout=60_000)
+        other = tmp_path / "elsewhere" / "shared"  # another driver's
+        other.parent.mkdir()
+        assert search(other, *flags, "--trials", "12").returncode == 0
+        expect(tried).to_contain_text("12 networks tried", timeout=60_000)
+        context.close()
+    version = follower.version
+    follower.studies[0].due = follower.sections[0].due = 0.0
+    follower.look()
+    assert follower.version > version
+    assert len(json.loads(follower.text)["data"]["networks"]["trial"]) == 12
 
 
 @pytest.fixture(scope="module")

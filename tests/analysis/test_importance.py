@@ -1,4 +1,4 @@
-"""Importance against functions that are known: what matters is found, noise is not, ties are not claimed."""
+"""What studies say of their axes, against the laws that simulated them, and the command that says it."""
 
 import csv
 import io
@@ -10,255 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import importance as module
-from analysis.axes import axes_of, axis_of
-from analysis.confounding import confounding
-from analysis.effects import main_effects
-from analysis.importance import (
-    FANOVA,
-    METHODS,
-    PED_ANOVA,
-    PERMUTATION,
-    find,
-    importance,
-    main,
-    partial_dependence,
-)
-from analysis.networkwise import MATTERS, TIED
+from analysis import evaluators, networkwise
+from analysis.evaluators import FANOVA, PED_ANOVA
+from analysis.findings import find
+from analysis.held_out import PERMUTATION
+from analysis.importance import main
+from analysis.networkwise import MATTERS
+from analysis.ranking import METHODS
 from analysis.study import Study, read_study
 from nas import search as nas_search
 from nas.simulated import LAWS, traits_of
 from space.architecture import Architecture
-from space.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-
-
-def design(n, seed=0):
-    """Independent axes: a kernel, a width and a norm."""
-    rng = np.random.default_rng(seed)
-    return {
-        "kernel": rng.choice([3.0, 5, 7, 9, 11], n),
-        "width": rng.uniform(1, 2, n),
-        "norm": np.array(["layer", "batch", "rms"])[rng.integers(3, size=n)],
-    }
-
-
-def planted(n, seed=0, noise=0.3):
-    """Accuracy rises by 0.25 a kernel step and 0.5 with LayerNorm; the width is noise."""
-    columns = design(n, seed)
-    rng = np.random.default_rng(1000 + seed)
-    accuracy = 0.125 * columns["kernel"] + 0.5 * (columns["norm"] == "layer") + noise * rng.normal(size=n)
-    return columns, accuracy
-
-
-def by_axis(scores):
-    return {score.label: score for score in scores}
-
-
-# ---- importance -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_an_axis_that_matters_ranks_first_and_noise_covers_zero(method):
-    columns, accuracy = planted(150)
-    found = importance(columns, accuracy, methods=(method,), halves=6)
-    scores = found.methods[method]
-    assert scores[0].label == "kernel"
-    assert scores[0].importance.low > 0
-    assert by_axis(scores)["width"].importance.covers_zero
-    assert found.r2.low > 0.3
-    assert found.ranked
-
-
-def test_what_matters_is_said_of_both_and_of_no_other():
-    found = importance(*planted(150), methods=(PERMUTATION,))
-    assert [score.label for score in found.matters] == ["kernel", "norm"]
-
-
-def test_without_any_relation_nothing_is_ranked():
-    columns = design(80)
-    found = importance(columns, np.random.default_rng(3).normal(size=80), methods=(PED_ANOVA, PERMUTATION))
-    assert not found.ranked
-    assert found.r2.value < 0.1
-    assert found.matters == []
-    assert {s.verdict for scores in found.methods.values() for s in scores} == {"not distinguishable"}
-
-
-def test_false_alarms_of_permutation_beside_a_strong_axis_are_near_their_level():
-    """Of one noise axis at one side of a 90% interval: 5%; the corrected variance makes it less."""
-    alarms = 0
-    for seed in range(60):
-        found = importance(*planted(50, seed), methods=(PERMUTATION,), repeats=1, seed=seed)
-        alarms += by_axis(found.methods[PERMUTATION])["width"].importance.low > 0
-    assert alarms <= 8  # of 60 at 5%: more has a probability of 0.4%
-
-
-def test_axes_that_are_tied_are_shuffled_together_and_none_is_claimed_alone():
-    columns, accuracy = planted(100)
-    columns["depth"] = -3 * columns["kernel"]
-    found = importance(columns, accuracy, methods=(PED_ANOVA, PERMUTATION))
-    joint = found.methods[PERMUTATION][0]
-    assert set(joint.axes) == {"kernel", "depth"}
-    assert joint.verdict == MATTERS
-    alone = by_axis(found.methods[PED_ANOVA])
-    assert alone["kernel"].verdict == alone["depth"].verdict == TIED
-
-
-def test_rows_of_one_network_are_held_out_together():
-    """A network copied with its accuracy is no evidence: an id for each row would predict noise."""
-    columns = {"x": np.random.default_rng(0).normal(size=25)}
-    accuracy = np.random.default_rng(1).normal(size=25)
-    copied = {"x": np.tile(columns["x"], 4)}
-    ids = [str(i) for i in range(25)] * 4
-    found = importance(copied, np.tile(accuracy, 4), networks=ids, methods=(PERMUTATION,))
-    assert not found.ranked
-    plain = main_effects(columns, accuracy)[0]
-    again = main_effects(copied, np.tile(accuracy, 4), networks=ids)[0]
-    for one, other in zip(plain.levels, again.levels, strict=True):
-        reach = [level.effect.high - level.effect.low for level in (one, other)]
-        assert reach[1] == pytest.approx(reach[0], rel=0.25)  # four copies do not halve it
-
-
-# ---- main effects ---------------------------------------------------------------------------------------
-
-
-def test_adjusted_effects_are_the_true_ones_under_mild_confounding():
-    """Wide networks have large kernels here; unadjusted, the width takes the kernel's merit."""
-    rng = np.random.default_rng(0)
-    kernel = rng.choice([3.0, 7.0], 300)
-    width = 0.3 * (kernel - 5) + rng.normal(size=300)
-    accuracy = 0.1 * kernel + 0.0 * width + 0.1 * rng.normal(size=300)
-    effects = {e.axis: e for e in main_effects({"kernel": kernel, "width": width}, accuracy)}
-    small, large = effects["kernel"].levels
-    assert large.effect.value - small.effect.value == pytest.approx(0.4, abs=0.05)
-    truth = -0.4 * large.networks / 300  # from the mean of all
-    assert small.effect.low < truth < small.effect.high
-    assert effects["kernel"].verdict == MATTERS
-    assert effects["kernel"].best.label == "7"
-    widths = effects["width"].levels
-    assert widths[-1].mean - widths[0].mean > 0.15  # what it looks like
-    assert effects["width"].verdict == "not distinguishable"
-    assert effects["width"].adjusted_for == ("kernel",)
-
-
-def test_false_alarms_of_main_effects_are_near_their_level():
-    """100 data sets without any effect: at most one in ten has one claimed, over all axes (and the luck)."""
-    alarms, covered = 0, []
-    for seed in range(100):
-        accuracy = np.random.default_rng(500 + seed).normal(size=40)
-        effects = main_effects(design(40, seed), accuracy, resamples=120, seed=seed)
-        alarms += any(effect.verdict == MATTERS for effect in effects)
-        covered += [level.effect.covers_zero for e in effects for level in e.levels if level.networks >= 4]
-    assert alarms <= 19  # of 100 at 10%: more has a probability of 0.2%
-    assert 0.85 <= np.mean(covered) <= 0.97
-
-
-def test_tied_axes_have_no_claimed_effect_and_say_what_goes_along():
-    columns, accuracy = planted(100)
-    columns["depth"] = -3 * columns["kernel"]
-    effects = {e.axis: e for e in main_effects(columns, accuracy)}
-    assert effects["kernel"].verdict == TIED
-    assert effects["kernel"].along == ("depth",)
-    assert "depth" not in effects["kernel"].adjusted_for
-
-
-def test_a_level_of_few_networks_has_no_interval():
-    columns, accuracy = planted(60)
-    columns["stem"] = np.array(["a"] * 58 + ["b"] * 2)
-    stem = next(e for e in main_effects(columns, accuracy) if e.axis == "stem")
-    assert [np.isinf(level.effect.low) for level in stem.levels] == [False, True]
-    assert stem.verdict == "not distinguishable"
-
-
-# ---- confounding ----------------------------------------------------------------------------------------
-
-
-def test_independent_axes_are_not_tied():
-    found = confounding(design(200))
-    assert found.text == []
-    assert found.groups == ()
-    assert all(tie.inflation < 1.2 for tie in found.ties)
-
-
-def test_an_axis_made_of_others_is_found_with_what_it_is_made_of():
-    rng = np.random.default_rng(0)
-    a, b, c = rng.normal(size=(3, 100))
-    found = confounding({"a": a, "b": b, "c": c, "sum": a + b})
-    assert found.rank == found.columns - 1
-    tie = next(tie for tie in found.ties if tie.axis == "sum")
-    assert tie.explained == 1
-    assert np.isinf(tie.inflation)
-    assert set(tie.by) == {"a", "b"}
-    assert set(found.groups[0]) == {"a", "b", "sum"}
-    assert any("cannot be told apart" in line for line in found.text)
-
-
-def test_a_cost_that_the_axes_add_up_to_is_no_partner_of_theirs():
-    rng = np.random.default_rng(0)
-    depth, width = rng.uniform(1, 8, (2, 100))
-    cost = axis_of("FLOPs", depth * width**2, log=True)
-    cost = type(cost)("FLOPs", cost.values, log=True, cost=True)
-    axes = axes_of({"depth": axis_of("depth", depth, log=True), "width": axis_of("width", width, log=True)})
-    found = confounding({**axes, "FLOPs": cost})
-    assert found.groups == (("depth", "width"),)  # at equal FLOPs, deeper is narrower
-    assert set(found.partners("FLOPs")) == {"depth", "width"}
-    assert found.partners("depth") == ("width",)
-
-
-def test_associations_are_those_of_the_kinds_of_axes():
-    rng = np.random.default_rng(0)
-    letters = np.array(list("abc"))[rng.integers(3, size=400)]
-    same = np.char.upper(letters)
-    other = np.array(list("xyz"))[rng.integers(3, size=400)]
-    number = (letters == "a") + 0.01 * rng.normal(size=400)
-    found = {
-        frozenset(p[:2]): p[2] for p in confounding({"l": letters, "s": same, "o": other, "n": number}).pairs
-    }
-    assert found[frozenset("ls")] == pytest.approx(1, abs=0.01)
-    assert found[frozenset("lo")] < 0.1
-    assert found[frozenset("ln")] == pytest.approx(1, abs=0.01)
-    assert found[frozenset("on")] < 0.15
-
-
-# ---- partial dependence ---------------------------------------------------------------------------------
-
-
-def test_partial_dependence_has_the_shape_of_the_function():
-    rng = np.random.default_rng(0)
-    x, z = rng.uniform(-1, 1, (2, 200))
-    curves = {c.axis: c for c in partial_dependence({"x": x, "z": z}, -(x**2) + 0.02 * rng.normal(size=200))}
-    at, value = np.array(curves["x"].at), np.array(curves["x"].value)
-    truth = -(at**2)
-    assert np.abs(value - (truth - truth.mean())).max() < 0.03
-    flat = curves["z"]
-    assert all(low <= 0 <= high for low, high in zip(flat.low, flat.high, strict=True))
-
-
-# ---- what is refused ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda c, y: (c, y[:-1]), "one a row"),
-        (lambda c, y: (c, np.full_like(y, np.nan)), "finite"),
-        (lambda c, y: (c, np.ones_like(y)), "nothing to explain"),
-        (lambda c, y: ({k: v[:9] for k, v in c.items()}, y[:9]), "9 networks: importance needs at least 20"),
-        (lambda c, y: ({"k": np.ones(len(y))}, y), "none varies"),
-    ],
-)
-def test_bad_input_is_one_clear_line(change, message):
-    with pytest.raises(InputError, match=message):
-        importance(*change(*planted(30)))
-
-
-def test_an_unknown_method_is_refused():
-    with pytest.raises(InputError, match=r"'shap'; there are PED-ANOVA, fANOVA, permutation"):
-        importance(*planted(30), methods=("shap",))
-
-
-# ---- a study and the command ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -307,8 +71,8 @@ def test_how_networks_came_to_be_is_said(studies):
 
 
 def test_the_command_prints_tables_and_writes_every_number(studies, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(module, "TREES", 3)
-    monkeypatch.setitem(module.MOST_HALVES, FANOVA, 2)
+    monkeypatch.setattr(evaluators, "TREES", 3)
+    monkeypatch.setitem(evaluators.MOST_HALVES, FANOVA, 2)
     out = tmp_path / "importance.csv"
     assert main([str(studies / "uniform"), "--csv", str(out)]) == 0
     text = capsys.readouterr().out
@@ -343,10 +107,10 @@ def test_help_is_quick_and_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_large_samples_are_cut(monkeypatch):
-    for name in module.MOST:
-        monkeypatch.setitem(module.MOST, name, 40)
-    columns, accuracy = planted(400)
-    found = importance(columns, accuracy, methods=(PED_ANOVA, PERMUTATION), halves=5)
-    assert found.networks == 400
-    assert sum(level.networks for level in main_effects(columns, accuracy)[0].levels) == 40
+def test_of_very_many_networks_a_random_part_is_read(studies, monkeypatch):
+    for name in networkwise.MOST:
+        monkeypatch.setitem(networkwise.MOST, name, 40)
+    study = read_study(studies / "uniform")
+    found = find([study], thorough=False)
+    assert found.importance.networks == len(found.sample) == 40 < len(study.networks)
+    assert any(f"Of {len(study.networks)} networks 40, drawn at random, are used" in n for n in found.notes)

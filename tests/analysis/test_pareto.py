@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import pareto
+from analysis import dominance
 from analysis.pareto import (
     attainment,
     front,
@@ -115,7 +115,21 @@ def test_front_of_three_is_the_set_that_nothing_dominates(points):
 def test_pivots_take_away_dominated_points_only(points):
     """The short cut of large sets, which small ones do not take by themselves."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pareto, "FEW", 1)
+        patch.setattr(dominance, "FEW", 1)
+        chosen = front3(*([p[i] for p in points] for i in range(3))).tolist()
+    assert set(chosen) == {i for i, p in enumerate(points) if not any(dominates3(q, p) for q in points)}
+
+
+@pytest.mark.parametrize("leaf", [1, 4])
+@given(
+    st.lists(st.tuples(coordinate, coordinate, coordinate), min_size=1, max_size=60)
+    | st.lists(st.tuples(*[st.floats(allow_nan=False)] * 3), min_size=1, max_size=25)
+)
+def test_comparing_halves_finds_what_comparing_all_does(leaf, points):
+    """The way of large fronts, which small ones do not take by themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dominance, "SWEPT", 1)
+        patch.setattr(dominance, "LEAF", leaf)
         chosen = front3(*([p[i] for p in points] for i in range(3))).tolist()
     assert set(chosen) == {i for i, p in enumerate(points) if not any(dominates3(q, p) for q in points)}
 

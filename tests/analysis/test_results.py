@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.compare import at_equal_flops
-from analysis.reference import CONVNEXT_PAPER, PublishedPoint, published_points
+from analysis.reference import CONVNEXT_PAPER, PublishedPoint, published_points, select
 from analysis.results import (
     is_timm,
     read_results,
     read_timm,
-    select,
     table,
     timm_family,
     timm_pretrain,

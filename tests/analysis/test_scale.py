@@ -7,23 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analysis import rules, scale
+from analysis import rules
 from analysis.isoflop import LABELS, dimensions
+from analysis.nearest import distance, nearest_free, nearest_in
+from analysis.plan import plan
 from analysis.rules import compound, depth_only, published_exponents, published_rule, width_only
-from analysis.scale import (
-    KEPT,
-    RULE,
-    Wish,
-    as_json,
-    main,
-    nearest_free,
-    nearest_in,
-    plan,
-    wishes,
-)
+from analysis.scale import as_json, main
 from analysis.scaling import Estimate, NotIdentified
 from analysis.series import searched_series
 from analysis.study import Study
+from analysis.wishes import KEPT, RULE, Wish, wishes
 from space import describe
 from space.architecture import Architecture
 from space.band import BandSampler
@@ -147,8 +140,8 @@ def test_the_nearest_network_of_a_small_space_is_the_nearest():
     wanted = {n: Wish(n, float(2 ** x[0]), Estimate(1, 1, 1), RULE, "", 0.1) for n, x in found.items()}
     network = nearest_in(band, wanted, best)
     every = np.array(list(space.all_codes()))
-    distances = scale.distance(space.columns(every), len(every), wanted, best)
-    mine = scale.distance(columns_of([network]), 1, wanted, best)[0]
+    distances = distance(space.columns(every), len(every), wanted, best)
+    mine = distance(columns_of([network]), 1, wanted, best)[0]
     assert mine == pytest.approx(distances.min(), abs=1e-9)
 
 

@@ -312,6 +312,44 @@ def test_the_lead_is_what_fresh_seeds_say():
     assert plane.view([confirmed()]).lead == f"{best} {line}"
 
 
+def test_a_sweep_has_a_table_of_its_budgets_and_a_lead_that_counts():
+    small, large = {"budget": "1GFLOPs", "macs": 990_000_000}, {"budget": "2GFLOPs", "macs": 1_990_000_000}
+    rows = [
+        reference(0, 0.5, **small),
+        trial(1, 0.6, **small),
+        reference(2, 0.5, **large),
+        trial(3, 0.6, **large),
+    ]
+    values = {0: (0.50, 0.52, 0.51), 1: (0.60, 0.63, 0.60), 2: (0.5, 0.6, 0.4), 3: (0.5, 0.4, 0.6)}
+    for number, (of, by_seed) in enumerate(values.items()):
+        budget = rows[of]["budget"]
+        rows += [again(4 + 3 * number + i, of, 1 + i, v, budget=budget) for i, v in enumerate(by_seed)]
+    sweep = study(rows, budget=budgets().mapping["budget"])
+    view = plane.view([sweep])
+    assert "2 candidates over 2 budgets" in view.lead
+    assert "Of 2 comparisons with the references of a budget, by fresh seeds: 1 better, 1 not" in view.lead
+    assert "trial" not in view.lead
+    [found] = [one for one in view.tables if one.name == "plane_budgets"]
+    assert found.open
+    one, two = table(view, "plane_budgets")
+    assert (one["budget"], one["best searched"], one["reference"]) == ("1GFLOPs", "trial 1", "ConvNeXt-T")
+    assert (one["accuracy (%)"], one["reference (%)"], one["difference (points)"]) == (61, 51, 10)
+    reach = 100 * stats.t.ppf(0.975, 2) * 0.01 / math.sqrt(3)
+    assert (one["low (95%)"], one["high (95%)"]) == (round(10 - reach, 1), round(10 + reach, 1))
+    assert one["verdict"] == "better" and two["verdict"] == "not distinguishable"
+    assert two["low (95%)"] < 0 < two["high (95%)"]
+
+
+def test_the_table_of_one_budget_is_not_in_the_way():
+    view = plane.view([confirmed()])
+    [found] = [one for one in view.tables if one.name == "plane_budgets"]
+    assert not found.open and "study" not in found.columns
+    [row] = table(view, "plane_budgets")
+    assert row["difference (points)"] == 10 and row["seeds"] == 3
+    unsure = table(plane.view([study([reference(0, 0.50), trial(1, 0.60)])]), "plane_budgets")
+    assert unsure[0]["low (95%)"] is None and unsure[0]["verdict"] == "not distinguishable"
+
+
 def test_one_seed_decides_nothing():
     text = plane.view([study([reference(0, 0.50), trial(1, 0.60), trial(2, 0.55)])]).lead
     assert "Trial 1 is the most accurate of 2 candidates in the search, 60.0%." in text

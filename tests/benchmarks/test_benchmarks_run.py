@@ -14,15 +14,22 @@ from studies.search_quality import picture
 from tests.benchmarks import (
     costing,
     dashboard,
+    data,
+    driver,
     fitting,
     fronts,
     importance,
     isoflop,
     sampling,
     search_quality,
+    startup,
+    training_step,
 )
 
-BENCHMARKS = (costing, dashboard, fitting, fronts, importance, isoflop, sampling, search_quality)
+BENCHMARKS = (
+    costing, dashboard, data, driver, fitting, fronts, importance, isoflop, sampling, search_quality, startup,
+    training_step,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)

@@ -12,6 +12,7 @@ from torch import nn
 
 from nas import training
 from nas.data import load
+from nas.data.batches import Cached
 from nas.proxy import PRESETS, Proxy, load_proxy
 from nas.result import TrialFailed
 from nas.trainer import train
@@ -133,21 +134,23 @@ def test_parameter_groups_name_by_name():
 
 
 def test_layer_scale_and_stochastic_depth_overrides():
-    own = Proxy()
-    assert training.as_trained(TINY, own) == TINY
-    changed = training.as_trained(TINY, Proxy(layer_scale=1.0, stochastic_depth=0.3))
+    def trained(network, proxy):
+        return training.as_trained(proxy.recipe(network, 4, 64))
+
+    assert trained(TINY, Proxy()) == TINY
+    changed = trained(TINY, Proxy(layer_scale=1.0, stochastic_depth=0.3))
     assert (changed.layer_scale, changed.drop_path) == (1.0, 0.3)
     without = dataclasses.replace(TINY, layer_scale=None)
-    assert training.as_trained(without, Proxy(layer_scale=1.0)).layer_scale is None
+    assert trained(without, Proxy(layer_scale=1.0)).layer_scale is None
 
 
-def test_head_init_scale():
-    device = torch.device("cpu")
+def test_head_init_scale(data):
     heads = []
     for scale in (1.0, 0.5):
         torch.manual_seed(0)
-        proxy = SHORT.changed(head_init_scale=scale)
-        heads.append(training.start(TINY, proxy, 4, 0, device).network.head.weight)
+        recipe = SHORT.changed(head_init_scale=scale).recipe(TINY, data.num_classes, 64)
+        run = training.Run(recipe, Cached(data), 0, torch.device("cpu"), "fp32")
+        heads.append(training.start(run).network.head.weight)
     assert torch.equal(heads[0] * 0.5, heads[1])
 
 

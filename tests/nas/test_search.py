@@ -293,15 +293,15 @@ def test_help_is_quick():
 
 def test_export_writes_what_the_trial_was(run, workplace, capsys):
     run("--trials", 3, "--study", "one")
-    assert export.main(["one"]) == 0
+    assert export.main(["one", "--to", "native"]) == 0
     best = summary("runs/one")["best"]
     folder = workplace / f"runs/one/export/trial-{best['number']}"
     name, network = read_file(folder / "architecture.json")
     assert network.fingerprint == best["fingerprint"] and name
     values = json.loads((folder / "architecture.json").read_text())
     assert values["evidence"]["proxy_accuracy"] == best["accuracy"] and values["macs"] == cost(network).macs
-    assert export.main(["runs/one", "--trial", "2", "--out", "elsewhere"]) == 0
-    assert (workplace / "elsewhere/recipe.yaml").is_file()
+    assert export.main(["runs/one", "--trial", "2", "--to", "native", "--out", "elsewhere"]) == 0
+    assert (workplace / "elsewhere/native/recipe.yaml").is_file()
     capsys.readouterr()
 
 

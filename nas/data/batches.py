@@ -1,0 +1,157 @@
+"""What a training loop reads images from: batches of pixels by index, decoded beforehand or on the fly."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nas.data.crops import Crops, random_crop
+from nas.data.dataset import Data, Split, load
+from space.errors import InputError
+
+if TYPE_CHECKING:
+    from nas.recipe import Recipe
+
+STREAMED = "imagefolder"
+MOST_WORKERS = 16  # more than a GPU's training waits for, and each has its own memory
+
+
+class Batches(Protocol):
+    """A data set's two splits as batches; one iteration at a time, training or validation.
+
+    A batch is what an index tensor int64 [n] asks for, in its order: pixels uint8 [n, R, R, 3] and labels
+    int64 [n], on the CPU, in pinned memory where there is CUDA. Random crops depend on the seed, the epoch
+    and the image's index alone, so that any division into batches, workers or ranks gives the same pixels.
+    """
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digits that differ where the images or labels do."""
+
+    @property
+    def train_size(self) -> int:
+        """Images in the training split."""
+
+    @property
+    def val_size(self) -> int:
+        """Images in the validation split."""
+
+    def training(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of the training split, randomly cropped where the recipe says so."""
+
+    def validation(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of the validation split."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cached:
+    """Batches of images that are in memory or memory-mapped at their resolution: no work but `crops`."""
+
+    data: Data
+    crops: Crops | None = None  # None: training images as they are
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return self.data.num_classes
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of pixels and labels."""
+        return self.data.fingerprint
+
+    @property
+    def train_size(self) -> int:
+        """Images in the training split."""
+        return len(self.data.train)
+
+    @property
+    def val_size(self) -> int:
+        """Images in the validation split."""
+        return len(self.data.val)
+
+    def training(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of the training split."""
+        for indices in batches:
+            pixels, labels = _taken(self.data.train, indices)
+            if self.crops is not None:
+                pixels = _cropped(pixels, self.crops, epoch, indices)
+            yield pinned(pixels), pinned(labels)
+
+    def validation(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of the validation split."""
+        for indices in batches:
+            pixels, labels = _taken(self.data.val, indices)
+            yield pinned(pixels), pinned(labels)
+
+
+def _taken(split: Split, indices: Tensor) -> tuple[Tensor, Tensor]:
+    chosen = indices.numpy()
+    return torch.from_numpy(split.images[chosen]), torch.from_numpy(split.labels[chosen])
+
+
+def _cropped(pixels: Tensor, crops: Crops, epoch: int, indices: Tensor) -> Tensor:
+    from PIL import Image
+
+    images = [Image.fromarray(image) for image in pixels.numpy()]
+    cropped = [
+        random_crop(image, crops, epoch, index) for image, index in zip(images, indices.tolist(), strict=True)
+    ]
+    return torch.from_numpy(np.stack(cropped))
+
+
+def pinned(values: Tensor) -> Tensor:
+    """In page-locked memory where there is CUDA, so that the copy to it can overlap with work."""
+    return values.pin_memory() if torch.cuda.is_available() else values
+
+
+def default_workers() -> int:
+    """Processes that decode images: this process's share of the CPU cores, at most 16."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(MOST_WORKERS, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+def open_batches(spec: str, recipe: Recipe, *, workers: int | None = None, seed: int) -> Batches:
+    """The data set `spec` as the recipe reads it.
+
+    `imagefolder:PATH` is decoded on the fly by `workers` processes (None: `default_workers`; 0: in this one);
+    every other data set is read from the cache at the recipe's resolution. `seed` draws the random crops.
+    Raises `InputError`, also where the data set's classes are not as many as the recipe's.
+    """
+    data = recipe.data
+    crops = None
+    if recipe.augmentation.random_resized_crop is not None:
+        scale = recipe.augmentation.random_resized_crop
+        crops = Crops(data.resolution, scale, data.interpolation, seed)
+    name, _, path = spec.partition(":")
+    batches: Batches
+    if name == STREAMED and path:
+        from nas.data.stream import Streamed
+
+        batches = Streamed(
+            path,
+            resolution=data.resolution,
+            eval_crop=data.eval_crop,
+            interpolation=data.interpolation,
+            crops=crops,
+            workers=default_workers() if workers is None else workers,
+        )
+    else:
+        classes = data.num_classes if name == "fractal" else None  # the others have the classes they have
+        batches = Cached(load(spec, data.resolution, num_classes=classes), crops)
+    if batches.num_classes != data.num_classes:
+        raise InputError(
+            f"data: {spec} has {batches.num_classes} classes; the recipe's data.num_classes is "
+            f"{data.num_classes}"
+        )
+    return batches

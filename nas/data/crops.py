@@ -1,0 +1,121 @@
+"""One image to the pixels a network sees: the random crop of training, the centre crop of validation.
+
+As torchvision and timm compute them (`transforms.RandomResizedCrop`, `Resize`, `CenterCrop`;
+timm/data/transforms_factory.py), with Pillow's antialiased resampling.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.data.subset import uniform
+
+if TYPE_CHECKING:
+    from PIL.Image import Image, Resampling
+
+RATIO = (3 / 4, 4 / 3)  # width to height of a random crop
+ATTEMPTS = 10
+REDUCED_MARGIN = 2  # times R that a crop must keep where a JPEG is decoded smaller
+STREAM = 0x63726F70  # tells these draws from others of the same seed
+WARP_FROM = 384  # the official code warps instead of cropping from here on (datasets.py, build_transform)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Random crops of `scale` (least and most share of the area), resized to resolution x resolution."""
+
+    resolution: int
+    scale: tuple[float, float] = (0.08, 1.0)
+    interpolation: str = "bicubic"
+    seed: int = 0
+
+
+def random_crop(image: Image, crops: Crops, epoch: int, index: int) -> NDArray[np.uint8]:
+    """The random crop uint8 [R, R, 3] of image `index` in this epoch, the same on every machine.
+
+    A JPEG file that is not decoded yet is decoded at 1/2, 1/4 or 1/8 where the crop is then still twice as
+    large as R: photographs of many megapixels several times faster, pixels off by a grey level on average.
+    """
+    draws = uniform((crops.seed, epoch, index, STREAM), (ATTEMPTS, 4))
+    left, top, width, height = crop_box(image.size, crops.scale, draws)
+    side, method = (crops.resolution, crops.resolution), resampling(crops.interpolation)
+    factor = _reduced(image, min(width, height) // (REDUCED_MARGIN * crops.resolution))
+    if factor > 1:
+        box = (left / factor, top / factor, (left + width) / factor, (top + height) / factor)
+        return np.asarray(as_rgb(image).resize(side, method, box))
+    # cropped first, as torchvision does: a resize within a box would look at pixels outside of it
+    return np.asarray(as_rgb(image).crop((left, top, left + width, top + height)).resize(side, method))
+
+
+def _reduced(image: Image, most: int) -> float:
+    """Has a JPEG file decoded smaller by a factor of at most `most`, and returns the factor it took."""
+    if most < 2 or not hasattr(image, "decoderconfig"):
+        return 1.0
+    full = image.size
+    drafted = image.draft("RGB", (full[0] // most, full[1] // most))
+    return 1.0 if drafted is None else full[0] / drafted[1][2]
+
+
+def as_rgb(image: Image) -> Image:
+    """Any image as 8-bit RGB: transparency is dropped as timm does, 16 bits keep their upper 8."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        from PIL import Image as Pillow
+
+        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        image = Pillow.fromarray(grey)
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns about the direct way
+    return image.convert("RGB")
+
+
+def crop_box(
+    size: tuple[int, int], scale: tuple[float, float], draws: NDArray[np.float64]
+) -> tuple[int, int, int, int]:
+    """Left, top, width and height of a random crop of an image of `size` (width, height).
+
+    Each row of `draws` [attempts, 4], uniform in [0, 1), is one attempt: area uniform in `scale`, aspect
+    ratio log-uniform in 3/4 to 4/3, place uniform. Where none fits: the largest centre crop of such a ratio.
+    """
+    width, height = size
+    low, high = math.log(RATIO[0]), math.log(RATIO[1])
+    for area, ratio, across, down in draws.tolist():
+        target = (scale[0] + (scale[1] - scale[0]) * area) * width * height
+        aspect = math.exp(low + (high - low) * ratio)
+        w, h = round(math.sqrt(target * aspect)), round(math.sqrt(target / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            return int(across * (width - w + 1)), int(down * (height - h + 1)), w, h
+    w, h = width, height
+    if width / height < RATIO[0]:
+        h = round(width / RATIO[0])
+    elif width / height > RATIO[1]:
+        w = round(height * RATIO[1])
+    return (width - w) // 2, (height - h) // 2, w, h
+
+
+def centre_crop(image: Image, resolution: int, eval_crop: float, interpolation: str) -> NDArray[np.uint8]:
+    """Validation's pixels uint8 [R, R, 3]: the shorter side resized to R / eval_crop, the centre kept.
+
+    With `eval_crop` 1 at 384 pixels and more the whole image is warped to R x R, as the official code does
+    (and timm's `crop_mode: squash` for its weights).
+    """
+    method = resampling(interpolation)
+    if eval_crop == 1 and resolution >= WARP_FROM:
+        return np.asarray(as_rgb(image).resize((resolution, resolution), method))
+    short = math.floor(resolution / eval_crop)
+    least = min(image.size)
+    width, height = (int(short * length / least) for length in image.size)
+    resized = as_rgb(image).resize((width, height), method)
+    left, top = round((width - resolution) / 2), round((height - resolution) / 2)
+    return np.asarray(resized.crop((left, top, left + resolution, top + resolution)))
+
+
+def resampling(interpolation: str) -> Resampling:
+    """Pillow's filter of that name, `bilinear` or `bicubic`."""
+    from PIL import Image
+
+    return Image.Resampling[interpolation.upper()]

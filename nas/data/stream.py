@@ -1,0 +1,214 @@
+"""ImageNet's layout decoded on the fly: worker processes read, crop and resize batch after batch."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from nas.data.batches import pinned
+from nas.data.crops import Crops, centre_crop, random_crop
+from nas.data.imagefolder import LAYOUT, class_names, image_files, same_classes
+from space.errors import InputError
+
+VALIDATION = -1  # in place of an epoch
+WORKER = "DataLoader worker"  # as torch's messages about one that died call it
+AHEAD = 2  # batches that each worker prepares beforehand
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One batch to decode; the files travel with it, so that workers hold no list of all of them."""
+
+    epoch: int
+    indices: list[int]
+    files: list[str]
+
+
+class _Decoder(Dataset[Tensor | str]):
+    """Task -> pixels uint8 [n, R, R, 3], or what is wrong with a file: an exception would be many lines."""
+
+    def __init__(self, resolution: int, eval_crop: float, interpolation: str, crops: Crops | None) -> None:
+        self.resolution, self.eval_crop, self.interpolation = resolution, eval_crop, interpolation
+        self.crops = crops
+
+    def __getitem__(self, task: _Task) -> Tensor | str:
+        pixels = np.empty((len(task.files), self.resolution, self.resolution, 3), np.uint8)
+        for place, (index, file) in enumerate(zip(task.indices, task.files, strict=True)):
+            try:
+                pixels[place] = self._decoded(file, task.epoch, index)
+            except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError .. by format
+                return f"data: {file} cannot be read as an image: {error}"
+        return torch.from_numpy(pixels)
+
+    def _decoded(self, file: str, epoch: int, index: int) -> NDArray[np.uint8]:
+        from PIL import Image
+
+        with Image.open(file) as image:
+            if self.crops is not None and epoch != VALIDATION:
+                return random_crop(image, self.crops, epoch, index)
+            return centre_crop(image, self.resolution, self.eval_crop, self.interpolation)
+
+
+class _Plan(Sampler[_Task]):
+    """The tasks of the iteration under way; replaced between iterations, while the workers stay."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.epoch = VALIDATION
+        self.batches: Sequence[Tensor] = ()
+
+    def __iter__(self) -> Iterator[_Task]:
+        for indices in self.batches:
+            chosen = indices.tolist()
+            yield _Task(self.epoch, chosen, [self.files[index] for index in chosen])
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class Streamed:
+    """PATH/train/CLASS/* and PATH/val/CLASS/*, decoded by `workers` processes (0: by this one).
+
+    Training images are `crops`, or where that is None cropped as validation's are: shorter side resized to
+    R / `eval_crop`, then the centre. With `training` False only PATH/val need be there. Raises `InputError`
+    here for a wrong layout, and while iterating for a file that is no image, by its name.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        resolution: int,
+        eval_crop: float = 0.875,
+        interpolation: str = "bicubic",
+        crops: Crops | None = None,
+        workers: int = 0,
+        training: bool = True,
+    ) -> None:
+        self._root = Path(path)
+        if not self._root.is_dir():
+            raise InputError(f"data: {self._root} is no folder; imagefolder needs {LAYOUT}")
+        splits = ("train", "val") if training else ("val",)
+        names = {split: class_names(self._root / split) for split in splits}
+        if training:
+            same_classes(self._root, names)
+        self.class_names = names["val"]
+        self._files: dict[str, list[str]] = {"train": []}
+        self._labels = {"train": torch.zeros(0, dtype=torch.int64)}
+        for split in splits:
+            files, labels = image_files(self._root / split, self.class_names)
+            self._files[split], self._labels[split] = [str(file) for file in files], torch.from_numpy(labels)
+        self._plan, self._turn = _Plan(), 0
+        self._decoder = _Decoder(resolution, eval_crop, interpolation, crops)
+        self._workers = workers
+
+    @property
+    def num_classes(self) -> int:
+        """How many class folders there are."""
+        return len(self.class_names)
+
+    @property
+    def train_size(self) -> int:
+        """Images in PATH/train."""
+        return len(self._files["train"])
+
+    @property
+    def val_size(self) -> int:
+        """Images in PATH/val."""
+        return len(self._files["val"])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of every file's place below PATH, size in bytes and label; no file is read."""
+        digest = hashlib.sha256()
+        for split in sorted(self._files):
+            root = len(str(self._root / split))
+            for file, label in zip(self._files[split], self._labels[split].tolist(), strict=True):
+                # plain strings: with Path a million files take half a minute
+                place = split + file[root:].replace(os.sep, "/")
+                digest.update(os.fsencode(f"{place}\0{_size(file)}\0{label}\n"))
+        return digest.hexdigest()
+
+    def training(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of PATH/train."""
+        return self._stream("train", epoch, batches)
+
+    def validation(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of PATH/val."""
+        return self._stream("val", VALIDATION, batches)
+
+    def _stream(self, split: str, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        self._turn += 1
+        turn = self._turn
+        self._plan.files, self._plan.epoch, self._plan.batches = self._files[split], epoch, batches
+        results = iter(self._loader)
+        for indices in batches:
+            if turn != self._turn:
+                raise RuntimeError("another iteration of these batches has begun; there is one at a time")
+            result = self._next(results)
+            if isinstance(result, str):
+                raise InputError(result)
+            yield result, pinned(self._labels[split][indices])
+
+    def _next(self, results: Iterator[Tensor | str]) -> Tensor | str:
+        try:
+            return next(results)
+        except (RuntimeError, OSError, EOFError) as error:  # the latter from a hand-over cut short
+            if not self._workers or (isinstance(error, RuntimeError) and WORKER not in str(error)):
+                raise
+            _worker_died(error)
+
+    @cached_property
+    def _loader(self) -> DataLoader[Tensor | str]:
+        options: dict[str, Any] = {}
+        if self._workers:
+            options = {
+                "multiprocessing_context": _processes(),
+                "persistent_workers": True,
+                "prefetch_factor": AHEAD,
+            }
+        return DataLoader(
+            self._decoder,
+            batch_size=None,  # a task is a batch already
+            sampler=self._plan,
+            num_workers=self._workers,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # of its own: it would draw its workers' seed from the global one
+            **options,
+        )
+
+
+def _size(file: str) -> int:
+    try:
+        return os.stat(file).st_size  # noqa: PTH116
+    except OSError as error:
+        raise InputError(f"data: {file} cannot be read as an image: {error.strerror}") from None
+
+
+def _processes() -> Any:
+    """How workers start: never as a fork of this process, whose threads and CUDA would not survive it."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["nas.data.stream", "PIL.Image"])  # imported once for all workers
+    return context
+
+
+def _worker_died(error: Exception) -> NoReturn:
+    reason = str(error).splitlines()[0] if WORKER in str(error) else f"a {WORKER} died"
+    raise InputError(
+        f"data: {reason} (out of memory, or of shared memory in /dev/shm; fewer workers need less, "
+        "0 decodes in this process)"
+    ) from None

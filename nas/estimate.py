@@ -1,0 +1,274 @@
+"""What a training will need and take, estimated before it runs: memory of a GPU, time, money.
+
+Every figure is an estimate; docs/recipe.md says how it is made and what it was compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from space.architecture import Architecture
+from space.errors import InputError
+from space.networks import Network, cost_of
+
+if TYPE_CHECKING:
+    from nas.recipe import Recipe
+
+Precision = Literal["fp32", "bf16"]
+
+GB = 10**9
+IMAGES = {"imagenet-1k": 1_281_167, "imagenet-22k": 14_197_122}
+"""Training images by data set."""
+CONTEXT = 1.0 * GB
+"""Bytes of the CUDA context, the libraries' workspaces and the communication between GPUs: an assumption."""
+SLACK = 0.1
+"""The share of a GPU's memory left to fragmentation and passing tensors: an assumption."""
+MOVED = {"fp32": 56, "bf16": 28}
+"""Bytes of memory traffic, forward and backward, for each element kept (bf16: fitted; fp32: twice that)."""
+UNITS = (("days", 24.0), ("hours", 1.0), ("minutes", 1 / 60), ("seconds", 1 / 3600))
+SLOWER = 5
+"""How much longer than the fastest the slowest end of a time is."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU by its vendor's figures: bytes, dense FLOPS without sparsity (matrix units), bytes a second."""
+
+    name: str
+    memory: float
+    bf16: float | None
+    """None: it has no bf16, the training runs in fp32."""
+    fp32: float
+    bandwidth: float
+
+    def flops(self, precision: Precision) -> float:
+        """Peak FLOPS in the precision; one that it lacks is fp32."""
+        return self.fp32 if precision == "fp32" or self.bf16 is None else self.bf16
+
+
+GPUS = (
+    Gpu("V100 32GB", 32 * GB, None, 15.7e12, 0.900e12),
+    Gpu("RTX 3090", 24 * GB, 71e12, 35.6e12, 0.936e12),
+    Gpu("RTX 4090", 24 * GB, 165e12, 82.6e12, 1.008e12),
+    Gpu("L4", 24 * GB, 121e12, 30.3e12, 0.300e12),
+    Gpu("L40S", 48 * GB, 362e12, 91.6e12, 0.864e12),
+    Gpu("A100 40GB", 40 * GB, 312e12, 19.5e12, 1.555e12),
+    Gpu("A100 80GB", 80 * GB, 312e12, 19.5e12, 2.039e12),
+    Gpu("H100 SXM", 80 * GB, 989e12, 67e12, 3.35e12),
+    Gpu("H200 SXM", 141 * GB, 989e12, 67e12, 4.8e12),
+)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Estimated memory of a training on one GPU, in bytes."""
+
+    state: int
+    """What is there whatever the batch: weights, gradients, AdamW's two moments, the moving average."""
+    image: int
+    """What the backward pass needs kept of one image."""
+
+    def needed(self, batch_size: int) -> float:
+        """What a GPU must have for so many images in a forward pass, the reserve included."""
+        return (self.state + batch_size * self.image + CONTEXT) / (1 - SLACK)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One training on GPUs of one kind; `hours` and `cost` are (least, most)."""
+
+    gpu: Gpu
+    gpus: int
+    precision: Precision
+    batch_size: int
+    accumulation: int
+    memory: float
+    """Bytes of each GPU, the reserve included."""
+    hours: tuple[float, float]
+    """Of the forward and backward passes; neither reading images nor validation."""
+    price: float | None
+    """Money for a GPU and hour."""
+
+    @property
+    def gpu_hours(self) -> tuple[float, float]:
+        """Hours of all GPUs."""
+        return self.hours[0] * self.gpus, self.hours[1] * self.gpus
+
+    @property
+    def cost(self) -> tuple[float, float] | None:
+        """Money, in the price's currency; None where no price is known."""
+        if self.price is None:
+            return None
+        return self.gpu_hours[0] * self.price, self.gpu_hours[1] * self.price
+
+
+def training_memory(
+    network: Network,
+    *,
+    resolution: int,
+    num_classes: int,
+    precision: Precision,
+    ema: bool,
+    devices: int,
+) -> Memory:
+    """The memory of training this network. Raises `InputError` where the resolution is too small for it.
+
+    A parameter takes 16 bytes (weight, gradient, two moments, all fp32), 4 more for the moving average, 4 for
+    the buckets in which several GPUs average gradients, 2 for the bf16 copy that autocast keeps.
+    """
+    cost = cost_of(network, resolution, num_classes)
+    param = 16 + 4 * ema + 4 * (devices > 1) + 2 * (precision == "bf16")
+    return Memory(param * cost.params, round(kept_bytes(network, precision) * cost.saved))
+
+
+def kept_bytes(network: Network, precision: Precision) -> float:
+    """Bytes of an element kept for the backward pass.
+
+    Under autocast the inputs of norms and softmax, and GRN, stay fp32: 2.0 to 2.5 bytes were measured for
+    ConvNets, up to 3.4 with GRN, 2.6 for Swin.
+    """
+    if precision == "fp32":
+        return 4.0
+    if not isinstance(network, Architecture):
+        return 2.75
+    return 3.5 if any(stage.grn for stage in network.stages) else 2.5
+
+
+def memory_of(recipe: Recipe, devices: int | None = None, precision: Precision | None = None) -> Memory:
+    """The memory of this training on each GPU; where the precision is `auto`, of fp32, which needs more."""
+    if precision is None:
+        precision = "bf16" if recipe.precision == "bf16" else "fp32"
+    return training_memory(
+        recipe.network,
+        resolution=recipe.data.resolution,
+        num_classes=recipe.data.num_classes,
+        precision=precision,
+        ema=recipe.ema_decay is not None,
+        devices=recipe.devices if devices is None else devices,
+    )
+
+
+def largest_batch(memory: Memory, share: int, available: float) -> int:
+    """The largest divisor of `share` images that fits `available` bytes.
+
+    Raises `InputError` where not even one image does.
+    """
+    for batch in range(share, 0, -1):
+        if share % batch == 0 and memory.needed(batch) <= available:
+            return batch
+    raise InputError(
+        f"gpu memory {available / GB:.3g} GB: not even one image fits, which needs "
+        f"{memory.needed(1) / GB:.1f} GB: {memory.state / GB:.2f} GB of weights, gradients and optimiser, "
+        f"{memory.image / GB:.2f} GB for the image, the rest is reserve"
+    )
+
+
+def seconds_per_image(recipe: Recipe, gpu: Gpu) -> float:
+    """The least time of an image's forward and backward pass on one GPU.
+
+    Arithmetic and memory traffic one after the other: 3 x MACs x 2 FLOPs at the peak, and `MOVED` bytes for
+    every element kept at the peak bandwidth.
+    """
+    cost = cost_of(recipe.network, recipe.data.resolution, recipe.data.num_classes)
+    precision = precision_on(recipe, gpu)
+    return float(6 * cost.macs / gpu.flops(precision) + MOVED[precision] * cost.saved / gpu.bandwidth)
+
+
+def precision_on(recipe: Recipe, gpu: Gpu) -> Precision:
+    """What `auto` becomes there."""
+    return "fp32" if recipe.precision == "fp32" or gpu.bf16 is None else "bf16"
+
+
+def estimates(
+    recipe: Recipe,
+    *,
+    train_images: int | None = None,
+    price: float | None = None,
+    gpus: Iterable[Gpu] = GPUS,
+) -> tuple[Estimate, ...]:
+    """The training on as many GPUs as the recipe has, for each kind that one image fits.
+
+    `price` is that of a GPU and hour. Raises `InputError` where the data set's size is not known (`IMAGES`)
+    and not given.
+    """
+    count = IMAGES.get(recipe.data.name) if train_images is None else train_images
+    if count is None:
+        raise InputError(f"{recipe.data.name}: how many training images? Known are {', '.join(IMAGES)}")
+    images = recipe.epochs * (count // recipe.total_batch_size) * recipe.total_batch_size
+    return tuple(found for gpu in gpus if (found := _estimate(recipe, gpu, images, price)) is not None)
+
+
+def _estimate(recipe: Recipe, gpu: Gpu, images: int, price: float | None) -> Estimate | None:
+    precision = precision_on(recipe, gpu)
+    memory = memory_of(recipe, precision=precision)
+    share = recipe.total_batch_size // recipe.devices
+    try:
+        batch_size = largest_batch(memory, share, gpu.memory)
+    except InputError:
+        return None
+    least = seconds_per_image(recipe, gpu) * images / recipe.devices / 3600
+    return Estimate(
+        gpu=gpu,
+        gpus=recipe.devices,
+        precision=precision,
+        batch_size=batch_size,
+        accumulation=share // batch_size,
+        memory=memory.needed(batch_size),
+        hours=(least, SLOWER * least),
+        price=price,
+    )
+
+
+def estimate_lines(
+    recipe: Recipe, *, train_images: int | None = None, price: float | None = None
+) -> list[str]:
+    """The estimates as lines of Markdown; one line that says why where there are none."""
+    try:
+        found = estimates(recipe, train_images=train_images, price=price)
+    except InputError as error:
+        return [f"No estimate of time: {error}"]
+    if not found:
+        need = memory_of(recipe, precision="bf16").needed(1) / GB
+        return [f"No estimate of time: one image needs {need:.0f} GB, more than the GPUs known here have."]
+    count = recipe.devices
+    columns = [f"{count} x GPU", "precision", "batch x accumulation", "memory", "time", "GPU hours"]
+    priced = price is not None
+    lines = [
+        "Estimates; nothing was run. Batches are the largest that fit. The short time is what the GPU's peak",
+        f"figures allow, the long one {SLOWER} times that; reading images and validation come on top.",
+        "",
+        _row([*columns, *(["cost"] if priced else [])]),
+        _row(["---"] * (len(columns) + priced)),
+    ]
+    for each in found:
+        cells = [
+            each.gpu.name,
+            each.precision,
+            f"{each.batch_size} x {each.accumulation}",
+            f"{each.memory / GB:.0f} GB",
+            _time(*each.hours),
+            f"{_number(each.gpu_hours[0])} to {_number(each.gpu_hours[1])}",
+        ]
+        if each.cost is not None:
+            cells.append(f"{_number(each.cost[0])} to {_number(each.cost[1])}")
+        lines.append(_row(cells))
+    if priced:
+        lines += ["", f"At {price:g} for a GPU and hour, in the currency of that price."]
+    return lines
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _time(least: float, most: float) -> str:
+    """Hours in the unit that suits the longer time."""
+    unit, hours = next((pair for pair in UNITS if most >= 2 * pair[1]), UNITS[-1])
+    return f"{_number(least / hours)} to {_number(most / hours)} {unit}"
+
+
+def _number(value: float) -> str:
+    """Two significant digits, no exponent."""
+    return f"{float(f'{value:.2g}'):,g}" if value < 1e6 else f"{float(f'{value:.2g}'):,.0f}"

@@ -1,0 +1,290 @@
+"""`python -m nas.evaluate CHECKPOINT --data SPEC`: the share of validation images a network gets right."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from nas.result import TrialFailed
+from nas.weights import CROP, RESOLUTION, Weights, read_weights
+from space.command import Command
+from space.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from rich.console import Console
+    from torch import Tensor, nn
+
+    from nas.data.batches import Batches
+
+CONFIDENCE = 0.95
+TOP = 5
+SILENCE = 30.0  # seconds after which a pipe hears how far it is
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Over `images`: top-1 and top-5 in [0, 1] with 95% Wilson intervals, mean cross-entropy; top-5 is None
+    where there are no more than five classes."""
+
+    images: int
+    top1: float
+    top1_interval: tuple[float, float]
+    top5: float | None
+    top5_interval: tuple[float, float] | None
+    loss: float
+    seconds: float
+
+
+def parser() -> Command:
+    """The command line."""
+    parse = Command(
+        prog="python -m nas.evaluate",
+        description="Top-1, top-5 and loss of a checkpoint on a validation split, with 95% intervals.",
+    )
+    parse.add_argument("checkpoint", metavar="CHECKPOINT",
+                       help="a file of nas.train, or weights in this project's, official ConvNeXt, timm or "
+                       "transformers layout")  # fmt: skip
+    parse.add_argument("--data", required=True, metavar="SPEC",
+                       help="imagefolder:PATH (PATH/val/CLASS/*.jpg), fractal, digits, cifar10:PATH or "
+                       "cifar100:PATH")  # fmt: skip
+    parse.add_argument("--network", metavar="NAME|FILE",
+                       help="the weights' network, where the checkpoint does not say it")  # fmt: skip
+    parse.add_argument("--ema", action=argparse.BooleanOptionalAction, default=None,
+                       help="the weights' moving average, or the weights (default: the average where the "
+                       "checkpoint has one)")  # fmt: skip
+    parse.add_argument("--resolution", type=_positive, metavar="N",
+                       help=f"image side, pixels (default: the checkpoint's, else {RESOLUTION})")  # fmt: skip
+    parse.add_argument("--crop", type=_share, metavar="X",
+                       help="the centre crop's share of the shorter side; 1 at 384 pixels and more warps "
+                       "the whole image, as the official code does (default: the checkpoint's, else "
+                       f"{CROP})")  # fmt: skip
+    parse.add_argument("--batch-size", type=_positive, default=256, metavar="N",
+                       help="images at a time; changes no result (256)")  # fmt: skip
+    parse.add_argument("--workers", type=_count, metavar="N",
+                       help="processes that decode images; 0: none (default: by the cores)")  # fmt: skip
+    parse.add_argument("--device", default="auto", help="cpu, cuda, cuda:N (default: auto)")
+    parse.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"),
+                       help="auto is bf16 where the GPU has it, as in training")  # fmt: skip
+    parse.add_argument("--json", action="store_true", help="print one JSON object")
+    return parse
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 0")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    if not 0 < float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} must be above 0 and at most 1")
+    return float(text)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    args = parser().parse_args(argv)
+    try:
+        evaluate(args)
+    except InputError as error:
+        print(f"nas.evaluate: {error}", file=sys.stderr)
+        return 2
+    except TrialFailed as error:
+        print(f"nas.evaluate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("nas.evaluate: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Evaluate as the command line says. Raises `InputError`, `TrialFailed`."""
+    from nas.training import choose_device, choose_precision, memory_errors_as_failures
+    from space.networks import cost_of
+
+    try:
+        device = choose_device(args.device)
+    except TrialFailed as failure:
+        raise InputError(str(failure)) from None
+    weights = read_weights(args.checkpoint, args.network, args.ema)
+    resolution = args.resolution or weights.resolution
+    cost_of(weights.network, resolution)  # refuses images too small for the network
+    batches = open_validation(args, weights, resolution)
+    if batches.num_classes != weights.num_classes:
+        raise InputError(
+            f"data: {args.data} has {batches.num_classes} classes; the network in {args.checkpoint} tells "
+            f"{weights.num_classes} apart"
+        )
+    precision = choose_precision(args.precision, device)
+    with memory_errors_as_failures():
+        found = accuracy(weights.model, batches, args.batch_size, device, precision)
+    _report(args, weights, found, resolution, str(device), precision)
+
+
+def open_validation(args: argparse.Namespace, weights: Weights, resolution: int) -> Batches:
+    """The validation split that the command line names, at `resolution`. Raises `InputError`."""
+    from nas.data import load
+    from nas.data.batches import STREAMED, Cached, default_workers
+
+    kind, _, path = args.data.partition(":")
+    if kind != STREAMED or not path:
+        classes = weights.num_classes if kind == "fractal" else None  # the others have the classes they have
+        return Cached(load(args.data, resolution, num_classes=classes))
+    from nas.data.stream import Streamed
+
+    return Streamed(
+        path,
+        resolution=resolution,
+        eval_crop=args.crop or weights.crop,
+        interpolation=weights.interpolation,
+        workers=default_workers() if args.workers is None else args.workers,
+        training=False,
+    )
+
+
+def accuracy(
+    model: nn.Module, batches: Batches, batch_size: int, device: torch.device, precision: str = "fp32"
+) -> Accuracy:
+    """`model` on the whole validation split, moved to `device`. Raises `InputError`."""
+    import torch
+    from rich.console import Console
+
+    from nas.data.augment import normalise
+    from nas.training import autocast, to_device
+
+    model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    began = time.perf_counter()
+    totals = torch.zeros(3, dtype=torch.float64)  # right at first, right among five, cross-entropy
+    groups = torch.split(torch.arange(batches.val_size), batch_size)
+    with torch.inference_mode(), _Progress(Console(stderr=True), batches.val_size) as progress:
+        for batch in batches.validation(groups):
+            pixels, labels = to_device(*batch, device)
+            with autocast(device, precision):
+                logits = model(normalise(pixels))
+            totals += _counted(logits.float(), labels).cpu()
+            progress.done(len(labels), float(totals[0]))
+    if not torch.isfinite(totals).all():
+        raise InputError(
+            "the network's outputs are not finite: its training diverged, or it is not its weights"
+        )
+    return _summed(totals.tolist(), batches, time.perf_counter() - began)
+
+
+def _counted(logits: Tensor, labels: Tensor) -> Tensor:
+    """float64 [3]: labels that come first, labels among the first five, the sum of cross-entropies."""
+    import torch
+    from torch.nn import functional
+
+    ranked = logits.topk(min(TOP, logits.shape[1])).indices == labels[:, None]
+    loss = functional.cross_entropy(logits, labels, reduction="none").double().sum()
+    return torch.stack([ranked[:, 0].sum().double(), ranked.sum().double(), loss])
+
+
+def _summed(totals: list[float], batches: Batches, seconds: float) -> Accuracy:
+    first, among, loss = totals
+    images, several = batches.val_size, batches.num_classes > TOP
+    return Accuracy(
+        images=images,
+        top1=first / images,
+        top1_interval=wilson(round(first), images),
+        top5=among / images if several else None,
+        top5_interval=wilson(round(among), images) if several else None,
+        loss=loss / images,
+        seconds=seconds,
+    )
+
+
+def wilson(right: int, images: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a share: what other images of the same kind would leave it within."""
+    from scipy import stats  # type: ignore[import-untyped]
+
+    found = stats.binomtest(right, images).proportion_ci(CONFIDENCE, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def _report(
+    args: argparse.Namespace, weights: Weights, found: Accuracy, resolution: int, device: str, precision: str
+) -> None:
+    from nas.progress import duration
+    from space.networks import brief
+
+    if args.json:
+        values = {
+            "checkpoint": str(args.checkpoint),
+            "network": brief(weights.network),
+            "fingerprint": weights.network.fingerprint,
+            "ema": weights.averaged,
+            "data": args.data,
+            "num_classes": weights.num_classes,
+            "resolution": resolution,
+            "device": device,
+            "precision": precision,
+            **asdict(found),
+        }
+        print(json.dumps(values, indent=2))
+        return
+    which = "moving average of the weights" if weights.averaged else "weights"
+    print(f"{args.checkpoint}: {brief(weights.network)}, {which}")
+    print(_line("top-1", found.top1, found.top1_interval))
+    if found.top5 is not None and found.top5_interval is not None:
+        print(_line("top-5", found.top5, found.top5_interval))
+    print(f"loss    {found.loss:.4f}")
+    rate = found.images / max(found.seconds, 1e-9)
+    print(f"images  {found.images:,} of {args.data} at {resolution} pixels on {device} in {precision}, "
+          f"{duration(found.seconds)} ({rate:,.0f} images/s)")  # fmt: skip
+
+
+def _line(name: str, share: float, interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{name}   {share:.2%}  (95% interval {low:.2%} to {high:.2%})"
+
+
+class _Progress:
+    """How far the evaluation is: a live line on a terminal, now and then a plain line on a pipe."""
+
+    def __init__(self, console: Console, images: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._console, self._images, self._done = console, images, 0
+        self._began = self._spoke = time.monotonic()
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"))
+        self._live = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._live.add_task("", total=images, told="")
+
+    def __enter__(self) -> _Progress:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def done(self, images: int, right: float) -> None:
+        """So many more images are done; `right` in all."""
+        from nas.progress import duration
+
+        self._done += images
+        now = time.monotonic()
+        left = (now - self._began) * (self._images - self._done) / self._done
+        told = f"top-1 so far {right / self._done:.1%}, {duration(left)} left"
+        if self._console.is_terminal:
+            self._live.update(self._task, completed=self._done, told=told)
+        elif now - self._spoke >= SILENCE and self._done < self._images:
+            self._spoke = now
+            text = f"{self._done:,} of {self._images:,} images: {told}"
+            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

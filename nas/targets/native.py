@@ -1,0 +1,74 @@
+"""The target `native`: a recipe.yaml for this toolkit's own trainer."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from nas.targets.target import Chosen, Exported, Mismatch
+
+if TYPE_CHECKING:
+    from nas.recipe import Recipe
+    from space.architecture import Architecture
+
+NAME = "native"
+SUMMARY = "recipe.yaml for this toolkit's own trainer, python -m nas.train"
+LIBRARY: str | None = None
+GPUS_A_NODE = 8
+CHECKPOINT = "checkpoint-best.pt"  # what nas.train leaves for nas.evaluate
+
+
+def lacks(network: Architecture) -> str | None:  # noqa: ARG001 - every network is this toolkit's own
+    """None: every network is this toolkit's own."""
+    return None
+
+
+def export(chosen: Chosen) -> Exported:
+    """recipe.yaml, read back and built before it is handed out."""
+    import torch
+
+    from nas.recipe import recipe_from, recipe_text
+    from nas.targets.checking import compare_module, original_of, with_weights
+    from space.files import parse_yaml
+    from space.networks import convnet
+
+    text = recipe_text(chosen.recipe, chosen.title)
+    where = "recipe.yaml"
+    found = recipe_from(parse_yaml(text, where), where)
+    if found != chosen.recipe:
+        raise Mismatch(f"{where}: read back, it is another recipe")
+    original, images = original_of(chosen)
+    network = with_weights(convnet(found.network, where), original.state_dict(), found.data.num_classes)
+    check = compare_module(original, images, network, library=f"torch {torch.__version__}")
+    return Exported(
+        files={where: text},
+        check=check,
+        verify="python -m space.describe ../architecture.json",
+        commands=commands(chosen.recipe),
+    )
+
+
+def commands(recipe: Recipe) -> tuple[str, ...]:
+    """The commands that train the recipe, on one device and on all of them, and evaluate the result."""
+    data = f"--data imagefolder:/path/to/{shlex.quote(recipe.data.name)}"
+    start = " --init /path/to/checkpoint.pth" if fine_tunes(recipe) else ""
+    train = f"-m nas.train recipe.yaml {data} --out training{start}"
+    found = [f"python {train}"]
+    if recipe.devices > 1:
+        nodes, gpus = nodes_and_gpus(recipe.devices)
+        machines = "--standalone"
+        if nodes > 1:
+            machines = f"--nnodes={nodes} --rdzv-backend=c10d --rdzv-endpoint=HOST:29500"
+        found.append(f"torchrun {machines} --nproc-per-node={gpus} {train}")
+    return (*found, f"python -m nas.evaluate training/{CHECKPOINT} {data}")
+
+
+def fine_tunes(recipe: Recipe) -> bool:
+    """Whether the recipe starts from trained weights."""
+    return recipe.head_init_scale != 1 or recipe.optimizer.layer_decay not in (None, 1.0)
+
+
+def nodes_and_gpus(devices: int) -> tuple[int, int]:
+    """Machines of at most eight GPUs, as few as possible, all alike."""
+    gpus = next(count for count in range(min(devices, GPUS_A_NODE), 0, -1) if devices % count == 0)
+    return devices // gpus, gpus

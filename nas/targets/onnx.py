@@ -1,0 +1,176 @@
+"""The target `onnx`: one ONNX file, run by ONNX Runtime before it is handed out."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import math
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from nas.targets.target import Chosen, Exported, Refused
+from nas.targets.torch_export import RANDOM_WEIGHTS, exported_program
+from space.cost import cost
+from space.errors import InputError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from torch import Tensor
+    from torch.onnx import ONNXProgram
+
+    from space.architecture import Architecture
+    from space.network import Network
+
+NAME = "onnx"
+SUMMARY = "NAME.onnx, any batch size, for ONNX Runtime and what else reads ONNX"
+LIBRARY: str | None = "onnxruntime"
+PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+OPSET = 20  # the first with Gelu; ONNX Runtime reads it from 1.17 on
+LARGEST = 2**31 - 2**24  # bytes: one protobuf, with room for the graph
+
+
+def lacks(network: Architecture) -> str | None:
+    """The parameters of a network that one file cannot hold; None for every other."""
+    params = cost(network).params
+    if 4 * params > LARGEST:
+        return f"params: {params / 1e6:.0f} M; one ONNX file holds 2 GB, {LARGEST // 4_000_000} M parameters"
+    return None
+
+
+def export(chosen: Chosen) -> Exported:
+    """NAME.onnx with the architecture in its metadata; what is checked is the file's content.
+
+    Raises `Refused`, also where onnx, onnxruntime or onnxscript is not installed: they write the file.
+    """
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Refused(f"{', '.join(missing)}: not installed; pip install 'convnext-nas[export]'")
+    reason = lacks(chosen.network)
+    if reason is not None:
+        raise Refused(reason)
+    import onnxruntime
+    import torch
+
+    from nas.targets.checking import compare, original_of
+
+    original, images = original_of(chosen)
+    program = onnx_program(chosen, original, images)
+    # before a BatchNorm is folded into the convolution it follows, or a weight transposed
+    params = parameter_count(program, {name for name, _ in original.named_parameters()})
+    program.optimize()
+    model = final_model(chosen, program)
+    content = model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    check = compare(
+        original,
+        images,
+        lambda batch: torch.from_numpy(session.run(None, {"images": batch.numpy()})[0]),
+        library=f"onnxruntime {onnxruntime.__version__}",
+        params=params,
+        macs=multiply_accumulates(model),
+    )
+    size, name = chosen.recipe.data.resolution, f"{chosen.name}.onnx"
+    run = f"s.run(None, {{'images': numpy.zeros((1, 3, {size}, {size}), 'float32')}})[0].shape"
+    command = (
+        f"python -c \"import numpy, onnxruntime; s = onnxruntime.InferenceSession('{name}'); print({run})\""
+    )
+    notes = (
+        f"Opset {OPSET}; input images [N, 3, {size}, {size}] in float32, output logits "
+        f"[N, {chosen.recipe.data.num_classes}]; stochastic depth is gone.",
+    )
+    return Exported(
+        files={name: content},
+        check=check,
+        verify=f"python -c \"import onnx; onnx.checker.check_model('{name}', full_check=True)\"",
+        commands=(command,),
+        notes=notes if chosen.weights is not None else (RANDOM_WEIGHTS, *notes),
+    )
+
+
+def onnx_program(chosen: Chosen, original: Network, images: Tensor) -> ONNXProgram:
+    """The network as the exporter has it before its optimisations."""
+    import torch
+
+    with quiet():
+        program = torch.onnx.export(
+            exported_program(chosen, original, images),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=["logits"],
+            optimize=False,
+            verbose=False,
+        )
+    if program is None:
+        raise InputError(f"{NAME}: torch {torch.__version__} gave no program; 2.9 or later does")
+    return program
+
+
+def final_model(chosen: Chosen, program: ONNXProgram) -> ModelProto:
+    """The optimised model with its architecture in the metadata, and no path of this machine."""
+    model: ModelProto = program.model_proto
+    model.doc_string = chosen.title
+    for node in model.graph.node:  # traces of this machine's files
+        del node.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        del value.metadata_props[:]
+    for initializer in model.graph.initializer:
+        del initializer.metadata_props[:]
+    del model.metadata_props[:]
+    facts = {
+        "name": chosen.name,
+        "architecture": chosen.network.to_json(),
+        "fingerprint": chosen.network.fingerprint,
+        "weights": "random" if chosen.weights is None else "trained",
+        "mean": json.dumps([0.485, 0.456, 0.406]),
+        "std": json.dumps([0.229, 0.224, 0.225]),
+    }
+    for key, value in facts.items():
+        model.metadata_props.add(key=key, value=value)
+    return model
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the exporter's remarks on libraries that are not needed here and on torch's own code."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def parameter_count(program: ONNXProgram, parameters: Collection[str]) -> int:
+    """Elements of the graph's weights with these names."""
+    initializers = program.model.graph.initializers
+    shapes = [initializers[name].shape for name in parameters if name in initializers]
+    return sum(math.prod(shape.numpy()) for shape in shapes if shape is not None)
+
+
+def multiply_accumulates(model: ModelProto) -> int:
+    """Multiply-accumulates of one image, from the shapes of the graph's convolutions and products."""
+    graph = model.graph
+    weights = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.value_info, *graph.output)
+    }
+    total = 0
+    for node in graph.node:
+        if node.op_type not in ("Conv", "MatMul", "Gemm"):
+            continue
+        out = math.prod(shapes[node.output[0]][1:])  # the batch comes first
+        weight = weights[node.input[1]]
+        transposed = any(a.name == "transB" and a.i for a in node.attribute)
+        if node.op_type == "Conv":
+            total += out * math.prod(weight[1:])
+        else:
+            total += out * (weight[1] if transposed else weight[0])
+    return total

@@ -1,0 +1,101 @@
+"""The target `torch`: a .pt2 file of `torch.export`, which runs without the code of the model."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from nas.targets.target import Chosen, Exported
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.export import ExportedProgram
+
+    from space.architecture import Architecture
+
+NAME = "torch"
+SUMMARY = "NAME.pt2 by torch.export, for inference without model code"
+LIBRARY: str | None = None
+RANDOM_WEIGHTS = (
+    "No weights were given: the file holds random ones. It measures speed and memory; what it predicts means "
+    "nothing."
+)
+
+
+def lacks(network: Architecture) -> str | None:  # noqa: ARG001 - tests export every kind of network
+    """None: every network can be exported."""
+    return None
+
+
+def export(chosen: Chosen) -> Exported:
+    """NAME.pt2, any batch size, one resolution; what is checked is the file, loaded again."""
+    import torch
+
+    from nas.targets.checking import compare, counted, original_of
+
+    original, images = original_of(chosen)
+    content = saved_program(exported_program(chosen, original, images))
+    program = loaded_program(content)
+    module = program.module()
+    logits, macs = counted(module, images)
+    check = compare(
+        original,
+        images,
+        lambda _: logits,
+        library=f"torch {torch.__version__}",
+        params=sum(value.numel() for value in program.parameters()),
+        macs=macs,
+    )
+    size = chosen.recipe.data.resolution
+    name = f"{chosen.name}.pt2"
+    run = f"torch.export.load('{name}').module()(torch.zeros(1, 3, {size}, {size})).shape"
+    command = f'python -c "import torch; print({run})"'
+    notes = (
+        f"For inference with images of {size}x{size}, in batches of any size; stochastic depth is gone.",
+        "Read it with torch.export.load, in this version of torch or a later one; only files you trust.",
+    )
+    return Exported(
+        files={name: content},
+        check=check,
+        verify=command,
+        commands=(command,),
+        notes=notes if chosen.weights is not None else (RANDOM_WEIGHTS, *notes),
+    )
+
+
+def exported_program(chosen: Chosen, original: nn.Module, images: Tensor) -> ExportedProgram:
+    """The network, as its generated source, traced by `torch.export` with a dynamic batch."""
+    import torch
+
+    from nas.targets.checking import imported
+    from nas.targets.source import camel_case, chosen_source
+
+    # the source permutes once a block, so its graph has half of the transpositions
+    with imported(chosen_source(chosen), f"{chosen.name}_model") as module:
+        with torch.device("meta"):
+            network = getattr(module, camel_case(chosen.name))()
+        network.load_state_dict(original.state_dict(), assign=True)
+        batch = {0: torch.export.Dim("batch")}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            program = torch.export.export(network.eval(), (images,), dynamic_shapes=(batch,))
+    for node in program.graph.nodes:  # paths of this machine
+        node.meta.pop("stack_trace", None)
+    return program
+
+
+def saved_program(program: ExportedProgram) -> bytes:
+    """What `torch.export.save` writes."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    return buffer.getvalue()
+
+
+def loaded_program(content: bytes) -> Any:
+    """The program of a .pt2 file."""
+    import torch
+
+    return torch.export.load(io.BytesIO(content))

@@ -1,0 +1,311 @@
+"""Export to transformers: config.json of ConvNextForImageClassification, or of ConvNext V2's with GRN.
+
+What is known of transformers here, from modeling_convnext.py, modeling_convnextv2.py and
+image_processing_convnext.py of transformers 5.23:
+
+* Kernel size 7 and expansion 4 are written into the code, as is LayerNorm with eps 1e-6 everywhere but before
+  the classifier: there `layer_norm_eps` counts, which is 1e-12 unless config.json says 1e-6.
+* `layer_scale_init_value: 0` switches LayerScale off; V2 has GRN in every block and no LayerScale.
+* The image processor crops `crop_pct` below 384 pixels and nothing from there on.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from nas.targets import verification
+from nas.targets.target import Check, Chosen, Exported, Mismatch, Refused
+from nas.targets.timm import torchrun
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from nas.recipe import Recipe
+    from space.architecture import Architecture
+
+NAME = "transformers"
+SUMMARY = "config.json (and model.safetensors) of Hugging Face's ConvNextForImageClassification"
+LIBRARY: str | None = "transformers"
+
+EPS = 1e-6  # of every norm of space.layers
+ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "silu": "silu", "hardswish": "hardswish"}
+BLOCK = {
+    "kernel_size": 7, "expansion": 4, "style": "inverted", "conv": "depthwise", "spatial": "first",
+    "norm_after": (1,), "act_after": (2,),
+}  # fmt: skip
+PROCESSOR_FULL = 384  # pixels from which the image processor crops nothing
+RESAMPLE = {"bilinear": 2, "bicubic": 3}  # PIL's codes
+
+
+def lacks(network: Architecture) -> str | None:
+    """The first axis that transformers cannot express, "AXIS: what it is; what transformers has", or None."""
+    stages, stem = network.stages, network.stem
+    values = {name: {getattr(stage, name) for stage in stages} for name in ("grn", *BLOCK)}
+    checks = [
+        ("stem.type", stem.type == "patchify", f"{stem.type}; transformers has patchify"),
+        ("stem.norm", stem.norm, "false; transformers has a norm in the stem"),
+        ("stem.activation", not stem.activation, "true; transformers has none in the stem"),
+        ("stem.width", stem.width is None, f"{stem.width}; transformers has the first stage's width"),
+        ("downsampling", network.downsampling == "separate", "strided; transformers has separate layers"),
+        ("norm", network.norm == "layer", f"{network.norm}; transformers has LayerNorm"),
+        ("head_norm", network.head_norm, "false; transformers has a norm in the head"),
+        *((name, values[name] == {value}, f"{_words(values[name])}; transformers has {_words({value})}")
+          for name, value in BLOCK.items()),
+        ("grn", len(values["grn"]) == 1, "in some stages; transformers has it in all or none"),
+        ("layer_scale", values["grn"] == {False} or network.layer_scale is None,
+         f"{network.layer_scale} beside GRN; transformers' ConvNext V2 has no LayerScale"),
+    ]  # fmt: skip
+    return next((f"{axis}: {reason}" for axis, fits, reason in checks if not fits), None)
+
+
+def _words(values: set[Any]) -> str:
+    return ", ".join(sorted(str(list(v) if isinstance(v, tuple) else v) for v in values))
+
+
+def export(chosen: Chosen) -> Exported:
+    """config.json, preprocessor_config.json and, where there are weights, model.safetensors.
+
+    Raises `Refused` with the axis, `Mismatch` where transformers builds another network.
+    """
+    reason = lacks(chosen.network)
+    if reason is not None:
+        raise Refused(reason)
+    files: dict[str, str | bytes] = {
+        "config.json": _json(config(chosen)),
+        "preprocessor_config.json": _json(preprocessor(chosen.recipe)),
+    }
+    check = None
+    if importlib.util.find_spec("transformers") is not None:
+        if chosen.weights is not None:
+            files["model.safetensors"] = _safetensors(state_for(chosen.weights, chosen.network))
+        check = _checked(files, chosen)
+    files["verify_transformers.py"] = verification.script("transformers", MAKE)
+    files["verify_transformers.json"] = verification.expected(
+        chosen, lambda state: state_for(state, chosen.network)
+    )
+    verify = "python verify_transformers.py"
+    return Exported(files, check, verify, commands(chosen), tuple(_notes(chosen, check)))
+
+
+def is_v2(network: Architecture) -> bool:
+    """Whether the network is ConvNext V2's to transformers: GRN in its blocks."""
+    return network.stages[0].grn
+
+
+def config(chosen: Chosen) -> dict[str, Any]:
+    """The values of config.json."""
+    network, recipe = chosen.network, chosen.recipe
+    v2 = is_v2(network)
+    values: dict[str, Any] = {
+        "architectures": ["ConvNextV2ForImageClassification" if v2 else "ConvNextForImageClassification"],
+        "model_type": "convnextv2" if v2 else "convnext",
+        "num_channels": 3,
+        "patch_size": network.stem.patch_size,
+        "num_stages": len(network.stages),
+        "hidden_sizes": list(network.widths),
+        "depths": list(network.depths),
+        "hidden_act": ACTIVATIONS[network.activation],
+        "initializer_range": 0.02,
+        "layer_norm_eps": EPS,
+        "drop_path_rate": _drop_path(recipe),
+        "image_size": recipe.data.resolution,
+        "id2label": {str(i): f"LABEL_{i}" for i in range(recipe.data.num_classes)},
+        "label2id": {f"LABEL_{i}": i for i in range(recipe.data.num_classes)},
+    }
+    if not v2:
+        values["layer_scale_init_value"] = _layer_scale(chosen)
+    return values
+
+
+def _layer_scale(chosen: Chosen) -> float:
+    """LayerScale's start value: the network's, or the recipe's in its place; 0: no LayerScale."""
+    own, start = chosen.network.layer_scale, chosen.recipe.layer_scale
+    if own is None:
+        return 0.0
+    return own if start == "architecture" else float(start)
+
+
+def _drop_path(recipe: Recipe) -> float:
+    return float(recipe.architecture.get("drop_path", 0.0))
+
+
+def preprocessor(recipe: Recipe) -> dict[str, Any]:
+    """The values of preprocessor_config.json: validation as the recipe has it, below 384 pixels."""
+    data = recipe.data
+    return {
+        "image_processor_type": "ConvNextImageProcessor",
+        "size": {"shortest_edge": data.resolution},
+        "crop_pct": data.eval_crop,
+        "resample": RESAMPLE[data.interpolation],
+        "do_resize": True,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+    }
+
+
+def state_for(weights: Mapping[str, Tensor], network: Architecture) -> dict[str, Tensor]:
+    """Our weights under the names and shapes of transformers' class."""
+    from dataclasses import replace
+
+    from space.checkpoints import to_transformers
+
+    if not is_v2(network):
+        return to_transformers(weights, network)
+    # V2 names the two vectors of GRN otherwise, as [1, 1, 1, C], and the body convnextv2
+    plain = replace(network, stages=tuple(replace(stage, grn=False) for stage in network.stages))
+    state = {}
+    for name, value in to_transformers(weights, plain).items():
+        renamed = name.replace(".grn.gamma", ".grn.weight").replace(".grn.beta", ".grn.bias")
+        if renamed.startswith("convnext."):
+            renamed = "convnextv2." + renamed.removeprefix("convnext.")
+        state[renamed] = value.view(1, 1, 1, -1) if ".grn." in name else value
+    return state
+
+
+def _checked(files: Mapping[str, str | bytes], chosen: Chosen) -> Check | None:
+    """transformers reads the very files and builds the network; its logits against the original's.
+
+    None where transformers' own imports fail, a broken torchvision's, say.
+    """
+    try:
+        from transformers import AutoConfig
+        from transformers import AutoModelForImageClassification as Auto
+        from transformers.utils import logging
+    except (ImportError, RuntimeError):
+        return None
+
+    from nas.targets.checking import compare_module, randomised, with_weights
+
+    data = chosen.recipe.data
+    original, images = randomised(chosen.network, data.num_classes, resolution=data.resolution)
+    if chosen.weights is not None:
+        with_weights(chosen.network, chosen.weights, data.num_classes)  # refuses another network's
+    library = f"transformers {importlib.metadata.version('transformers')}"
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        model = Auto.from_config(AutoConfig.from_pretrained(folder)).eval()  # type: ignore[no-untyped-call]
+        _check_rates(model, chosen, library)
+        if chosen.weights is not None:
+            logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+            _check_weights(Auto.from_pretrained(folder), chosen, library)
+    missing = model.load_state_dict(state_for(original.state_dict(), chosen.network), strict=False)
+    if missing.missing_keys or missing.unexpected_keys:
+        raise Mismatch(
+            f"{library}: other weights, {(missing.missing_keys + missing.unexpected_keys)[0]} first"
+        )
+    return compare_module(
+        original, images, model, library=library, run=lambda x: model(pixel_values=x).logits
+    )
+
+
+def _check_rates(model: nn.Module, chosen: Chosen, library: str) -> None:
+    """Stochastic depth, block by block: eval mode does not show it."""
+    wanted = verification.rates_of(chosen)
+    found = [
+        float(getattr(m, "drop_prob", -1)) for m in model.modules() if type(m).__name__.endswith("DropPath")
+    ]
+    near = len(found) == len(wanted) and all(abs(a - b) < 1e-6 for a, b in zip(found, wanted, strict=True))
+    if not near:
+        raise Mismatch(f"{library}: stochastic depth {found}; the network has {wanted}")
+
+
+def _check_weights(model: nn.Module, chosen: Chosen, library: str) -> None:
+    """model.safetensors, read by transformers, has every weight."""
+    import torch
+
+    assert chosen.weights is not None
+    found = model.state_dict()
+    for name, value in state_for(chosen.weights, chosen.network).items():
+        if name not in found or not torch.equal(found[name], value.to(found[name].dtype)):
+            raise Mismatch(f"{library}: {name} of model.safetensors is not the network's")
+
+
+MAKE = """
+    from transformers import AutoConfig, AutoModelForImageClassification
+
+    return AutoModelForImageClassification.from_config(AutoConfig.from_pretrained(HERE))
+"""
+
+
+def _safetensors(state: Mapping[str, Tensor]) -> bytes:
+    from safetensors.torch import save  # comes with transformers
+
+    return bytes(save({name: value.contiguous() for name, value in state.items()}, metadata={"format": "pt"}))
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=2) + "\n"
+
+
+START = (
+    'python -c "from transformers import AutoConfig, AutoModelForImageClassification as M; '
+    "M.from_config(AutoConfig.from_pretrained('.')).save_pretrained('.')\""
+)
+
+
+def commands(chosen: Chosen) -> tuple[str, ...]:
+    """The commands that start from this config: random weights where there are none, then a training."""
+    recipe = chosen.recipe
+    optimizer, schedule = recipe.optimizer, recipe.schedule
+    min_lr = json.dumps({"min_lr": schedule.min_lr})
+    flags = {
+        "model_name_or_path": ".", "train_dir": "DATA/train", "validation_dir": "DATA/val",
+        "output_dir": "trained", "do_train": None, "do_eval": None, "remove_unused_columns": "False",
+        "label_column_name": "label", "num_train_epochs": recipe.epochs,
+        "per_device_train_batch_size": recipe.batch_size,
+        "gradient_accumulation_steps": recipe.accumulation,
+        "learning_rate": optimizer.lr, "adam_beta1": optimizer.betas[0], "adam_beta2": optimizer.betas[1],
+        "adam_epsilon": optimizer.eps, "weight_decay": optimizer.weight_decay,
+        "lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": f"'{min_lr}'",
+        # below 1 it is a share of all steps
+        "warmup_steps": round(schedule.warmup_epochs / recipe.epochs, 6),
+        "max_grad_norm": recipe.clip_norm or 0,
+        "label_smoothing_factor": recipe.augmentation.label_smoothing, "seed": recipe.seed,
+    }  # fmt: skip
+    if recipe.precision != "fp32":
+        flags["bf16"] = None
+    words = " ".join(f"--{key}" if value is None else f"--{key} {value}" for key, value in flags.items())
+    train = f"{torchrun(recipe.devices)} {SCRIPT} {words}"
+    return (train,) if chosen.weights is not None else (START, train)
+
+
+SCRIPT = "TRANSFORMERS/examples/pytorch/image-classification/run_image_classification.py"
+
+
+def _notes(chosen: Chosen, check: Check | None) -> list[str]:
+    recipe = chosen.recipe
+    notes = [
+        "AutoModelForImageClassification.from_pretrained('.') loads it"
+        + (
+            " with its weights."
+            if chosen.weights is not None
+            else " once the first command has written weights."
+        ),
+        "run_image_classification.py is not the recipe: random resized crops and flips, but no RandAugment, "
+        "random erasing, mixup, cutmix or average of the weights; it decays LayerScale (V2: GRN), which the "
+        "recipe does not, and evaluates without the recipe's crop. For the recipe's accuracy train with "
+        "another target and convert the weights.",
+        "TRANSFORMERS is a clone of https://github.com/huggingface/transformers at the version of the "
+        "installed one; DATA has train/ and val/, a folder per class.",
+    ]
+    if recipe.optimizer.layer_decay is not None:
+        notes.append("The Trainer has no layer-wise decay of the learning rate, which this recipe has.")
+    full = recipe.data.resolution >= PROCESSOR_FULL
+    if full != (recipe.data.eval_crop == 1):
+        notes.append(
+            f"ConvNextImageProcessor crops {'nothing' if full else 'eval_crop 1.0 as it says'} at "
+            f"{recipe.data.resolution} pixels; the recipe's eval_crop is {recipe.data.eval_crop:g}."
+        )
+    if check is None and chosen.weights is not None:
+        notes.append("model.safetensors is not written without transformers: pip install transformers")
+    return notes

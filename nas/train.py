@@ -1,0 +1,178 @@
+"""`python -m nas.train RECIPE --data imagefolder:PATH --out DIR`: the whole training of a recipe.
+
+Under torchrun, on as many GPUs as it starts processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.result import TrialFailed
+from space.command import Command
+from space.errors import InputError
+
+if TYPE_CHECKING:
+    from nas.distributed import Ranks
+    from nas.full_training import FullTraining
+    from nas.recipe import Recipe
+    from nas.training import Run
+
+EPILOG = (
+    "On several GPUs: torchrun --standalone --nproc-per-node 8 -m nas.train RECIPE --data ... --out ... "
+    "The number of processes must divide the recipe's accumulation x devices; the training is the same."
+)
+
+
+def parser() -> Command:
+    """The command line."""
+    parse = Command(prog="python -m nas.train", description="Train a recipe's network.", epilog=EPILOG)
+    parse.add_argument("recipe", metavar="RECIPE", help="recipe.yaml, as nas.export writes it")
+    parse.add_argument("--data", required=True, metavar="SPEC",
+                       help="imagefolder:PATH (PATH/train/CLASS/*.jpg, PATH/val/CLASS/*.jpg), fractal, "
+                       "digits, cifar10:PATH or cifar100:PATH")  # fmt: skip
+    parse.add_argument("--out", required=True, type=Path, metavar="DIR",
+                       help="where checkpoints, logs and the summary go")  # fmt: skip
+    parse.add_argument("--resume", action="store_true",
+                       help="go on with the training in DIR after its last whole epoch")  # fmt: skip
+    parse.add_argument("--init", metavar="CHECKPOINT",
+                       help="start from the weights (not the average) in this file, of this project's, the "
+                       "official, timm's or transformers' layout; another head is dropped")  # fmt: skip
+    parse.add_argument("--device", default="auto", help="cpu, cuda, cuda:N (default: auto)")
+    parse.add_argument("--workers", type=_count, metavar="N",
+                       help="processes that decode images, for each GPU (default: by the cores)")  # fmt: skip
+    parse.add_argument("--epochs-limit", type=_positive, metavar="N",
+                       help="stop after epoch N of the recipe's; --resume goes on")  # fmt: skip
+    return parse
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 0")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return value
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    given = sys.argv[1:] if argv is None else argv
+    args = parser().parse_args(given)
+    main_rank = os.environ.get("RANK", "0") == "0"
+    try:
+        train(args)
+    except InputError as error:
+        return _stopped(main_rank, str(error), 2)
+    except TrialFailed as error:
+        hint = "; a smaller batch_size with more accumulation needs less" if "of memory" in str(error) else ""
+        return _stopped(main_rank, f"{error}{hint}", 1)
+    except KeyboardInterrupt:
+        words = given if "--resume" in given else [*given, "--resume"]
+        kept = (
+            f"go on with: python -m nas.train {shlex.join(words)}" if args.out.exists() else "nothing written"
+        )
+        return _stopped(main_rank, f"interrupted; {kept}", 130)
+    return 0
+
+
+def _stopped(main_rank: bool, message: str, code: int) -> int:
+    if main_rank:
+        print(f"nas.train: {message}", file=sys.stderr)
+    return code
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train as the command line says. Raises `InputError`, `TrialFailed`."""
+    from nas.distributed import joined
+    from nas.full_training import check_folder
+    from nas.recipe import read_recipe
+    from space.networks import cost_of
+
+    # all that can be wrong is found before the first image is read, as far as that can be
+    recipe = read_recipe(args.recipe)
+    cost_of(recipe.network, recipe.data.resolution)
+    check_folder(args.out, recipe, args.resume)
+    if args.init is not None and not Path(args.init).is_file():
+        raise InputError(f"--init {args.init}: there is no such file")
+    with joined(args.device) as (ranks, device):
+        _train(args, recipe, ranks, device)
+
+
+def _train(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) -> None:
+    from rich.console import Console
+
+    from nas.full_training import LAST, FullTraining, initial_weights
+    from nas.training_progress import TrainingProgress
+
+    run = _run(args, recipe, ranks, device)
+    initial = None
+    if args.init is not None and not (args.resume and (args.out / LAST).exists()):
+        initial = initial_weights(args.init, recipe.network, recipe.data.num_classes)
+    training = FullTraining(run, args.out, initial)
+    if args.resume:
+        training.resume()
+    events = training.open()
+    console = Console(quiet=not ranks.main)
+    last = min(args.epochs_limit or recipe.epochs, recipe.epochs)
+    with TrainingProgress(console, last, len(training.curve), recipe.total_batch_size) as progress:
+        progress.resumed(training.rows)
+        progress.note(_title(run, training))
+        if not events:
+            progress.note("log.csv only: TensorBoard is not installed (pip install 'convnext-nas[train]')")
+        while len(training.curve) < last:
+            progress.epoch(training.epoch(progress.step))
+    training.close()
+    for line in _outcome(training, args.out, recipe):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _run(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) -> Run:
+    """What the training is given, checked. Raises `InputError`."""
+    from nas.data.batches import open_batches
+    from nas.training import Run, choose_device, choose_precision
+
+    try:
+        where = choose_device(device)
+    except TrialFailed as failure:
+        raise InputError(str(failure)) from None
+    batches = open_batches(args.data, recipe, workers=args.workers, seed=recipe.seed)
+    return Run(recipe, batches, recipe.seed, where, choose_precision(recipe.precision, where), ranks)
+
+
+def _title(run: Run, training: FullTraining) -> str:
+    from space.networks import brief
+
+    recipe, done = run.recipe, len(training.curve)
+    processes = f" x {run.ranks.world}" if run.ranks.world > 1 else ""
+    goes_on = f", going on after epoch {done}" if done else ""
+    return (
+        f"{brief(recipe.network)}: {recipe.epochs} epochs of {run.steps} steps of {recipe.total_batch_size} "
+        f"images at {recipe.data.resolution} pixels on {run.device}{processes} in {run.precision}{goes_on}"
+    )
+
+
+def _outcome(training: FullTraining, folder: Path, recipe: Recipe) -> list[str]:
+    from nas.full_training import BEST, top1
+    from nas.progress import percent
+
+    best, done = training.best, len(training.curve)
+    if best is None:
+        return []
+    lines = [f"best top-1 {percent(top1(best))} after epoch {best['epoch']}: {folder / BEST}"]
+    if done < recipe.epochs:
+        lines.append(f"epochs {done + 1} to {recipe.epochs} are to come: --resume goes on")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

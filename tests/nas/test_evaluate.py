@@ -1,0 +1,270 @@
+"""Evaluating a checkpoint: exact counts, every layout of weights, and mistakes in one line."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nas import evaluate
+from nas.data import load
+from nas.data.augment import normalise
+from nas.data.crops import centre_crop
+from nas.weights import read_weights
+from space.checkpoints import to_official, to_timm, to_transformers
+from space.families import named
+from space.network import build
+from space.networks import build_network
+from space.swin import named_swin
+
+TINY = replace(
+    named("convnext_tiny"),
+    stages=tuple(
+        replace(stage, depth=1, width=8 * 2**i) for i, stage in enumerate(named("convnext_tiny").stages)
+    ),
+)
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """The validation split of digits, and its cache where the command finds it."""
+    cache = tmp_path_factory.mktemp("cache")
+    return load("digits", SIDE, cache_dir=cache / "convnext-nas").val, cache
+
+
+@pytest.fixture
+def place(digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(digits[1]))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.json").write_text(json.dumps(TINY.to_dict()))
+    return tmp_path
+
+
+def model(seed=0, classes=10, network=TINY):
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        built = build_network(network, classes)
+        with torch.no_grad():
+            for parameter in built.parameters():  # fresh LayerScale and head would leave the logits near 0
+                parameter.copy_(torch.randn(parameter.shape) / max(parameter[0].numel(), 1) ** 0.5)
+    return built
+
+
+def checkpoint(path, weights=None, average=None, network=TINY, **changes):
+    """As `nas.train` writes them."""
+    weights = weights or model()
+    values = {
+        "model": weights.state_dict(),
+        "architecture": network.to_dict(),
+        "num_classes": 10,
+        "resolution": SIDE,
+        "recipe": {"data": {"resolution": SIDE, "eval_crop": 0.5, "interpolation": "bilinear"}},
+        "data": "f",
+        "epoch": 3,
+    }
+    if average is not None:
+        values["model_ema"] = average.state_dict()
+    torch.save(values | changes, path)
+    return path
+
+
+def counted(built, split):
+    """Top-1, top-5 and loss over a split, by hand."""
+    with torch.inference_mode():
+        logits = built.eval()(normalise(torch.from_numpy(np.array(split.images))))
+    labels = torch.from_numpy(split.labels)
+    places = (logits > logits.gather(1, labels[:, None])).sum(1)
+    loss = (logits.logsumexp(1) - logits.gather(1, labels[:, None])[:, 0]).double().mean()
+    return (places == 0).double().mean().item(), (places < 5).double().mean().item(), loss.item()
+
+
+def evaluated(capsys, *words):
+    assert evaluate.main([str(word) for word in words] + ["--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys, *words):
+    """The one line of a mistake."""
+    try:
+        code = evaluate.main([str(word) for word in words])
+    except SystemExit as ended:
+        code = ended.code
+    printed = capsys.readouterr()
+    assert code == 2 and printed.out == ""
+    assert printed.err.startswith("nas.evaluate: ") and printed.err.count("\n") == 1
+    return printed.err
+
+
+@pytest.mark.parametrize("batch_size", [7, 1000])
+def test_counts_are_exact_whatever_the_batches(place, digits, capsys, batch_size):
+    found = evaluated(capsys, checkpoint(place / "c.pt"), "--data", "digits", "--batch-size", batch_size)
+    top1, top5, loss = counted(model(), digits[0])
+    assert 0 < top1 < top5 < 1  # random weights, but no constant answer
+    assert (found["top1"], found["top5"]) == pytest.approx((top1, top5), abs=1e-12)
+    assert found["loss"] == pytest.approx(loss, rel=1e-4)
+    assert found["images"] == len(digits[0]) and found["num_classes"] == 10 and found["ema"] is False
+    assert found["top1_interval"][0] < top1 < found["top1_interval"][1]
+
+
+def test_the_average_is_taken_where_there_is_one(place, digits, capsys):
+    path = checkpoint(place / "c.pt", model(0), model(1))
+    of = {seed: counted(model(seed), digits[0])[2] for seed in (0, 1)}
+    assert abs(of[0] / of[1] - 1) > 0.01
+    for flags, seed in (((), 1), (("--ema",), 1), (("--no-ema",), 0)):
+        found = evaluated(capsys, path, "--data", "digits", *flags)
+        assert found["loss"] == pytest.approx(of[seed], rel=1e-4) and found["ema"] == (seed == 1)
+
+
+def test_text_names_network_weights_and_intervals(place, capsys):
+    assert evaluate.main([str(checkpoint(place / "c.pt")), "--data", "digits"]) == 0
+    printed = capsys.readouterr().out
+    assert "1-1-1-1 8-16-32-64 k7 e4 layer gelu, weights\n" in printed
+    assert printed.count("% (95% interval") == 0 and printed.count("%  (95% interval ") == 2
+    assert "images  599 of digits at 32 pixels on cpu in fp32" in printed
+
+
+@pytest.mark.parametrize("layout", ["bare", "official", "timm", "transformers", "safetensors", "averaged"])
+def test_weights_of_every_layout_with_their_network_named(place, digits, capsys, layout):
+    state = model().state_dict()
+    path = place / "w.pth"
+    if layout == "safetensors":
+        path = place / "model.safetensors"
+        pytest.importorskip("safetensors.torch").save_file(to_transformers(state, TINY), path)
+    else:
+        torch.save(
+            {
+                "bare": state,
+                "official": {"model": to_official(state, TINY), "epoch": 3},
+                "timm": {"state_dict": {f"module.{k}": v for k, v in to_timm(state, TINY).items()}},
+                "transformers": to_transformers(state, TINY),
+                "averaged": {"model": model(5).state_dict(), "model_ema": state},
+            }[layout],
+            path,
+        )
+    words = (path, "--data", "digits", "--network", "tiny.json", "--resolution", SIDE)
+    assert evaluated(capsys, *words)["loss"] == pytest.approx(counted(model(), digits[0])[2], rel=1e-4)
+
+
+def test_a_swin_s_checkpoint(place, digits, capsys):
+    swin = replace(named_swin("swin_tiny"), depths=(1, 1, 1, 1), width=24)
+    path = checkpoint(place / "s.pt", model(network=swin), network=swin)
+    loss = counted(model(network=swin), digits[0])[2]
+    assert evaluated(capsys, path, "--data", "digits")["loss"] == pytest.approx(loss, rel=1e-4)
+    states = model(network=swin).state_dict()
+    states.pop("head.bias")
+    checkpoint(place / "cut.pt", network=swin, model=states)
+    assert "the keys are not those of the network: head.bias" in refused(capsys, "cut.pt", "--data", "digits")
+
+
+def test_image_folder_needs_val_only_and_is_cropped_as_the_recipe_says(place, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("ant", "bee"):
+        (place / "data" / "val" / name).mkdir(parents=True)
+        for i in range(3):
+            noise = Image.fromarray(rng.integers(0, 256, (3, 4, 3), np.uint8)).resize((80, 60))
+            noise.save(place / "data" / "val" / name / f"{i}.png")
+    two = model(classes=2)
+    path = checkpoint(place / "c.pt", two, num_classes=2)
+    files = sorted((place / "data" / "val").rglob("*.png"))
+    for flags, crop in (((), 0.5), (("--crop", "1"), 1.0)):
+        pixels = np.stack([centre_crop(Image.open(file), SIDE, crop, "bilinear") for file in files])
+        with torch.inference_mode():
+            logits = two.eval()(normalise(torch.from_numpy(pixels)))
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor([0] * 3 + [1] * 3)).item()
+        found = evaluated(capsys, path, "--data", "imagefolder:data", "--workers", "0", *flags)
+        assert found["loss"] == pytest.approx(loss, rel=1e-4)
+        assert found["top5"] is None and found["images"] == 6
+    (place / "data" / "val" / "bee" / "broken.png").write_text("no image")
+    assert "broken.png cannot be read as an image" in refused(
+        capsys, path, "--data", "imagefolder:data", "--workers", "0"
+    )
+
+
+def test_a_pipe_hears_how_far_it_is(place, capsys, monkeypatch):
+    monkeypatch.setattr(evaluate, "SILENCE", 0.0)
+    path = checkpoint(place / "c.pt")
+    assert evaluate.main([str(path), "--data", "digits", "--batch-size", "200"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["200 of 599 images", "400 of 599 images"]
+    assert all(" left" in line and "top-1 so far" in line for line in lines)
+
+
+def test_wilson_s_interval():
+    """Against Brown, Cai and DasGupta 2001's formula, worked by hand for 8 of 10, and at the ends."""
+    assert evaluate.wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert evaluate.wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert evaluate.wilson(50000, 50000)[1] == 1.0
+
+
+# mistakes
+
+
+def test_mistakes_of_the_command_line(place, capsys):
+    path = checkpoint(place / "c.pt")
+    assert "none.pt: No such file" in refused(capsys, "none.pt", "--data", "digits")
+    assert "is no data set" in refused(capsys, path, "--data", "mnist")
+    assert "is no folder" in refused(capsys, path, "--data", "imagefolder:none")
+    assert "above 0 and at most 1" in refused(capsys, path, "--data", "digits", "--crop", "1.5")
+    assert "at least 1" in refused(capsys, path, "--data", "digits", "--batch-size", "0")
+    assert "cannot be used" in refused(capsys, path, "--data", "digits", "--device", "abacus")
+    assert "needs larger images" in refused(capsys, path, "--data", "digits", "--resolution", "8")
+    assert "holds no moving average" in refused(capsys, path, "--data", "digits", "--ema")
+
+
+def test_classes_must_be_those_of_the_data(place, capsys):
+    path = checkpoint(place / "c.pt", model(classes=12), num_classes=12)
+    line = refused(capsys, path, "--data", "digits")
+    assert "data: digits has 10 classes; the network in" in line and "tells 12 apart" in line
+
+
+def test_the_network_must_be_the_weights(place, capsys):
+    path = checkpoint(place / "c.pt")
+    assert "c.pt holds 1-1-1-1 8-16-32-64" in refused(
+        capsys, path, "--data", "digits", "--network", "convnext_tiny"
+    )
+    torch.save(model().state_dict(), place / "bare.pt")
+    assert "does not say which network" in refused(capsys, "bare.pt", "--data", "digits")
+    wider = replace(TINY, stages=tuple(replace(stage, width=2 * stage.width) for stage in TINY.stages))
+    (place / "wider.json").write_text(json.dumps(wider.to_dict()))
+    line = refused(capsys, "bare.pt", "--data", "digits", "--network", "wider.json")
+    assert "bare.pt: " in line and "shape [8, 3, 4, 4], the network has [16, 3, 4, 4]" in line
+    deeper = replace(TINY, stages=tuple(replace(stage, depth=2) for stage in TINY.stages))
+    (place / "deeper.json").write_text(json.dumps(deeper.to_dict()))
+    assert "missing stages.0.1." in refused(capsys, "bare.pt", "--data", "digits", "--network", "deeper.json")
+    assert evaluated(capsys, path, "--data", "digits", "--network", "tiny.json")["images"] == 599
+
+
+def test_damaged_files_are_refused(place, capsys):
+    path = checkpoint(place / "c.pt")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    (place / "changed.pt").write_bytes(content)
+    assert "does not match its CRC-32" in refused(capsys, "changed.pt", "--data", "digits")
+    (place / "cut.pt").write_bytes(content[: len(content) // 2])
+    assert "cut.pt: " in refused(capsys, "cut.pt", "--data", "digits")
+    (place / "text.safetensors").write_text("no tensors here")
+    assert "not a readable safetensors file" in refused(capsys, "text.safetensors", "--data", "digits")
+    torch.save({"model": {"stem": torch.zeros(1)}, "architecture": TINY.to_dict()}, place / "headless.pt")
+    assert "no classifier among its weights" in refused(capsys, "headless.pt", "--data", "digits")
+    checkpoint(place / "odd.pt", architecture={"stages": 3})
+    assert "odd.pt: architecture: " in refused(capsys, "odd.pt", "--data", "digits")
+
+
+def test_weights_that_are_not_finite_give_no_accuracy(place, capsys):
+    broken = model()
+    with torch.no_grad():
+        broken.head.bias.fill_(float("nan"))
+    assert "not finite" in refused(capsys, checkpoint(place / "c.pt", broken), "--data", "digits")
+
+
+def test_reading_weights_leaves_torch_s_randomness(place):
+    before = torch.get_rng_state()
+    weights = read_weights(checkpoint(place / "c.pt"))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (weights.num_classes, weights.resolution, weights.crop) == (10, SIDE, 0.5)
+    assert (
+        weights.network == TINY and build(TINY, 10).state_dict().keys() == weights.model.state_dict().keys()
+    )

@@ -1,0 +1,417 @@
+"""The command: a recipe from an image folder to a trained network, across a kill, and from given weights."""
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from nas import full_training, train
+from nas.checkpoint import CheckpointError, load_plain, save_plain
+from nas.full_training import difference, initial_weights
+from nas.recipe import recipe_from, recipe_text
+from space.architecture import Architecture
+from space.checkpoints import load_weights, to_official, to_timm, to_transformers
+from space.errors import InputError
+from space.network import build
+
+ROOT = Path(__file__).parents[2]
+NET = Architecture.convnext([1, 1], [8, 16], drop_path=0.1)
+TIMED = ("seconds", "images_per_second")
+COLOURS = {"bars": (200, 60, 60), "discs": (60, 190, 90), "frames": (70, 90, 210)}
+
+
+def recipe(network=NET, **fields):
+    values = {
+        "architecture": network.to_dict(), "epochs": 3, "layer_scale": 1.0, "ema_decay": 0.9,
+        "data": {"name": "shapes", "num_classes": 3, "resolution": 32},
+        "optimizer": {"lr": 4e-3}, "schedule": {"warmup_epochs": 1},
+        "total_batch_size": 32, "batch_size": 16, "accumulation": 2, "devices": 1,
+    }  # fmt: skip
+    return recipe_from(values | fields, "test")
+
+
+def draw(kind, random):
+    """One 48x40 image of a coloured shape on noise."""
+    background = random.integers(0, 90, (40, 48, 3), dtype=np.uint8)
+    image = Image.fromarray(background)
+    colour = tuple(int(c + random.integers(-40, 40)) for c in COLOURS[kind])
+    x, y, size = (int(random.integers(low, high)) for low, high in ((4, 20), (4, 12), (16, 26)))
+    box = (x, y, x + size, y + size)
+    pen = ImageDraw.Draw(image)
+    if kind == "bars":
+        pen.rectangle((x, y, x + size, y + 6), fill=colour)
+    elif kind == "discs":
+        pen.ellipse(box, fill=colour)
+    else:
+        pen.rectangle(box, outline=colour, width=4)
+    return image
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three classes of shapes, in ImageNet's layout."""
+    root = tmp_path_factory.mktemp("shapes")
+    random = np.random.default_rng(0)
+    for split, count in (("train", 48), ("val", 24)):
+        for kind in COLOURS:
+            (root / split / kind).mkdir(parents=True)
+            for i in range(count):
+                draw(kind, random).save(root / split / kind / f"{i:03}.png")
+    return root
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def run(place, folder, capsys):
+    """Runs the command on the shapes; its exit code, output, errors."""
+
+    def command(values, *flags, out="out", data=None):
+        Path("recipe.yaml").write_text(recipe_text(values))
+        given = ["recipe.yaml", "--data", data or f"imagefolder:{folder}", "--out", out, "--device", "cpu"]
+        capsys.readouterr()
+        code = train.main([*given, "--workers", "0", *map(str, flags)])
+        return code, *capsys.readouterr()
+
+    return command
+
+
+def columns(out):
+    """The log of a training without the clock's: values by name."""
+    with (out / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if name not in TIMED]
+    return {name: [float(row[name]) for row in rows if row[name]] for name in names}
+
+
+def assert_same(a, b, accuracy):
+    """To rounding, sums being in another order; an accuracy may differ by an image on the edge."""
+    for name, values in a.items():
+        off = accuracy if "accuracy" in name or "top5" in name else 1e-4
+        assert b[name] == pytest.approx(values, abs=off), name
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)
+
+
+# a training
+
+
+def test_an_image_folder_is_learned_through_the_whole_recipe(run, place):
+    """RandAugment, erasing, mixing, smoothing, stochastic depth, EMA, accumulation: all of it is on."""
+    values = recipe(epochs=14, ema_decay=0.8, optimizer={"lr": 1e-2})
+    code, out, err = run(values)
+    assert code == 0, err
+    log = columns(place / "out")
+    assert log["epoch"] == list(range(1, 15))
+    assert max(log["ema_accuracy"]) > 0.7 and max(log["val_accuracy"]) > 0.7  # chance is a third
+    assert out.count("\nepoch ") == 14 and "images/s" in out and "EMA" in out and "left]" in out
+    assert "best top-1" in out.splitlines()[-1]
+    files = {p.name for p in (place / "out").iterdir()}
+    assert files == {"recipe.yaml", "checkpoint-last.pt", "checkpoint-best.pt", "log.csv", "summary.json",
+                     "tensorboard"}  # fmt: skip
+    best = weights("out/checkpoint-best.pt")
+    assert best["architecture"] == values.architecture and best["num_classes"] == 3
+    summary = json.loads(Path("out/summary.json").read_text())
+    assert summary["best"]["epoch"] == best["epoch"] and summary["epochs"] == 14
+    assert max(best["val_accuracy"], best["ema_accuracy"]) == max(log["val_accuracy"] + log["ema_accuracy"])
+    for name in ("last", "best"):  # the project's own reader
+        load_weights(build(values.network, 3), f"out/checkpoint-{name}.pt")
+
+
+def test_events_of_tensorboard_are_the_log(run, place):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert run(recipe(epochs=2))[0] == 0
+    events = EventAccumulator(str(place / "out" / "tensorboard")).Reload()
+    log = columns(place / "out")
+    for tag, name in (("loss/train", "train_loss"), ("top1/ema", "ema_accuracy"), ("schedule/lr", "lr")):
+        told = events.Scalars(tag)
+        assert [event.step for event in told] == [1, 2]
+        assert [event.value for event in told] == pytest.approx(log[name], rel=1e-5)
+
+
+def test_without_tensorboard_there_is_the_csv_and_a_line(run, place, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    code, out, _ = run(recipe(epochs=1))
+    assert code == 0 and "pip install 'convnext-nas[train]'" in out
+    assert (place / "out" / "log.csv").exists() and not (place / "out" / "tensorboard").exists()
+
+
+# across an end
+
+
+def command_line(out, folder):
+    return [
+        sys.executable, "-m", "nas.train", "recipe.yaml", "--data", f"imagefolder:{folder}", "--out", out,
+        "--device", "cpu", "--workers", "1",
+    ]  # fmt: skip
+
+
+def begun(out, folder, epochs):
+    """The command in a process of its own, till so many epochs are kept."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command_line(out, folder), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    log = Path(out) / "log.csv"
+    while not log.exists() or len(log.read_text().splitlines()) <= epochs:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_training_that_is_stopped_goes_on_to_the_same_curve(run, place, folder, how):
+    values = recipe(epochs=6)
+    assert run(values, out="whole")[0] == 0
+    process = begun("cut", folder, 2)
+    os.killpg(process.pid, how)  # as a terminal does; the workers that decode images get it too
+    _, err = process.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert err.count("\n") == 1 and "nas.train: interrupted; go on with: python -m nas.train" in err
+        assert err.rstrip().endswith("--resume")
+    else:
+        assert process.returncode == -signal.SIGKILL
+    done = len(columns(place / "cut")["epoch"])
+    assert 2 <= done < 6
+    code, out, err = run(values, "--resume", out="cut")
+    assert code == 0, err
+    assert "going on after epoch" in out
+    assert columns(place / "cut") == columns(place / "whole")
+    for name in ("last", "best"):
+        a, b = (weights(f"{out}/checkpoint-{name}.pt") for out in ("whole", "cut"))
+        for key in ("model", "model_ema"):
+            assert all(torch.equal(value, b[key][k]) for k, value in a[key].items())
+
+
+def test_a_training_in_stretches_is_the_training_in_one_go(run, place):
+    values = recipe()
+    assert run(values, out="whole")[0] == 0
+    code, out, _ = run(values, "--epochs-limit", 1, out="parts")
+    assert code == 0 and "epochs 2 to 3 are to come" in out
+    assert run(values, "--resume", "--epochs-limit", 2, out="parts")[0] == 0
+    assert run(values, "--resume", out="parts")[0] == 0
+    assert columns(place / "parts") == columns(place / "whole")
+    before = (place / "parts" / "checkpoint-last.pt").read_bytes()
+    code, out, _ = run(values, "--resume", out="parts")  # nothing is left to do
+    assert code == 0 and "best top-1" in out
+    assert (place / "parts" / "checkpoint-last.pt").read_bytes() == before
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(place, monkeypatch):
+    path = place / "checkpoint-last.pt"
+    save_plain(path, {"epoch": 1, "weights": torch.arange(5)})
+
+    def torn(values, file):
+        file.write(b"half of it")
+        raise RuntimeError("[enforce fail at inline_container.cc] PytorchStreamWriter failed\nmore")
+
+    monkeypatch.setattr(torch, "save", torn)
+    with pytest.raises(OSError, match=r"failed$"):
+        save_plain(path, {"epoch": 2})
+    assert load_plain(path)["epoch"] == 1 and [p.name for p in place.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut", "empty"])
+def test_a_damaged_checkpoint_is_found(place, damage):
+    path = place / "x.pt"
+    assert load_plain(path) is None
+    save_plain(path, {"weights": torch.arange(1000.0)})
+    content = bytearray(path.read_bytes())
+    if damage == "changed":
+        content[len(content) // 2] ^= 1  # within the weights
+    path.write_bytes(content[: {"changed": None, "cut": 700, "empty": 0}[damage]])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_plain(path)
+
+
+# mistakes
+
+
+def shapes_of(root, *names):
+    for split in ("train", "val"):
+        for name in names:
+            (root / split / name).mkdir(parents=True)
+            Image.new("RGB", (40, 40)).save(root / split / name / "0.png")
+    return f"imagefolder:{root}"
+
+
+def test_a_mistake_is_one_line_and_nothing_is_written(run, place, folder):
+    two = shapes_of(place / "two", "a", "b")
+    cases = [
+        (recipe(), ["--data", two], "2 classes"),
+        (recipe(), ["--data", f"imagefolder:{place}/no"], "no"),
+        (recipe(), ["--data", "nothing"], "'nothing' is no data set"),
+        (recipe(total_batch_size=160, batch_size=160, accumulation=1), [], "there are 144 training images"),
+        (recipe(), ["--device", "cuda:7"], "device 'cuda:7' cannot be used"),
+        (recipe(), ["--init", "no.pt"], "--init no.pt: there is no such file"),
+        (recipe(), ["--resume"], "--out out: holds no training to resume"),
+    ]  # fmt: skip
+    for values, flags, words in cases:
+        code, out, err = run(values, *flags)
+        assert (code, out) == (2, "") and words in err, err
+        assert err.startswith("nas.train: ") and err.count("\n") == 1
+        assert not (place / "out").exists()
+    Path("recipe.yaml").write_text("epochs: 3\nlr: 1\n")
+    assert train.main(["recipe.yaml", "--data", "digits", "--out", "out"]) == 2
+
+
+def test_a_folder_that_holds_a_training_is_kept(run, place):
+    assert run(recipe(epochs=1))[0] == 0
+    before = {p: p.read_bytes() for p in (place / "out").glob("*.*")}
+    code, _, err = run(recipe(epochs=1))
+    assert code == 2 and "--out out: holds a training (checkpoint-last.pt); --resume goes on" in err
+    code, _, err = run(recipe(epochs=1, optimizer={"lr": 1e-3}), "--resume")
+    assert code == 2 and "trained with another recipe: optimizer.lr is 0.004 there, 0.001 here" in err
+    other = shapes_of(place / "other", "a", "b", "c")
+    code, _, err = run(recipe(epochs=1), "--resume", "--data", other)
+    assert code == 2  # too few images, or not the ones
+    path = place / "out" / "checkpoint-last.pt"
+    path.write_bytes(before[path][:1000])
+    code, _, err = run(recipe(epochs=1), "--resume")
+    assert code == 2 and "checkpoint-last.pt: is damaged; remove it to train again from the start" in err
+    path.write_bytes(before[path])
+    assert {p: p.read_bytes() for p in (place / "out").glob("*.*")} == before
+
+
+def test_other_images_do_not_continue_a_training(run, place, folder):
+    assert run(recipe(epochs=1))[0] == 0
+    copy = place / "copy"
+    for file in sorted(folder.rglob("*.png")):
+        target = copy / file.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    assert run(recipe(epochs=1), "--resume", data=f"imagefolder:{copy}")[0] == 0  # moved, but the same
+    (copy / "val" / "bars" / "000.png").unlink()
+    code, _, err = run(recipe(epochs=1), "--resume", data=f"imagefolder:{copy}")
+    assert code == 2 and "these are not the images that out was trained on" in err
+
+
+def test_a_training_that_diverges_ends_with_the_reason(run, place, monkeypatch):
+    from nas import training
+
+    original = training.update
+
+    def poison(state, *rest):
+        original(state, *rest)
+        if state.step == 5:
+            with torch.no_grad():
+                state.network.head.bias.fill_(float("nan"))
+
+    monkeypatch.setattr(training, "update", poison)
+    code, _, err = run(recipe(epochs=3))
+    assert code == 1 and err == "nas.train: loss is not finite at epoch 2, step 6\n"
+    assert weights("out/checkpoint-last.pt")["epoch"] == 1
+
+
+def test_the_first_difference_is_named():
+    there = {"a": {"b": [1, {"c": 2}]}, "d": 1}
+    assert difference(there, there) is None
+    assert difference(there, {"a": {"b": [1, {"c": 3}]}, "d": 2}) == ("a.b[1].c", 2, 3)
+    assert difference({"a": 1}, {"a": 1, "b": None, "c": 2}) == ("c", None, 2)
+
+
+def test_an_interrupt_waits_for_what_is_being_written():
+    done = []
+    with pytest.raises(KeyboardInterrupt), full_training.uninterrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append(1)
+    assert done == [1]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# fine-tuning
+
+
+def other_layout(layout, state, network):
+    if layout == "official":
+        return {"model": to_official(state, network)}
+    if layout == "timm":
+        return to_timm(state, network)
+    if layout == "transformers":
+        return to_transformers(state, network)
+    return {"model": state, "architecture": network.to_dict()}
+
+
+@pytest.mark.parametrize("layout", ["official", "timm", "transformers", "own"])
+@pytest.mark.parametrize("classes", [3, 7])
+def test_weights_of_every_layout_are_started_from(place, layout, classes):
+    torch.manual_seed(1)
+    state = build(NET, classes).state_dict()
+    torch.save(other_layout(layout, state, NET), "given.pt")
+    found = initial_weights("given.pt", NET, 3)
+    expected = {k: v for k, v in state.items() if classes == 3 or not k.startswith("head.")}
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("layout", ["official", "timm"])
+def test_fine_tuning_starts_where_the_weights_are(run, place, layout):
+    """A rate of next to nothing leaves them there, in the network and in its average; the head is fresh."""
+    torch.manual_seed(1)
+    state = build(NET, 7).state_dict()
+    torch.save(other_layout(layout, state, NET), "given.pt")
+    values = recipe(
+        epochs=1, head_init_scale=0.001, ema_decay=0.5, layer_scale="architecture",
+        optimizer={"lr": 1e-9, "weight_decay": 0.0, "layer_decay": 0.8},
+    )  # fmt: skip
+    code, _, err = run(values, "--init", "given.pt")
+    assert code == 0, err
+    kept = weights("out/checkpoint-last.pt")
+    for key in ("model", "model_ema"):
+        for name, value in kept[key].items():
+            if not name.startswith("head."):
+                torch.testing.assert_close(value, state[name], rtol=0, atol=1e-6)
+    assert kept["model"]["head.weight"].shape == (3, 16)
+    assert kept["model"]["head.weight"].abs().max() < 1e-3  # .02 x .001
+
+
+def test_what_it_starts_from_is_kept_from_the_beginning(run, place, monkeypatch):
+    """A training that dies in its first epoch needs no --init to begin it again."""
+    torch.manual_seed(1)
+    torch.save(build(NET, 3).state_dict(), "given.pt")
+    values = recipe(epochs=1)
+    assert run(values, "--init", "given.pt", out="whole")[0] == 0
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(full_training, "run_epoch", interrupted)
+        assert run(values, "--init", "given.pt", out="cut")[0] == 130
+    Path("given.pt").unlink()
+    assert run(values, "--resume", out="cut")[0] == 0
+    assert columns(place / "cut") == columns(place / "whole")
+    assert run(values, out="fresh")[0] == 0
+    assert columns(place / "fresh") != columns(place / "whole")
+
+
+def test_weights_of_another_network_are_refused(run, place):
+    wider = dataclasses.replace(NET, stages=tuple(dataclasses.replace(s, expansion=2) for s in NET.stages))
+    torch.save(build(wider, 3).state_dict(), "given.pt")
+    code, _, err = run(recipe(), "--init", "given.pt")
+    assert code == 2 and "given.pt: " in err and "shape" in err and not Path("out").exists()
+    Path("given.pt").write_bytes(b"nothing")
+    assert run(recipe(), "--init", "given.pt")[0] == 2
+    torch.save({"bias": torch.zeros(3)}, "given.pt")
+    with pytest.raises(InputError, match=r"given\.pt: no classifier among its weights"):
+        initial_weights("given.pt", NET, 3)
