@@ -97,7 +97,7 @@ def page_of(studies: Sequence[Study]) -> Page:
 
 
 def render(page: Page) -> str:
-    """The whole HTML file: about 5 MB, plotly.js included, and some hundred bytes a trial."""
+    """The whole HTML file: about 1.5 MB, plotly.js included, and some hundred bytes a trial."""
     blocks = {"data": page.data, "details": page.details}
     blocks |= {f"spec-{key}": spec for key, spec in page.specs.items()}
     body = join([tag("div", page.body, id="app"), PANEL])
@@ -244,7 +244,7 @@ def _texts(values: Sequence[Cell]) -> list[str]:
     if any("e" in text for text in floats) or decimals not in (1, 2):
         return texts
     return [
-        f"{value:.{decimals}f}" if isinstance(value, float) and math.isfinite(value) else text
+        f"{value:.{decimals}f}" if isinstance(value, int | float) and math.isfinite(value) else text
         for text, value in zip(texts, values, strict=True)
     ]
 

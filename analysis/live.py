@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.dashboard import PANEL, SCRIPTS, STYLES, VIEWS, Page, payload
-from analysis.page import THEME_BUTTON, asset, script
+from analysis.page import PLOTLY, THEME_BUTTON, asset, script
 from analysis.study import Study, read_study
 from analysis.view import View
 from space.errors import InputError
@@ -273,10 +273,9 @@ def app(follower: Follower, host: str = LOOPBACK[0]) -> Dash:
 def _files(it: Dash, hosts: Sequence[str]) -> None:
     """The page's own files, and the policy of all answers; `hosts` are admitted, or all where it is empty."""
     from flask import Response, abort, request
-    from plotly.offline import get_plotlyjs
 
     files: dict[str, tuple[Callable[[], str], str]] = {
-        "plotly.js": (get_plotlyjs, "text/javascript"),
+        "plotly.js": (lambda: asset(PLOTLY), "text/javascript"),
         "dashboard.js": (lambda: script(SCRIPTS), "text/javascript"),
         "dashboard.css": (lambda: "".join(map(asset, STYLES)), "text/css"),
     }

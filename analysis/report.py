@@ -51,7 +51,7 @@ CURVE_POINTS = 8_000
 
 
 def write_report(study: Mapping[str, Any], path: str | Path, *, folder: str | Path | None = None) -> Path:
-    """Write `study` as one self-contained HTML page to `path` (about 5 MB, plotly.js included).
+    """Write `study` as one self-contained HTML page to `path` (about 1.5 MB, plotly.js included).
 
     `study` is the plain record of a search; accuracies are fractions of 1, costs are counts at 224x224,
     times are seconds. `folder` is the run folder in the export command, by default the folder of `path`.

@@ -71,7 +71,7 @@ def large_study(trials: int) -> Study:
             "budget": {"text": ",".join(BUDGETS), "metric": "macs", "each": each},
             "space": {"name": "convnext", "size": None, "in_band": None}, "objective": "best", "limits": {},
             "proxy": {"name": "made up", "data": "none", "epochs": EPOCHS, "fingerprint": "p"},
-            "data": {"fingerprint": "d"}, "sampler": {"name": "random"}, "scheduler": {"name": "none"},
+            "data": {"fingerprint": "d"}, "sampler": "random", "scheduler": {"name": "none"},
             "versions": {}, "created": "2026-01-01T00:00:00+00:00", "wall_seconds": 0.0, "train_seconds": 0.0,
         },
         Path("runs/large"),

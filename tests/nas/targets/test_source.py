@@ -1,6 +1,7 @@
 """The generated module is the network, whatever the network, and reads like code that a person keeps."""
 
 import ast
+import dataclasses
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from torch import nn
 from nas.targets.checking import compare_module, imported, randomised
 from nas.targets.source import camel_case, module_source
 from nas.targets.target import Mismatch
-from space.architecture import Architecture
+from space.architecture import Architecture, Stage, Stem
 from space.cost import cost
 from space.families import named
 from space.network import build, drop_path_rates
@@ -48,6 +49,20 @@ def test_logits_cost_and_names_of_any_network(pair):
     check(network, resolution, text)
     ours, theirs = build(network, CLASSES).state_dict(), generated(text).state_dict()
     assert {n: v.shape for n, v in ours.items()} == {n: v.shape for n, v in theirs.items()}
+
+
+def test_a_network_that_makes_much_of_rounding_is_compared_in_float64():
+    block = Stage(depth=1, width=3, kernel_size=3, expansion=1, style="bottleneck", conv="dense",
+                  norm_after=(1, 2), act_after=(1, 2), grn=True)  # fmt: skip
+    stages = (block, block, dataclasses.replace(block, width=8))
+    stem = Stem(type="resnet", norm=False)
+    network = Architecture(stages=stages, stem=stem, downsampling="strided", norm="group", layer_scale=None,
+                           head_norm=False)  # fmt: skip
+    found = check(network, 32, source(network, resolution=32))
+    assert found.difference < 1e-5 * found.largest
+    wrong = source(network, resolution=32).replace("nn.GELU()", "nn.ReLU()")
+    with pytest.raises(Mismatch, match="generated in float64: logits differ"):
+        check(network, 32, wrong)
 
 
 @settings(max_examples=30, deadline=None)
