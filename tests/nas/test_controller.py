@@ -109,7 +109,7 @@ def test_more_trials_later_are_as_if_asked_for_at_once(tmp_path):
     assert outcome(again) == outcome(whole)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     crashes=st.lists(st.integers(1, 90), max_size=4),
     scheduler=st.sampled_from(["none", "asha", "halving", "hyperband"]),

@@ -225,7 +225,7 @@ def test_fvcore_counts_swin_tiny_the_same():
     assert fvcore_macs(model, 224, 224) == swin_cost(named_swin("swin_tiny")).macs
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(swins(), SIDES, SIDES)
 def test_cost_equals_fvcore_and_the_module(swin: Swin, height: int, width: int):
     model = build_swin(swin, CLASSES).eval()

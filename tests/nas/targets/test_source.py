@@ -41,7 +41,7 @@ def check(network, resolution, text):
     return compare_module(original, images, model.eval(), library="generated", relative=RELATIVE)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(networks())
 def test_logits_cost_and_names_of_any_network(pair):
     network, resolution = pair
@@ -65,7 +65,7 @@ def test_a_network_that_makes_much_of_rounding_is_compared_in_float64():
         check(network, 32, wrong)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(architectures())
 def test_the_same_seed_starts_with_the_same_weights(network):
     torch.manual_seed(3)
@@ -75,14 +75,14 @@ def test_the_same_seed_starts_with_the_same_weights(network):
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(architectures())
 def test_stochastic_depth_of_every_block(network):
     rates = [m.rate for m in generated(source(network)).modules() if type(m).__name__ == "DropPath"]
     assert rates == pytest.approx(list(drop_path_rates(network)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(networks(drop_path=0.0))
 def test_training_mode_is_the_network_s(pair):
     network, resolution = pair
