@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StrictBool, ValidationError, model_validator
 
+from nas.bounds import Alpha, NonNegative, Positive, Share
 from space.errors import InputError
 from space.files import parse_yaml
 
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
 
 PRESETS = ("smoke", "cpu", "gpu", "imagenet-subset")
 VERSION = 2  # of the training loop: a change that changes results raises it
-
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Alpha = Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)]  # Beta's rejection sampler slows above
 
 
 class Proxy(BaseModel):

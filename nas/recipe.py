@@ -27,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from nas.bounds import Alpha, BelowOne, NonNegative, Positive, Share
 from nas.data.policy import parse_policy
 from nas.estimate import largest_batch, memory_of
 from space.architecture import Architecture
@@ -64,12 +65,6 @@ STOCHASTIC_DEPTH: dict[str, dict[str, float]] = {
     "swin": {"swin_tiny": 0.2, "swin_small": 0.3, "swin_base": 0.5},
 }  # fmt: skip
 """The published networks' rates, by recipe or family."""
-
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-BelowOne = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Alpha = Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)]  # Beta's rejection sampler slows above
 
 
 class Part(BaseModel):

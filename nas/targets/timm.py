@@ -27,6 +27,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from nas.layer_decay import head_layer
 from nas.targets import verification
 from nas.targets.target import Check, Chosen, Exported, Mismatch, Refused
 from space.architecture import Architecture
@@ -269,7 +270,7 @@ class Layers:
     @property
     def last(self) -> int:
         """The layer of the head."""
-        return self.first[-1] + math.ceil(self.depths[-1] / 3)
+        return head_layer(self.depths)
 
 
 def _layer_decay(recipe: Recipe, timms_class: bool) -> float | None:

@@ -8,29 +8,10 @@ import pytest
 from nas.recipe import Recipe
 from nas.targets.target import Chosen
 from space.architecture import Architecture, Stage, Stem
+from space.families import resnet
 
 CONVNEXT = Architecture.convnext([1, 2], [8, 16], drop_path=0.1)
-RESNET = Architecture(
-    stages=tuple(
-        Stage(
-            depth=2,
-            width=width,
-            kernel_size=3,
-            style="bottleneck",
-            conv="dense",
-            spatial="middle",
-            norm_after=(1, 2, 3),
-            act_after=(1, 2, 3),
-        )
-        for width in (4, 8)
-    ),
-    stem=Stem(type="resnet", activation=True),
-    downsampling="strided",
-    norm="batch",
-    activation="relu",
-    layer_scale=None,
-    head_norm=False,
-)
+RESNET = resnet((2, 2), width=4)
 MIXED = Architecture(
     stages=(
         Stage(1, 8, kernel_size=3, expansion=2, grn=True),
