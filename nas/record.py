@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from nas.storage import (
     first_line,
     without_password,
 )
+from nas.trial_rows import Trials, trials_of
 from space.errors import InputError
 from space.files import read_text, write_text
 from space.networks import Network, cost_of, is_swin
@@ -74,7 +76,6 @@ class Record:
     def __init__(self, folder: Path, storage: Storage, study: optuna.Study) -> None:
         self.folder = folder
         self.storage = storage
-        self._rdb = storage.rdb
         self._study = study
         self._ids: dict[int, int] = {}  # of Optuna's, by number
         self._next = 0
@@ -175,6 +176,10 @@ class Record:
         storage.close()
         raise InputError(f"study {folder}: {flaw}")
 
+    @cached_property
+    def _rows(self) -> Trials:
+        return trials_of(self.storage.rdb, self._study._study_id)
+
     @property
     def settings(self) -> dict[str, Any]:
         """What the study was started with."""
@@ -245,7 +250,10 @@ class Record:
         distributions: Mapping[str, BaseDistribution] | None = None,
         **more: Any,
     ) -> int:
-        """Store that a network is about to be trained to `target` epochs, in one transaction; its number."""
+        """Store that a network is about to be trained to `target` epochs, in one transaction; its number.
+
+        Inside a turn.
+        """
         total = cost_of(architecture)
         network = {
             "role": role,
@@ -265,34 +273,31 @@ class Record:
             distributions=dict(distributions or {}),
             user_attrs={"network": network, "result": {"target": target, "attempts": 1}},
         )
-        identity = self._rdb.create_new_trial(self._study._study_id, trial)
-        number = self._rdb.get_trial_number_from_id(identity)
-        trial.number = number
-        self._know(number, identity)
+        trial.number = number = self.next_number
+        self._know(number, self._rows.begin(number, trial))
         self._trials[number] = self._plain(trial)
         return number
 
     def progress(self, number: int, **result: Any) -> None:
         """Store how far an unfinished trial has come, or is to come."""
-        self._store(number, result)
+        self._trials[number].update(result)
+        self._rows.change(self._ids[number], "result", self._result(number))
         self._trials[number]["state"] = "paused" if self._trials[number]["paused"] else "running"
 
     def adopt(self, number: int) -> None:
         """Take over the trial of a driver that died."""
         network = {key: self._trials[number][key] for key in NETWORK}
         network["driver"] = self.storage.driver
-        self._rdb.set_trial_user_attr(self._ids[number], "network", network)
+        self._rows.change(self._ids[number], "network", network)
         self._trials[number].update(driver=self.storage.driver)
 
     def complete(self, number: int, accuracy: float, **result: Any) -> None:
-        """Store a result; its attributes first, so that no complete trial lacks them."""
-        self._store(number, {"accuracy": accuracy, "paused": False, "order": self._ended, **result})
-        self._end(number, TrialState.COMPLETE, accuracy)
+        """Store a result, in one transaction."""
+        self._end(number, TrialState.COMPLETE, accuracy, {"accuracy": accuracy, **result})
 
     def fail(self, number: int, reason: str, **result: Any) -> None:
-        """Store a failure with its reason."""
-        self._store(number, {"reason": reason, "paused": False, "order": self._ended, **result})
-        self._end(number, TrialState.FAIL, None)
+        """Store a failure with its reason, in one transaction."""
+        self._end(number, TrialState.FAIL, None, {"reason": reason, **result})
 
     def warn(self, text: str) -> None:
         """Keep a remark for the report, once."""
@@ -366,15 +371,15 @@ class Record:
         self._ids[number] = identity
         self._next = max(self._next, number + 1)
 
-    def _store(self, number: int, result: Mapping[str, Any]) -> None:
-        self._trials[number].update(result)
-        stored = {key: value for key, value in self._trials[number].items() if key in RESULT}
-        self._rdb.set_trial_user_attr(self._ids[number], "result", stored)
-
-    def _end(self, number: int, state: TrialState, accuracy: float | None) -> None:
-        self._rdb.set_trial_state_values(self._ids[number], state, None if accuracy is None else [accuracy])
-        self._trials[number].update(state=FINISHED[state], ended=_now())
+    def _end(self, number: int, state: TrialState, accuracy: float | None, result: Mapping[str, Any]) -> None:
+        trial = self._trials[number]
+        trial.update({"paused": False, "order": self._ended, **result})
+        self._rows.end(self._ids[number], state, accuracy, "result", self._result(number))
+        trial.update(state=FINISHED[state], ended=_now())
         self._ended += 1
+
+    def _result(self, number: int) -> dict[str, Any]:
+        return {key: value for key, value in self._trials[number].items() if key in RESULT}
 
     def _set(self, name: str, value: Any) -> None:
         self._study.set_user_attr(name, value)

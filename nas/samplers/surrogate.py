@@ -18,9 +18,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.linalg import solve_triangular  # type: ignore[import-untyped]
 from scipy.special import ndtr  # type: ignore[import-untyped]
 
 from nas.samplers.encoding import Encoder
@@ -44,6 +47,8 @@ LENGTHS = (0.5, 1.0, 2.0)
 NOISES = (0.02, 0.1, 0.3)
 # models that are this much less likely than the best are left out
 NEGLIGIBLE = 0.05
+# thousands of candidates are scored in half the digits, which a choice among them does not need
+QUICK = np.float32
 LEAST = -3.0  # standardised accuracies; a collapsed training should not be the whole scale
 
 
@@ -117,7 +122,7 @@ class Fit:
     length: float
     noise: float
     scale: float  # variance of the standardised accuracies
-    inverse: Array  # of the lower Cholesky factor of the covariance, networks in training included
+    factor: Array  # the lower Cholesky factor of the covariance, networks in training included
     solved: Array  # the inverse covariance of the results times the accuracies
     best: float  # the highest predicted accuracy of the networks to improve on
 
@@ -141,7 +146,7 @@ class Model:
         self._near, self._features = self._seen_as(np.concatenate([history.codes, known.pending]))
         spread_of_results = float(history.accuracy.std()) or 1.0
         self._targets = np.maximum((history.accuracy - history.accuracy.mean()) / spread_of_results, LEAST)
-        shared = self._shared(self._near, self._features)
+        shared = self._shared(self._near, self._features, LENGTHS)
         fits = [self._fit(shared, grid) for grid in itertools.product(ADDITIVE, LENGTHS, NOISES)]
         likeliest = max(fit.weight for fit in fits)
         relative = [math.exp(fit.weight - likeliest) for fit in fits]
@@ -150,11 +155,12 @@ class Model:
             for fit, weight in zip(fits, relative, strict=True)
             if weight > NEGLIGIBLE
         ]
+        self._lengths = tuple({fit.length: None for fit in self._fits})
 
     def improvement(self, codes: Array) -> Array:
         """Expected improvement on the best known network, in standard deviations of the results, [N]."""
         near, features = self._seen_as(codes)
-        shared = self._shared(near, features)
+        shared = self._shared(near, features, self._lengths, QUICK)
         own = (features**2).sum(axis=1)
         total = np.zeros(len(codes))
         for fit in self._fits:
@@ -174,15 +180,22 @@ class Model:
         most = max(z.shape[1], 1)
         return z / math.sqrt(2 * most), features / math.sqrt(most + 2 * squares.shape[1])
 
-    def _shared(self, near: Array, features: Array) -> tuple[Array, dict[float, Array]]:
+    def _shared(
+        self,
+        near: Array,
+        features: Array,
+        lengths: Sequence[float],
+        kind: type[np.floating[Any]] = np.float64,
+    ) -> tuple[Array, dict[float, Array]]:
         """The additive part and the Matern part by length of known networks with others, [n, N] each."""
-        squares = (self._near**2).sum(axis=1)[:, None] + (near**2).sum(axis=1) - 2 * self._near @ near.T
+        known, near = self._near.astype(kind), near.astype(kind)
+        squares = (known**2).sum(axis=1)[:, None] + (near**2).sum(axis=1) - 2 * known @ near.T
         distance = np.sqrt(5 * np.maximum(squares, 0))
         smooth = {}
-        for length in LENGTHS:
+        for length in lengths:
             scaled = distance / length
             smooth[length] = (1 + scaled + scaled**2 / 3) * np.exp(-scaled)
-        return self._features @ features.T, smooth
+        return self._features.astype(kind) @ features.astype(kind).T, smooth
 
     def _fit(self, shared: tuple[Array, dict[float, Array]], grid: tuple[float, float, float]) -> Fit:
         """`weight` is the logarithm of the marginal likelihood, its scale at the maximum."""
@@ -190,14 +203,13 @@ class Model:
         n = len(self._targets)
         true = _covariance(shared, additive, length, noise)[:n, :n]
         factor = np.linalg.cholesky(true + noise * np.eye(n))
-        inverse = np.linalg.inv(factor)
-        white = inverse @ self._targets
-        solved = inverse.T @ white
+        white = solve_triangular(factor, self._targets, lower=True, check_finite=False)
+        solved = solve_triangular(factor, white, lower=True, trans="T", check_finite=False)
         scale = max(float(white @ white) / n, 1e-12)  # 0 where all results are equal
         weight = -n / 2 * math.log(scale) - float(np.log(np.diag(factor)).sum())
         predicted = true @ solved
         best = predicted[self._below].max() if self._below.any() else predicted.min()
-        return Fit(weight, additive, length, noise, scale, inverse, solved, float(best))
+        return Fit(weight, additive, length, noise, scale, factor, solved, float(best))
 
     def _believing(self, shared: tuple[Array, dict[float, Array]], fit: Fit) -> Fit:
         """A fit that is as sure near networks in training as if they had come out as it predicts."""
@@ -205,7 +217,7 @@ class Model:
         if count == len(self._targets):
             return fit
         covariance = _covariance(shared, fit.additive, fit.length, fit.noise) + fit.noise * np.eye(count)
-        return dataclasses.replace(fit, inverse=np.linalg.inv(np.linalg.cholesky(covariance)))
+        return dataclasses.replace(fit, factor=np.linalg.cholesky(covariance))
 
     def _predicted(
         self, fit: Fit, shared: tuple[Array, dict[float, Array]], own: Array
@@ -213,10 +225,10 @@ class Model:
         """Mean and standard deviation of true accuracies, standardised, [N] each."""
         across = _covariance(shared, fit.additive, fit.length, fit.noise)
         prior = (1 - fit.noise) * (fit.additive * own + 1 - fit.additive)
-        sure = ((fit.inverse @ across) ** 2).sum(axis=0)
-        variance = fit.scale * np.maximum(prior - sure, 1e-9)
+        white = solve_triangular(fit.factor.astype(QUICK), across, lower=True, check_finite=False)
+        variance = fit.scale * np.maximum(prior - (white**2).sum(axis=0), 1e-9)
         # what is only believed moves no mean
-        return across[: len(self._targets)].T @ fit.solved, np.sqrt(variance)
+        return across[: len(self._targets)].T @ fit.solved.astype(QUICK), np.sqrt(variance)
 
 
 def _covariance(

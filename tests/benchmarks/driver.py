@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python -m tests.benchmarks.driver
 
-A search of one budget runs with trainings that take no time (a simulated law), by the engine, controller and
-SQLite record that every search has. A trial takes from one question for a job to the next; the figures are of
+A search of one budget runs with simulated trainings, by the engine, controller and SQLite record that any
+has. A trial takes from one question for a job to the next, less what the training takes; the figures are of
 the last trials before the study has so many, by the clock and of the processor (other processes lengthen the
 first more than the second). Resuming such a study is reading it again, to the first job.
 """
@@ -15,7 +15,8 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -24,53 +25,103 @@ from rich.console import Console
 
 from nas.controller import SearchController
 from nas.engines.local import LocalEngine
-from nas.job import Job
+from nas.job import Job, Trainer, Training
 from nas.plan import Plan
 from nas.progress import Progress
 from nas.record import Record
+from nas.result import Epoch, Result
 from nas.search import chosen, open_record
 from nas.settings import read_settings
+from space.architecture import Architecture
 from tests.benchmarks.measuring import Row, report
 
 SIZES = (10, 1000, 10_000)
 WINDOW = 100  # trials, at most, that a figure is of
 
+Clocks = tuple[float, float]  # seconds by the clock, and of the processor
+
 
 class Timed(SearchController):
-    """A controller that notes when it is asked for a job."""
+    """A controller that notes when it is asked for a job, less what trainings took until then."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self.asked: list[tuple[float, float]] = []
+    def __init__(self, trainer: TimedTrainer, *args: Any, **options: Any) -> None:
+        self.asked: list[Clocks] = []
+        self._trainer = trainer
         super().__init__(*args, **options)
 
     def next(self) -> Job | None:
-        self.asked.append(clocks())
+        now, spent = clocks(), self._trainer.spent
+        self.asked.append((now[0] - spent[0], now[1] - spent[1]))
         return super().next()
 
 
-def clocks() -> tuple[float, float]:
+class TimedTrainer:
+    """A trainer that adds up what its trainings take."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self.epochs = trainer.epochs
+        self.spent: Clocks = (0.0, 0.0)
+
+    def latency(self, architecture: Architecture) -> float:
+        return self._trainer.latency(architecture)
+
+    def start(self, job: Job) -> TimedTraining:
+        with self.timed():
+            return TimedTraining(self, self._trainer.start(job))
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        began = clocks()
+        yield
+        ended = clocks()
+        self.spent = (self.spent[0] + ended[0] - began[0], self.spent[1] + ended[1] - began[1])
+
+
+class TimedTraining:
+    """One training of a `TimedTrainer`."""
+
+    def __init__(self, trainer: TimedTrainer, training: Training) -> None:
+        self._trainer = trainer
+        self._training = training
+
+    @property
+    def curve(self) -> Sequence[Epoch]:
+        return self._training.curve
+
+    def epoch(self) -> Epoch:
+        with self._trainer.timed():
+            return self._training.epoch()
+
+    def result(self) -> Result:
+        return self._training.result()
+
+
+def clocks() -> Clocks:
     """Seconds by the clock, and of the processor."""
     return time.perf_counter(), time.process_time()
 
 
-def searched(folder: Path, sampler: str, trials: int) -> list[tuple[float, float]]:
+def searched(folder: Path, sampler: str, trials: int) -> list[Clocks]:
     """Seconds until a search asks for its first job, then of each trial: by the clock, of the processor."""
     flags = {"budget": "4.5GFLOPs", "proxy": "simulated:separable", "trials": trials, "sampler": sampler}
     exists = folder.exists()
     plan = Plan.of(read_settings(flags | ({"resume": True, "study": f"{folder}"} if exists else {}), None))
     began = clocks()
     record = open_record(plan, folder)
-    controller = controller_of(plan, record)
-    LocalEngine(plan.judge.trainer).run(controller)
+    trainer = TimedTrainer(plan.judge.trainer)
+    controller = controller_of(plan, record, trainer)
+    LocalEngine(trainer).run(controller)
     record.close()
     times = itertools.pairwise([began, *controller.asked])
     return [(after[0] - before[0], after[1] - before[1]) for before, after in times]
 
 
-def controller_of(plan: Plan, record: Record) -> Timed:
+def controller_of(plan: Plan, record: Record, trainer: TimedTrainer) -> Timed:
     progress = Progress(Console(file=StringIO()), "", plan.trainings, plan.judge.epochs)
     progress.resumed(record.trials())
     return Timed(
+        trainer,
         record,
         plan.branches(lambda _: 0.0, 1),
         progress,

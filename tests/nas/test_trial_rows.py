@@ -1,0 +1,132 @@
+"""Rows of trials are those that Optuna's storage writes, in SQLite and in PostgreSQL."""
+
+from __future__ import annotations
+
+import math
+
+import optuna
+import pytest
+import sqlalchemy as sa
+from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState, create_trial
+
+from nas.trial_rows import KNOWN_VERSION, OptunaTrials, TrialRows, trials_of
+
+DISTRIBUTIONS = {
+    "depth": IntDistribution(3, 27, step=3),
+    "norm": CategoricalDistribution(("layer", "batch")),
+    "grn": CategoricalDistribution((False, True)),
+    "width": CategoricalDistribution((None, 64, 1.5)),
+}
+PARAMS = {"depth": 9, "norm": "batch", "grn": True, "width": None}
+NETWORK = {"role": "candidate", "name": "ünïcode 'quoted'", "memo": {"slow": [[1, 2]], "share": 0.1}}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def rdb(request, tmp_path):
+    """An empty database of Optuna's."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/study.db"
+    else:
+        url = request.getfixturevalue("postgres_url").replace("://", "+psycopg://")
+    storage = optuna.storages.RDBStorage(url)
+    yield storage
+    storage.engine.dispose()
+
+
+def life(rdb, trials, first):
+    """Three trials: one complete, one failed, one under way."""
+    begun = []
+    for number in range(first, first + 3):
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=PARAMS,
+            distributions=DISTRIBUTIONS,
+            user_attrs={"network": NETWORK, "result": {"target": 3}},
+        )
+        begun.append(trials.begin(number, trial))
+    complete, failed, running = begun
+    trials.end(complete, TrialState.COMPLETE, 0.1 + 0.2, "result", {"accuracy": 0.1 + 0.2, "loss": math.nan})
+    trials.end(failed, TrialState.FAIL, None, "result", {"reason": "out of memory"})
+    trials.change(running, "result", {"target": 9, "curve": [1.5]})
+    trials.change(running, "network", NETWORK | {"driver": 7})
+    return rdb.get_all_trials(study_id(rdb))[first : first + 3]
+
+
+def study_id(rdb):
+    return rdb.get_all_studies()[0]._study_id
+
+
+def test_rows_are_what_optuna_writes(rdb):
+    optuna.create_study(storage=rdb, direction="maximize")
+    ours = life(rdb, trials_of(rdb, study_id(rdb)), 0)
+    theirs = life(rdb, OptunaTrials(rdb, study_id(rdb)), 3)  # the distributions fit those before
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a.state, a.params, a.distributions) == (b.state, b.params, b.distributions)
+        assert repr((a.values, a.user_attrs)) == repr((b.values, b.user_attrs))
+        assert abs((a.datetime_start - b.datetime_start).total_seconds()) < 60
+        assert (a.datetime_complete is None) == (b.datetime_complete is None)
+    assert [t.number for t in ours + theirs] == list(range(6))
+    assert ours[0].datetime_complete >= ours[0].datetime_start
+    assert raw(rdb, [0, 1, 2]) == raw(rdb, [3, 4, 5])
+
+
+def raw(rdb, numbers):
+    """The rows of trials, column by column, but for identities and times."""
+    schema = sa.MetaData()
+    schema.reflect(rdb.engine)
+    trials = schema.tables["trials"]
+    found = []
+    with rdb.engine.connect() as connection:
+        for name, table in sorted(schema.tables.items()):
+            if "trial_id" not in table.c:
+                continue
+            own = [c for c in table.c if not c.name.endswith("_id") and "datetime" not in c.name]
+            own = [c for c in own if c.name != "number"]
+            query = sa.select(*own).select_from(table if table is trials else table.join(trials))
+            rows = connection.execute(query.where(trials.c.number.in_(numbers))).all()
+            found.append((name, sorted(map(repr, rows))))
+    return found
+
+
+def test_what_is_over_does_not_change(rdb):
+    optuna.create_study(storage=rdb, direction="maximize")
+    trials = trials_of(rdb, study_id(rdb))
+    assert isinstance(trials, TrialRows)
+    identity = trials.begin(0, create_trial(state=TrialState.RUNNING, user_attrs={"result": {}}))
+    trials.end(identity, TrialState.FAIL, None, "result", {"reason": "first"})
+    with pytest.raises(UpdateFinishedTrialError):
+        trials.change(identity, "result", {"reason": "second"})
+    with pytest.raises(UpdateFinishedTrialError):
+        trials.end(identity, TrialState.COMPLETE, 0.5, "result", {"reason": "second"})
+    (trial,) = rdb.get_all_trials(study_id(rdb))
+    assert (trial.state, trial.values, trial.user_attrs) == (
+        TrialState.FAIL,
+        None,
+        {"result": {"reason": "first"}},
+    )
+
+
+def test_a_step_that_fails_leaves_nothing(rdb):
+    optuna.create_study(storage=rdb, direction="maximize")
+    trials = trials_of(rdb, study_id(rdb))
+    begun = create_trial(state=TrialState.RUNNING, user_attrs={"result": {}, "network": {}})
+    identity = trials.begin(0, begun)
+    with pytest.raises(sa.exc.StatementError):  # no database takes it, after the other rows
+        trials.end(identity, TrialState.COMPLETE, object(), "result", {"accuracy": 0.5})
+    (trial,) = rdb.get_all_trials(study_id(rdb))
+    assert (trial.state, trial.user_attrs) == (TrialState.RUNNING, {"result": {}, "network": {}})
+
+
+def test_tables_of_another_version_are_left_to_optuna(tmp_path, monkeypatch):
+    rdb = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/study.db")
+    optuna.create_study(storage=rdb, direction="maximize")
+    assert rdb.get_current_version() == KNOWN_VERSION
+    monkeypatch.setattr(optuna.storages.RDBStorage, "get_current_version", lambda _: "v9.0.0.a")
+    trials = trials_of(rdb, study_id(rdb))
+    assert isinstance(trials, OptunaTrials)
+    complete, failed, running = life(rdb, trials, 0)
+    assert complete.params == PARAMS and complete.value == 0.1 + 0.2
+    assert failed.user_attrs["result"] == {"reason": "out of memory"}
+    assert running.user_attrs["network"]["driver"] == 7
