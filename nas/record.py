@@ -357,15 +357,16 @@ class Record:
 
     def _read(self) -> None:
         """Look at the database again; finished trials do not change."""
-        for trial in self._study.get_trials(deepcopy=False):
+        unfinished = [self._ids[n] for n, trial in self._trials.items() if trial["state"] not in ENDED]
+        for trial in self._rows.read(max(self._ids.values(), default=0), unfinished):
             known = self._trials.get(trial.number)
             self._know(trial.number, trial._trial_id)
-            if trial.state not in (TrialState.RUNNING, *FINISHED) or (known and known["state"] in ENDED):
+            if trial.state not in (TrialState.RUNNING, *FINISHED):
                 continue
             self._trials[trial.number] = plain = self._plain(trial)
             if known is None:
                 check_trial(plain, values_of(trial.number, trial.user_attrs).get("accuracy"))
-            self._ended += self._trials[trial.number]["state"] in ENDED
+            self._ended += plain["state"] in ENDED
 
     def _know(self, number: int, identity: int) -> None:
         self._ids[number] = identity

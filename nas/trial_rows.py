@@ -2,19 +2,23 @@
 
 Optuna's storage asks the database about a trial before every one of its parameters, and takes several
 transactions for what is one step here: 60 statements for a trial of 13 parameters, most of a search's time
-between trainings. Where the tables are of the version known here, the same rows are written at once; else
-Optuna writes them.
+between trainings. To read trials it makes an object of every row, and parses a distribution for every one of
+those parameters. Where the tables are of the version known here, the same rows are written and read directly;
+else Optuna does it.
 """
 
 from __future__ import annotations
 
+import functools
 import json
+import math
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 import optuna
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
@@ -23,7 +27,10 @@ TABLES = ("trials", "trial_params", "trial_user_attributes", "trial_values")
 
 
 class Trials(Protocol):
-    """Where trials are written; one driver at a time begins any (`Storage.turn`)."""
+    """A study's trials in a database; one driver at a time begins any (`Storage.turn`)."""
+
+    def read(self, after: int = 0, besides: Collection[int] = ()) -> list[FrozenTrial]:
+        """Trials whose identities are above `after` or among `besides`, in order of their numbers."""
 
     def begin(self, number: int, trial: FrozenTrial) -> int:
         """Store a running trial, the study's next; its identity."""
@@ -47,6 +54,11 @@ class OptunaTrials:
     def __init__(self, rdb: optuna.storages.RDBStorage, study: int) -> None:
         self._rdb = rdb
         self._study = study
+
+    def read(self, after: int = 0, besides: Collection[int] = ()) -> list[FrozenTrial]:
+        """See `Trials`."""
+        trials = self._rdb.get_all_trials(self._study, deepcopy=False)
+        return [trial for trial in trials if trial._trial_id > after or trial._trial_id in besides]
 
     def begin(self, number: int, trial: FrozenTrial) -> int:
         """See `Trials`; the database counts the number itself."""
@@ -72,6 +84,40 @@ class TrialRows:
         schema = sa.MetaData()
         schema.reflect(engine, only=TABLES)
         self._trials, self._params, self._attributes, self._values = (schema.tables[name] for name in TABLES)
+
+    def read(self, after: int = 0, besides: Collection[int] = ()) -> list[FrozenTrial]:
+        """See `Trials`. Raises `ValueError` or `LookupError` for what Optuna never wrote."""
+        # the trials first: what another driver changes meanwhile is of one that is read again
+        found = self._rows(self._trials, after, besides)
+        values = {row.trial_id: row.value for row in self._rows(self._values, after, besides)}
+        params, attributes = (
+            _grouped(self._rows(table, after, besides)) for table in (self._params, self._attributes)
+        )
+        distribution_of = functools.cache(json_to_distribution)
+        trials = []
+        for row in found:
+            if row.state not in TrialState.__members__:
+                raise ValueError(f"trial {row.number}: {row.state!r} is not among a trial's states")
+            state = TrialState[row.state]
+            value = values.get(row.trial_id, math.nan) if state is TrialState.COMPLETE else None
+            own = params.get(row.trial_id, ())
+            distributions = {p.param_name: distribution_of(p.distribution_json) for p in own}
+            trials.append(
+                FrozenTrial(
+                    row.number,
+                    state,
+                    value,
+                    row.datetime_start,
+                    row.datetime_complete,
+                    {p.param_name: distributions[p.param_name].to_external_repr(p.param_value) for p in own},
+                    distributions,
+                    {a.key: json.loads(a.value_json) for a in attributes.get(row.trial_id, ())},
+                    system_attrs={},
+                    intermediate_values={},
+                    trial_id=row.trial_id,
+                )
+            )
+        return sorted(trials, key=lambda trial: trial.number)
 
     def begin(self, number: int, trial: FrozenTrial) -> int:
         """See `Trials`."""
@@ -109,6 +155,18 @@ class TrialRows:
                 row = {"trial_id": identity, "objective": 0, "value": accuracy, "value_type": "FINITE"}
                 connection.execute(sa.insert(self._values), row)
 
+    def _rows(self, table: sa.Table, after: int, besides: Collection[int]) -> Sequence[sa.Row[Any]]:
+        """A table's rows of trials, in the order in which they were written."""
+        wanted = sa.or_(table.c.trial_id > after, table.c.trial_id.in_(besides))
+        query = sa.select(table).where(wanted).order_by(*table.primary_key)
+        if table is self._trials:
+            query = query.where(table.c.study_id == self._study)
+        else:
+            own = sa.select(self._trials.c.trial_id).where(self._trials.c.study_id == self._study)
+            query = query.where(table.c.trial_id.in_(own))
+        with self._engine.connect() as connection:
+            return connection.execute(query).all()
+
     def _set(self, connection: sa.Connection, identity: int, key: str, value: Any) -> None:
         """An attribute that is there."""
         trials, attributes = self._trials, self._attributes
@@ -121,6 +179,14 @@ class TrialRows:
             sa.update(attributes).where(attributes.c.trial_id == identity, attributes.c.key == key),
             {"value_json": json.dumps(value)},
         )
+
+
+def _grouped(rows: Sequence[sa.Row[Any]]) -> dict[int, list[sa.Row[Any]]]:
+    """Rows by their trial."""
+    grouped: dict[int, list[sa.Row[Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row.trial_id, []).append(row)
+    return grouped
 
 
 def _param(name: str, value: Any, distribution: BaseDistribution) -> dict[str, Any]:

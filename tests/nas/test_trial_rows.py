@@ -35,7 +35,7 @@ def rdb(request, tmp_path):
     storage.engine.dispose()
 
 
-def life(rdb, trials, first):
+def life(rdb, trials, first, study=None):
     """Three trials: one complete, one failed, one under way."""
     begun = []
     for number in range(first, first + 3):
@@ -51,7 +51,7 @@ def life(rdb, trials, first):
     trials.end(failed, TrialState.FAIL, None, "result", {"reason": "out of memory"})
     trials.change(running, "result", {"target": 9, "curve": [1.5]})
     trials.change(running, "network", NETWORK | {"driver": 7})
-    return rdb.get_all_trials(study_id(rdb))[first : first + 3]
+    return rdb.get_all_trials(study_id(rdb) if study is None else study)[first : first + 3]
 
 
 def study_id(rdb):
@@ -70,6 +70,33 @@ def test_rows_are_what_optuna_writes(rdb):
     assert [t.number for t in ours + theirs] == list(range(6))
     assert ours[0].datetime_complete >= ours[0].datetime_start
     assert raw(rdb, [0, 1, 2]) == raw(rdb, [3, 4, 5])
+
+
+def test_what_is_read_is_what_optuna_reads(rdb):
+    for name in ("other", "study"):
+        optuna.create_study(storage=rdb, direction="maximize", study_name=name)
+    other, study = (rdb.get_study_id_from_name(name) for name in ("other", "study"))
+    trials_of(rdb, other).begin(0, create_trial(state=TrialState.RUNNING, user_attrs={"result": {}}))
+    trials = trials_of(rdb, study)
+    assert isinstance(trials, TrialRows)
+    assert trials.read() == []
+    life(rdb, trials, 0, study)
+    life(rdb, OptunaTrials(rdb, study), 3, study)
+    theirs = rdb.get_all_trials(study)
+    assert len(theirs) == 6
+    assert values(trials.read()) == values(OptunaTrials(rdb, study).read()) == values(theirs)
+    first, *_, last = (trial._trial_id for trial in theirs)
+    for read in (trials.read, OptunaTrials(rdb, study).read):
+        assert values(read(last - 1, [first])) == values([theirs[0], theirs[-1]])
+        assert read(last) == []
+
+
+def values(trials):
+    """All that trials hold; NaN is NaN here, and the order of attributes is nobody's."""
+    return [
+        repr([(name, sorted(v.items()) if name == "_user_attrs" else v) for name, v in vars(trial).items()])
+        for trial in trials
+    ]
 
 
 def raw(rdb, numbers):
