@@ -40,7 +40,7 @@ from nas.storage import (
     first_line,
     without_password,
 )
-from nas.trial_rows import Trials, trials_of
+from nas.trial_rows import TrialStore, trial_store
 from space.errors import InputError
 from space.files import read_text, write_text
 from space.networks import Network, cost_of, is_swin
@@ -177,8 +177,8 @@ class Record:
         raise InputError(f"study {folder}: {flaw}")
 
     @cached_property
-    def _rows(self) -> Trials:
-        return trials_of(self.storage.rdb, self._study._study_id)
+    def _rows(self) -> TrialStore:
+        return trial_store(self.storage.rdb, self._study._study_id)
 
     @property
     def settings(self) -> dict[str, Any]:

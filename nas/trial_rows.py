@@ -26,7 +26,7 @@ KNOWN_VERSION = "v3.2.0.a"  # of the tables, as Optuna's storage tells it
 TABLES = ("trials", "trial_params", "trial_user_attributes", "trial_values")
 
 
-class Trials(Protocol):
+class TrialStore(Protocol):
     """A study's trials in a database; one driver at a time begins any (`Storage.turn`)."""
 
     def read(self, after: int = 0, besides: Collection[int] = ()) -> list[FrozenTrial]:
@@ -42,41 +42,41 @@ class Trials(Protocol):
         """A trial is over, its attribute `key` changed before."""
 
 
-def trials_of(rdb: optuna.storages.RDBStorage, study: int) -> Trials:
+def trial_store(rdb: optuna.storages.RDBStorage, study: int) -> TrialStore:
     """The trials of a study (Optuna's identity of it)."""
     known = rdb.get_current_version() == KNOWN_VERSION
     return TrialRows(rdb.engine, study) if known else OptunaTrials(rdb, study)
 
 
 class OptunaTrials:
-    """`Trials` by Optuna's own storage."""
+    """`TrialStore` by Optuna's own storage."""
 
     def __init__(self, rdb: optuna.storages.RDBStorage, study: int) -> None:
         self._rdb = rdb
         self._study = study
 
     def read(self, after: int = 0, besides: Collection[int] = ()) -> list[FrozenTrial]:
-        """See `Trials`."""
+        """See `TrialStore`."""
         trials = self._rdb.get_all_trials(self._study, deepcopy=False)
         return [trial for trial in trials if trial._trial_id > after or trial._trial_id in besides]
 
     def begin(self, number: int, trial: FrozenTrial) -> int:
-        """See `Trials`; the database counts the number itself."""
+        """See `TrialStore`; the database counts the number itself."""
         del number
         return self._rdb.create_new_trial(self._study, trial)
 
     def change(self, identity: int, key: str, value: Any) -> None:
-        """See `Trials`."""
+        """See `TrialStore`."""
         self._rdb.set_trial_user_attr(identity, key, value)
 
     def end(self, identity: int, state: TrialState, accuracy: float | None, key: str, value: Any) -> None:
-        """See `Trials`; the attribute first, so that no complete trial lacks it."""
+        """See `TrialStore`; the attribute first, so that no complete trial lacks it."""
         self.change(identity, key, value)
         self._rdb.set_trial_state_values(identity, state, None if accuracy is None else [accuracy])
 
 
 class TrialRows:
-    """`Trials` as rows of tables of `KNOWN_VERSION`, in SQLite or PostgreSQL."""
+    """`TrialStore` as rows of tables of `KNOWN_VERSION`, in SQLite or PostgreSQL."""
 
     def __init__(self, engine: sa.Engine, study: int) -> None:
         self._engine = engine
@@ -86,7 +86,7 @@ class TrialRows:
         self._trials, self._params, self._attributes, self._values = (schema.tables[name] for name in TABLES)
 
     def read(self, after: int = 0, besides: Collection[int] = ()) -> list[FrozenTrial]:
-        """See `Trials`. Raises `ValueError` or `LookupError` for what Optuna never wrote."""
+        """See `TrialStore`. Raises `ValueError` or `LookupError` for what Optuna never wrote."""
         # the trials first: what another driver changes meanwhile is of one that is read again
         found = self._rows(self._trials, after, besides)
         values = {row.trial_id: row.value for row in self._rows(self._values, after, besides)}
@@ -120,7 +120,7 @@ class TrialRows:
         return sorted(trials, key=lambda trial: trial.number)
 
     def begin(self, number: int, trial: FrozenTrial) -> int:
-        """See `Trials`."""
+        """See `TrialStore`."""
         row = {
             "number": number,
             "study_id": self._study,
@@ -141,12 +141,12 @@ class TrialRows:
         return identity
 
     def change(self, identity: int, key: str, value: Any) -> None:
-        """See `Trials`; raises Optuna's error where the trial is over."""
+        """See `TrialStore`; raises Optuna's error where the trial is over."""
         with self._engine.begin() as connection:
             self._set(connection, identity, key, value)
 
     def end(self, identity: int, state: TrialState, accuracy: float | None, key: str, value: Any) -> None:
-        """See `Trials`; raises Optuna's error where the trial is over already."""
+        """See `TrialStore`; raises Optuna's error where the trial is over already."""
         with self._engine.begin() as connection:
             self._set(connection, identity, key, value)
             over = {"state": state.name, "datetime_complete": datetime.now()}

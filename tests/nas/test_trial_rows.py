@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState, create_trial
 
-from nas.trial_rows import KNOWN_VERSION, OptunaTrials, TrialRows, trials_of
+from nas.trial_rows import KNOWN_VERSION, OptunaTrials, TrialRows, trial_store
 
 DISTRIBUTIONS = {
     "depth": IntDistribution(3, 27, step=3),
@@ -60,7 +60,7 @@ def study_id(rdb):
 
 def test_rows_are_what_optuna_writes(rdb):
     optuna.create_study(storage=rdb, direction="maximize")
-    ours = life(rdb, trials_of(rdb, study_id(rdb)), 0)
+    ours = life(rdb, trial_store(rdb, study_id(rdb)), 0)
     theirs = life(rdb, OptunaTrials(rdb, study_id(rdb)), 3)  # the distributions fit those before
     for a, b in zip(ours, theirs, strict=True):
         assert (a.state, a.params, a.distributions) == (b.state, b.params, b.distributions)
@@ -76,8 +76,8 @@ def test_what_is_read_is_what_optuna_reads(rdb):
     for name in ("other", "study"):
         optuna.create_study(storage=rdb, direction="maximize", study_name=name)
     other, study = (rdb.get_study_id_from_name(name) for name in ("other", "study"))
-    trials_of(rdb, other).begin(0, create_trial(state=TrialState.RUNNING, user_attrs={"result": {}}))
-    trials = trials_of(rdb, study)
+    trial_store(rdb, other).begin(0, create_trial(state=TrialState.RUNNING, user_attrs={"result": {}}))
+    trials = trial_store(rdb, study)
     assert isinstance(trials, TrialRows)
     assert trials.read() == []
     life(rdb, trials, 0, study)
@@ -119,7 +119,7 @@ def raw(rdb, numbers):
 
 def test_what_is_over_does_not_change(rdb):
     optuna.create_study(storage=rdb, direction="maximize")
-    trials = trials_of(rdb, study_id(rdb))
+    trials = trial_store(rdb, study_id(rdb))
     assert isinstance(trials, TrialRows)
     identity = trials.begin(0, create_trial(state=TrialState.RUNNING, user_attrs={"result": {}}))
     trials.end(identity, TrialState.FAIL, None, "result", {"reason": "first"})
@@ -137,7 +137,7 @@ def test_what_is_over_does_not_change(rdb):
 
 def test_a_step_that_fails_leaves_nothing(rdb):
     optuna.create_study(storage=rdb, direction="maximize")
-    trials = trials_of(rdb, study_id(rdb))
+    trials = trial_store(rdb, study_id(rdb))
     begun = create_trial(state=TrialState.RUNNING, user_attrs={"result": {}, "network": {}})
     identity = trials.begin(0, begun)
     with pytest.raises(sa.exc.StatementError):  # no database takes it, after the other rows
@@ -151,7 +151,7 @@ def test_tables_of_another_version_are_left_to_optuna(tmp_path, monkeypatch):
     optuna.create_study(storage=rdb, direction="maximize")
     assert rdb.get_current_version() == KNOWN_VERSION
     monkeypatch.setattr(optuna.storages.RDBStorage, "get_current_version", lambda _: "v9.0.0.a")
-    trials = trials_of(rdb, study_id(rdb))
+    trials = trial_store(rdb, study_id(rdb))
     assert isinstance(trials, OptunaTrials)
     complete, failed, running = life(rdb, trials, 0)
     assert complete.params == PARAMS and complete.value == 0.1 + 0.2
