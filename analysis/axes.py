@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.axis_sets import SETS
+from analysis.shapes import Shapes, shapes_of
 from analysis.study import Study, Tried
 from space.architecture import Architecture, Stage
 from space.budget import UNITS
-from space.cost import cost
+from space.cost import cost_columns
 from space.errors import InputError
 
 Floats = NDArray[np.float64]
 Network = Tried | Architecture | Mapping[str, Any]
 
-# one number a dimension, one a stage, or the sampler's parameters
-SETS = ("summary", "stages", "space", "all")
 # costs whose largest is this many times the smallest are an axis; inside a budget band they are not
 COSTS_VARY = 1.15
 # a parameter of a space that spans so many times its smallest value is spoken of in ratios
@@ -170,61 +170,78 @@ def axis_table(networks: Iterable[Network], which: str = "summary") -> AxisTable
     """
     if which not in SETS or which == "space":
         raise InputError(f"axes {which!r}: networks have summary, stages or all")
-    found = [(row, *read) for row, read in enumerate(map(_read, networks)) if read is not None]
+    recorded = [(row, network, _recorded(network)) for row, network in enumerate(networks)]
+    found = [(row, network, values) for row, network, values in recorded if values.get("family") is None]
     rows = np.array([row for row, *_ in found], dtype=np.intp)
     if not found:
         return AxisTable({}, rows)
-    architectures = [architecture for _, architecture, _, _ in found]
-    costs = {"FLOPs": [macs for *_, macs, _ in found], "params": [params for *_, params in found]}
+    shapes = shapes_of([values for *_, values in found])
     axes: list[Axis] = []
     if which in ("summary", "all"):
-        axes += _summary(architectures)
+        axes += _summary(shapes)
     if which in ("stages", "all"):
-        axes += _by_stage(architectures)
+        axes += _by_stage(shapes)
     if which == "stages":
-        axes += [axis for axis in _summary(architectures) if axis.name not in PER_STAGE]
+        axes += [axis for axis in _summary(shapes) if axis.name not in PER_STAGE]
     if which == "all":
-        axes.append(_ratio(architectures))
+        axes.append(_ratio(shapes))
+    costs = _costs([network for _, network, _ in found], shapes)
     for name in ("FLOPs", "params") if which == "all" else ("FLOPs",):
-        axes.append(Axis(name, np.array(costs[name], dtype=np.float64), log=True, cost=True))
+        axes.append(Axis(name, costs[name], log=True, cost=True))
     return AxisTable({axis.name: axis for axis in axes}, rows)
 
 
-def _read(network: Network) -> tuple[Architecture, int, int] | None:
-    """The architecture, multiply-accumulates and parameters of a ConvNeXt-family network, else None."""
-    if isinstance(network, Architecture):
-        total = cost(network)
-        return network, int(total.macs), int(total.params)
-    values = network.architecture if isinstance(network, Tried) else network
-    if values.get("family") is not None:
-        return None
-    architecture = Architecture.from_dict(values)
+def _recorded(network: Network) -> Mapping[str, Any]:
     if isinstance(network, Tried):
-        return architecture, network.macs, network.params
-    return _read(architecture)
+        return network.architecture
+    return network.to_dict() if isinstance(network, Architecture) else network
 
 
-def _mean(name: str) -> Callable[[Architecture], float]:
-    return lambda a: math.fsum(getattr(stage, name) for stage in a.stages) / len(a.stages)
+def _costs(networks: Sequence[Network], shapes: Shapes) -> dict[str, Floats]:
+    """Multiply-accumulates and parameters, (n,): as recorded, or counted."""
+    known = [(network.macs, network.params) for network in networks if isinstance(network, Tried)]
+    if len(known) == len(networks):
+        table = np.array(known, dtype=np.float64)
+        return {"FLOPs": table[:, 0], "params": table[:, 1]}
+    total = cost_columns(shapes.columns)
+    return {"FLOPs": total.macs.astype(np.float64), "params": total.params.astype(np.float64)}
 
 
-def _growth(a: Architecture) -> float:
+def _means(values: NDArray[Any], shapes: Shapes) -> list[float]:
+    """Of each network over its stages."""
+    return [math.fsum(row) / n for row, n in zip(values.tolist(), shapes.stages.tolist(), strict=True)]
+
+
+def _growth(shapes: Shapes) -> list[float]:
     """From stage to stage, in the geometric mean."""
-    return float((a.widths[-1] / a.widths[0]) ** (1 / max(len(a.stages) - 1, 1)))
+    return [
+        (row[n - 1] / row[0]) ** (1 / max(n - 1, 1))
+        for row, n in zip(shapes.width.tolist(), shapes.stages.tolist(), strict=True)
+    ]
 
 
-# name -> (of one network, whether spoken of in ratios)
-NUMBERS: Mapping[str, tuple[Callable[[Architecture], float], bool]] = {
-    "stages": (lambda a: len(a.stages), False),
-    "depth": (lambda a: sum(a.depths), True),
-    "base width": (lambda a: a.widths[0], True),
+def _a_block(name: str) -> Callable[[Shapes], list[float]]:
+    """How many of them a block has, on average over the stages."""
+
+    def of(a: Architecture) -> float:
+        return math.fsum(len(getattr(stage, name)) for stage in a.stages) / len(a.stages)
+
+    return lambda shapes: shapes.each(of)
+
+
+# name -> (of each network, whether spoken of in ratios)
+NUMBERS: Mapping[str, tuple[Callable[[Shapes], Sequence[float] | NDArray[Any]], bool]] = {
+    "stages": (lambda shapes: shapes.stages, False),
+    "depth": (lambda shapes: shapes.depth.sum(axis=1), True),
+    "base width": (lambda shapes: shapes.width[:, 0], True),
     "width growth": (_growth, True),
-    "kernel size": (_mean("kernel_size"), False),
-    "expansion": (_mean("expansion"), True),
-    "norms a block": (lambda a: math.fsum(len(s.norm_after) for s in a.stages) / len(a.stages), False),
-    "activations a block": (lambda a: math.fsum(len(s.act_after) for s in a.stages) / len(a.stages), False),
+    "kernel size": (lambda shapes: _means(shapes.kernel_size, shapes), False),
+    "expansion": (lambda shapes: _means(shapes.expansion, shapes), True),
+    "norms a block": (_a_block("norm_after"), False),
+    "activations a block": (_a_block("act_after"), False),
 }
 SPATIALS = {"first": "spatial first", "middle": "spatial in the middle"}
+# name -> of a form
 CATEGORIES: Mapping[str, Callable[[Architecture], Any]] = {
     "norm": lambda a: a.norm,
     "activation": lambda a: a.activation,
@@ -245,46 +262,49 @@ def _agreed(stages: Sequence[Stage], of: Callable[[Stage], Any]) -> Any:
     return values.pop() if len(values) == 1 else "mixed"
 
 
-def _summary(architectures: Sequence[Architecture]) -> list[Axis]:
+def _summary(shapes: Shapes) -> list[Axis]:
     axes = []
     for name, (of, log) in NUMBERS.items():
-        axes.append(axis_of(name, np.array([of(a) for a in architectures], dtype=np.float64), log=log))
+        axes.append(axis_of(name, np.asarray(of(shapes), dtype=np.float64), log=log))
         if name == "depth":
-            axes += _share(architectures)
-    return axes + [axis_of(name, [_word(of(a)) for a in architectures]) for name, of in CATEGORIES.items()]
+            axes += _share(shapes)
+    for name, level in CATEGORIES.items():
+        axes.append(axis_of(name, list(map(_word, shapes.each(level)))))
+    return axes
 
 
-def _share(architectures: Sequence[Architecture]) -> list[Axis]:
+def _share(shapes: Shapes) -> list[Axis]:
     """The blocks of the last stage but one, the deepest in ResNets and ConvNeXts, of all blocks."""
-    counts = {len(a.stages) for a in architectures}
-    if min(counts) < 2:
+    counts = shapes.stages
+    if counts.min() < 2:
         return []
-    name = "stage 3 share" if counts == {4} else "share of the stage before last"
-    return [axis_of(name, np.array([a.depths[-2] / sum(a.depths) for a in architectures]))]
+    name = "stage 3 share" if (counts == 4).all() else "share of the stage before last"
+    deepest = shapes.depth[np.arange(counts.size), counts - 2]
+    return [axis_of(name, deepest / shapes.depth.sum(axis=1))]
 
 
-def _ratio(architectures: Sequence[Architecture]) -> Axis:
+def _ratio(shapes: Shapes) -> Axis:
     """The depths in lowest terms: 3-3-9-3 is 1:1:3:1."""
     ratios = []
-    for architecture in architectures:
-        common = math.gcd(*architecture.depths)
-        ratios.append(":".join(str(depth // common) for depth in architecture.depths))
+    for row in shapes.depth.tolist():
+        depths = [depth for depth in row if depth]
+        common = math.gcd(*depths)
+        ratios.append(":".join(str(depth // common) for depth in depths))
     return axis_of("stage ratio", ratios)
 
 
-def _by_stage(architectures: Sequence[Architecture]) -> list[Axis]:
-    counts = {len(a.stages) for a in architectures}
-    if len(counts) > 1:
+def _by_stage(shapes: Shapes) -> list[Axis]:
+    if np.ptp(shapes.stages) > 0:
         return []
-    fields = {"depth": ("depth", True), "kernel": ("kernel_size", False), "expansion": ("expansion", True)}
+    fields = {
+        "depth": (shapes.depth, True),
+        "kernel": (shapes.kernel_size, False),
+        "expansion": (shapes.expansion, True),
+    }
     return [
-        axis_of(
-            f"{name} {s + 1}",
-            np.array([getattr(a.stages[s], key) for a in architectures], dtype=np.float64),
-            log=log,
-        )
-        for name, (key, log) in fields.items()
-        for s in range(counts.copy().pop())
+        axis_of(f"{name} {s + 1}", values[:, s].astype(np.float64), log=log)
+        for name, (values, log) in fields.items()
+        for s in range(values.shape[1])
     ]
 
 

@@ -1,4 +1,4 @@
-"""Comparisons: at equal FLOPs, at equal accuracy, and of whole design spaces; the command and all of them.
+"""The command that compares families of networks at equal FLOPs, and says how many FLOPs are saved.
 
 python -m analysis.compare STUDY...        is what a search found better than the reference families?
 python -m analysis.compare --published     ConvNeXt and Swin at equal FLOPs, as published
@@ -15,11 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.difference import BETTER, UNCLEAR, WORSE, Difference, verdict
-from analysis.distributions import Best, SpaceComparison, best_of, compare_spaces, edf, range_of_best
-from analysis.equal_flops import Comparison, Pair, at_equal_flops
-from analysis.published import published_difference
-from analysis.savings import Saving, chosen_by_others, flops_saved, mean_saving
 from space.command import Command
 from space.errors import InputError
 
@@ -29,12 +24,6 @@ if TYPE_CHECKING:
     from analysis.answer import Answer, Match
     from analysis.published import Published
     from analysis.reference import PublishedPoint
-
-__all__ = [
-    "BETTER", "UNCLEAR", "WORSE", "Best", "Comparison", "Difference", "Pair", "Saving", "SpaceComparison",
-    "at_equal_flops", "best_of", "chosen_by_others", "compare_spaces", "edf", "flops_saved", "main",
-    "mean_saving", "published_difference", "range_of_best", "verdict",
-]  # fmt: skip
 
 PUBLISHED_FLAGS = ("family", "source", "against", "against_source", "pretrain", "resolution", "noise")
 

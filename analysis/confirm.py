@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import special  # type: ignore[import-untyped]
 
-from analysis.compare import Difference
+from analysis.difference import Difference
 
 LEVEL = 0.95
 # a network is compared with a reference that costs less than itself by this much at most
@@ -145,7 +145,7 @@ def paired(differences: Sequence[float], level: float = LEVEL) -> Difference:
     if len(values) < 2:
         return Difference(mean, -math.inf, math.inf)
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    reach = float(stats.t.ppf((1 + level) / 2, len(values) - 1)) * error
+    reach = float(special.stdtrit(len(values) - 1, (1 + level) / 2)) * error
     return Difference(mean, mean - reach, mean + reach)
 
 

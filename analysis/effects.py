@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.axes import Axis
-from analysis.compare import UNCLEAR
 from analysis.confounding import Columns, Floats, block_of, confounding, stacked
+from analysis.difference import UNCLEAR
 from analysis.networkwise import (
     EFFECTS,
     LEVEL,

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from analysis.axes import Sample, sample_of
-from analysis.compare import UNCLEAR
 from analysis.confounding import listed
 from analysis.dependence import Curve, partial_dependence
+from analysis.difference import UNCLEAR
 from analysis.effects import Effect, main_effects
 from analysis.held_out import PERMUTATION
 from analysis.networkwise import EFFECTS, FEWEST, LEVEL, MATTERS, MOST, Interval

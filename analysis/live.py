@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.dashboard import PANEL, SCRIPTS, STYLES, VIEWS, Page, payload
+from analysis.dashboard_page import PANEL, SCRIPTS, STYLES, VIEWS, Page, payload
 from analysis.page import PLOTLY, THEME_BUTTON, asset, script
 from analysis.study import Study, read_study
 from analysis.view import View

@@ -82,7 +82,7 @@ def distance(columns: Columns, count: int, wanted: Mapping[str, Wish], best: Arc
     """
     import numpy as np
 
-    from analysis.isoflop import dimensions
+    from analysis.isoflop_sample import dimensions
     from space.columns import columns_of
 
     found = dimensions(columns, count)

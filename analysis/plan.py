@@ -14,7 +14,8 @@ from analysis.wishes import KEPT, RULE, wishes
 from space.errors import InputError
 
 if TYPE_CHECKING:
-    from analysis.isoflop import Profiles, Sample
+    from analysis.isoflop import Profiles
+    from analysis.isoflop_sample import Sample
     from analysis.series import Series
     from analysis.study import Study, Tried
     from analysis.wishes import Wish
@@ -61,7 +62,8 @@ class Plan:
 
 def plan(study: Study, to: str, space: str | None = None) -> Plan:
     """The network of the budget `to`, in band. Raises `InputError`."""
-    from analysis.isoflop import profiles, sample_of
+    from analysis.isoflop import profiles
+    from analysis.isoflop_sample import sample_of
     from space.architecture import Architecture
     from space.budget import UNITS, parse_budget
 
@@ -92,7 +94,7 @@ def plan(study: Study, to: str, space: str | None = None) -> Plan:
 
 def check_spread(study: Study, sample: Sample) -> None:
     """Raises `InputError` where the groups span less than a factor of 2."""
-    from analysis.isoflop import SPREAD
+    from analysis.isoflop_sample import SPREAD
     from space.budget import UNITS, quantity
 
     costs = [group.cost for group in sample.groups]
@@ -163,7 +165,7 @@ def _space_of(study: Study, name: str | None) -> tuple[DesignSpace | None, list[
 
 def _remarks(wanted: Mapping[str, Wish], proposal: Architecture) -> list[str]:
     """Where the proposal is not what was wished: the band, or the space, has nothing nearer."""
-    from analysis.isoflop import LABELS, dimensions
+    from analysis.isoflop_sample import LABELS, dimensions
     from space.columns import columns_of
 
     found = dimensions(columns_of([proposal]), 1)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.compare import UNCLEAR
 from analysis.confounding import Columns, Confounding, confounding
+from analysis.difference import UNCLEAR
 from analysis.evaluators import FANOVA, PED_ANOVA, above_chance
 from analysis.held_out import PERMUTATION, r2_lost
 from analysis.networkwise import LEVEL, MATTERS, MOST, TIED, Interval, at_most, checked_rows, half_width

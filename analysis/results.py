@@ -291,7 +291,7 @@ def timm_pretrain(model: str) -> str:
 
 
 def table(points: Iterable[PublishedPoint]) -> Table:
-    """One row a network, by rising cost, its seeds side by side; for `analysis.compare` and `.scaling`.
+    """One row a network, by rising cost, its seeds side by side; for `analysis.equal_flops` and `.scaling`.
 
     Raises `InputError` where a network's rows differ in cost.
     """

@@ -131,7 +131,7 @@ def _rule_table(found: Plan) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    from analysis.isoflop import LABELS, dimensions
+    from analysis.isoflop_sample import LABELS, dimensions
     from space.columns import columns_of
 
     level = f"{found.profiles.level:.0%}"
@@ -168,7 +168,7 @@ def short(answer: Answer) -> str:
 
 def _reasons(found: Plan) -> Iterator[str]:
     """Why a dimension has no exponent."""
-    from analysis.isoflop import LABELS
+    from analysis.isoflop_sample import LABELS
 
     for name, wish in found.wishes.items():
         rule = found.profiles.rules[name]

@@ -31,7 +31,7 @@ EXPONENTS = (0.02, 5.0)  # outside, a power of F over a few octaves is a logarit
 FACTOR = 3.0  # an interval wider than this factor names no number
 STATIONARY = 1e-6  # cosine between the residual and the steepest free direction, at most
 GRID_POINTS = {1: 121, 2: 45, 3: 19}
-CHUNK = 4_000_000  # numbers in one array of the bootstrap
+CHUNK = 500_000  # numbers in one array of the bootstrap: more than a cache holds would take longer
 REFIT_STEPS = 30
 
 
@@ -465,7 +465,14 @@ def _project(
 
     `bounded` keeps them at 0 or above, and below the error of guessing.
     """
-    offset, basis = law.terms(logs, shapes)
+    return _least(law, law.terms(logs, shapes), error, weight, bounded=bounded)
+
+
+def _least(
+    law: Law, terms: Terms, error: Floats, weight: Floats, *, bounded: bool = True
+) -> tuple[Floats, Floats]:
+    """`_project` where the terms are known."""
+    offset, basis = terms
     target = error - offset
     if len(basis) == 1:
         z = basis[0]
@@ -496,7 +503,11 @@ def _line(z: Floats, y: Floats, weight: Floats, bounded: bool) -> Floats:
 
 
 def _values(law: Law, logs: Floats, shape: Floats, linear: Floats) -> Floats:
-    offset, basis = law.terms(logs, shape)
+    return _summed(law.terms(logs, shape), linear)
+
+
+def _summed(terms: Terms, linear: Floats) -> Floats:
+    offset, basis = terms
     return np.asarray(offset + sum(linear[..., i, None] * z for i, z in enumerate(basis)))
 
 
@@ -747,7 +758,7 @@ def bootstrap(fit: Fit, resamples: int = 2000, seed: int = 0) -> Bootstrap:
         kept.append(counts[(counts > 0).sum(axis=1) > parameters])
     weights = np.concatenate(kept)[:resamples] * problem.weight
     shapes = _grid(law.axes, GRID_POINTS[len(law.axes)])
-    rows = max(1, CHUNK // (len(shapes) * count))
+    rows = max(1, CHUNK // len(shapes))
     found = [_refit(problem, optimum, weights[i : i + rows], shapes) for i in range(0, resamples, rows)]
     shape, linear = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return Bootstrap(law.named(shape, linear, problem.log_unit), count)
@@ -759,28 +770,66 @@ def _refit(problem: _Problem, optimum: _Optimum, weights: Floats, shapes: Floats
     root, scale = np.sqrt(problem.weight), max(optimum.scale, np.finfo(float).tiny)
     theta = np.concatenate([optimum.shape, optimum.linear])
     robust = weights * problem.loss.weight(_residual(problem, theta) * root / scale)
-    _, loss = _project(law, logs, shapes, error, robust[:, None, :])
-    shape = shapes[loss.argmin(axis=1)]
-    linear, loss = _project(law, logs, shape, error, robust)
+    shape = shapes[_grid_losses(law, logs, shapes, error, robust).argmin(axis=1)]
+    terms = law.terms(logs, shape)
+    linear, loss = _least(law, terms, error, robust)
     limits, damping = np.array(law.axes), np.full(len(shape), 0.01)
     for _ in range(REFIT_STEPS):
-        step = _newton_step(problem, shape, linear, robust, damping)
+        step = _newton_step(problem, shape, terms, linear, robust, damping)
         trial = np.clip(shape + step, limits[:, 0], limits[:, 1])
-        _, after = _project(law, logs, trial, error, robust)
+        tried = law.terms(logs, trial)
+        moved, after = _least(law, tried, error, robust)
         better = after <= loss
-        shape = np.where(better[:, None], trial, shape)
+        shape, linear = (np.where(better[:, None], *pair) for pair in ((trial, shape), (moved, linear)))
+        terms = _chosen(better, tried, terms)
         damping = np.clip(np.where(better, damping / 5, damping * 5), 1e-9, 1e9)
-        linear, _ = _project(law, logs, shape, error, robust)
-        rest = error - _values(law, logs, shape, linear)
+        rest = error - _summed(terms, linear)
         robust = weights * problem.loss.weight(rest * root / scale)  # outliers weighed anew
-        linear, loss = _project(law, logs, shape, error, robust)
+        linear, loss = _least(law, terms, error, robust)
     return shape, linear
 
 
-def _newton_step(problem: _Problem, shape: Floats, linear: Floats, weight: Floats, damping: Floats) -> Floats:
-    """Step of the non-linear parameters (r, k) when the linear ones move along."""
+def _grid_losses(law: Law, logs: Floats, shapes: Floats, error: Floats, weights: Floats) -> Floats:
+    """The squares of `_project` for shapes (g, k) and weights (r, n), bounded: (r, g), to some digits.
+
+    To choose a start from. Sums over networks are matrix products here, which takes a tenth of the time;
+    their differences lose digits, and so decide nothing else.
+    """
+    offset, basis = law.terms(logs, shapes)
+    tiny = np.finfo(float).tiny
+
+    def total(values: Floats) -> Floats:
+        return np.asarray(weights @ np.broadcast_to(values, (len(shapes), error.size)).T)
+
+    y, z = error - offset, basis[-1]
+    zy, zz, yy = total(z * y), np.maximum(total(z * z), tiny), total(y * y)
+    slope = np.clip(zy / zz, 0, law.guess_error)
+    through_zero = yy - 2 * slope * zy + slope**2 * zz
+    if len(basis) == 1:
+        return np.asarray(through_zero)
+    middle, level = z.mean(axis=1, keepdims=True), error.mean()
+    u, v = z - middle, y - level
+    count, us, vs = weights.sum(axis=1, keepdims=True), total(u), total(v)
+    spread = np.maximum(total(u * u) - us**2 / count, tiny)
+    pull, flat = total(u * v) - us * vs / count, total(v * v) - vs**2 / count
+    b = pull / spread
+    a = level + vs / count - b * (middle[:, 0] + us / count)
+    return np.where(b < 0, flat, np.where(a < 0, through_zero, flat - b * pull))
+
+
+def _chosen(first: NDArray[np.bool_], terms: Terms, others: Terms) -> Terms:
+    """The rows (r,) of the one or of the other."""
+    pick = first[:, None]
+    basis = tuple(np.where(pick, a, b) for a, b in zip(terms[1], others[1], strict=True))
+    return np.where(pick, terms[0], others[0]), basis
+
+
+def _newton_step(
+    problem: _Problem, shape: Floats, terms: Terms, linear: Floats, weight: Floats, damping: Floats
+) -> Floats:
+    """Step of the non-linear parameters (r, k), with `terms` there, when the linear ones move along."""
     law, logs = problem.law, problem.logs
-    _, basis = law.terms(logs, shape)
+    _, basis = terms
     columns = []
     for i in range(shape.shape[1]):
         nudge = np.zeros(shape.shape[1])
@@ -788,7 +837,7 @@ def _newton_step(problem: _Problem, shape: Floats, linear: Floats, weight: Float
         ahead, behind = (_values(law, logs, shape + sign * nudge, linear) for sign in (1, -1))
         columns.append((ahead - behind) / 2e-5)
     jacobian = np.stack([*columns, *(np.broadcast_to(z, columns[0].shape) for z in basis)], axis=-1)
-    rest = problem.error - _values(law, logs, shape, linear)
+    rest = problem.error - _summed(terms, linear)
     normal = np.einsum("rni,rn,rnj->rij", jacobian, weight, jacobian, optimize=True)
     diagonal = np.einsum("rii->ri", normal)
     # without any pull a direction stays where it is, and the matrix can be solved

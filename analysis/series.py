@@ -88,7 +88,7 @@ def reference_series(study: Study, family: str, networks: Sequence[Tried]) -> Se
 
 def searched_points(study: Study) -> tuple[list[Point], bool]:
     """The networks that stand for the best of their budget, and whether their values are fresh."""
-    from analysis.isoflop import group_of
+    from analysis.isoflop_sample import group_of
 
     candidates = study.candidates
     group = group_of(study, candidates)
@@ -111,7 +111,8 @@ def _fresh_point(tried: Tried, metric: str) -> Point:
 
 
 def _search_value(tried: Tried) -> float:
-    return tried.accuracies.get(-1 if tried.chosen_by is None else tried.chosen_by, tried.accuracy)
+    seen = None if tried.chosen_by is None else tried.accuracies.get(tried.chosen_by)
+    return tried.accuracy if seen is None else seen
 
 
 def _best_each(networks: Sequence[Tried], groups: Sequence[int]) -> list[Tried]:

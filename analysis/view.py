@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, overload
 
 Cell = str | int | float | bool | None
 
@@ -36,6 +37,27 @@ DARK: Mapping[str, str] = {
     "#7a68c9": "#a898ee",
     **dict(zip(SEQUENCE, ("#2f66a8", "#1d8cbd", "#41b6c4", "#84cfb4", "#c7e9b4", "#fdfdc8"), strict=True)),
 }
+
+
+class Rows(Sequence[Sequence[Cell]]):
+    """Rows that are made when they are first asked for: a page need not show all that a CSV file has."""
+
+    def __init__(self, make: Callable[[], Iterable[Sequence[Cell]]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> list[Sequence[Cell]]:
+        return list(self._make())
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    @overload
+    def __getitem__(self, place: int) -> Sequence[Cell]: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Sequence[Cell]]: ...
+    def __getitem__(self, place: int | slice) -> Sequence[Cell] | list[Sequence[Cell]]:
+        return self._made[place]
 
 
 @dataclass(frozen=True)

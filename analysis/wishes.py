@@ -29,7 +29,7 @@ class Wish:
 
 def wishes(found: Profiles, best: Architecture, target: float) -> dict[str, Wish]:
     """Each dimension at the target, by its power law or kept."""
-    from analysis.isoflop import dimensions
+    from analysis.isoflop_sample import dimensions
     from space.columns import columns_of
 
     own = {name: float(2 ** x[0]) for name, x in dimensions(columns_of([best]), 1).items()}

@@ -125,8 +125,15 @@ def stages(architecture: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def stage_rows(architecture: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Depth, width, kernel and expansion, one value a stage."""
-    found = stages(architecture)
-    return [(name, [plain(stage.get(key)) for stage in found]) for name, key in STAGE_FIELDS.items()]
+    if is_swin(architecture):
+        found = stages(architecture)
+        return [(name, [plain(stage.get(key)) for stage in found]) for name, key in STAGE_FIELDS.items()]
+    found, block = architecture.get("stages") or [], architecture.get("block") or {}
+    rows = []
+    for name, key in STAGE_FIELDS.items():  # as `stages` has them, without making its mappings
+        shared = block.get(key)
+        rows.append((name, [plain(stage.get(key, shared)) for stage in found]))
+    return rows
 
 
 def sequence(values: Sequence[str]) -> str:

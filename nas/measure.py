@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from space.command import Command
+from space.command import Command, made_to_stay
 from space.errors import InputError
 
 if TYPE_CHECKING:
@@ -85,26 +85,22 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(settings: MeasureSettings, console: Console) -> int:
     """Train every network with every seed. Raises `InputError` before anything is trained."""
-    from nas.record import Record, study_folder, unwritable
-    from nas.search import engine_of, run
+    with made_to_stay():
+        from nas.record import Record, study_folder
+        from nas.search import carry_out
 
-    folder = study_folder(settings.study or "measured")
-    Record.check_free(folder, resume=settings.resume)
-    with console.status("preparing the data set…"):
-        plan = Measurement.of(settings)
-    with engine_of(plan, folder) as engine:
-        asked = settings.model_dump(mode="json")
+        folder = study_folder(settings.study or "measured")
+        Record.check_free(folder, resume=settings.resume)
+
+    def opened(plan: Measurement, folder: Path) -> Record:
         if settings.resume:
-            record = Record.resume(folder, plan.binding())
-        else:
-            record = Record.create(folder, plan.binding(), asked)
-        try:
-            with unwritable(folder):
-                interrupted = run(plan, record, engine, console)
-                found = finish(record, console, interrupted=interrupted)
-        finally:
-            record.close()
-    return 130 if interrupted else int(not found)
+            return Record.resume(folder, plan.binding())
+        return Record.create(folder, plan.binding(), settings.model_dump(mode="json"))
+
+    def finished(_: Measurement, record: Record, *, interrupted: bool) -> bool:
+        return finish(record, console, interrupted=interrupted)
+
+    return carry_out(lambda: Measurement.of(settings), opened, finished, folder, console)
 
 
 @dataclass(frozen=True)

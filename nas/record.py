@@ -54,7 +54,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 BINDING = ("budget", "objective", "limits", "space", "proxy", "data", "seed", "sampler", "scheduler")
 # what a study of format 1 was started with
 BEFORE: dict[str, Any] = {"objective": "best", "limits": {}, "scheduler": {"name": "none"}}
-PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn", "plotly")
+PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn")
 FINISHED = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed"}
 ENDED = ("complete", "failed")
 # of the time of a search, at most, that rewriting its summary may take

@@ -6,17 +6,18 @@ Exit codes: 0 done, 1 no trial succeeded, 2 bad input, 130 interrupted (--resume
 from __future__ import annotations
 
 import argparse
+import gc
 import re
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from space.command import Command
+from space.command import Command, made_to_stay
 from space.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from nas.progress import Progress
     from nas.record import Record
     from nas.settings import Settings
+
+AnyPlan = TypeVar("AnyPlan", "Plan", "Measurement")
 
 
 def parser() -> Command:
@@ -124,21 +127,42 @@ def main(argv: list[str] | None = None) -> int:
 
 def search(settings: Settings, console: Console) -> int:
     """From a budget to a network. Raises `InputError` before anything is trained."""
-    from nas.plan import Plan
-    from nas.record import unwritable
+    with made_to_stay():
+        from nas.plan import Plan
 
-    folder = choose_folder(settings)
-    check_free(folder, settings)
-    with console.status("preparing the data set…"):
-        plan = Plan.of(settings)
-    with engine_of(plan, folder) as engine:
-        record = open_record(plan, folder)
-        try:
-            with unwritable(folder):
-                interrupted = run(plan, record, engine, console)
-                found = finish(record, console, plan.confirm, interrupted=interrupted)
-        finally:
-            record.close()
+        folder = choose_folder(settings)
+        check_free(folder, settings)
+
+    def finished(plan: Plan, record: Record, *, interrupted: bool) -> bool:
+        return finish(record, console, plan.confirm, interrupted=interrupted)
+
+    return carry_out(lambda: Plan.of(settings), open_record, finished, folder, console)
+
+
+def carry_out(
+    prepare: Callable[[], AnyPlan],
+    opened: Callable[[AnyPlan, Path], Record],
+    finished: Callable[..., bool],
+    folder: Path,
+    console: Console,
+) -> int:
+    """Prepare, train and finish what a search or a measurement plans; the exit code.
+
+    `finished(plan, record, interrupted=...)` tells whether anything succeeded. Raises `InputError`.
+    """
+    with ExitStack() as held:
+        with made_to_stay():
+            from nas.record import unwritable
+
+            held.callback(gc.unfreeze)  # a caller may live on
+            with console.status("preparing the data set…"):
+                plan = prepare()
+            engine = held.enter_context(engine_of(plan, folder))
+            record = opened(plan, folder)
+            held.callback(record.close)
+        with unwritable(folder):
+            interrupted = run(plan, record, engine, console)
+            found = finished(plan, record, interrupted=interrupted)
     return 130 if interrupted else int(not found)
 
 

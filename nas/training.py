@@ -27,6 +27,8 @@ from nas.depthwise import speed_up_small_maps
 from nas.distributed import ALONE, Ranks
 from nas.ema import Ema
 from nas.layer_decay import lr_scales
+from nas.memory import keep_freed_memory
+from nas.optimizer import EagerAdamW
 from nas.recipe import Recipe
 from nas.result import Epoch, Result, TrialFailed
 from space.errors import InputError
@@ -200,12 +202,13 @@ def start(run: Run, initial: Mapping[str, Tensor] | None = None) -> State:
     if initial is not None:
         network.load_state_dict(initial, strict=False)
     if device.type == "cpu":
+        keep_freed_memory()
         speed_up_small_maps(network)
     memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
     network.to(device, memory_format=memory_format)  # type: ignore[call-overload]
     values = recipe.optimizer
     groups = parameter_groups(network, values.weight_decay, layer_scales(recipe, network))
-    optimizer = torch.optim.AdamW(groups, lr=values.lr, betas=values.betas, eps=values.eps, fused=True)
+    optimizer = EagerAdamW(groups, lr=values.lr, betas=values.betas, eps=values.eps, fused=True)
     ema = None if recipe.ema_decay is None else Ema(network, recipe.ema_decay)
     forward: nn.Module = network
     parallel = None
@@ -458,7 +461,7 @@ class Accuracy:
     top5: float
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def evaluate(networks: Sequence[nn.Module], run: Run) -> list[Accuracy]:
     """Each network's on the validation split, in one pass over it; the ranks share the images."""
     for network in networks:

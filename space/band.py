@@ -103,7 +103,7 @@ class BandSampler:
     def sample(self, count: int, seed: int = 0) -> list[Architecture]:
         """`count` architectures, uniform in the band, with replacement."""
         rng = np.random.default_rng(seed)
-        return [self.space.build(code) for code in self.sample_codes(count, rng)]
+        return self.space.build_all(self.sample_codes(count, rng))
 
     def why_empty(self, allowed: Allowed | None = None) -> str:
         """One line: the band, and the nearest feasible cost below and above it."""

@@ -5,6 +5,9 @@ finish a network with a given number of bins follows stage by stage, from the la
 down loses less than one bin a stage, so a slightly wider band of bins holds every network of the band: a draw
 among them, stage by stage in proportion to the ways to finish, is kept if its exact cost is in the band.
 What is kept is uniform, and nearly all is kept.
+
+A stage may have thousands of options. They are cut into blocks, and the ways to finish are counted block by
+block: a draw looks up its block, then weighs the options of that block alone.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,7 +28,11 @@ MAX_BINS = 100_000
 MAX_ROWS = 2_000_000
 MAX_WORK = 4e9
 MAX_COUNTS = 20_000_000
+# counts by block, of all stages together: a quarter of a gigabyte
+MAX_BLOCK_COUNTS = 32_000_000
 FEWEST_BINS = 256
+# bins of an option that is none
+NEVER = 2**60
 # up to this many, networks are listed, and so counted exactly
 MAX_LISTED = 200_000
 MEASURED = 4096
@@ -36,11 +44,18 @@ class Binned:
     """The networks of `tables` that cost from `low` to `high`; `exact` says whether `total` is."""
 
     def __init__(self, tables: Sequence[StageTable], low: int, high: int) -> None:
-        self._tables = tables
+        self._order = [_alike_together(table) for table in tables]
+        self._tables = [table.of(order) for table, order in zip(tables, self._order, strict=True)]
         self._low, self._high = low, high
         self._width = bin_width(tables, low, high)
-        self._bins = [table.cost // self._width for table in tables]
-        self._ways = self._count_ways()
+        self._limit = high // self._width + 1
+        most = MAX_BLOCK_COUNTS // max(len(tables) - 1, 1) // self._limit
+        # the last stage is looked up otherwise
+        self._blocks = [
+            *(Blocks.of(table, self._width, most) for table in self._tables[:-1]),
+            Blocks.of(self._tables[-1], self._width, 0),
+        ]
+        self._ways, self._ends = self._count_ways()
         self._first = max(low // self._width - len(tables) + 1, 0)
         self._wider = self._ways[0][:, 0, self._first :]
         superset = float(self._wider.sum())
@@ -58,7 +73,7 @@ class Binned:
         while missing > 0:
             parts.append(self._inside(self._draw_wider(self._tries(missing), rng))[:missing])
             missing -= len(parts[-1].shared)
-        return _joined(parts, len(self._tables))
+        return self._as_given(_joined(parts, len(self._tables)))
 
     def all(self) -> Chosen | None:
         """Every network once; None where there are too many to list."""
@@ -90,46 +105,53 @@ class Binned:
         cost = total_cost(self._tables, chosen)
         return chosen[(cost >= self._low) & (cost <= self._high)]
 
-    def _count_ways(self) -> list[Array]:
+    def _as_given(self, chosen: Chosen) -> Chosen:
+        """The options by their places in the tables that were given."""
+        options = zip(self._order, chosen.options, strict=True)
+        return Chosen(chosen.shared, tuple(order[option] for order, option in options))
+
+    def _count_ways(self) -> tuple[list[Array], list[Array]]:
         """ways[i][g, c, b]: how many ways stages i and on cost exactly b bins after class c.
 
+        ends[i], [G * C * B, blocks]: of these, how many begin with an option of one of the first blocks.
         Counts are float64: exact to 2**53, to 16 digits beyond, and never too large.
         """
-        limit = self._high // self._width + 1
         groups = len(self._tables[0].cost)
-        after = np.zeros((groups, self._tables[-1].classes, limit))
+        after = np.zeros((groups, self._tables[-1].classes, self._limit))
         after[:, :, 0] = 1
-        ways: list[Array] = []
-        for table, bins in zip(reversed(self._tables), reversed(self._bins), strict=True):
-            counts = np.zeros((groups, bins.shape[1], limit))
-            for g, c in np.ndindex(groups, bins.shape[1]):
-                _add_shifted(counts[g, c], after[g], table.output_class, bins[g, c], last=not ways)
-            ways.append(counts)
-            after = counts
-        return ways[::-1]
+        ways, ends = [after], list[Array]()
+        for table, blocks in zip(reversed(self._tables), reversed(self._blocks), strict=True):
+            counts = np.zeros((groups, table.cost.shape[1], blocks.count, self._limit))
+            for g, c in np.ndindex(*counts.shape[:2]):
+                bins = table.cost[g, c] // self._width
+                _add_shifted(counts[g, c], after[g], table.output_class, bins, blocks.size, last=not ends)
+            summed = np.cumsum(counts, axis=2, out=counts)
+            ends.append(np.ascontiguousarray(summed.transpose(0, 1, 3, 2)).reshape(-1, blocks.count))
+            after = np.ascontiguousarray(summed[:, :, -1])
+            ways.append(after)
+        return ways[::-1], ends[::-1]
 
-    def _weights(self, i: int, shared: Array, entering: Array, left: Array) -> Array:
-        """Ways to finish after each option of stage i, [N, O], with `left` bins to go before it."""
-        bins = left[:, None] - self._bins[i][shared, entering]
-        if i == len(self._tables) - 1:
-            return np.asarray(bins == 0, dtype=np.float64)
-        ways = self._ways[i + 1]
+    def _weights(self, i: int, shared: Array, entering: Array, left: Array, block: Array) -> Array:
+        """Ways to finish after each option of a block of stage i, [N, size], `left` bins to go before it."""
+        ways, blocks = self._ways[i + 1], self._blocks[i]
+        bins = left[:, None] - blocks.bins[shared, entering, block]
         # one flat index is about twice as fast as three
-        row = (shared[:, None] * ways.shape[1] + self._tables[i].output_class) * ways.shape[2]
-        weights: Array = np.where(bins < 0, 0.0, ways.ravel().take(row + np.maximum(bins, 0)))
+        row = shared[:, None] * ways.shape[1] + blocks.output_class[block]
+        weights: Array = ways.ravel().take(row * self._limit + np.maximum(bins, 0))
+        weights[bins < 0] = 0
         return weights
 
     def _draw_wider(self, count: int, rng: np.random.Generator) -> Chosen:
         """Networks of the wider band, uniform."""
         ends = np.cumsum(self._wider.ravel())
-        start = np.searchsorted(ends, _tickets(count, ends[-1], rng), side="right")
+        start = np.searchsorted(ends, _tickets(np.full(count, ends[-1]), rng), side="right")
         shared, left = np.divmod(start, self._wider.shape[1])
         left += self._first
         entering = np.zeros(count, dtype=np.int64)
         chosen = []
         for i, table in enumerate(self._tables):
             option = self._pick(i, shared, entering, left, rng)
-            left = left - self._bins[i][shared, entering, option]
+            left = left - table.cost[shared, entering, option] // self._width
             entering = table.output_class[option]
             chosen.append(option)
         return Chosen(shared, tuple(chosen))
@@ -138,21 +160,20 @@ class Binned:
         """An option of stage i for each of N networks, in proportion to the ways to finish after it."""
         if i == len(self._tables) - 1:
             return self._pick_last(shared, entering, left, rng)
-        states = (shared * self._ways[i].shape[1] + entering) * self._ways[i].shape[2] + left
-        _, first, which = np.unique(states, return_index=True, return_inverse=True)
-        picked = np.empty(len(states), dtype=np.int64)
-        for part in _chunks(len(first), len(self._tables[i])):
-            rows = first[part]
-            sums = np.cumsum(self._weights(i, shared[rows], entering[rows], left[rows]), axis=1)
-            here = np.flatnonzero((which >= part.start) & (which < part.stop))
-            row = which[here] - part.start
-            picked[here] = _first_beyond(sums, row, _tickets(len(here), sums[row, -1], rng))
-        return picked
+        ends, size = self._ends[i], self._blocks[i].size
+        state = (shared * self._ways[i].shape[1] + entering) * self._limit + left
+        block = _first_beyond(ends, state, _tickets(ends[state, -1], rng))
+        picked = np.empty(len(block), dtype=np.int64)
+        for part in _chunks(len(block), size):
+            weights = self._weights(i, shared[part], entering[part], left[part], block[part])
+            sums = np.cumsum(weights, axis=1)
+            picked[part] = _first_beyond(sums, np.arange(len(sums)), _tickets(sums[:, -1], rng))
+        return block * size + picked
 
     def _pick_last(self, shared: Array, entering: Array, left: Array, rng: np.random.Generator) -> Array:
         """An option of the last stage that takes all the bins left, each as likely."""
         sorted_bins, order = self._last
-        row = (shared * self._bins[-1].shape[1] + entering) * (self._ways[-1].shape[2] + 1) + left
+        row = (shared * self._tables[-1].cost.shape[1] + entering) * (self._limit + 1) + left
         start = np.searchsorted(sorted_bins, row)
         stop = np.searchsorted(sorted_bins, row, side="right")
         return np.asarray(order[rng.integers(start, stop)] % len(self._tables[-1]))
@@ -160,9 +181,9 @@ class Binned:
     @functools.cached_property
     def _last(self) -> tuple[Array, Array]:
         """The last stage's options sorted by shared choice, class and bins, as (keys, order)."""
-        bins, limit = self._bins[-1], self._ways[-1].shape[2]
+        bins = self._tables[-1].cost // self._width
         row = np.arange(bins.shape[0] * bins.shape[1]).reshape(*bins.shape[:2], 1)
-        keys = (row * (limit + 1) + np.minimum(bins, limit)).ravel()
+        keys = (row * (self._limit + 1) + np.minimum(bins, self._limit)).ravel()
         order = np.argsort(keys)
         return keys[order], order
 
@@ -172,18 +193,44 @@ class Binned:
         left = left + self._first
         entering = np.zeros(len(shared), dtype=np.int64)
         chosen: list[Array] = []
-        for i, table in enumerate(self._tables):
+        for i, (table, blocks) in enumerate(zip(self._tables, self._blocks, strict=True)):
             rows, options = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-            for part in _chunks(len(shared), len(table)):
-                row, option = np.nonzero(self._weights(i, shared[part], entering[part], left[part]))
-                rows.append(row + part.start)
-                options.append(option)
+            for block in range(blocks.count):
+                for part in _chunks(len(shared), blocks.size):
+                    here = np.full(len(shared[part]), block)
+                    row, option = np.nonzero(self._weights(i, shared[part], entering[part], left[part], here))
+                    rows.append(row + part.start)
+                    options.append(option + block * blocks.size)
             row, option = np.concatenate(rows), np.concatenate(options)
             shared, entering = shared[row], entering[row]
-            left = left[row] - self._bins[i][shared, entering, option]
+            left = left[row] - table.cost[shared, entering, option] // self._width
             entering = table.output_class[option]
             chosen = [*(earlier[row] for earlier in chosen), option]
-        return self._inside(Chosen(shared, tuple(chosen)))
+        return self._as_given(self._inside(Chosen(shared, tuple(chosen))))
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The options of a stage, `size` to a block; the last block is filled up with options that never fit.
+
+    `bins` [G, C, count, size] is what an option costs, `output_class` [count, size] what it leads to.
+    """
+
+    count: int
+    size: int
+    bins: Array
+    output_class: Array
+
+    @classmethod
+    def of(cls, table: StageTable, width: int, most: int) -> Blocks:
+        """Blocks as many as large, but for at most `most` counts of ways after any class."""
+        states, options = table.cost.shape[0] * table.cost.shape[1], len(table)
+        size = max(math.ceil(options / max(min(math.isqrt(options), most // max(states, 1)), 1)), 1)
+        count = max(math.ceil(options / size), 1)
+        spare = count * size - options
+        bins = np.pad(table.cost // width, ((0, 0), (0, 0), (0, spare)), constant_values=NEVER)
+        output_class = np.pad(table.output_class, (0, spare))
+        return cls(count, size, bins.reshape(*bins.shape[:2], count, size), output_class.reshape(count, size))
 
 
 def bin_width(tables: Sequence[StageTable], low: int, high: int) -> int:
@@ -197,23 +244,33 @@ def bin_width(tables: Sequence[StageTable], low: int, high: int) -> int:
     return max(1, (high - low + 1) // BINS_IN_BAND, math.ceil((high + 1) / most))
 
 
-def _add_shifted(counts: Array, after: Array, output_class: Array, bins: Array, *, last: bool) -> None:
-    """Add to `counts[b]` the ways to go on from every option that takes some of b bins."""
-    fits = bins < len(counts)
+def _alike_together(table: StageTable) -> Array:
+    """An order of the options in which those of one class and nearly one cost stand together."""
+    return np.lexsort((table.cost[:1, :1].sum(axis=(0, 1)), table.output_class))
+
+
+def _add_shifted(
+    counts: Array, after: Array, output_class: Array, bins: Array, size: int, *, last: bool
+) -> None:
+    """Add to `counts[k, b]` the ways to go on from every option of block k that takes some of b bins."""
+    limit = counts.shape[1]
+    fits = bins < limit
     if last:
-        counts += np.bincount(bins[fits], minlength=len(counts))
+        counts[0] += np.bincount(bins[fits], minlength=limit)
         return
-    # options alike in class and bins are one row, many times
-    keys, times = np.unique(output_class[fits] * len(counts) + bins[fits], return_counts=True)
+    # options of a block alike in class and bins are one row, many times
+    states = (np.arange(len(bins)) // size * len(after) + output_class) * limit + bins
+    keys, times = np.unique(states[fits], return_counts=True)
     for key, many in zip(keys.tolist(), times.tolist(), strict=True):
-        following, taken = divmod(key, len(counts))
-        row = after[following, : len(counts) - taken]
-        counts[taken:] += row if many == 1 else many * row
+        state, taken = divmod(key, limit)
+        block, following = divmod(state, len(after))
+        row = after[following, : limit - taken]
+        counts[block, taken:] += row if many == 1 else many * row
 
 
-def _tickets(count: int, weight: Array, rng: np.random.Generator) -> Array:
-    """Uniform numbers from 0 to a total weight, which rounding must not let them reach."""
-    tickets: Array = np.minimum(rng.random(count) * weight, np.nextafter(weight, 0))
+def _tickets(weight: Array, rng: np.random.Generator) -> Array:
+    """Uniform numbers from 0 to total weights, which rounding must not let them reach."""
+    tickets: Array = np.minimum(rng.random(len(weight)) * weight, np.nextafter(weight, 0))
     return tickets
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,81 +13,98 @@ import numpy.typing as npt
 from space.architecture import CONVS, NORMS, Architecture, Stage
 
 Array = npt.NDArray[Any]
+# an array [N], or one plain number where all N agree: arithmetic, `where` and `negated` take both
+Values = Any
 
 
 @dataclass(frozen=True)
 class StageColumns:
-    """One stage of N architectures: arrays of shape [N], or [] where all agree. depth 0: no such stage.
+    """One stage of N architectures: arrays of shape [N], or numbers where all agree. depth 0: no such stage.
 
     `conv` indexes `CONVS`; `norm_after` and `act_after` hold bit 1 << (i - 1) for convolution i.
     """
 
-    depth: Array
-    width: Array
-    hidden: Array
-    out: Array
-    kernel_size: Array
-    conv: Array
-    group_width: Array
-    middle: Array
-    norm_after: Array
-    act_after: Array
-    grn: Array
+    depth: Values
+    width: Values
+    hidden: Values
+    out: Values
+    kernel_size: Values
+    conv: Values
+    group_width: Values
+    middle: Values
+    norm_after: Values
+    act_after: Values
+    grn: Values
 
 
 @dataclass(frozen=True)
 class Columns:
-    """N architectures: network-wide fields of shape [N] or [], and their stages in order.
+    """N architectures: network-wide fields, arrays of shape [N] or numbers, and their stages in order.
 
     `norm` indexes `NORMS`.
     """
 
-    resnet_stem: Array
-    patch_size: Array
-    stem_width: Array
-    stem_norm: Array
-    stem_activation: Array
-    separate: Array
-    norm: Array
-    relu: Array
-    layer_scale: Array
-    head_norm: Array
+    resnet_stem: Values
+    patch_size: Values
+    stem_width: Values
+    stem_norm: Values
+    stem_activation: Values
+    separate: Values
+    norm: Values
+    relu: Values
+    layer_scale: Values
+    head_norm: Values
     stages: tuple[StageColumns, ...]
 
+    def __len__(self) -> int:
+        """N; 1 where every field is one number."""
+        fields = [*_fields(self).values(), *(v for stage in self.stages for v in _fields(stage).values())]
+        return max((len(value) for value in fields if isinstance(value, np.ndarray)), default=1)
 
-def stage_values(stage: Stage | None) -> dict[str, int | bool]:
-    """The numbers of one stage, as `StageColumns` holds them; None is a stage that is not there."""
-    if stage is None:
-        return dict.fromkeys((f.name for f in dataclasses.fields(StageColumns)), 0) | {"kernel_size": 1}
-    return {
-        "depth": stage.depth,
-        "width": stage.width,
-        "hidden": stage.hidden,
-        "out": stage.out,
-        "kernel_size": stage.kernel_size,
-        "conv": CONVS.index(stage.conv),
-        "group_width": stage.group_width or 1,
-        "middle": stage.spatial == "middle",
-        "norm_after": bits(stage.norm_after),
-        "act_after": bits(stage.act_after),
-        "grn": stage.grn,
-    }
+    def __getitem__(self, rows: slice) -> Columns:
+        """Those of some of the architectures."""
+        stages = tuple(StageColumns(**_of_rows(stage, rows)) for stage in self.stages)
+        return Columns(**_of_rows(self, rows), stages=stages)
 
 
-def network_values(arch: Architecture) -> dict[str, int | bool]:
-    """The network-wide numbers of an architecture, as `Columns` holds them."""
-    return {
-        "resnet_stem": arch.stem.type == "resnet",
-        "patch_size": arch.stem.patch_size,
-        "stem_width": arch.stem_width,
-        "stem_norm": arch.stem.norm,
-        "stem_activation": arch.stem.activation,
-        "separate": arch.downsampling == "separate",
-        "norm": NORMS.index(arch.norm),
-        "relu": arch.activation == "relu",
-        "layer_scale": arch.layer_scale is not None,
-        "head_norm": arch.head_norm,
-    }
+def where(condition: Values, chosen: Values, other: Values) -> Values:
+    """`np.where`; at once, and as it is, what one condition for all chooses."""
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, chosen, other)
+    return chosen if condition else other
+
+
+def negated(condition: Values) -> Values:
+    """The other truth value."""
+    return ~condition if isinstance(condition, np.ndarray) else not condition
+
+
+def anywhere(condition: Values) -> bool:
+    """Whether the condition holds for any of N."""
+    return bool(condition.any() if isinstance(condition, np.ndarray) else condition)
+
+
+def settled(values: Values) -> Values:
+    """One number for an array that holds the same everywhere: what follows is then computed once."""
+    if isinstance(values, np.ndarray) and values.size and (values == values.flat[0]).all():
+        return values.flat[0].item()
+    return values
+
+
+def one_column(arch: Architecture) -> Columns:
+    """The columns of one architecture, all of them plain numbers."""
+    stages = tuple(_stage_columns([stage], _only) for stage in arch.stages)
+    return _columns([arch], stages, _only)
+
+
+def columns_of(architectures: Sequence[Architecture]) -> Columns:
+    """The columns of any architectures, arrays of shape [N], with stages up to the longest."""
+    count = max((len(arch.stages) for arch in architectures), default=1)
+    stages = tuple(
+        _stage_columns([a.stages[i] if i < len(a.stages) else _ABSENT for a in architectures], _array)
+        for i in range(count)
+    )
+    return _columns(architectures, stages, _array)
 
 
 def bits(positions: Sequence[int]) -> int:
@@ -95,23 +112,72 @@ def bits(positions: Sequence[int]) -> int:
     return sum(1 << (position - 1) for position in positions)
 
 
-def scaled_array(width: Array, expansion: Array) -> Array:
-    """`scaled` of the architecture module on arrays: both round half to even."""
-    channels: Array = np.rint(width * expansion).astype(np.int64)
-    return channels
+def scaled_array(width: Values, expansion: Values) -> Values:
+    """`scaled` of the architecture module on arrays, or numbers: both round half to even."""
+    if isinstance(width, np.ndarray) or isinstance(expansion, np.ndarray):
+        return np.rint(width * expansion).astype(np.int64)
+    return round(width * expansion)
 
 
-def columns_of(architectures: Sequence[Architecture]) -> Columns:
-    """The columns of any architectures, stages up to the longest."""
-    count = max((len(arch.stages) for arch in architectures), default=1)
-    stages = []
-    for i in range(count):
-        rows = [stage_values(arch.stages[i] if i < len(arch.stages) else None) for arch in architectures]
-        stages.append(StageColumns(**_stack(rows, StageColumns)))
-    network = _stack([network_values(arch) for arch in architectures], Columns)
-    return Columns(**network, stages=tuple(stages))
+_ABSENT = Stage(depth=0, width=0, kernel_size=1, expansion=1, conv="dense", norm_after=(), act_after=())
+_CONV_INDEX = {name: i for i, name in enumerate(CONVS)}
+_NORM_INDEX = {name: i for i, name in enumerate(NORMS)}
+_BITS: dict[tuple[int, ...], int] = {
+    positions: bits(positions) for positions in ((), (1,), (2,), (3,), (1, 2), (1, 3), (2, 3), (1, 2, 3))
+}
 
 
-def _stack(rows: Sequence[dict[str, int | bool]], kind: type) -> dict[str, Array]:
-    names = [f.name for f in dataclasses.fields(kind) if f.name != "stages"]
-    return {name: np.array([row[name] for row in rows]) for name in names}
+def _array(values: list[Any]) -> Values:
+    return np.array(values) if values else np.zeros(0, dtype=np.int64)
+
+
+def _only(values: list[Any]) -> Values:
+    return values[0]
+
+
+# field by field over all networks: half the time of network by network
+def _stage_columns(stages: Sequence[Stage], column: Callable[[list[Any]], Values]) -> StageColumns:
+    width = column([stage.width for stage in stages])
+    expanded = scaled_array(width, column([stage.expansion for stage in stages]))
+    inverted = column([stage.style == "inverted" for stage in stages])
+    return StageColumns(
+        depth=column([stage.depth for stage in stages]),
+        width=width,
+        hidden=where(inverted, expanded, width),
+        out=where(inverted, width, expanded),
+        kernel_size=column([stage.kernel_size for stage in stages]),
+        conv=column([_CONV_INDEX[stage.conv] for stage in stages]),
+        group_width=column([stage.group_width or 1 for stage in stages]),
+        middle=column([stage.spatial == "middle" for stage in stages]),
+        norm_after=column([_BITS[stage.norm_after] for stage in stages]),
+        act_after=column([_BITS[stage.act_after] for stage in stages]),
+        grn=column([stage.grn for stage in stages]),
+    )
+
+
+def _columns(
+    archs: Sequence[Architecture], stages: tuple[StageColumns, ...], column: Callable[[list[Any]], Values]
+) -> Columns:
+    return Columns(
+        resnet_stem=column([arch.stem.type == "resnet" for arch in archs]),
+        patch_size=column([arch.stem.patch_size for arch in archs]),
+        stem_width=column([arch.stem_width for arch in archs]),
+        stem_norm=column([arch.stem.norm for arch in archs]),
+        stem_activation=column([arch.stem.activation for arch in archs]),
+        separate=column([arch.downsampling == "separate" for arch in archs]),
+        norm=column([_NORM_INDEX[arch.norm] for arch in archs]),
+        relu=column([arch.activation == "relu" for arch in archs]),
+        layer_scale=column([arch.layer_scale is not None for arch in archs]),
+        head_norm=column([arch.head_norm for arch in archs]),
+        stages=stages,
+    )
+
+
+def _fields(columns: Columns | StageColumns) -> dict[str, Values]:
+    names = (field.name for field in dataclasses.fields(columns) if field.name != "stages")
+    return {name: getattr(columns, name) for name in names}
+
+
+def _of_rows(columns: Columns | StageColumns, rows: slice) -> dict[str, Values]:
+    fields = _fields(columns).items()
+    return {name: value[rows] if isinstance(value, np.ndarray) else value for name, value in fields}

@@ -21,7 +21,17 @@ from typing import Any
 import numpy as np
 
 from space.architecture import NORMS, Architecture
-from space.columns import Array, Columns, StageColumns, columns_of
+from space.columns import (
+    Columns,
+    StageColumns,
+    Values,
+    anywhere,
+    columns_of,
+    negated,
+    one_column,
+    settled,
+    where,
+)
 from space.errors import InputError
 
 RESOLUTION = 224
@@ -30,6 +40,9 @@ DEPTHWISE, DENSE = 2, 0
 BATCH_NORM, RMS_NORM = NORMS.index("batch"), NORMS.index("rms")
 # weight, gradient and AdamW's two moments, fp32
 BYTES_PER_PARAM = 16
+METRICS = ("macs", "params", "activations", "saved")
+# networks costed at once: their arrays stay in a processor's second-level cache
+BLOCK = 16_384
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,10 @@ class Cost:
             self.saved + other.saved,
         )
 
+    def __mul__(self, count: Any) -> Cost:
+        """So many of it: an int, or one for each network."""
+        return Cost(self.macs * count, self.params * count, self.activations * count, self.saved * count)
+
     def training_bytes(self, batch_size: int, bytes_per_element: int = 4) -> Any:
         """Estimated peak memory of a training step in bytes: AdamW state in fp32 and what backward keeps."""
         return self.params * BYTES_PER_PARAM + self.saved * batch_size * bytes_per_element
@@ -66,10 +83,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Flow:
-    """What passes between parts: channels and height = width, each [N] or []."""
+    """What passes between parts: channels and height = width, each [N] or one number."""
 
-    channels: Array
-    resolution: Array
+    channels: Values
+    resolution: Values
 
 
 def cost(architecture: Architecture, resolution: int = RESOLUTION, num_classes: int = NUM_CLASSES) -> Cost:
@@ -77,8 +94,7 @@ def cost(architecture: Architecture, resolution: int = RESOLUTION, num_classes: 
 
     Raises `InputError` where the resolution is too small for it.
     """
-    total = cost_columns(columns_of([architecture]), resolution, num_classes)
-    return Cost(*(int(value[0]) for value in (total.macs, total.params, total.activations, total.saved)))
+    return _total(one_column(architecture), resolution, num_classes)
 
 
 def costs(
@@ -92,17 +108,25 @@ def breakdown(
     architecture: Architecture, resolution: int = RESOLUTION, num_classes: int = NUM_CLASSES
 ) -> list[Part]:
     """Cost part by part, in the order of computation."""
-    parts = []
-    for name, flow, part in walk(columns_of([architecture]), resolution, num_classes):
-        numbers = (part.macs, part.params, part.activations, part.saved)
-        one = Cost(*(int(np.broadcast_to(number, 1)[0]) for number in numbers))
-        channels, size = (int(np.broadcast_to(v, 1)[0]) for v in (flow.channels, flow.resolution))
-        parts.append(Part(name, channels, size, one))
-    return parts
+    return [
+        Part(name, flow.channels, flow.resolution, part)
+        for name, flow, part in walk(one_column(architecture), resolution, num_classes)
+    ]
 
 
 def cost_columns(columns: Columns, resolution: int = RESOLUTION, num_classes: int = NUM_CLASSES) -> Cost:
-    """Costs of the N networks of `columns`, arrays of shape [N] (or [] where nothing varies)."""
+    """Costs of the N networks of `columns`, arrays of shape [N]."""
+    count = len(columns)
+    total = Cost(*(np.empty(count, dtype=np.int64) for _ in METRICS))
+    for start in range(0, count, BLOCK):
+        rows = slice(start, start + BLOCK)
+        block = _total(columns[rows], resolution, num_classes)
+        for metric in METRICS:
+            getattr(total, metric)[rows] = getattr(block, metric)
+    return total
+
+
+def _total(columns: Columns, resolution: int, num_classes: int) -> Cost:
     total = Cost(0, 0, 0, 0)
     for _, _, part in walk(columns, resolution, num_classes):
         total = total + part
@@ -110,11 +134,11 @@ def cost_columns(columns: Columns, resolution: int = RESOLUTION, num_classes: in
 
 
 def walk(columns: Columns, resolution: int, num_classes: int) -> Iterator[tuple[str, Flow, Cost]]:
-    """The parts of N networks, in the order of computation: name, what it hands on, costs [N] or []."""
+    """The parts of N networks, in the order of computation: name, what it hands on, costs [N] or numbers."""
     flow, part = stem_cost(columns, resolution)
     yield "stem", flow, part
     for i, stage in enumerate(columns.stages):
-        if i > 0 and np.any(columns.separate):
+        if i > 0 and anywhere(columns.separate):
             try:
                 flow, part = downsampling_cost(columns, stage, flow)
             except InputError as error:
@@ -127,125 +151,135 @@ def walk(columns: Columns, resolution: int, num_classes: int) -> Iterator[tuple[
 
 def stem_cost(columns: Columns, resolution: int) -> tuple[Flow, Cost]:
     """From the image to the first stage: 7x7 stride 2 and max-pool, or a patchify convolution."""
-    width = columns.stem_width
+    width, resnet = columns.stem_width, columns.resnet_stem
     half = (resolution + 1) // 2
-    conv_size = np.where(columns.resnet_stem, half, resolution // columns.patch_size)
-    size = np.where(columns.resnet_stem, (half + 1) // 2, conv_size)
+    conv_size = where(resnet, half, resolution // columns.patch_size)
+    size = settled(where(resnet, (half + 1) // 2, conv_size))
     _refuse_nothing_left(size, resolution)
-    kernel = np.where(columns.resnet_stem, 7, columns.patch_size)
-    weights = 3 * kernel * kernel * width
+    weights = 3 * where(resnet, 49, columns.patch_size**2) * width
     elements = width * conv_size**2
-    bias = np.where(columns.stem_norm & (columns.norm == BATCH_NORM), 0, width)
+    bias = where(columns.stem_norm & (columns.norm == BATCH_NORM), 0, width)
+    by_norm = columns.stem_norm * _kept_by_norm(columns)
     return Flow(width, size), Cost(
         macs=weights * conv_size**2,
-        params=weights + bias + columns.stem_norm * _norm_params(columns, width),
+        params=weights + bias + columns.stem_norm * width * _norm_params(columns),
         activations=elements,
         saved=3 * resolution**2
-        + elements
-        * (
-            columns.stem_norm * _kept_by_norm(columns)
-            + (columns.stem_activation & ~columns.relu)
-            + columns.resnet_stem
-        ),
+        + elements * (by_norm + (columns.stem_activation & negated(columns.relu)) + resnet),
     )
 
 
 def downsampling_cost(columns: Columns, stage: StageColumns, flow: Flow) -> tuple[Flow, Cost]:
     """Norm and 2x2 stride-2 convolution before a stage, where downsampling is separate (section 2.6)."""
-    here = columns.separate & (stage.depth > 0)
-    size = np.where(here, flow.resolution // 2, flow.resolution)
+    here = settled(columns.separate & (stage.depth > 0))
+    size = settled(where(here, flow.resolution // 2, flow.resolution))
     _refuse_nothing_left(size, flow.resolution)
+    area = size * size
     weights = 4 * flow.channels * stage.out
-    return Flow(np.where(here, stage.out, flow.channels), size), Cost(
-        macs=here * weights * size**2,
-        params=here * (weights + stage.out + _norm_params(columns, flow.channels)),
-        activations=here * stage.out * size**2,
-        saved=here * (1 + _kept_by_norm(columns)) * flow.channels * flow.resolution**2,
+    part = Cost(
+        macs=weights * area,
+        params=weights + stage.out + flow.channels * _norm_params(columns),
+        activations=stage.out * area,
+        saved=(1 + _kept_by_norm(columns)) * flow.channels * flow.resolution**2,
     )
+    return Flow(where(here, stage.out, flow.channels), size), part if here is True else part * here
 
 
 def stage_cost(columns: Columns, stage: StageColumns, flow: Flow, *, first: bool) -> tuple[Flow, Cost]:
     """All blocks of one stage: the first sees the stage before, the others repeat."""
-    here = stage.depth > 0
-    strided = here & ~columns.separate.astype(bool) & (not first)
-    size = np.where(strided, (flow.resolution + 1) // 2, flow.resolution)
-    entering = np.where(here, flow.channels, stage.out)
-    projected = strided | (entering != stage.out)
-    one = _block_cost(columns, stage, Flow(entering, np.where(here, flow.resolution, 0)), size, projected)
-    again = _block_cost(columns, stage, Flow(stage.out, size), size, np.array(False))
-    more = np.maximum(stage.depth - 1, 0)
-    total = Cost(
-        macs=here * one.macs + more * again.macs,
-        params=here * one.params + more * again.params,
-        activations=here * one.activations + more * again.activations,
-        saved=here * one.saved + more * again.saved,
+    here = settled(stage.depth > 0)
+    strided = False if first else settled(here & negated(columns.separate))
+    size = settled(where(strided, (flow.resolution + 1) // 2, flow.resolution))
+    entering = where(here, flow.channels, stage.out)
+    projected = settled(strided | (entering != stage.out))
+    layers = _layers(columns, stage)
+    after = Flow(where(here, stage.out, flow.channels), size)
+    again = _block_cost(stage, layers, Flow(stage.out, size), size, False)
+    if projected is False:  # then the first block is like the others
+        return after, again * stage.depth
+    before = Flow(entering, where(here, flow.resolution, 0))
+    one = _block_cost(stage, layers, before, size, projected)
+    return after, (one if here is True else one * here) + again * (stage.depth - here)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What the layers around each convolution add: parameters a channel, and tensors kept for going backward.
+
+    The projection on the shortcut has a bias and a norm where the third convolution has them.
+    """
+
+    params: tuple[Values, Values, Values]
+    kept: tuple[Values, Values, Values]
+    projection_params: Values
+    projection_kept: Values
+
+
+def _layers(columns: Columns, stage: StageColumns) -> Layers:
+    normed = [(stage.norm_after >> i) & 1 for i in range(3)]
+    activated = [(stage.act_after >> i) & 1 for i in range(3)]
+    # BatchNorm spares its convolution the bias
+    by_norm = _norm_params(columns) - (columns.norm == BATCH_NORM)
+    kept_by_norm = _kept_by_norm(columns)
+    # ReLU keeps its output, which the next layer keeps anyway; the other activations keep their input
+    kept_by_act = 1 - columns.relu
+    kept = [normed[i] * kept_by_norm + activated[i] * kept_by_act for i in range(3)]
+    by_conv = [1 + normed[i] * by_norm for i in range(3)]
+    return Layers(
+        params=(by_conv[0], by_conv[1] + 2 * stage.grn, by_conv[2] + columns.layer_scale),
+        # the output of one convolution is the input of the next; the last goes into the sum, which keeps none
+        kept=(1 + kept[0], 1 + kept[1] + 2 * stage.grn, kept[2] + columns.layer_scale),
+        projection_params=by_conv[2],
+        projection_kept=normed[2] * kept_by_norm,
     )
-    return Flow(np.where(here, stage.out, flow.channels), size), total
 
 
-def _block_cost(columns: Columns, stage: StageColumns, flow: Flow, size: Array, projected: Array) -> Cost:
+def _block_cost(stage: StageColumns, layers: Layers, flow: Flow, size: Values, projected: Values) -> Cost:
     """One block of three convolutions, from `flow` to `stage.out` channels at `size`."""
     entering, hidden, out = flow.channels, stage.hidden, stage.out
-    area = size * size
-    spatial = np.where(stage.middle, hidden, entering)  # channels of the k x k convolution
+    area, before = size * size, flow.resolution * flow.resolution
+    spatial = where(stage.middle, hidden, entering)  # channels of the k x k convolution
     # the 1x1 of `spatial: middle` runs before the stride
-    early = np.where(stage.middle, flow.resolution * flow.resolution, area)
-    per_group = np.where(
-        stage.conv == DEPTHWISE, 1, np.where(stage.conv == DENSE, spatial, stage.group_width)
-    )
+    early = where(stage.middle, before, area)
+    per_group = where(stage.conv == DEPTHWISE, 1, where(stage.conv == DENSE, spatial, stage.group_width))
     spatial_weights = spatial * per_group * stage.kernel_size**2
-    expand_weights, reduce_weights = entering * hidden, hidden * out
-    shortcut_weights = projected * (entering * out)
-    outputs = (spatial * np.where(stage.middle, early, area), hidden * area, out * area)
-
-    has_norm = [(stage.norm_after >> i) & 1 for i in range(3)]
-    has_act = [(stage.act_after >> i) & 1 for i in range(3)]
-    widths = (spatial, hidden, out)
-    biased = [1 - has_norm[i] * (columns.norm == BATCH_NORM) for i in range(3)]
-    vectors = sum(widths[i] * biased[i] for i in range(3))
-    norms = sum(has_norm[i] * _norm_params(columns, widths[i]) for i in range(3))
-    shortcut_vectors = projected * (out * biased[2] + has_norm[2] * _norm_params(columns, out))
-    grn, scale = stage.grn.astype(np.int64), columns.layer_scale.astype(np.int64)
-
-    by_norm = _kept_by_norm(columns)
-    # ReLU keeps its output, which the next layer keeps anyway; the other activations keep their input
-    by_act = 1 - columns.relu
-    kept = sum((1 + has_norm[i] * by_norm + has_act[i] * by_act) * outputs[i] for i in range(3)) - outputs[2]
+    expand_weights = entering * hidden
+    late_weights = (hidden + projected * entering) * out  # reduction, and the projection on the shortcut
+    outputs = (spatial * early, hidden * area, out * area)
+    params, kept = layers.params, layers.kept
     return Cost(
-        macs=spatial_weights * area
-        + expand_weights * early
-        + (reduce_weights + shortcut_weights) * area,
-        params=spatial_weights + expand_weights + reduce_weights + shortcut_weights
-        + vectors + norms + shortcut_vectors + 2 * hidden * grn + out * scale,
-        activations=sum(outputs) + projected * outputs[2],
-        saved=entering * flow.resolution**2 + kept + grn * 2 * outputs[1] + scale * outputs[2]
-        + projected * has_norm[2] * by_norm * outputs[2],
+        macs=(spatial_weights + late_weights) * area + expand_weights * early,
+        params=spatial_weights + expand_weights + late_weights
+        + spatial * params[0] + hidden * params[1] + out * (params[2] + projected * layers.projection_params),
+        activations=outputs[0] + outputs[1] + (1 + projected) * outputs[2],
+        saved=entering * before + outputs[0] * kept[0] + outputs[1] * kept[1]
+        + outputs[2] * (kept[2] + projected * layers.projection_kept),
     )  # fmt: skip
 
 
 def head_cost(columns: Columns, flow: Flow, num_classes: int) -> tuple[Flow, Cost]:
     """Global average pooling, a norm if `head_norm`, and the classifier."""
-    channels, normed = flow.channels, columns.head_norm.astype(np.int64)
+    channels, normed = flow.channels, columns.head_norm
     weights = channels * num_classes
-    return Flow(np.int64(num_classes) + 0 * channels, np.ones_like(flow.resolution)), Cost(
+    return Flow(num_classes, 1), Cost(
         macs=weights,
-        params=weights + num_classes + normed * _norm_params(columns, channels),
-        activations=0 * channels,
+        params=weights + num_classes + normed * channels * _norm_params(columns),
+        activations=0,
         saved=channels * (1 + normed * _kept_by_norm(columns)),
     )
 
 
-def _norm_params(columns: Columns, channels: Array) -> Array:
-    """Scale and shift; RMSNorm has no shift."""
-    return np.where(columns.norm == RMS_NORM, 1, 2) * channels
+def _norm_params(columns: Columns) -> Values:
+    """Parameters a channel of a norm: scale and shift; RMSNorm has no shift."""
+    return 2 - (columns.norm == RMS_NORM)
 
 
-def _kept_by_norm(columns: Columns) -> Array:
+def _kept_by_norm(columns: Columns) -> Values:
     """Tensors a norm keeps for its backward pass: its input, and RMSNorm what it has normalised as well."""
-    return np.where(columns.norm == RMS_NORM, 2, 1)
+    return 1 + (columns.norm == RMS_NORM)
 
 
-def _refuse_nothing_left(size: Array, resolution: Any) -> None:
-    if np.any(size < 1):
+def _refuse_nothing_left(size: Values, resolution: Values) -> None:
+    if anywhere(size < 1):
         given = int(np.min(resolution))
         raise InputError(f"{given} px cannot be downsampled further; the network needs larger images")

@@ -18,7 +18,6 @@ factor.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import itertools
@@ -31,9 +30,22 @@ from typing import Any
 
 import numpy as np
 
-from space.architecture import CONVS, NORMS, Architecture, ArchitectureError, Stage, Stem, scaled
+from space.architecture import (
+    CONVS,
+    MAX_STAGES,
+    NETWORK_FIELDS,
+    NORMS,
+    STAGE_FIELDS,
+    STEM_FIELDS,
+    Architecture,
+    ArchitectureError,
+    scaled,
+    stage_fields,
+    stem_fields,
+)
+from space.assembly import Assembly
 from space.axes import Variable, read_axis
-from space.columns import Array, Columns, StageColumns, bits, scaled_array
+from space.columns import Array, Columns, StageColumns, Values, bits, scaled_array, where
 from space.errors import InputError
 from space.factors import NETWORK, Factor, Rule, Target, make_factors
 from space.families import named
@@ -75,10 +87,11 @@ class DesignSpace:
 
     def build(self, code: Array) -> Architecture:
         """The architecture of one code, shape [F]."""
-        values = dict(self._base_values)
-        for factor, k in zip(self.factors, code, strict=True):
-            values.update(zip(factor.targets, factor.outcomes[int(k)], strict=True))
-        return _architecture(values, len(self.base.stages))
+        return self.build_all(np.asarray(code)[None])[0]
+
+    def build_all(self, codes: Array) -> list[Architecture]:
+        """The architectures of codes, shape [N, F]; those that agree in a stage share it."""
+        return self._assembly.networks(codes)
 
     def locate(self, architecture: Architecture) -> Array | None:
         """The code of an architecture, or None where it is not in the space."""
@@ -104,7 +117,7 @@ class DesignSpace:
 
     def sample(self, count: int, seed: int = 0) -> list[Architecture]:
         """`count` architectures, uniform over the whole space, with replacement."""
-        return [self.build(code) for code in self.sample_codes(count, np.random.default_rng(seed))]
+        return self.build_all(self.sample_codes(count, np.random.default_rng(seed)))
 
     def all_codes(self) -> Iterator[Array]:
         """Every code once; for spaces small enough to enumerate."""
@@ -133,7 +146,7 @@ class DesignSpace:
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """All mutations by one step; `InputError` where the architecture is not in the space."""
-        return [self.build(code) for code in self.neighbour_codes(self._located(architecture))]
+        return self.build_all(self.neighbour_codes(self._located(architecture)))
 
     def choices(self, code: Array) -> dict[str, int]:
         """The value index of each variable, by name: a code as a sampler or a table sees it."""
@@ -175,31 +188,48 @@ class DesignSpace:
         return self.build(self.code(choices))
 
     def columns(self, codes: Array) -> Columns:
-        """The columns of codes [N, F]: fields that no factor sets stay scalars."""
-        arrays: dict[Target, Array] = {t: np.array(_number(t, v)) for t, v in self._base_values.items()}
-        for f, factor in enumerate(self.factors):
-            for t, table in zip(factor.targets, self._tables[f], strict=True):
-                arrays[t] = table[codes[:, f]]
+        """The columns of codes [N, F]: the first depth an array, fields that no factor sets plain numbers."""
+        arrays = self.base_arrays()
+        for f, outcomes in enumerate(np.ascontiguousarray(codes.T)):
+            # targets with the same values, such as a field of all stages, share one array
+            taken: dict[int, Array] = {}
+            for target, table in self.outcome_arrays(f).items():
+                if id(table) not in taken:
+                    taken[id(table)] = table.take(outcomes)
+                arrays[target] = taken[id(table)]
+        arrays[0, "depth"] = np.broadcast_to(arrays[0, "depth"], len(codes))
         return columns_from(arrays, len(self.base.stages))
+
+    @functools.cached_property
+    def _assembly(self) -> Assembly:
+        return Assembly(self._base_values, self.factors, len(self.base.stages))
 
     @functools.cached_property
     def _base_values(self) -> dict[Target, Any]:
         return _values(self.base)
 
     @functools.cached_property
-    def _tables(self) -> list[list[Array]]:
-        return [
-            [np.array([_number(t, outcome[j]) for outcome in f.outcomes]) for j, t in enumerate(f.targets)]
-            for f in self.factors
-        ]
+    def _tables(self) -> list[dict[Target, Array]]:
+        """What each outcome of a factor sets, in numbers; equal tables are one."""
+        tables = []
+        for factor in self.factors:
+            distinct: dict[tuple[Any, ...], Array] = {}
+            tables.append(
+                {
+                    target: distinct.setdefault((field.dtype, field.tobytes()), field)
+                    for j, target in enumerate(factor.targets)
+                    for field in [np.array([_number(target, outcome[j]) for outcome in factor.outcomes])]
+                }
+            )
+        return tables
 
-    def outcome_arrays(self, factor: int) -> dict[Target, Array]:
+    def outcome_arrays(self, factor: int) -> Mapping[Target, Array]:
         """The numbers each outcome of a factor sets, arrays of shape [outcomes]."""
-        return dict(zip(self.factors[factor].targets, self._tables[factor], strict=True))
+        return self._tables[factor]
 
-    def base_arrays(self) -> dict[Target, Array]:
-        """The numbers of the base, scalars."""
-        return {t: np.array(_number(t, v)) for t, v in self._base_values.items()}
+    def base_arrays(self) -> dict[Target, Values]:
+        """The base in numbers."""
+        return {target: _number(target, value) for target, value in self._base_values.items()}
 
     def _located(self, architecture: Architecture) -> Array:
         code = self.locate(architecture)
@@ -208,14 +238,13 @@ class DesignSpace:
         return code
 
 
-def columns_from(arrays: Mapping[Target, Array], stages: int) -> Columns:
-    """Columns from one array a target, broadcastable against each other."""
+def columns_from(arrays: Mapping[Target, Values], stages: int) -> Columns:
+    """Columns from arrays by target, broadcastable against each other, or numbers."""
     network = {field: value for (i, field), value in arrays.items() if i == NETWORK}
-    first_width = arrays[0, "width"]
     return Columns(
         resnet_stem=network["stem.type"],
         patch_size=network["stem.patch_size"],
-        stem_width=np.where(network["stem.width"] > 0, network["stem.width"], first_width),
+        stem_width=where(network["stem.width"] > 0, network["stem.width"], arrays[0, "width"]),
         stem_norm=network["stem.norm"],
         stem_activation=network["stem.activation"],
         separate=network["downsampling"],
@@ -227,14 +256,14 @@ def columns_from(arrays: Mapping[Target, Array], stages: int) -> Columns:
     )
 
 
-def _stage_columns(arrays: Mapping[Target, Array], i: int) -> StageColumns:
+def _stage_columns(arrays: Mapping[Target, Values], i: int) -> StageColumns:
     width, inverted = arrays[i, "width"], arrays[i, "style"]
     expanded = scaled_array(width, arrays[i, "expansion"])
     return StageColumns(
         depth=arrays[i, "depth"],
         width=width,
-        hidden=np.where(inverted, expanded, width),
-        out=np.where(inverted, width, expanded),
+        hidden=where(inverted, expanded, width),
+        out=where(inverted, width, expanded),
         kernel_size=arrays[i, "kernel_size"],
         conv=arrays[i, "conv"],
         group_width=arrays[i, "group_width"],
@@ -271,21 +300,14 @@ def _values(architecture: Architecture) -> dict[Target, Any]:
     """Every field of an architecture by target."""
     values: dict[Target, Any] = {}
     for i, stage in enumerate(architecture.stages):
-        values |= {(i, f.name): getattr(stage, f.name) for f in dataclasses.fields(Stage)}
-    stem = architecture.stem
-    values |= {(NETWORK, f"stem.{f.name}"): getattr(stem, f.name) for f in dataclasses.fields(Stem)}
-    network = [f.name for f in dataclasses.fields(Architecture) if f.name not in ("stages", "stem")]
-    return values | {(NETWORK, name): getattr(architecture, name) for name in network}
+        values.update(zip(_STAGE_TARGETS[i], stage_fields(stage), strict=True))
+    values.update(zip(_STEM_TARGETS, stem_fields(architecture.stem), strict=True))
+    return values | {target: getattr(architecture, target[1]) for target in _NETWORK_TARGETS}
 
 
-def _architecture(values: Mapping[Target, Any], stages: int) -> Architecture:
-    network = {field: value for (i, field), value in values.items() if i == NETWORK}
-    stem = {field.removeprefix("stem."): network.pop(field) for field in list(network) if "." in field}
-    fields: list[dict[str, Any]] = [{} for _ in range(stages)]
-    for (i, field), value in values.items():
-        if i != NETWORK:
-            fields[i][field] = value
-    return Architecture(stages=tuple(Stage(**f) for f in fields), stem=Stem(**stem), **network)
+_STAGE_TARGETS = [[(i, field) for field in STAGE_FIELDS] for i in range(MAX_STAGES)]
+_STEM_TARGETS = [(NETWORK, f"stem.{field}") for field in STEM_FIELDS]
+_NETWORK_TARGETS = [(NETWORK, field) for field in NETWORK_FIELDS if field != "stem"]
 
 
 def _one_step(variables: Sequence[Variable], values: Array) -> Iterator[tuple[int, ...]]:
@@ -442,13 +464,12 @@ def _check_every_outcome(space: DesignSpace, where: str) -> None:
     """Every outcome of every factor is a valid network on its own, and no two are the same network."""
     for factor in space.factors:
         seen: dict[str, str] = {}
-        for k, outcome in enumerate(factor.outcomes):
-            values = dict(space._base_values)
-            values.update(zip(factor.targets, outcome, strict=True))
+        alone = Assembly(space._base_values, [factor], len(space.base.stages))
+        for k in range(len(factor)):
             chosen = zip(factor.variables, factor.values_of[k], strict=True)
             label = ", ".join(f"{v.name} {v.values[i]}" for v, i in chosen)
             try:
-                fingerprint = _architecture(values, len(space.base.stages)).fingerprint
+                fingerprint = alone.networks(np.array([[k]]))[0].fingerprint
             except (ArchitectureError, TypeError) as error:
                 raise InputError(f"{where}: {label}: {error}") from None
             if fingerprint in seen:
@@ -457,7 +478,7 @@ def _check_every_outcome(space: DesignSpace, where: str) -> None:
 
 
 GROUP_FIELDS = ("width", "expansion", "style", "conv", "group_width", "spatial", "depth", "downsampling")
-STEM_FIELDS = ("stem.type", "stem.patch_size")
+PATCH_FIELDS = ("stem.type", "stem.patch_size")
 
 
 def _check_groups(space: DesignSpace, where: str) -> None:
@@ -467,7 +488,7 @@ def _check_groups(space: DesignSpace, where: str) -> None:
         for values in (_possible(space, "conv"), {s.conv for s in space.base.stages})
         for value in values
     )
-    fields = STEM_FIELDS + (GROUP_FIELDS if grouped else ())
+    fields = PATCH_FIELDS + (GROUP_FIELDS if grouped else ())
     together = [f for f, factor in enumerate(space.factors) if {t[1] for t in factor.targets} & {*fields}]
     if len(together) < 2:
         return

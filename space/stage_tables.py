@@ -65,6 +65,10 @@ class StageTable:
     def __len__(self) -> int:
         return len(self.output_class)
 
+    def of(self, options: Array) -> StageTable:
+        """The table of some of the options, in this order."""
+        return StageTable(self.cost[:, :, options], self.output_class[options], self.classes)
+
 
 @dataclass(frozen=True)
 class Chosen:

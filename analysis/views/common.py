@@ -26,6 +26,7 @@ STUDY_COLOURS = ("#0072b2", "#e69f00", "#56b4e9", "#7a68c9", "#999999")
 STUDY_SYMBOLS = ("circle", "cross", "pentagon", "star", "hexagram")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 MOST_CONDITIONS = 46  # characters beside an axis
+LEGEND_PAD = 5  # pixels
 ROOM = {"l": 76, "r": 16, "t": 28, "b": 56}  # pixels: a title of two lines with ticks, and one of one line
 
 
@@ -298,7 +299,9 @@ def with_room(spec: Spec) -> Spec:
     """A figure of many points with room for its axes: plotly, asked to find out, draws all of them twice."""
     layout = spec["layout"]
     axes = {name: {**layout[name], "automargin": False} for name in ("xaxis", "yaxis")}
-    return {**spec, "layout": {**layout, **axes, "margin": ROOM}}
+    # plotly makes room for a legend of several rows to the pixel: an unseen border keeps it off the edge
+    legend = {**layout["legend"], "borderwidth": LEGEND_PAD, "bordercolor": "rgba(0,0,0,0)"}
+    return {**spec, "layout": {**layout, **axes, "legend": legend, "margin": ROOM}}
 
 
 def band_shapes(bands: Iterable[Mapping[str, Any]], metric: str) -> list[Spec]:

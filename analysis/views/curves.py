@@ -71,14 +71,14 @@ class _Curves:
     study: Study
 
     @cached_property
-    def points(self) -> dict[int, list[tuple[int, float]]]:
-        """Number of a trial -> epoch and accuracy, of epochs that have one."""
+    def last_epochs(self) -> dict[int, int]:
+        """Number of a trial -> its last epoch that has an accuracy."""
         own = (t for t in self.study.mapping["trials"] if t.get("role") != "confirmation")
-        return {trial["number"]: found for trial in own if (found := _points(trial))}
+        return {trial["number"]: last for trial in own if (last := _last_epoch(trial)) is not None}
 
     @cached_property
     def trials(self) -> list[Trial]:
-        return [t for t in self.study.mapping["trials"] if t["number"] in self.points]
+        return [t for t in self.study.mapping["trials"] if t["number"] in self.last_epochs]
 
     @cached_property
     def full(self) -> list[Trial]:
@@ -119,14 +119,14 @@ class _Curves:
     @cached_property
     def step(self) -> int:
         """One epoch in how many is drawn."""
-        total = sum(len(self.points[t["number"]]) for group in self.groups.values() for t in group)
+        total = sum(len(_points(t)) for group in self.groups.values() for t in group)
         return max(1, math.ceil(total / MOST_POINTS))
 
     @cached_property
     def ranked(self) -> list[tuple[int, Relation]]:
         """At a few epochs, the correlation of the accuracy then with the final one, over full trainings."""
         full = _sample(sorted(self.full, key=lambda t: t["number"]), MOST_RANKED)
-        curves = {t["number"]: dict(self.points[t["number"]]) for t in full}
+        curves = {t["number"]: dict(_points(t)) for t in full}
         epochs = min(map(max, curves.values()), default=0)
         at = [level for level in self.levels if level < epochs] or [
             i + 1 for i in spread_sample(epochs - 1, MOST_EPOCHS)
@@ -153,6 +153,11 @@ def _group(trial: Trial) -> str:
     if trial["state"] == "complete":
         return "trained in full" if trial.get("full_fidelity", True) else "stopped early"
     return "paused" if trial["state"] == "paused" else "running or interrupted"
+
+
+def _last_epoch(trial: Trial) -> int | None:
+    rows = reversed(trial.get("curve") or [])
+    return next((row["epoch"] for row in rows if finite(row.get("val_accuracy")) is not None), None)
 
 
 def _points(trial: Trial) -> list[tuple[int, float]]:
@@ -184,7 +189,7 @@ ENDS = {
 
 def _figure(curves: _Curves, name: str) -> Figure:
     data = [trace for group, trials in curves.groups.items() for trace in _traces(curves, group, trials)]
-    last = max(points[-1][0] for points in curves.points.values())
+    last = max(curves.last_epochs.values())
     marked = [vertical_line(level, f"rung {level}") for level in curves.levels[:-1]]
     spec = figure_spec(
         data,
@@ -216,7 +221,7 @@ def _traces(curves: _Curves, group: str, trials: Sequence[Trial]) -> list[Spec]:
     custom: list[list[int] | None] = []
     ends: list[tuple[int, float, list[int]]] = []
     for trial in trials:
-        points = _thinned(curves.points[trial["number"]], curves.step, curves.levels)
+        points = _thinned(_points(trial), curves.step, curves.levels)
         point_to = [curves.index, trial["number"]]
         x += [*(epoch for epoch, _ in points), None]
         y += [*(percent(value) for _, value in points), None]

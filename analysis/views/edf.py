@@ -10,7 +10,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.compare import UNCLEAR, SpaceComparison, best_of, compare_spaces, edf
+from analysis.difference import UNCLEAR
+from analysis.distributions import SpaceComparison, best_of, compare_spaces, edf
 from analysis.study import Study
 from analysis.view import Cell, Figure, Table, View
 from analysis.views.common import (
@@ -77,7 +78,7 @@ def view(studies: Sequence[Study]) -> View:
         lead=" ".join(map(_pair_sentence, pairs) if pairs else _sentences(every)),
         figures=figures,
         tables=tables,
-        notes=[*_notes(every, bool(pairs)), *apart(studies)],
+        notes=[*_notes(every, compared=bool(pairs), band=len(figures) > len(shown)), *apart(studies)],
     )
 
 
@@ -321,7 +322,8 @@ def _pair_sentence(pair: _Pair) -> str:
     )
 
 
-def _notes(samples: Sequence[_Sample], compared: bool) -> list[str]:
+def _notes(samples: Sequence[_Sample], *, compared: bool, band: bool) -> list[str]:
+    """What the errors are of; `band`: the expected best of n is drawn."""
     notes = []
     guided = list(dict.fromkeys(one.study for one in samples if one.sampler != "random"))
     if guided:
@@ -345,10 +347,10 @@ def _notes(samples: Sequence[_Sample], compared: bool) -> list[str]:
     failed = sum(one.failed for one in samples)
     if failed:
         notes.append(f"Failed trainings have no error and no part in it: {failed}.")
+    drawn = f"Band: {LEVEL:.0%} bootstrap interval over the networks, for n up to a quarter of them; the"
     notes.append(
-        f"Errors are of one seed each. Band: {LEVEL:.0%} bootstrap interval over the networks, for n up to a "
-        "quarter of them; the table's range is that of the best itself. Method: Radosavovic et al. 2020, "
-        "section 3.1."
+        f"Errors are of one seed each. {drawn if band else 'The'} table's range is that of the best itself. "
+        "Method: Radosavovic et al. 2020, section 3.1."
     )
     if compared:
         notes.append(

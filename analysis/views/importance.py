@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from analysis.compare import UNCLEAR
+from analysis.dependence import Curve
+from analysis.difference import UNCLEAR
 from analysis.effects import Effect
-from analysis.importance import PERMUTATION, UNITS, Curve, Findings, Score, find
+from analysis.findings import Findings, find
+from analysis.held_out import PERMUTATION
 from analysis.networkwise import LEVEL, MATTERS, TIED, Interval
+from analysis.ranking import UNITS, Score
 from analysis.study import Study
 from analysis.view import NEUTRAL, PALETTE, Cell, Figure, Table, View
 from analysis.views.common import (
@@ -24,19 +26,20 @@ from analysis.views.common import (
     random_part,
     ribbon,
 )
+from analysis.views.panels import Panels
 from space.errors import InputError
 
 KEY, TITLE = "importance", "Which choices matter"
 COLOURS = {MATTERS: PALETTE[0], TIED: PALETTE[1], UNCLEAR: NEUTRAL}
 # networks: more changes intervals that are narrow already, and takes seconds
 MOST_READ = 500
-PANELS_A_ROW = 3
-PANEL_HEIGHT, BAR_HEIGHT = 230, 26
+POINTS = "points from the mean"
+BAR_HEIGHT = 26
 LONGEST_LABEL = 44
 
 
 def view(studies: Sequence[Study], which: str = "summary", *, thorough: bool = False) -> View:
-    """A group of figures for every plane; `which` axes are those of `analysis.axes.SETS`.
+    """A group of figures for every plane; `which` axes are those of `analysis.axis_sets.SETS`.
 
     `thorough` as in `analysis.importance.find`.
     """
@@ -177,88 +180,49 @@ def _errors(intervals: Sequence[Interval], scale: float) -> Spec:
 # ---- small multiples ------------------------------------------------------------------------------------
 
 
-def _grid(titles: Sequence[str], height: int = PANEL_HEIGHT) -> Any:
-    """A plotly figure of panels with one vertical axis, without a template: colours are the page's."""
-    from plotly.subplots import make_subplots
-
-    columns = min(PANELS_A_ROW, len(titles))
-    rows = -(-len(titles) // columns)
-    figure = make_subplots(
-        rows=rows,
-        cols=columns,
-        shared_yaxes="all",
-        subplot_titles=[_short(title) for title in titles],
-        horizontal_spacing=0.05,
-        vertical_spacing=0.42 / rows if rows > 1 else 0,
-    )
-    figure.layout.template = None
-    figure.update_annotations(font_size=13)
-    figure.update_layout(height=60 + height * rows, margin={"l": 60, "r": 10, "t": 30, "b": 60})
-    figure.update_yaxes(zeroline=True, zerolinecolor=NEUTRAL, zerolinewidth=1)
-    figure.update_yaxes(title_text="points from the mean", col=1)
-    return figure
-
-
-def _place(i: int, count: int) -> dict[str, int]:
-    columns = min(PANELS_A_ROW, count)
-    return {"row": i // columns + 1, "col": i % columns + 1}
-
-
-def _plain(figure: Any) -> Mapping[str, Any]:
-    spec = figure.to_plotly_json()
-    return {"data": list(spec["data"]), "layout": spec["layout"]}
-
-
 def _effects(effects: Sequence[Effect], where: str, index: int) -> Figure:
-    grid = _grid([_titled(effect.axis, effect.verdict) for effect in effects])
+    panels = Panels([_short(_titled(effect.axis, effect.verdict)) for effect in effects], POINTS)
     for i, effect in enumerate(effects):
         levels = effect.levels
-        grid.add_trace(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "x": [escape(level.label) for level in levels],
-                "y": [compact(100 * level.effect.value) for level in levels],
-                "error_y": _errors([level.effect for level in levels], 100)
-                | {"color": COLOURS[effect.verdict]},
-                "marker": {"color": COLOURS[effect.verdict], "size": 9},
-                "hovertext": [
-                    f"{escape(effect.axis)} {escape(level.label)}: {_signed(level.effect)}<br>"
-                    f"{level.networks} networks, mean accuracy {level.mean:.1%}"
-                    for level in levels
-                ],
-                "hoverinfo": "text",
-                "showlegend": False,
-            },
-            **_place(i, len(effects)),
-        )
-        grid.update_xaxes(type="category", **_place(i, len(effects)))
+        trace = {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [escape(level.label) for level in levels],
+            "y": [compact(100 * level.effect.value) for level in levels],
+            "error_y": _errors([level.effect for level in levels], 100) | {"color": COLOURS[effect.verdict]},
+            "marker": {"color": COLOURS[effect.verdict], "size": 9},
+            "hovertext": [
+                f"{escape(effect.axis)} {escape(level.label)}: {_signed(level.effect)}<br>"
+                f"{level.networks} networks, mean accuracy {level.mean:.1%}"
+                for level in levels
+            ],
+            "hoverinfo": "text",
+            "showlegend": False,
+        }
+        panels.add(i, [trace], type="category")
     alt = f"Adjusted mean accuracy at the levels of {len(effects)} axes, with intervals: " + (
         "; ".join(f"{e.axis}, best at {e.best.label}" for e in effects if e.verdict == MATTERS)
         or "no axis is distinguishable from no effect"
     )
     title = f"Main effects at equal values of the other axes{where}"
-    return Figure(numbered("importance-effects", index), title, _plain(grid), f"{alt}.")
+    return Figure(numbered("importance-effects", index), title, panels.spec, f"{alt}.")
 
 
 def _curves(one: Findings, where: str, index: int) -> Figure:
     curves = one.curves
     verdicts = {name: s.verdict for s in one.importance.methods[PERMUTATION] for name in s.axes}
     tied = {name for group in one.importance.confounding.groups for name in group}
-    grid = _grid([curve.axis for curve in curves])
+    panels = Panels([_short(curve.axis) for curve in curves], POINTS)
     for i, curve in enumerate(curves):
         verdict = TIED if curve.axis in tied else verdicts.get(curve.axis, UNCLEAR)
         axis = one.sample.axes[curve.axis]
-        place = _place(i, len(curves))
-        for trace in _dots(curve, verdict) if axis.categorical else _lines(curve, verdict):
-            grid.add_trace(trace, **place)
         if axis.categorical:
-            grid.update_xaxes(type="category", **place)
-        elif axis.log:
-            grid.update_xaxes(type="log", **_ticks(curve), **place)
+            panels.add(i, _dots(curve, verdict), type="category")
+        else:
+            panels.add(i, _lines(curve, verdict), **({"type": "log", **_ticks(curve)} if axis.log else {}))
     alt = f"Partial dependence of accuracy on {len(curves)} axes, with intervals."
     title = f"Partial dependence{where}"
-    return Figure(numbered("importance-dependence", index), title, _plain(grid), alt)
+    return Figure(numbered("importance-dependence", index), title, panels.spec, alt)
 
 
 def _ticks(curve: Curve) -> Spec:

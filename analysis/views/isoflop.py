@@ -9,17 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.isoflop import (
-    DIMENSIONS,
-    LABELS,
-    MEANINGS,
-    PARABOLA,
-    Optimum,
-    PowerLaw,
-    Profiles,
-    profiles,
-    sample_of,
-)
+from analysis.isoflop import Profiles, profiles
+from analysis.isoflop_sample import DIMENSIONS, LABELS, MEANINGS, sample_of
+from analysis.optima import PARABOLA, Optimum
+from analysis.power_law import PowerLaw
 from analysis.scaling import Estimate
 from analysis.study import Study
 from analysis.view import NEUTRAL, PALETTE, Cell, Figure, Table, View

@@ -6,16 +6,23 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from analysis.shapes import shapes_of
 from analysis.study import Study, family_of
-from analysis.view import Cell, Table, View
+from analysis.view import Cell, Rows, Table, View
 from analysis.views.common import labels
-from analysis.wording import MISSING, STAGE_FIELDS, finite, plural, sequence, stage_rows
+from analysis.wording import MISSING, finite, plural, sequence, stage_rows
 from analysis.wording import facts as facts_of
-from space.networks import is_swin
+from space.columns import Columns
+from space.cost import NUM_CLASSES, RESOLUTION, walk
+from space.networks import is_swin, network_from, parts_of
+
+Value = TypeVar("Value")
+Counted = tuple[NDArray[np.intp], tuple[str, ...], NDArray[np.int64]]
 
 KEY = "networks"
 COLUMNS = (
@@ -85,7 +92,9 @@ def view(studies: Sequence[Study]) -> View:
     if not found:
         return View(KEY, title, "", empty="No network has been tried yet; the search fills this table.")
     names = labels(studies)
-    table = Table(KEY, title, COLUMNS, [_row(names[network.study], network) for network in found])
+    # the page has a table of its own, made from `details`
+    rows = Rows(lambda: (_row(names[network.study], network) for network in found))
+    table = Table(KEY, title, COLUMNS, rows)
     note = (
         "A proxy accuracy is the mean over the seeds of full trainings, the search's own included; what "
         "stopped early has none and is compared with nothing. Costs are counted at 224x224."
@@ -151,61 +160,45 @@ def details(studies: Sequence[Study]) -> dict[str, Any]:
     multiples of `units`. `trainings` are [seed, accuracy (%), curve (0.01%), its epochs or 0 for 1, 2, ...].
     """
     found = networks(studies)
-    indices: dict[str, dict[Any, int]] = {name: {} for name in ("state", "family", "budget", "form")}
-
-    def index(name: str, value: Any) -> int:
-        return indices[name].setdefault(value, len(indices[name]))
-
     units = {metric: _unit(network.trial.get(metric) for network in found) for metric in COSTS}
     step = max(1, math.ceil(sum(map(_epochs, found)) / CURVE_POINTS))
-    columns: dict[str, list[Any]] = {}
-    known: dict[str, Facts] = {}
-    for network, (names, numbers) in zip(found, _parts(found, units), strict=True):
-        trial = network.trial
-        form = (_facts(network.architecture, known), names, not is_swin(network.architecture))
-        values = {
-            "study": network.study,
-            "trial": trial["number"],
-            "name": trial.get("name"),
-            "family": index("family", family_of(trial)),
-            "state": index("state", network.state),
-            "budget": index("budget", trial.get("budget")),
-            "epochs": trial.get("fidelity"),
-            "accuracy": _mean(network.full),
-            **{metric: trial.get(metric) for metric in COSTS},
-            "stages": _by_stage(network.architecture),
-            "form": index("form", form),
-            "parts": numbers,
-            "trainings": [_training(training, step) for training in network.trainings],
-        }
-        for name, value in values.items():
-            columns.setdefault(name, []).append(value)
+    forms, parts = _forms(found, units)
+    trials = [network.trial for network in found]
+    states, state = _indexed([network.state for network in found])
+    families, family = _indexed([family_of(trial) for trial in trials])
+    budgets, budget = _indexed([trial.get("budget") for trial in trials])
+    different, form = _indexed(forms)
     return {
-        **columns,
-        "states": list(indices["state"]),
-        "families": list(indices["family"]),
-        "budgets": list(indices["budget"]),
+        "study": [network.study for network in found],
+        "trial": [trial["number"] for trial in trials],
+        "name": [trial.get("name") for trial in trials],
+        "family": family,
+        "state": state,
+        "budget": budget,
+        "epochs": [trial.get("fidelity") for trial in trials],
+        "accuracy": [_mean(network.full) for network in found],
+        **{metric: [trial.get(metric) for trial in trials] for metric in COSTS},
+        "stages": [_by_stage(network.architecture) for network in found],
+        "form": form,
+        "parts": parts,
+        "trainings": [[_training(training, step) for training in network.trainings] for network in found],
+        "states": states,
+        "families": families,
+        "budgets": budgets,
         "forms": [
             {"facts": [fact for fact in facts if fact[1] != MISSING], "parts": names, "exported": exported}
-            for facts, names, exported in indices["form"]
+            for facts, names, exported in different
         ],
-        "reasons": {str(i): one.trial["reason"] for i, one in enumerate(found) if one.trial.get("reason")},
+        "reasons": {str(i): trial["reason"] for i, trial in enumerate(trials) if trial.get("reason")},
         "units": units,
         "stage_names": [name for name, _ in stage_rows({})],
-    }  # fmt: skip
+    }
 
 
-Facts = tuple[tuple[str, str], ...]
-
-
-def _facts(architecture: Mapping[str, Any], known: dict[str, Facts]) -> Facts:
-    """What is not a number a stage; `known` has it of architectures that differ in such numbers only."""
-    numbers = STAGE_FIELDS.values()
-    stages = [{k: v for k, v in s.items() if k not in numbers} for s in architecture.get("stages") or []]
-    key = repr([(k, stages if k == "stages" else v) for k, v in architecture.items()])
-    if key not in known:
-        known[key] = tuple(facts_of(architecture))
-    return known[key]
+def _indexed(values: Sequence[Value]) -> tuple[list[Value], list[int]]:
+    """The different values by first appearance, and the place of each among them."""
+    places = {value: i for i, value in enumerate(dict.fromkeys(values))}
+    return list(places), [places[value] for value in values]
 
 
 def _unit(values: Iterable[Any]) -> int:
@@ -230,47 +223,53 @@ def _training(trial: Mapping[str, Any], step: int) -> list[Any]:
     return [trial.get("seed"), shown, curve, 0 if epochs == list(range(1, len(epochs) + 1)) else epochs]
 
 
-Parts = tuple[tuple[str, ...], list[int]]
+Form = tuple[tuple[tuple[str, str], ...], tuple[str, ...], bool]
 
 
-def _parts(found: Sequence[Network], units: Mapping[str, int]) -> Iterator[Parts]:
-    """Names of each network's parts, and their costs one after the other: MACs, parameters, activations."""
-    ours = [
-        i for i, network in enumerate(found) if network.architecture and not is_swin(network.architecture)
-    ]
-    counted = dict(zip(ours, _counted([found[i].architecture for i in ours], units), strict=True))
-    for i, network in enumerate(found):
-        if i in counted:
-            yield counted[i]
+def _forms(found: Sequence[Network], units: Mapping[str, int]) -> tuple[list[Form], list[list[int]]]:
+    """Of each network: facts, names of its parts, whether it can be exported; and what the parts cost.
+
+    Costs stand one part after the other: MACs, parameters, activations.
+    """
+    forms: list[Form] = [((), (), True)] * len(found)
+    costs: list[list[int]] = [[]] * len(found)
+    ours = []
+    for i, architecture in enumerate(network.architecture for network in found):
+        if is_swin(architecture):
+            names, costs[i] = _swin_parts(architecture, units)
+            forms[i] = tuple(facts_of(architecture)), names, False
+        elif architecture:
+            ours.append(i)
         else:
-            yield _swin_parts(network.architecture, units) if network.architecture else ((), [])
+            forms[i] = tuple(facts_of(architecture)), (), True
+    if ours:
+        shapes = shapes_of([found[i].architecture for i in ours])
+        facts = [tuple(facts_of(found[ours[k]].architecture)) for k in shapes.first.tolist()]
+        for rows, names, table in _counted(shapes.columns, len(ours), units):
+            for j, numbers in zip(rows.tolist(), table.tolist(), strict=True):
+                forms[ours[j]] = facts[shapes.form[j]], names, True
+                costs[ours[j]] = numbers
+    return forms, costs
 
 
-def _counted(architectures: Sequence[Mapping[str, Any]], units: Mapping[str, int]) -> Iterator[Parts]:
-    """The parts of many networks at once: one by one they take a millisecond each."""
-    from space.architecture import Architecture
-    from space.columns import columns_of
-    from space.cost import NUM_CLASSES, RESOLUTION, walk
-
-    if not architectures:
-        return
-    columns = columns_of([Architecture.from_dict(dict(values)) for values in architectures])
+def _counted(columns: Columns, count: int, units: Mapping[str, int]) -> Iterator[Counted]:
+    """Rows of networks with the same parts, the parts' names, and what they cost, (rows, parts x costs)."""
     walked = [(name, part) for name, _, part in walk(columns, RESOLUTION, NUM_CLASSES)]
-    shape = (len(walked), len(COSTS), len(architectures))
-    table = np.empty(shape, dtype=np.int64)
+    table = np.empty((count, len(walked), len(COSTS)), dtype=np.int64)
     for i, (_, part) in enumerate(walked):
         for j, metric in enumerate(COSTS):
-            table[i, j] = getattr(part, metric)
-    there = np.any(table != 0, axis=1)  # a stage that a network does not have costs nothing
-    rounded = np.rint(table / np.array([units[metric] for metric in COSTS])[:, None]).astype(np.int64)
-    for i in range(len(architectures)):
-        names = tuple(name for (name, _), exists in zip(walked, there[:, i], strict=True) if exists)
-        yield names, rounded[there[:, i], :, i].ravel().tolist()
+            table[:, i, j] = getattr(part, metric)
+    rounded = np.rint(table / np.array([units[metric] for metric in COSTS])).astype(np.int64)
+    there = np.any(table != 0, axis=2)  # a stage that a network does not have costs nothing
+    for kept in np.unique(there, axis=0):
+        rows = np.flatnonzero((there == kept).all(axis=1))
+        names = tuple(name for (name, _), exists in zip(walked, kept, strict=True) if exists)
+        yield rows, names, rounded[rows][:, kept].reshape(rows.size, -1)
 
 
-def _swin_parts(architecture: Mapping[str, Any], units: Mapping[str, int]) -> Parts:
-    from space.networks import network_from, parts_of
-
+def _swin_parts(
+    architecture: Mapping[str, Any], units: Mapping[str, int]
+) -> tuple[tuple[str, ...], list[int]]:
     parts = parts_of(network_from(dict(architecture)))
     numbers = [round(getattr(part.cost, metric) / units[metric]) for part in parts for metric in COSTS]
     return tuple(part.name for part in parts), numbers

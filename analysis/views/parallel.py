@@ -43,7 +43,7 @@ GFLOPS = tuple(tick * 1e9 for tick in GFLOPS_TICKS)
 
 
 def view(studies: Sequence[Study], which: str = "summary") -> View:
-    """A figure for every plane; `which` axes are those of `analysis.axes.SETS`."""
+    """A figure for every plane; `which` axes are those of `analysis.axis_sets.SETS`."""
     parts = [_part(plane) for plane in planes(studies)]
     found = [(plane, sample_of([study for _, _, study in plane.members], which)) for plane in parts]
     shown = [(plane, sample) for plane, sample in found if len(sample) >= FEWEST and sample.axes]

@@ -10,8 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.compare import Difference
 from analysis.confirm import COSTLIER, Against, Mean, Verdict, confirmed
+from analysis.difference import Difference
 from analysis.pareto import front, front_probability, seeds_probability
 from analysis.study import SEARCHED, Study, Tried
 from analysis.view import Cell, Figure, Table, View, colour_of, symbol_of

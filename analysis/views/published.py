@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.compare import UNCLEAR, published_difference
+from analysis.difference import UNCLEAR
+from analysis.published import published_difference
 from analysis.reference import CONVNEXT_PAPER, ROADMAP_T, PublishedPoint, published_points, roadmap
 from analysis.scaling import SATURATING_POWER, Fit, NotIdentified, fit_law
 from analysis.study import Study

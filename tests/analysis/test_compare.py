@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -68,17 +66,6 @@ def test_mistakes_are_one_line(argv, message, capsys):
     error = capsys.readouterr().err
     assert code == 2 and message in error
     assert error.startswith("analysis.compare: ") and error.count("\n") == 1
-
-
-def test_help_needs_nothing_heavy():
-    program = (
-        "import sys; from analysis.compare import main\n"
-        "try: main(['--help'])\n"
-        "except SystemExit: pass\n"
-        "print({'torch', 'optuna', 'scipy', 'plotly', 'rich', 'sklearn'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.rstrip().endswith("set()")
 
 
 def test_a_confirmed_sweep_from_search_to_answer(tmp_path, capsys):

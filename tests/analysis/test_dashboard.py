@@ -3,6 +3,7 @@
 
 import contextlib
 import copy
+import gc
 import itertools
 import json
 import os
@@ -18,10 +19,10 @@ import pytest
 from playwright.sync_api import expect
 
 from analysis import dashboard, live
-from analysis.dashboard import Page, render, views_of, write_dashboard
+from analysis.dashboard_page import Page, render, views_of, write_dashboard
 from analysis.figures import THEMES
 from analysis.study import Study
-from analysis.view import DARK, FAMILY_COLOURS, PALETTE, SEQUENCE, Figure, Table, View
+from analysis.view import DARK, FAMILY_COLOURS, PALETTE, SEQUENCE, Figure, Rows, Table, View
 from analysis.views import networks
 from analysis.views.common import STUDY_COLOURS
 from space.architecture import Architecture
@@ -537,6 +538,18 @@ def test_a_view_that_raises_is_not_left_out(monkeypatch):
     monkeypatch.setattr(networks, "view", broken)
     with pytest.raises(ZeroDivisionError):
         views_of([study()], ["networks"])
+    assert gc.isenabled()  # it is paused while the views are made
+
+
+def test_rows_are_made_once_and_when_they_are_asked_for():
+    asked = []
+    rows = Rows(lambda: asked.append(True) or iter([(1, 2), (3, 4)]))
+    table = Table("numbers", "Numbers", ["a", "b"], rows)
+    assert not asked
+    assert (len(table.rows), table.rows[1], table.rows[:1], list(table.rows)) == (
+        2, (3, 4), [(1, 2)], [(1, 2), (3, 4)],
+    )  # fmt: skip
+    assert len(asked) == 1
 
 
 def test_a_number_that_no_browser_reads_is_an_error():

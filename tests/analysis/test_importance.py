@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -93,18 +91,6 @@ def test_mistakes_are_one_line_and_exit_code_2(studies, tmp_path, capsys):
     assert capsys.readouterr().err.startswith("analysis.importance: ")
     assert main([str(studies / "uniform"), "--budget", "7G"]) == 2
     assert "the studies have 2.4GFLOPs" in capsys.readouterr().err
-
-
-def test_help_is_quick_and_imports_nothing_heavy():
-    code = (
-        "import sys; sys.argv = ['x', '--help']\n"
-        "from analysis import importance\n"
-        "try: importance.main(['--help'])\n"
-        "except SystemExit: pass\n"
-        "print([m for m in ('torch', 'sklearn', 'optuna', 'plotly') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_of_very_many_networks_a_random_part_is_read(studies, monkeypatch):

@@ -5,18 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import isoflop
-from analysis.compare import Best
-from analysis.isoflop import (
-    PARABOLA,
-    RESAMPLED,
-    dimensions,
-    group_of,
-    power_law,
-    profiles,
-    sample_from,
-    sample_of,
-)
+from analysis import optima
+from analysis.distributions import Best
+from analysis.isoflop import profiles
+from analysis.isoflop_sample import dimensions, group_of, sample_from, sample_of
+from analysis.optima import PARABOLA, RESAMPLED
+from analysis.power_law import power_law
 from analysis.scaling import Estimate, NotIdentified
 from analysis.study import Study
 from nas.simulated import LAWS
@@ -158,13 +152,13 @@ def test_without_a_lowest_point_the_best_networks_say_where_they_lie():
     assert found.parabola[2] < 0 and found.method == RESAMPLED
     assert 11 < found.answer.low < 16 < found.answer.high < 23
     assert not power_law("depth", [found, found]).used  # what was resampled is on no power law
-    edge = isoflop._from_best(Best(30, 20, 64), (4.0, 64.0))
+    edge = optima._from_best(Best(30, 20, 64), (4.0, 64.0))
     assert isinstance(edge, NotIdentified) and "at the edge" in edge.reason
-    spread = isoflop._from_best(Best(30, 4, 64), (4.0, 64.0))
+    spread = optima._from_best(Best(30, 4, 64), (4.0, 64.0))
     assert "spread over all" in spread.reason
-    wide = isoflop._from_best(Best(15, 6, 40), (4.0, 64.0))
+    wide = optima._from_best(Best(15, 6, 40), (4.0, 64.0))
     assert "factor over 3" in wide.reason
-    assert isoflop._from_best(Best(15, 12, 20), (4.0, 64.0)) == Estimate(15, 12, 20)
+    assert optima._from_best(Best(15, 12, 20), (4.0, 64.0)) == Estimate(15, 12, 20)
 
 
 def test_few_networks_have_no_optimum():
@@ -230,8 +224,8 @@ def test_hostile_data_get_an_answer_not_a_crash(each, groups, seed):
     error = rng.standard_cauchy(group.size) * 10.0 ** rng.integers(-6, 6)
     sample = sample_from(np.exp(rng.normal(0, 2, group.size)), error, group, {"depth": x, "width": 2 * x})
     found = profiles(sample, resamples=60)
-    for optima in found.optima.values():
-        for one in optima:
+    for own in found.optima.values():
+        for one in own:
             assert one.answer.low <= one.answer.high
             if one.identified:
                 assert one.tried[0] <= one.answer.value <= one.tried[1]
@@ -313,7 +307,7 @@ def test_options_are_checked():
     with pytest.raises(InputError, match="level"):
         profiles(sample, level=1)
     with pytest.raises(InputError, match="not one of depth"):
-        isoflop.optima_of(sample, "colour", np.ones((20, 9)))
+        optima.optima_of(sample, "colour", np.ones((20, 9)))
     study = sweep_of("1.2GFLOPs", 6)
     with pytest.raises(InputError, match="no network with a full-fidelity result"):
         sample_of(Study({**study.mapping, "trials": []}))

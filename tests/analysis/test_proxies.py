@@ -313,11 +313,9 @@ def test_unknown_flags_are_one_line(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_the_search_is_not_imported_and_help_is_cheap():
+def test_the_search_is_not_imported():
     code = (
         "import sys\nfrom analysis import proxies\n"
-        "try:\n    proxies.main(['--help'])\nexcept SystemExit as e:\n    assert e.code == 0\n"
-        "assert not {'torch', 'optuna'} & set(sys.modules)\n"
         "proxies.main(['studies/default_tpe', '--scores', 'depth'])\n"
         "assert 'nas.search' not in sys.modules and 'torch' not in sys.modules"
     )

@@ -14,7 +14,10 @@ from unittest import mock
 import pytest
 
 from analysis import report
-from analysis.report import render, write_report
+from analysis.report import write_report
+from analysis.report_data import page_data
+from analysis.report_page import render
+from analysis.reported import Reported
 from space.errors import InputError
 from space.families import named
 from space.swin import named_swin
@@ -314,7 +317,7 @@ def test_repeated_seeds_are_not_called_one_seed():
 def test_shortened_trainings_are_not_compared():
     study = sample_study()
     study["trials"][7]["accuracy"] = 0.99
-    data = report._page_data(report._View(study))
+    data = page_data(Reported(study))
     assert data["front"] == [9, 6, 8]
     assert "Best of 10 networks" in text_of(study)
 
@@ -324,7 +327,7 @@ def test_a_paused_training_is_shown_as_far_as_it_came_and_compared_with_nothing(
     paused = study["trials"][8]
     paused |= {"state": "paused", "accuracy": None, "curve": paused["curve"][:2], "fidelity": 2}
     study["best"] = 6
-    data = report._page_data(report._View(study))
+    data = page_data(Reported(study))
     shown = data["trials"][8]
     assert shown["kind"] == "short" and shown["accuracy"] == pytest.approx(
         100 * paused["curve"][-1]["val_accuracy"], abs=0.01
@@ -340,14 +343,14 @@ def test_confirmation_has_a_section_and_no_points():
             study["trials"].append(row | {"role": "confirmation", "of": of, "seed": seed, "budget": "4.5G"})
     page = render(study, "runs/x")
     assert "Confirmed with fresh seeds" in page and "less ConvNeXt-T: +2.0 points" in page
-    assert len(report._page_data(report._View(study))["trials"]) == 14
+    assert len(page_data(Reported(study))["trials"]) == 14
 
 
 def test_a_missing_best_is_the_highest_full_candidate():
     study = sample_study()
     del study["best"]
     study["trials"][0]["accuracy"] = 0.9
-    assert report._View(study).best["number"] == 8
+    assert Reported(study).best["number"] == 8
 
 
 def test_budget_in_another_cost_moves_the_axis():
@@ -355,7 +358,7 @@ def test_budget_in_another_cost_moves_the_axis():
     study["budget"] = {"text": "27M params", "metric": "params", "low": 24e6, "high": 27.5e6}
     text = text_of(study)
     assert "Accuracy against parameters" in text and "inside 24.0–27.5 M parameters" in text
-    data = report._page_data(report._View(study))
+    data = page_data(Reported(study))
     assert data["axis"] == "M parameters at 224×224" and data["band"] == [24.0, 27.5]
 
 

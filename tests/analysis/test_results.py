@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.compare import at_equal_flops
+from analysis.equal_flops import at_equal_flops
 from analysis.reference import CONVNEXT_PAPER, PublishedPoint, published_points, select
 from analysis.results import (
     is_timm,

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis import rules
-from analysis.isoflop import LABELS, dimensions
+from analysis.isoflop_sample import LABELS, dimensions
 from analysis.nearest import distance, nearest_free, nearest_in
 from analysis.plan import plan
 from analysis.rules import compound, depth_only, published_exponents, published_rule, width_only

@@ -730,6 +730,9 @@ def test_searches_are_not_compared_as_design_spaces():
 def test_what_the_distribution_is_of_is_said():
     rows = [trial(i, 0.5 + i / 50) for i in range(8)] + [trial(9, None, state="failed", fidelity=0)]
     uniform = " ".join(edf.view([study(rows)]).notes)
+    few = edf.view([study(rows[:4])])  # the best of one is not drawn, nor its band spoken of
+    assert [figure.name for figure in few.figures] == ["edf"] and "Band" not in " ".join(few.notes)
+    assert "Band" in uniform
     assert "Not a uniform sample" not in uniform and "no part in it: 1" in uniform
     assert "Not a uniform sample: one" in " ".join(edf.view([study(rows, sampler="surrogate")]).notes)
     stopped = study(rows, scheduler={"name": "asha", "levels": [1, 3]})

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from analysis.dashboard import Page, write_dashboard
+from analysis.dashboard_page import Page, write_dashboard
 from analysis.study import Study
 from analysis.views import importance, parallel
 from space.design_space import load_space

@@ -2,12 +2,12 @@
 
     python -m tests.benchmarks.costing
 
-The counts of both are compared network by network before anything is timed.
+The counts of both are compared network by network before anything is timed. Seconds of the processor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -20,12 +20,14 @@ from space.budget import parse_budget
 from space.cost import cost, cost_columns, costs
 from space.design_space import load_space, shipped_spaces
 from space.network import build
-from tests.benchmarks.measuring import Row, best_time, flags, report
+from tests.benchmarks.measuring import Row, flags, report
+from tests.benchmarks.sampling import processor_seconds
 
 RESOLUTION = 224
 CLASSES = 1000
 # fvcore runs the network once, so what it takes depends on the network's size
 BUDGETS = {"convnext": "4.5GFLOPs", "roadmap": "4.5GFLOPs", "micro": "60MFLOPs"}
+ONE_BY_ONE = 500
 OPERATORS = ("conv", "linear", "addmm", "matmul", "bmm")
 
 
@@ -45,32 +47,33 @@ def measure(space_name: str, codes_count: int, networks: int, counted: int, repe
     space = load_space(space_name)
     band = BandSampler(space, parse_budget(BUDGETS[space_name]))
     codes = band.sample_codes(codes_count, np.random.default_rng(0))
-    architectures = [space.build(code) for code in codes[:networks]]
+    architectures = space.build_all(codes[:networks])
+    some = architectures[:ONE_BY_ONE]
     few = architectures[:counted]
     models = [built(architecture) for architecture in few]
     for architecture, model in zip(few, models, strict=True):
         ours, theirs = cost(architecture, RESOLUTION, CLASSES).macs, fvcore_macs(model)
         if ours != theirs:
             raise ValueError(f"{space_name}: {ours} and {theirs} for {architecture.to_json()}")
-    seconds = {
-        "closed form, from codes": best_time(lambda: cost_columns(space.columns(codes)), repeats)
-        / len(codes),
-        "closed form, from architectures": best_time(lambda: costs(architectures), repeats) / networks,
-        "fvcore, on built modules": best_time(lambda: [fvcore_macs(m) for m in models], 1) / counted,
-        "fvcore, building included": best_time(lambda: [fvcore_macs(built(a)) for a in few], 1) / counted,
-    }
-    sizes = (len(codes), networks, counted, counted)
+    ways: list[tuple[str, Callable[[], object], int, int]] = [
+        ("closed form, from codes", lambda: cost_columns(space.columns(codes)), len(codes), repeats),
+        ("closed form, from architectures", lambda: costs(architectures), len(architectures), repeats),
+        ("closed form, one by one", lambda: [cost(a) for a in some], len(some), repeats),
+        ("fvcore, on built modules", lambda: [fvcore_macs(model) for model in models], counted, 1),
+        ("fvcore, building included", lambda: [fvcore_macs(built(a)) for a in few], counted, 1),
+    ]
+    seconds = {way: processor_seconds(work, times) / size for way, work, size, times in ways}
     slowest = seconds["fvcore, building included"]
     return [
         {
             "way": way,
             "space": space_name,
             "networks": size,
-            "microseconds each": each * 1e6,
-            "networks a second": 1 / each,
-            "times fvcore with building": slowest / each,
+            "microseconds each": seconds[way] * 1e6,
+            "networks a second": 1 / seconds[way],
+            "times fvcore with building": slowest / seconds[way],
         }
-        for (way, each), size in zip(seconds.items(), sizes, strict=True)
+        for way, _, size, _ in ways
     ]
 
 

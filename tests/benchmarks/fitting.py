@@ -14,7 +14,7 @@ from time import perf_counter
 
 import numpy as np
 
-from analysis.compare import at_equal_flops
+from analysis.equal_flops import at_equal_flops
 from analysis.pareto import attainment, front, front3, front_probability
 from analysis.scaling import (
     SATURATING_POWER,
@@ -181,7 +181,7 @@ def timings(points: int, resamples: int, repeats: int) -> list[Row]:
 
 def main(argv: Sequence[str] | None = None) -> list[Row]:
     options = flags("Coverage of scaling-law intervals, and timings of the analysis.", argv)
-    times = timings(2000, 50, 1) if options.quick else timings(1_000_000, 5000, 3)
+    times = timings(2000, 50, 1) if options.quick else timings(1_000_000, 10_000, 3)
     report("timings", times, options.json.with_name("timings.json") if options.json else None)
     if options.quick:
         plan = [(Design(8), method, 4) for method in METHODS]

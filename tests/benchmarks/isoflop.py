@@ -17,7 +17,8 @@ from time import perf_counter
 
 import numpy as np
 
-from analysis.isoflop import Profiles, Sample, profiles, sample_from
+from analysis.isoflop import Profiles, profiles
+from analysis.isoflop_sample import Sample, sample_from
 from analysis.scaling import Estimate
 from tests.benchmarks.measuring import Row, flags, report
 

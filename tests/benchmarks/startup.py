@@ -2,18 +2,26 @@
 
     python -m tests.benchmarks.startup
 
-`first step` is a new process that runs the default search with its data set in the cache, until the trainer
-has made one optimiser step. `bare Python` is what an interpreter takes that does nothing.
+Every run is a new process. `processor` is what it and its children take of the processor, `clock` the time by
+the clock, which other work on the machine lengthens; the least of the runs is the figure. `first step` runs
+the default search with its data set in the cache until the trainer has made one optimiser step; with Ray,
+until the driver is told that a worker begins with a training, and Ray has stopped. `bare Python` is what an
+interpreter takes that does nothing, `torch` what it takes to import, `Ray` to import it, to start it and to
+stop it again.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tests.benchmarks.measuring import Row, flags, report
 
@@ -24,57 +32,87 @@ COMMANDS = (
     "nas.evaluate",
     "nas.export",
     "space.describe",
-    "analysis.dashboard",
-    "analysis.report",
     "analysis.compare",
+    "analysis.dashboard",
     "analysis.importance",
+    "analysis.proxies",
+    "analysis.report",
     "analysis.scale",
 )
 HELP_TARGET, STEP_TARGET = 0.3, 5.0  # seconds
-# runs a search, and ends when the first optimiser step is done
+# runs a search; ends when the first optimiser step is done, or a worker of Ray's has begun with a training.
+# What it changes it changes once the search has imported it itself
 FIRST_STEP = """
 import os, sys
-from nas import search, training
-made = training.update
-def update(*args):
-    made(*args)
+from nas import search
+from nas.engines import local
+
+def ended(*_):
     print("stepped", flush=True)
     os._exit(0)
-training.update = update
+
+def run(engine, controller, run=local.LocalEngine.run):
+    from nas import training
+    made = training.update
+    training.update = lambda *args: ended(made(*args))
+    run(engine, controller)
+
+local.LocalEngine.run = run
+if "ray" in sys.argv:
+    from nas.engines import ray_tune
+    def run(engine, controller, run=ray_tune.RayEngine.run):
+        controller.started = lambda job: (engine.close(), ended())
+        run(engine, controller)
+    ray_tune.RayEngine.run = run
 search.main(sys.argv[1:])
+"""
+# with what the engine starts it with
+RAY = """
+import logging, ray, ray.tune
+ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR,
+         object_store_memory=100 * 2**20)
+ray.shutdown()
 """
 
 
-def seconds(arguments: Sequence[str], repeats: int) -> list[float]:
-    """Of each run. Raises `CalledProcessError` where the command fails."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
-        times.append(time.perf_counter() - start)
+@dataclass(frozen=True)
+class Taken:
+    """Seconds of one run."""
+
+    processor: float
+    clock: float
+
+
+def taken(arguments: Sequence[str], said: str = "") -> Taken:
+    """Of one run of Python. Raises `RuntimeError` where it fails, or its output does not end with `said`."""
+    before, start = spent(), time.perf_counter()
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    times = Taken(spent() - before, time.perf_counter() - start)
+    if done.returncode != 0 or not done.stdout.endswith(said):
+        raise RuntimeError(f"{arguments}: {done.stdout}{done.stderr}")
     return times
 
 
-def first_step(repeats: int, flags_of_search: Sequence[str]) -> list[float]:
-    """Seconds of a default search until its first optimiser step; the data set is cached by a run before."""
-    times = []
+def spent() -> float:
+    """Seconds of the processor that the children so far have taken."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def first_steps(repeats: int, flags_of_search: Sequence[str]) -> list[Taken]:
+    """Searches until their first optimiser step."""
     with tempfile.TemporaryDirectory() as folder:
-        for i in range(repeats + 1):
-            start = time.perf_counter()
-            arguments = ["-c", FIRST_STEP, *flags_of_search, "--study", f"{folder}/{i}"]
-            said = subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True)
-            times.append(time.perf_counter() - start)
-            if not said.stdout.endswith("stepped\n"):
-                raise RuntimeError(f"the search ended before a step: {said.stdout}{said.stderr}")
-    return times[1:]
+        runs = [["-c", FIRST_STEP, *flags_of_search, "--study", f"{folder}/{i}"] for i in range(repeats)]
+        return [taken(arguments, "stepped\n") for arguments in runs]
 
 
-def row(what: str, times: Sequence[float], target: float | None) -> Row:
+def row(what: str, times: Sequence[Taken], target: float | None) -> Row:
     return {
         "what": what,
-        "least, s": min(times),
-        "median, s": statistics.median(times),
-        "a second": 1 / min(times),
+        "processor, s": min(t.processor for t in times),
+        "clock, s": min(t.clock for t in times),
+        "median clock, s": statistics.median(t.clock for t in times),
+        "a second": 1 / min(t.clock for t in times),
         "target, s": target or "-",
     }
 
@@ -82,15 +120,26 @@ def row(what: str, times: Sequence[float], target: float | None) -> Row:
 def main(argv: Sequence[str] | None = None) -> list[Row]:
     options = flags("Start-up: the commands' help, and the first training step of a search.", argv)
     repeats, commands = (1, COMMANDS[:1]) if options.quick else (7, COMMANDS)
-    rows = [row("bare Python", seconds(["-c", "pass"], repeats), None)]
-    rows += [
-        row(f"{name} --help", seconds(["-m", name, "--help"], repeats), HELP_TARGET) for name in commands
-    ]
+
+    def of(what: str, target: float | None, *arguments: str) -> Row:
+        return row(what, [taken(arguments) for _ in range(repeats)], target)
+
+    rows = [of("bare Python", None, "-c", "pass")]
+    rows += [of(f"{name} --help", HELP_TARGET, "-m", name, "--help") for name in commands]
     if options.quick:
         given = ["--budget", "60MFLOPs", "--space", "micro", "--proxy", "smoke", "--no-reference"]
-        rows.append(row("smoke search, first step", first_step(1, given), STEP_TARGET))
+        rows.append(row("smoke search, first step", first_steps(1, given), STEP_TARGET))
     else:
-        rows.append(row("default search, first step", first_step(3, ["--budget", "4.5GFLOPs"]), STEP_TARGET))
+        budget = ["--budget", "4.5GFLOPs"]
+        rows.append(of("torch", None, "-c", "import os, torch; os._exit(0)"))
+        first_steps(1, budget)  # makes the data set where it is not in the cache
+        rows.append(row("default search, first step", first_steps(5, budget), STEP_TARGET))
+        if importlib.util.find_spec("ray"):
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            rows.append(of("Ray", None, "-c", RAY))
+            rows.append(
+                row("with --engine ray, a training", first_steps(3, [*budget, "--engine", "ray"]), None)
+            )
     report("start-up", rows, options.json)
     return rows
 

@@ -20,6 +20,7 @@ from tests.benchmarks import (
     fronts,
     importance,
     isoflop,
+    reading,
     sampling,
     search_quality,
     startup,
@@ -27,8 +28,8 @@ from tests.benchmarks import (
 )
 
 BENCHMARKS = (
-    costing, dashboard, data, driver, fitting, fronts, importance, isoflop, sampling, search_quality, startup,
-    training_step,
+    costing, dashboard, data, driver, fitting, fronts, importance, isoflop, reading, sampling, search_quality,
+    startup, training_step,
 )  # fmt: skip
 
 

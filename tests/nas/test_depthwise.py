@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from nas import depthwise
 from nas.depthwise import SmallMapDepthwise, speed_up_small_maps
 from nas.patches import PatchConvolution
 from space.architecture import Architecture
 from space.network import build
 
-SIZES = st.integers(1, 10)
+SIZES = st.integers(1, 10) | st.sampled_from([16, 17])  # by pixels, by columns, PyTorch's own way
 FORMATS = st.sampled_from([torch.channels_last, torch.contiguous_format])
 
 
@@ -57,6 +58,13 @@ def test_a_depthwise_convolution(
         return  # a patch convolution as well
     x = torch.randn(batch, channels, *size, dtype=torch.float64).contiguous(memory_format=memory_format)
     assert_alike(conv, SmallMapDepthwise, x)
+
+
+@pytest.mark.parametrize("images", [1, 2, 5])
+def test_a_batch_in_slices(images: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(depthwise, "SLICE", images * 3 * 9 * 16)
+    conv = nn.Conv2d(3, 3, 7, padding=3, groups=3).double()
+    assert_alike(conv, SmallMapDepthwise, torch.randn(5, 3, 9, 16, dtype=torch.float64))
 
 
 @given(

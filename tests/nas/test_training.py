@@ -365,6 +365,13 @@ def test_a_proxy_trains_as_it_always_has_bit_for_bit(data, network):
     assert all(torch.equal(value, kept[name]) for name, value in weights.items())
 
 
+def test_a_training_on_the_cpu_keeps_the_memory_that_it_frees(data, monkeypatch):
+    calls = []
+    monkeypatch.setattr("nas.training.keep_freed_memory", lambda: calls.append(None))
+    start(run_of(recipe(), data))
+    assert len(calls) == 1
+
+
 def test_a_proxy_is_a_recipe_of_the_same_loop(data):
     values = PROXY.recipe(TINY, 10, 150)
     assert (values.total_batch_size, values.batch_size, values.accumulation, values.devices) == (48, 48, 1, 1)

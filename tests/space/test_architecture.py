@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import random
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from space.architecture import BLOCK_FIELDS, Architecture, ArchitectureError, Stage, Stem
+from space.architecture import BLOCK_FIELDS, Architecture, ArchitectureError, Stage, Stem, scaled
 from space.errors import InputError
 from space.families import named
 from tests.space.strategies import architectures
@@ -59,6 +60,43 @@ def test_different_networks_have_different_fingerprints(one: Architecture, other
     assert (one == other) == (one.fingerprint == other.fingerprint)
 
 
+def sha_of_json(architecture: Architecture) -> str:
+    """What a fingerprint is defined as, by `json` alone."""
+    stages = []
+    for stage in architecture.stages:
+        channels = scaled(stage.width, stage.expansion)
+        style = "inverted" if channels == stage.width else stage.style
+        stages.append(dataclasses.asdict(stage) | {"expansion": channels, "style": style})
+    built = architecture.to_dict() | {"block": {}, "stages": stages}
+    if sum(architecture.depths) == 1:
+        built["drop_path"] = 0.0
+    text = json.dumps(built, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@given(architectures())
+def test_a_fingerprint_is_the_digest_of_sorted_json(architecture: Architecture):
+    assert architecture.fingerprint == sha_of_json(architecture)
+
+
+def test_equal_values_of_other_types_do_not_pass_for_each_other():
+    """Booleans and floats equal integers; none may take another's place, whichever came first."""
+    one = {"stages": [{"depth": 1, "width": 8}, {"depth": 1, "width": 16}]}
+    assert Architecture.from_dict(one) == Architecture.convnext([1, 1], [8, 16])
+    for field, value in (("depth", True), ("depth", 1.0), ("width", 8.0), ("kernel_size", 7.0)):
+        with pytest.raises(ArchitectureError, match=rf"stages\[0\].{field}: {value} must be an integer"):
+            Architecture.from_dict({"stages": [{"depth": 1, "width": 8, field: value}]})
+    for field in ("grn", "head_norm"):
+        with pytest.raises(ArchitectureError, match=f"{field}: 0 must be true or false"):
+            Architecture.from_dict(one | ({"block": {"grn": 0}} if field == "grn" else {field: 0}))
+    for positions in ((True,), [1, True], (False, 2)):
+        with pytest.raises(ArchitectureError, match="norm_after"):
+            Architecture(stages=(Stage(1, 8, norm_after=positions),))  # type: ignore[arg-type]
+    scales = [Architecture.from_dict(one | {"layer_scale": scale}) for scale in (1, 1.0)]
+    assert [type(scale.layer_scale) for scale in scales] == [float, float]
+    assert scales[0].fingerprint == scales[1].fingerprint == sha_of_json(scales[0])
+
+
 def test_what_all_stages_share_is_hoisted():
     values = named("convnext_tiny").to_dict()
     assert set(values["block"]) == set(BLOCK_FIELDS)
@@ -94,16 +132,19 @@ def test_a_fingerprint_stays_from_version_to_version_and_process_to_process():
         (Stage(1, 8, conv="grouped", group_width=8), Stage(1, 8, conv="dense")),
         (Stage(1, 96, expansion=2.67), Stage(1, 96, expansion=256 / 96)),
         (Stage(1, 8, norm_after=(3, 1)), Stage(1, 8, norm_after=(1, 3))),
+        (Stage(1, 8, norm_after=(3, 1.0)), Stage(1, 8, norm_after=(1, 3))),
         (Stage(1, 8, expansion=4.0), Stage(1, 8, expansion=4)),
     ],
 )
 def test_two_ways_to_write_a_block(one: Stage, other: Stage):
     first, second = Architecture(stages=(one,)), Architecture(stages=(other,))
     assert first.fingerprint == second.fingerprint
+    assert first.to_json() == second.to_json() or one.expansion == 2.67
 
 
 def test_two_ways_to_write_a_network():
     assert Architecture(stages=SMALL.stages, stem=Stem(width=8)) == SMALL
+    assert dataclasses.replace(SMALL, drop_path=-0.0).fingerprint == SMALL.fingerprint
     one_stage = Architecture.convnext([1], [8])
     assert dataclasses.replace(one_stage, downsampling="strided") == one_stage
     bare = {"stem": Stem(norm=False), "head_norm": False}

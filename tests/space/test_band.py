@@ -225,8 +225,13 @@ def test_draws_are_uniform(way: str, name: str, metric: str, shares: tuple[float
     assert uniformity(drawn, enumerated.inside(budget)) > 1e-3
 
 
-def test_wide_bins_still_draw_uniformly(monkeypatch: pytest.MonkeyPatch):
-    """With two bins in the band most draws are thrown away; what is kept stays uniform."""
+@pytest.mark.parametrize("block_counts", [binned_band.MAX_BLOCK_COUNTS, 0])
+def test_wide_bins_still_draw_uniformly(block_counts: int, monkeypatch: pytest.MonkeyPatch):
+    """With two bins in the band most draws are thrown away; what is kept stays uniform.
+
+    So it does where memory allows one block of options only.
+    """
+    monkeypatch.setattr(binned_band, "MAX_BLOCK_COUNTS", block_counts)
     monkeypatch.setattr(binned_band, "MAX_LISTED", -1)
     monkeypatch.setattr(binned_band, "BINS_IN_BAND", 2)
     space = small("widths")

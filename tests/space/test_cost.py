@@ -17,6 +17,7 @@ import functools
 import io
 from contextlib import redirect_stdout
 
+import numpy as np
 import pytest
 import torch
 from fvcore.nn import FlopCountAnalysis
@@ -24,9 +25,10 @@ from hypothesis import given, settings
 from ptflops import get_model_complexity_info
 from torch import nn
 
+from space import cost as cost_module
 from space.architecture import Architecture
-from space.cost import breakdown, cost, costs
-from space.design_space import load_space, shipped_spaces
+from space.cost import METRICS, breakdown, cost, cost_columns, costs
+from space.design_space import load_space, shipped_spaces, space_from
 from space.errors import InputError
 from space.families import NAMES, named
 from space.layers import Pointwise
@@ -147,13 +149,26 @@ def test_params_of_every_named_network(name: str):
     assert cost(named(name), 224, CLASSES).params == param_count(on_meta(named(name)))
 
 
-def test_many_at_once_equals_one_by_one():
+@pytest.mark.parametrize("block", [cost_module.BLOCK, 1, 7])
+def test_many_at_once_equals_one_by_one(block: int, monkeypatch: pytest.MonkeyPatch):
+    """Also across the blocks that many are cut into, of one network or of some."""
+    monkeypatch.setattr(cost_module, "BLOCK", block)
     architectures = [architecture for architecture, _ in random_networks()]
     together = costs(architectures, 97)
-    for i, architecture in enumerate(architectures):
-        one = cost(architecture, 97)
-        assert (one.macs, one.params) == (together.macs[i], together.params[i])
-        assert (one.activations, one.saved) == (together.activations[i], together.saved[i])
+    ones = [cost(architecture, 97) for architecture in architectures]
+    for metric in METRICS:
+        values = [getattr(one, metric) for one in ones]
+        assert all(type(value) is int for value in values)
+        assert getattr(together, metric).tolist() == values
+    assert len(costs([]).macs) == 0
+
+
+def test_costs_of_codes_are_one_a_code_even_where_none_differs():
+    space = space_from({"axes": {"drop_path": {"choices": [0.0, 0.1, 0.2]}}}, "space alike")
+    codes = np.array(list(space.all_codes()))
+    total, one = cost_columns(space.columns(codes)), cost(space.base)
+    for metric in METRICS:
+        assert getattr(total, metric).tolist() == [getattr(one, metric)] * 3
 
 
 @settings(max_examples=40, deadline=None)

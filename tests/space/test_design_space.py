@@ -13,10 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from space.architecture import Architecture
+from space import assembly
+from space.architecture import Architecture, ArchitectureError, Stage, Stem
+from space.axes import read_axis
 from space.cost import cost_columns, costs
 from space.design_space import DesignSpace, load_space, parse_space, shipped_spaces, space_from
 from space.errors import InputError
+from space.factors import NETWORK, NETWORK_FIELDS, STAGE_FIELDS, make_factors
 from space.families import ROADMAP_STEPS, named
 from tests.space.space_strategies import small_spaces
 
@@ -113,6 +116,132 @@ def test_one_field_off_is_outside():
     assert Architecture.from_dict(inside) in space
     for change in ({"norm": "rms"}, {"head_norm": False}, {"drop_path": 0.2}, {"layer_scale": None}):
         assert Architecture.from_dict(inside | change) not in space
+
+
+# from codes to networks
+
+
+def written_out(space: DesignSpace, code: Any) -> Architecture:
+    """The architecture of a code by its constructor, field by field, with nothing shared or kept."""
+    base = space.base
+    fields = {(i, f): getattr(stage, f) for i, stage in enumerate(base.stages) for f in STAGE_FIELDS}
+    for field in NETWORK_FIELDS:
+        holder, _, name = field.rpartition(".")
+        fields[NETWORK, field] = getattr(getattr(base, holder) if holder else base, name)
+    for factor, k in zip(space.factors, code, strict=True):
+        fields |= dict(zip(factor.targets, factor.outcomes[k], strict=True))
+    stages = [Stage(**{f: fields[i, f] for f in STAGE_FIELDS}) for i in range(len(base.stages))]
+    network = {field: fields[NETWORK, field] for field in NETWORK_FIELDS}
+    stem = Stem(**{f.removeprefix("stem."): network.pop(f) for f in NETWORK_FIELDS if "." in f})
+    return Architecture(stages=tuple(stages), stem=stem, **network)
+
+
+def assert_identical(one: Architecture, other: Architecture) -> None:
+    """Equal to the types of their values, which `==` would not tell."""
+    assert repr(one) == repr(other)
+    assert one.to_json() == other.to_json()
+    assert one.fingerprint == other.fingerprint
+
+
+def assert_built_as_written(space: DesignSpace, codes: Any) -> None:
+    """All codes at once and one by one make what the constructor makes, or are refused in its words."""
+    made, refusals = [], []
+    for code in codes:
+        try:
+            made.append(written_out(space, code))
+        except ArchitectureError as error:
+            refusals.append(str(error))
+            with pytest.raises(ArchitectureError) as caught:
+                space.build(code)
+            assert str(caught.value) == refusals[-1]
+        else:
+            assert_identical(space.build(code), made[-1])
+    if refusals:
+        with pytest.raises(ArchitectureError) as caught:
+            space.build_all(codes)
+        assert str(caught.value) == refusals[0]
+    else:
+        for one, other in zip(space.build_all(codes), made, strict=True):
+            assert_identical(one, other)
+
+
+@pytest.mark.parametrize("most", [assembly.MAX_KEPT, 3])
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_shipped_spaces_build_what_the_constructor_does(
+    name: str, most: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(assembly, "MAX_KEPT", most)
+    space = load_space(name)
+    assert_built_as_written(space, space.sample_codes(150, np.random.default_rng(0)))
+
+
+# values that go together in some combinations only, and several ways to write one
+UNCHECKED: dict[str, list[Any]] = {
+    "depth": [1, 2, True, 0, 2.0],
+    "width": [8, 12, 16],
+    "expansion": [1, 2, 4.0, 1.5, 3000],
+    "kernel_size": [3, 7, 4],
+    "style": ["bottleneck", "inverted"],
+    "conv": ["grouped", "dense", "depthwise"],
+    "group_width": [None, 1, 4, 8],
+    "spatial": ["first", "middle"],
+    "norm_after": [(), (1,), (2, 1), (True,), (1.0,)],
+    "act_after": [(), (3, 1)],
+    "downsampling": ["strided", "separate"],
+    "stem.type": ["patchify", "resnet"],
+    "stem.patch_size": [4, 2],
+    "stem.width": [None, 8, 6],
+    "stem.norm": [False, True],
+    "stem.activation": [False, True],
+    "head_norm": [False, True],
+    "norm": ["batch", "layer"],
+    "activation": ["relu", "gelu"],
+    "layer_scale": [None, 1, 1e-6, -1],
+    "drop_path": [0, 0.5, -0.0, 1],
+}
+
+
+@st.composite
+def unchecked_spaces(draw: st.DrawFn) -> DesignSpace:
+    """Spaces as they are before anybody looks whether their networks are possible."""
+    count = draw(st.integers(1, 3))
+    widths = draw(st.lists(st.sampled_from((8, 16)), min_size=count, max_size=count))
+    base = Architecture.convnext([1] * count, widths, stem=Stem(width=draw(st.sampled_from((None, 5)))))
+    axes = []
+    for field in draw(st.lists(st.sampled_from(list(UNCHECKED)), min_size=1, max_size=6, unique=True)):
+        values = draw(st.lists(st.sampled_from(range(len(UNCHECKED[field]))), min_size=1, unique=True))
+        choices = {str(i): {field: UNCHECKED[field][i]} for i in values}
+        per_stage = field in STAGE_FIELDS and draw(st.booleans())
+        axes.append(read_axis(field, {"choices": choices, "per_stage": per_stage}, count, "drawn"))
+    return DesignSpace("drawn", base, make_factors(axes, [], count, "drawn"), {})
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(unchecked_spaces(), st.integers(0, 10**6))
+def test_any_space_builds_what_the_constructor_does(space: DesignSpace, seed: int):
+    assert_built_as_written(space, space.sample_codes(12, np.random.default_rng(seed)))
+
+
+def test_networks_share_the_stages_in_which_they_agree():
+    space = load_space("convnext")
+    code = space.sample_codes(1, np.random.default_rng(0))[0]
+    other = code.copy()
+    other[-1] = (other[-1] + 1) % len(space.factors[-1])
+    one, two = space.build_all(np.stack([code, other]))
+    assert one != two
+    assert all(a is b for a, b in zip(one.stages, two.stages, strict=True))
+
+
+def test_what_is_no_code_is_refused():
+    space = load_space("micro")
+    code = np.zeros(len(space.factors), dtype=np.int64)
+    assert space.build_all(code[None][:0]) == []
+    for wrong in (code[:-1], np.append(code, 0)):
+        with pytest.raises(ValueError, match="codes of shape"):
+            space.build(wrong)
+    code[2] = len(space.factors[2])
+    with pytest.raises(IndexError):
+        space.build(code)
 
 
 # codes, vectors, neighbours

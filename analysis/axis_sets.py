@@ -1,0 +1,3 @@
+"""Which axes networks are looked at by: a number a dimension, one a stage, the sampler's parameters, all."""
+
+SETS = ("summary", "stages", "space", "all")
