@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.view import PALETTE, Cell, Figure, Table, View
-from space.errors import InputError
+from space.errors import InputError, first_line
 from space.files import write_bytes
 
 # pixels of a figure for a paper: text of 15 px is of 9 points where it is printed 6.5 inches wide
@@ -158,7 +158,7 @@ def _browser_errors() -> Iterator[None]:
     except ChromeNotFoundError:
         raise InputError(NO_BROWSER) from None
     except BrowserFailedError as error:
-        raise InputError(f"figures: the browser does not start ({str(error).splitlines()[0]})") from None
+        raise InputError(f"figures: the browser does not start ({first_line(error)})") from None
 
 
 def _stem(view: View, name: str) -> str:

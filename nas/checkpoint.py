@@ -20,6 +20,8 @@ from typing import IO, Any, cast
 
 import torch
 
+from space.errors import first_line
+
 MAGIC = b"convnext-nas checkpoint 1\n"
 HEAD = struct.Struct("<IQ")  # CRC-32, bytes
 
@@ -63,7 +65,7 @@ def _replacing(path: Path) -> Iterator[io.BufferedWriter]:
             yield file
         temporary.replace(path)
     except RuntimeError as error:  # how torch reports a write that failed
-        raise OSError(str(error).splitlines()[0]) from None
+        raise OSError(first_line(error)) from None
     finally:
         with contextlib.suppress(OSError):  # nor can it be removed where nothing can be written
             temporary.unlink(missing_ok=True)

@@ -37,7 +37,7 @@ from nas.storage import (
     SqliteStorage,
     Storage,
     check_url,
-    first_line,
+    said,
     without_password,
 )
 from nas.trial_rows import TrialStore, trial_store
@@ -168,9 +168,7 @@ class Record:
             flaw = f"{where} is damaged ({error})"
         except (*FAILURES, LookupError, TypeError, ValueError, RuntimeError, AssertionError) as error:
             reason = (
-                "it has no format"
-                if isinstance(error, KeyError) and wrong != "is damaged"
-                else first_line(error)
+                "it has no format" if isinstance(error, KeyError) and wrong != "is damaged" else said(error)
             )
             flaw = f"{where} {wrong} ({reason})"
         storage.close()
@@ -462,7 +460,7 @@ def unwritable(folder: Path) -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        raise InputError(f"study {folder}: cannot be written ({first_line(error)})") from None
+        raise InputError(f"study {folder}: cannot be written ({said(error)})") from None
 
 
 def _new(settings: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import sqlalchemy
 import sqlalchemy.exc
 
 from nas.damage import DamagedError
-from space.errors import InputError
+from space.errors import InputError, first_line
 
 SQLITE_STUDY = "study"
 # what `space.files.write_text` and `nas.checkpoint.save` write before they rename it
@@ -154,7 +154,7 @@ class PostgresStorage:
             with self.turn():  # two drivers that made Optuna's tables at once would stumble
                 self.rdb = optuna.storages.RDBStorage(_with_driver(url))
         except FAILURES as error:
-            raise InputError(f"storage {without_password(url)}: {first_line(error)}") from None
+            raise InputError(f"storage {without_password(url)}: {said(error)}") from None
 
     def make(self, attributes: Mapping[str, Any]) -> None:
         """A new study with these attributes."""
@@ -226,12 +226,11 @@ def check_url(url: str) -> None:
         )
 
 
-def first_line(error: BaseException) -> str:
+def said(error: BaseException) -> str:
     """What an error says, in one line; of wrapped ones, what the database said."""
     while (inner := _wrapped(error)) is not None:
         error = inner
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return first_line(error)
 
 
 def _wrapped(error: BaseException) -> BaseException | None:

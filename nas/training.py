@@ -31,7 +31,7 @@ from nas.memory import keep_freed_memory
 from nas.optimizer import EagerAdamW
 from nas.recipe import Recipe
 from nas.result import Epoch, Result, TrialFailed
-from space.errors import InputError
+from space.errors import InputError, first_line
 from space.networks import Network, build_network, cost_of
 from space.swin import Swin
 
@@ -508,8 +508,7 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise TrialFailed(f"device {name!r} cannot be used: {reason}") from None
+        raise TrialFailed(f"device {name!r} cannot be used: {first_line(error)}") from None
     return device
 
 
@@ -538,15 +537,11 @@ def memory_errors_as_failures() -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise TrialFailed(f"out of memory: {_first_line(error)}") from None
+        raise TrialFailed(f"out of memory: {first_line(error)}") from None
     except RuntimeError as error:
         if not any(words in str(error) for words in NO_MEMORY):
             raise
-        raise TrialFailed(f"out of memory: {_first_line(error)}") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrialFailed(f"out of memory: {first_line(error)}") from None
 
 
 def result_of(state: State, run: Run) -> Result:

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from nas.data.batches import pinned
 from nas.data.crops import Crops, centre_crop, random_crop
 from nas.data.imagefolder import LAYOUT, class_names, image_files, same_classes
-from space.errors import InputError
+from space.errors import InputError, first_line
 
 VALIDATION = -1  # in place of an epoch
 WORKER = "DataLoader worker"  # as torch's messages about one that died call it
@@ -207,7 +207,7 @@ def _processes() -> Any:
 
 
 def _worker_died(error: Exception) -> NoReturn:
-    reason = str(error).splitlines()[0] if WORKER in str(error) else f"a {WORKER} died"
+    reason = first_line(error) if WORKER in str(error) else f"a {WORKER} died"
     raise InputError(
         f"data: {reason} (out of memory, or of shared memory in /dev/shm; fewer workers need less, "
         "0 decodes in this process)"

@@ -27,7 +27,7 @@ from ray.tune.search import Searcher
 from nas.engines.ray_tune import alive_nodes
 from nas.job import Job
 from nas.result import Epoch, Result, TrialFailed
-from space.errors import InputError
+from space.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -313,7 +313,7 @@ class JobTrainable(Trainable):
         try:
             outcome = self._advance(epochs)
         except TrialFailed as failure:
-            outcome = first_line(str(failure))
+            outcome = first_line(failure)
         except Exception as error:
             raise UnexpectedError(described(error)) from None
         if outcome is not None:
@@ -346,7 +346,7 @@ class LatencyMeter:
         try:
             return self._trainer.latency(Architecture.from_dict(architecture))
         except TrialFailed as failure:
-            return first_line(str(failure))
+            return first_line(failure)
 
 
 def limit_threads(cpus: float) -> None:
@@ -388,8 +388,3 @@ def described(error: BaseException) -> str:
     line = f"{type(error).__name__}: {first_line(str(error))}".removesuffix(": ")
     trace = traceback.extract_tb(error.__traceback__)
     return f"{line} ({Path(trace[-1].filename).name}:{trace[-1].lineno})" if trace else line
-
-
-def first_line(text: str) -> str:
-    """The first line of a text that is not empty."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")

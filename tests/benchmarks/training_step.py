@@ -258,7 +258,9 @@ def measure(task: Task, turns: int) -> list[Row]:
         form = pipe.recv()
         found = turns_of(pipe, task, form, turns)
     flops = float(FLOPS_PER_MAC * task.batch * cost(task.architecture, task.resolution, CLASSES).macs)
-    peaks = {"fp32": max(found["peak"]), "bf16": matmul_flops("bf16")}
+    peaks = {"fp32": max(found["peak"])}
+    if form.precision not in peaks:
+        peaks[form.precision] = matmul_flops(form.precision)
     return [
         {
             "step": name,

@@ -28,14 +28,14 @@ def searched(study, *flags):
 
 
 def test_simulated_trainings_with_rungs_and_confirmation(workplace):
-    flags = ["--proxy", "simulated:rugged", "--sampler", "evolution", "--scheduler", "asha", "--trials", 14]
+    flags = ["--proxy", "simulated:rugged", "--sampler", "evolution", "--scheduler", "asha", "--trials", 10]
     flags += ["--confirm", "1x2"]
     local = searched("local", *flags)
     assert searched("ray", *flags, *RAY, "--workers", 1) == local
     # and with two at once every network is trained once, in a recorded order
     searched("two", *flags, *RAY, "--workers", 2)
     trials = Record.read("two").trials()
-    assert len({(t["fingerprint"], t["seed"]) for t in trials}) == len(trials) == 14 + 4
+    assert len({(t["fingerprint"], t["seed"]) for t in trials}) == len(trials) == 10 + 4
     ended = [t["order"] for t in trials if t["state"] == "complete"]
     assert sorted(ended) == list(range(len(ended)))
 

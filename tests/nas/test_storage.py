@@ -64,7 +64,7 @@ def test_several_drivers_share_a_study_and_no_network_is_trained_twice(postgres_
 
 
 def test_a_driver_takes_over_what_a_dead_one_left_but_not_what_a_living_one_has(postgres_url, tmp_path):
-    slow = ["--proxy", "simulated:rugged:1"]
+    slow = ["--proxy", "simulated:rugged:0.4"]
     first, second = (driver(postgres_url, tmp_path / name, "--trials", "6", *slow) for name in "ab")
     for process in (first, second):
         for line in process.stdout:
