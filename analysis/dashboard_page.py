@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import math
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +18,7 @@ from analysis.view import DARK, Cell, Figure, Table, View
 from analysis.views import networks
 from analysis.views.common import labels
 from analysis.wording import MISSING, plural
+from space.command import uncollected
 from space.files import write_text
 
 # the sections, in their order: modules of analysis.views
@@ -82,20 +81,8 @@ class Page:
 
 def views_of(studies: Sequence[Study], names: Iterable[str] = VIEWS) -> list[View]:
     """What each view of analysis.views makes of the studies, in order."""
-    with _uncollected():
+    with uncollected():  # there are next to no cycles
         return [import_module(f"analysis.views.{name}").view(studies) for name in names]
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the search for cycles: there are next to none, and it walks through every trial each time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def page_of(studies: Sequence[Study]) -> Page:
@@ -105,7 +92,7 @@ def page_of(studies: Sequence[Study]) -> Page:
 
 def render(page: Page) -> str:
     """The whole HTML file: about 1.5 MB, plotly.js included, and some hundred bytes a trial."""
-    with _uncollected():
+    with uncollected():  # there are next to no cycles
         blocks = {"data": page.data, "details": page.details}
     blocks |= {f"spec-{key}": spec for key, spec in page.specs.items()}
     body = join([tag("div", page.body, id="app"), PANEL])

@@ -20,8 +20,7 @@ from space.budget import parse_budget
 from space.cost import cost, cost_columns, costs
 from space.design_space import load_space, shipped_spaces
 from space.network import build
-from tests.benchmarks.measuring import Row, flags, report
-from tests.benchmarks.sampling import processor_seconds
+from tests.benchmarks.measuring import Row, flags, processor_seconds, report
 
 RESOLUTION = 224
 CLASSES = 1000

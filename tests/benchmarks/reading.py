@@ -16,8 +16,7 @@ from collections.abc import Sequence
 
 from space.architecture import Architecture, scaled
 from space.design_space import load_space, shipped_spaces
-from tests.benchmarks.measuring import Row, flags, report
-from tests.benchmarks.sampling import processor_seconds
+from tests.benchmarks.measuring import Row, flags, processor_seconds, report
 
 
 def plain_fingerprint(architecture: Architecture) -> str:

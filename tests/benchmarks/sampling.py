@@ -9,7 +9,7 @@ make their stages, later ones find more and more of them made.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from space.budget import parse_budget
 from space.columns import Array
 from space.cost import cost_columns
 from space.design_space import DesignSpace, load_space, space_from
-from tests.benchmarks.measuring import Row, flags, report
+from tests.benchmarks.measuring import Row, flags, processor_seconds, report
 
 BUDGETS = {
     "convnext": ("600MFLOPs", "4.5GFLOPs", "15GFLOPs", "28Mparams", "13Mactivations"),
@@ -59,16 +59,6 @@ def blind_rate(band: BandSampler, count: int) -> float:
         kept += int(inside(band, codes).sum())
         drawn += len(codes)
     return kept / (time.process_time() - start)
-
-
-def processor_seconds(work: Callable[[], object], repeats: int = 1) -> float:
-    """Of the processor, the least of some runs: what shares its caches can only slow a run down."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        seconds.append(time.process_time() - start)
-    return min(seconds)
 
 
 def build_rates(name: str, text: str, first: int, networks: int, repeats: int) -> tuple[float, float]:
