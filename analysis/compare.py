@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from space.command import Command
-from space.errors import InputError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -98,20 +97,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.error(f"{flag} belongs to --published")
     if not args.published and not args.studies:
         command.error("which study? Give names under runs/ or folders, or --published")
-    try:
+
+    def act() -> None:
         if args.published:
             from analysis.published import published
 
             _show_published(published(results=_own(args.results or ()), **given), args)
-        else:
-            from analysis.answer import answer
-            from analysis.study import read_studies
+            return
+        from analysis.answer import answer
+        from analysis.study import read_studies
 
-            _show_answer(answer(read_studies(args.studies)), args)
-    except InputError as error:
-        print(f"analysis.compare: {error}", file=sys.stderr)
-        return 2
-    return 0
+        _show_answer(answer(read_studies(args.studies)), args)
+
+    return command.carry_out(act)
 
 
 def _own(paths: Sequence[Path]) -> list[PublishedPoint]:
@@ -225,7 +223,4 @@ def _write_csv(path: Path, columns: Sequence[str], values: Iterable[Mapping[str,
 
 
 if __name__ == "__main__":
-    import signal
-
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it quietly
     sys.exit(main())

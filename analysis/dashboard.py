@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from space.command import Command
-from space.errors import InputError
 
 PORT = 8050
 
@@ -52,18 +51,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = command.parse_args(argv)
     if args.serve and (args.out or args.figures):
         command.error("--serve writes nothing: leave out --out and --figures")
-    try:
+
+    def act() -> None:
         if args.serve:
             from analysis.live import serve
 
             serve(args.studies, args.host, args.port)
-        else:
-            for line in _write(args.studies, args.out, args.figures):
-                print(line)
-    except InputError as error:
-        print(f"analysis.dashboard: {error}", file=sys.stderr)
-        return 2
-    return 0
+            return
+        for line in _write(args.studies, args.out, args.figures):
+            print(line)
+
+    return command.carry_out(act)
 
 
 def _write(names: Sequence[str], out: Path | None, figures: Path | None) -> Iterator[str]:

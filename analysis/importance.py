@@ -16,6 +16,7 @@ by permutation on held-out networks (Breiman 2001); and main effects of a linear
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,6 @@ from pathlib import Path
 
 from analysis.axis_sets import SETS
 from space.command import Command
-from space.errors import InputError
 
 
 def parser() -> Command:
@@ -47,28 +47,26 @@ def parser() -> Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code, 2 for a user's mistake."""
-    args = parser().parse_args(argv)
+    command = parser()
+    args = command.parse_args(argv)
+    return command.carry_out(lambda: show(args))
+
+
+def show(args: argparse.Namespace) -> None:
+    """Print, and write, what was asked for. Raises `InputError`."""
     from analysis.findings import find
     from analysis.findings_text import as_csv, as_json, print_findings
     from analysis.study import read_studies
     from space.files import write_text
 
-    try:
-        found = find(read_studies(args.studies), args.axes, args.budget)
-        if args.csv is not None:
-            write_text(args.csv, as_csv(found))
-    except InputError as error:
-        print(f"analysis.importance: {error}", file=sys.stderr)
-        return 2
+    found = find(read_studies(args.studies), args.axes, args.budget)
+    if args.csv is not None:
+        write_text(args.csv, as_csv(found))
     if args.json:
         print(json.dumps(as_json(found), indent=2))
     else:
         print_findings(found)
-    return 0
 
 
 if __name__ == "__main__":
-    import signal
-
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it quietly
     sys.exit(main())

@@ -8,6 +8,7 @@ bootstrap intervals over networks. A score is offered as a pre-filter only where
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import sys
@@ -304,23 +305,24 @@ def parser() -> Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code, 2 for a user's mistake."""
-    args = parser().parse_args(argv)
-    try:
-        from nas.record import Record
+    command = parser()
+    args = command.parse_args(argv)
+    return command.carry_out(lambda: show(args))
 
-        names = None if args.scores is None else _names(args.scores)
-        measured = measure(Record.read(args.study).mapping(), names)
-        found = [(band, relations(band.scores, band.accuracies)) for band in measured]
-    except InputError as error:
-        print(f"analysis.proxies: {error}", file=sys.stderr)
-        return 2
+
+def show(args: argparse.Namespace) -> None:
+    """Print what was asked for. Raises `InputError`."""
+    from nas.record import Record
+
+    names = None if args.scores is None else _names(args.scores)
+    measured = measure(Record.read(args.study).mapping(), names)
+    found = [(band, relations(band.scores, band.accuracies)) for band in measured]
     if args.json:
         bands = [as_json(*band) for band in found]
         print(json.dumps({"study": measured[0].study, "level": LEVEL, "bands": bands}, indent=2))
-    else:
-        for band in found:
-            print_table(*band)
-    return 0
+        return
+    for band in found:
+        print_table(*band)
 
 
 def _names(text: str) -> list[str]:
@@ -386,7 +388,4 @@ def print_table(measured: Measured, found: Sequence[Relation]) -> None:
 
 
 if __name__ == "__main__":
-    import signal
-
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it quietly
     sys.exit(main())

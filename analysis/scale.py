@@ -50,21 +50,20 @@ def parser() -> Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code, 2 for a user's mistake."""
-    args = parser().parse_args(argv)
-    try:
+    command = parser()
+    args = command.parse_args(argv)
+
+    def act() -> None:
         from analysis.study import read_study
 
-        study = read_study(args.study)
-        found = plan(study, args.to, args.space)
+        found = plan(read_study(args.study), args.to, args.space)
         path = write_proposal(found, args.out)
-    except InputError as error:
-        print(f"analysis.scale: {error}", file=sys.stderr)
-        return 2
-    if args.json:
-        print(json.dumps(as_json(found) | {"file": str(path)}, indent=2, allow_nan=False))
-    else:
-        print_plan(found, path)
-    return 0
+        if args.json:
+            print(json.dumps(as_json(found) | {"file": str(path)}, indent=2, allow_nan=False))
+        else:
+            print_plan(found, path)
+
+    return command.carry_out(act)
 
 
 def write_proposal(found: Plan, out: Path | None) -> Path:
@@ -348,7 +347,4 @@ def _prediction_json(found: Plan) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    import signal
-
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it quietly
     sys.exit(main())

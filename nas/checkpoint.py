@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import pickle
 import struct
 import zipfile
@@ -21,6 +20,7 @@ from typing import IO, Any, cast
 import torch
 
 from space.errors import first_line
+from space.files import replacing
 
 MAGIC = b"convnext-nas checkpoint 1\n"
 HEAD = struct.Struct("<IQ")  # CRC-32, bytes
@@ -37,7 +37,7 @@ def save(path: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> N
     by its CRC.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(path) as file:
+    with _replacing(path, sync=False) as file:
         file.write(MAGIC + HEAD.pack(0, 0))
         body = _Summed(file)
         torch.save({"identity": dict(identity), "state": dict(state)}, cast(IO[bytes], body))
@@ -52,23 +52,16 @@ def save_plain(path: Path, values: Mapping[str, Any]) -> None:
     """
     with _replacing(path) as file:
         torch.save(dict(values), file)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[io.BufferedWriter]:
-    """A file under a temporary name that takes the place of `path` when all is written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+def _replacing(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
+    """`space.files.replacing`, for torch."""
     try:
-        with temporary.open("wb") as file:
+        with replacing(path, sync=sync) as file:
             yield file
-        temporary.replace(path)
     except RuntimeError as error:  # how torch reports a write that failed
         raise OSError(first_line(error)) from None
-    finally:
-        with contextlib.suppress(OSError):  # nor can it be removed where nothing can be written
-            temporary.unlink(missing_ok=True)
 
 
 def load_plain(path: Path) -> dict[str, Any] | None:
@@ -114,7 +107,7 @@ def load(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
 class _Summed:
     """A file to write to that keeps the CRC and length of what was written."""
 
-    def __init__(self, file: io.BufferedWriter) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.crc = 0
         self.length = 0

@@ -94,19 +94,17 @@ def _share(text: str) -> float:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    args = parser().parse_args(argv)
-    try:
-        evaluate(args)
-    except InputError as error:
-        print(f"nas.evaluate: {error}", file=sys.stderr)
-        return 2
-    except TrialFailed as error:
-        print(f"nas.evaluate: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("nas.evaluate: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    command = parser()
+    args = command.parse_args(argv)
+
+    def act() -> int:
+        try:
+            evaluate(args)
+        except TrialFailed as error:
+            return command.ended(1, str(error))
+        return 0
+
+    return command.carry_out(act)
 
 
 def evaluate(args: argparse.Namespace) -> None:

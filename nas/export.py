@@ -89,15 +89,14 @@ def parser() -> Command:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    args = parser().parse_args(argv)
-    try:
-        targets = targets_of(args.to)
-        for line in export(args, targets):
+    command = parser()
+    args = command.parse_args(argv)
+
+    def act() -> None:
+        for line in export(args, targets_of(args.to)):
             print(line, flush=True)
-    except InputError as error:
-        print(f"nas.export: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return command.carry_out(act)
 
 
 def targets_of(names: Sequence[str]) -> tuple[str, ...]:

@@ -68,19 +68,18 @@ def parser() -> Command:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    flags = vars(parser().parse_args(argv))
+    command = parser()
+    flags = vars(command.parse_args(argv))
     flags["networks"] = flags["networks"] or None
-    try:
+
+    def act() -> int:
         from rich.console import Console
 
         from nas.settings import read_measure_settings
 
         return measure(read_measure_settings(flags), Console(highlight=False))
-    except InputError as error:
-        print(f"nas.measure: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:  # before the first training
-        return 130
+
+    return command.carry_out(act, lambda: "nothing was trained")
 
 
 def measure(settings: MeasureSettings, console: Console) -> int:

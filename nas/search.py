@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from space.command import Command, made_to_stay
-from space.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,19 +109,18 @@ def parser() -> Command:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    flags = vars(parser().parse_args(argv))
+    command = parser()
+    flags = vars(command.parse_args(argv))
     study_file = flags.pop("study_file")
-    try:
+
+    def act() -> int:
         from rich.console import Console
 
         from nas.settings import read_settings
 
         return search(read_settings(flags, study_file), Console(highlight=False))
-    except InputError as error:
-        print(f"nas.search: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:  # before the first trial
-        return 130
+
+    return command.carry_out(act, lambda: "nothing was trained")
 
 
 def search(settings: Settings, console: Console) -> int:

@@ -31,6 +31,7 @@ EPILOG = (
 def parser() -> Command:
     """The command line."""
     parse = Command(prog="python -m nas.train", description="Train a recipe's network.", epilog=EPILOG)
+    parse.quiet = os.environ.get("RANK", "0") != "0"  # of several processes, one says what ends them
     parse.add_argument("recipe", metavar="RECIPE", help="recipe.yaml, as nas.export writes it")
     parse.add_argument("--data", required=True, metavar="SPEC",
                        help="imagefolder:PATH (PATH/train/CLASS/*.jpg, PATH/val/CLASS/*.jpg), fractal, "
@@ -67,28 +68,24 @@ def _positive(text: str) -> int:
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     given = sys.argv[1:] if argv is None else argv
-    args = parser().parse_args(given)
-    main_rank = os.environ.get("RANK", "0") == "0"
-    try:
-        train(args)
-    except InputError as error:
-        return _stopped(main_rank, str(error), 2)
-    except TrialFailed as error:
-        hint = "; a smaller batch_size with more accumulation needs less" if "of memory" in str(error) else ""
-        return _stopped(main_rank, f"{error}{hint}", 1)
-    except KeyboardInterrupt:
+    command = parser()
+    args = command.parse_args(given)
+
+    def act() -> int:
+        try:
+            train(args)
+        except TrialFailed as error:
+            less = "; a smaller batch_size with more accumulation needs less"
+            return command.ended(1, f"{error}{less if 'of memory' in str(error) else ''}")
+        return 0
+
+    def interrupted() -> str:
+        if not args.out.exists():
+            return "nothing written"
         words = given if "--resume" in given else [*given, "--resume"]
-        kept = (
-            f"go on with: python -m nas.train {shlex.join(words)}" if args.out.exists() else "nothing written"
-        )
-        return _stopped(main_rank, f"interrupted; {kept}", 130)
-    return 0
+        return f"go on with: python -m nas.train {shlex.join(words)}"
 
-
-def _stopped(main_rank: bool, message: str, code: int) -> int:
-    if main_rank:
-        print(f"nas.train: {message}", file=sys.stderr)
-    return code
+    return command.carry_out(act, interrupted)
 
 
 def train(args: argparse.Namespace) -> None:

@@ -223,11 +223,9 @@ class Architecture:
     @classmethod
     def from_json(cls, text: str) -> Architecture:
         """An architecture from JSON text, canonical or not."""
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ArchitectureError(f"not JSON: {error}") from None
-        return cls.from_dict(values)
+        from space.files import parse_json
+
+        return cls.from_dict(parse_json(text, "architecture"))
 
 
 NETWORK_FIELDS = tuple(f.name for f in dataclasses.fields(Architecture) if f.name != "stages")

@@ -1,17 +1,25 @@
-"""What all commands share: one line for a mistake, exit code 2, and a quick start and end."""
+"""What all commands share: one line for whatever ends them, the exit code, and a quick start and end."""
 
 from __future__ import annotations
 
 import argparse
 import atexit
 import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
+
+from space.errors import InputError, printable, reason
+
+CUT = 141  # a shell's word for a program whose reader has gone
 
 
 class Command(argparse.ArgumentParser):
     """An argument parser whose errors are one line, without the usage, and that wants flags in full."""
+
+    quiet = False  # say nothing of what ends it
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
@@ -21,7 +29,48 @@ class Command(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with 2."""
-        self.exit(2, f"{self.prog.removeprefix('python -m ')}: {message} (--help shows the flags)\n")
+        self.exit(2, f"{self.name}: {InputError(message)} (--help shows the flags)\n")
+
+    @property
+    def name(self) -> str:
+        """What lines of this command start with."""
+        return self.prog.removeprefix("python -m ")
+
+    def carry_out(self, act: Callable[[], int | None], interrupted: Callable[[], str] | None = None) -> int:
+        """The exit code of what the command does, and one line on stderr about what ended it.
+
+        0 or what `act` returns; 2 for an `InputError`, or for a file or a full disk that the system refuses;
+        130 for Ctrl-C (`interrupted` has more to say of it); 1 without memory; 141 where nobody reads on.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # whatever a name holds, and whatever the terminal can show
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            code = act() or 0
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except InputError as error:
+            return self.ended(2, str(error))
+        except KeyboardInterrupt:
+            return self.ended(130, "interrupted" if interrupted is None else f"interrupted; {interrupted()}")
+        except BrokenPipeError:
+            _silence()
+            return CUT
+        except MemoryError:
+            return self.ended(1, "out of memory")
+        except OSError as error:
+            name = error.filename
+            _silence()
+            place = "" if name is None else f"{os.fsdecode(name) if isinstance(name, bytes) else name}: "
+            return self.ended(2, f"{place}{reason(error)}")
+        return code
+
+    def ended(self, code: int, message: str) -> int:
+        """Say in one line why the command ends; the exit code."""
+        with suppress(OSError):
+            if not self.quiet:
+                print(f"{self.name}: {printable(message)}", file=sys.stderr)
+        return code
 
 
 @contextmanager
@@ -47,3 +96,14 @@ def made_to_stay() -> Iterator[None]:
             yield
         finally:
             gc.freeze()
+
+
+def _silence() -> None:
+    """Nothing more goes to stdout: what is left in its buffer would fail again when the interpreter ends."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -41,29 +42,30 @@ def parser() -> Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code, 2 for a user's mistake."""
-    args = parser().parse_args(argv)
-    try:
-        if args.list:
-            from space.families import NAMES
-            from space.swin import SWIN_NAMES
+    command = parser()
+    args = command.parse_args(argv)
+    return command.carry_out(lambda: show(args))
 
-            print("\n".join([*NAMES, *SWIN_NAMES]))
-            return 0
-        if args.network is None:
-            raise InputError("which network? Give a name (--list prints them) or a file")
-        for option in ("resolution", "num_classes"):
-            if getattr(args, option) < 1:
-                raise InputError(f"--{option.replace('_', '-')}: {getattr(args, option)} must be at least 1")
-        name, network = read_network(args.network)
-        described = describe(name, network, args.resolution, args.num_classes)
-    except InputError as error:
-        print(f"{parser().prog}: {error}", file=sys.stderr)
-        return 2
+
+def show(args: argparse.Namespace) -> None:
+    """Print what was asked for. Raises `InputError`."""
+    if args.list:
+        from space.families import NAMES
+        from space.swin import SWIN_NAMES
+
+        print("\n".join([*NAMES, *SWIN_NAMES]))
+        return
+    if args.network is None:
+        raise InputError("which network? Give a name (--list prints them) or a file")
+    for option in ("resolution", "num_classes"):
+        if getattr(args, option) < 1:
+            raise InputError(f"--{option.replace('_', '-')}: {getattr(args, option)} must be at least 1")
+    name, network = read_network(args.network)
+    described = describe(name, network, args.resolution, args.num_classes)
     if args.json:
         print(json.dumps(described, indent=2))
     else:
         print_table(described)
-    return 0
 
 
 def describe(name: str, network: Network, resolution: int = 224, num_classes: int = 1000) -> dict[str, Any]:
@@ -118,10 +120,12 @@ def read_file(file: str | Path) -> tuple[str, Network]:
 
     Raises `InputError`.
     """
+    from space.files import read_values
     from space.networks import network_from
 
     path = Path(file)
-    name, values = path.stem, _checkpoint(path) if path.suffix in CHECKPOINTS else _parsed(path)
+    name = path.stem
+    values = _checkpoint(path) if path.suffix in CHECKPOINTS else read_values(path, str(path))
     if isinstance(values, dict) and "architecture" in values:
         name, values = str(values.get("name", name)), values["architecture"]
     try:
@@ -131,24 +135,12 @@ def read_file(file: str | Path) -> tuple[str, Network]:
 
 
 def _checkpoint(path: Path) -> Any:
-    from space.checkpoints import read_values  # torch is paid for by these files alone
+    from space import checkpoints  # torch is paid for by these files alone
 
-    values = read_values(path)
+    values = checkpoints.read_values(path)
     if not isinstance(values, dict) or "architecture" not in values:
         raise InputError(f"{path}: does not say which network its weights are of")
     return values
-
-
-def _parsed(path: Path) -> Any:
-    from space.files import parse_yaml, read_text
-
-    text = read_text(path, str(path))
-    try:
-        return parse_yaml(text, str(path)) if path.suffix in (".yaml", ".yml") else json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: not JSON: {error}") from None
-    except RecursionError:
-        raise InputError(f"{path}: nested too deeply") from None
 
 
 def print_table(described: dict[str, Any]) -> None:
@@ -180,7 +172,4 @@ def print_table(described: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    import signal
-
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it quietly
     sys.exit(main())

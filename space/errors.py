@@ -2,15 +2,68 @@
 
 from __future__ import annotations
 
+import reprlib
+from typing import Any
+
+MOST_LINE = 1200  # characters of a line about a mistake: the longest list of keys there is has 700
+MOST_QUOTED = 80
+
 
 class InputError(ValueError):
-    """Something the user wrote is wrong: one line that says what, where, and what would be right."""
+    """Something the user wrote is wrong: one line that says what, where, and what would be right.
+
+    Whatever is quoted in it, the line can be printed: no line breaks, no control characters, and the middle
+    left out where it is long, since its start says where and its end what would be right.
+    """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))  # what is quoted may have line breaks
+        super().__init__(shortened(printable(message), MOST_LINE))
+
+
+class _Short(reprlib.Repr):
+    """`repr` that looks at no more of a value than it shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = MOST_QUOTED
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 4
+        self.maxlevel = 3
+
+    def repr_int(self, x: int, level: int) -> str:
+        # str() refuses more than 4,300 digits
+        return super().repr_int(x, level) if x.bit_length() < 4096 else "a number of over 1,200 digits"
+
+
+_short = _Short()
+
+
+def quoted(value: Any) -> str:
+    """A value of the user's as a line shows it: its `repr`, cut short, whatever its size or depth."""
+    return shortened(_short.repr(value), MOST_QUOTED)
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters of a text, the middle left out."""
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 2
+    return f"{text[: most - 1 - tail]}…{text[-tail:]}"
+
+
+def printable(text: str) -> str:
+    """A text as a line that every terminal can show: control characters, lone surrogates are written out."""
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def first_line(said: BaseException | str) -> str:
     """The first line of a text or of what an error says that is not empty; else the error's class, or ""."""
     line = next((line.strip() for line in str(said).splitlines() if line.strip()), "")
     return line or (type(said).__name__ if isinstance(said, BaseException) else "")
+
+
+def reason(error: BaseException) -> str:
+    """What the system says of a file, in a few words."""
+    return printable(getattr(error, "strerror", None) or first_line(error))

@@ -139,11 +139,9 @@ class Swin:
     @classmethod
     def from_json(cls, text: str) -> Swin:
         """A Swin from JSON text, canonical or not."""
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"not JSON: {error}") from None
-        return cls.from_dict(values)
+        from space.files import parse_json
+
+        return cls.from_dict(parse_json(text, "architecture"))
 
 
 def head_count(width: int) -> int:

@@ -1,8 +1,10 @@
 """What commands share, as far as their own tests do not see it."""
 
 import gc
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +48,52 @@ def test_a_command_ends_without_looking_for_cycles():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == ""
+
+
+def ended(act, **streams):
+    """Exit code, stdout and stderr of a command that does this."""
+    code = f"import os, sys\nfrom space.command import Command\nfrom space.errors import InputError\n{act}\n"
+    code += "sys.exit(Command(prog='python -m the.command').carry_out(act))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False, **streams
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "line"),
+    [
+        ("pass", 0, ""),
+        ("return 7", 7, ""),
+        ("raise InputError('no\\nsuch \\x1b[0m thing')", 2, "the.command: no such \\x1b[0m thing\n"),
+        ("raise KeyboardInterrupt", 130, "the.command: interrupted\n"),
+        ("raise MemoryError", 1, "the.command: out of memory\n"),
+        ("os.mkdir('n' * 300)", 2, f"the.command: {'n' * 300}: File name too long\n"),
+        ("raise OSError(28, 'No space left on device')", 2, "the.command: No space left on device\n"),
+    ],
+)
+def test_whatever_ends_a_command_is_a_code_and_a_line(body, code, line):
+    assert ended(f"def act(): {body}") == (code, line)
+
+
+def test_a_bug_is_a_traceback():
+    code, said = ended("def act(): raise KeyError('bug')")
+    assert code == 1 and "Traceback" in said
+
+
+def test_a_full_or_closed_stdout_is_no_traceback():
+    act = "def act(): print('x' * 100_000)"
+    with Path("/dev/full").open("w") as full:
+        assert ended(act, stdout=full) == (2, "the.command: No space left on device\n")
+        assert ended("def act(): print('x')", stdout=full) == (2, "the.command: No space left on device\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert ended(act, stdout=writer) == (141, "")
+    os.close(writer)
+    closed = {"preexec_fn": lambda: os.close(1)}
+    assert ended(act, **closed) == (0, "")
+
+
+def test_what_a_terminal_cannot_show_is_written_out():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    assert ended("def act(): print('ü\\udcff')", env=environment, stdout=subprocess.DEVNULL) == (0, "")
