@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.study import full_accuracy
 from space.command import Command
 from space.errors import InputError
 from space.networks import is_swin
@@ -260,7 +261,7 @@ def _by_network(
     trials: Sequence[Mapping[str, Any]], band: Mapping[str, Any]
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Fingerprint -> the trials that count."""
-    full = [t for t in trials if t["state"] == "complete" and t["full_fidelity"]]
+    full = [t for t in trials if full_accuracy(t) is not None]
     full = [t for t in full if not is_swin(t["architecture"])]  # scores are of ConvNets
     fidelity = max((t["fidelity"] for t in full), default=0)
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)

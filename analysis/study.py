@@ -143,19 +143,20 @@ def networks_of(trials: Iterable[Mapping[str, Any]]) -> list[Tried]:
     found: dict[int, tuple[Mapping[str, Any], dict[int, float]]] = {}
     later = []
     for trial in trials:
-        if trial.get("role") == "confirmation":
+        if role_of(trial) == "confirmation":
             later.append(trial)
-        elif _has_value(trial):
-            found[trial["number"]] = (trial, {trial["seed"]: trial["accuracy"]})
+        elif (accuracy := full_accuracy(trial)) is not None:
+            found[trial["number"]] = (trial, {trial["seed"]: accuracy})
     for trial in later:
-        if _has_value(trial) and trial["of"] in found:
-            found[trial["of"]][1][trial["seed"]] = trial["accuracy"]
+        accuracy = full_accuracy(trial)
+        if accuracy is not None and trial["of"] in found:
+            found[trial["of"]][1][trial["seed"]] = accuracy
     return [_tried(trial, accuracies) for trial, accuracies in found.values()]
 
 
 def family_of(trial: Mapping[str, Any]) -> str:
     """The family of a trial's network: of a reference by what it is and is called, else `searched`."""
-    if trial.get("role") != "reference":
+    if role_of(trial) != "reference":
         return SEARCHED
     if is_swin(trial.get("architecture") or {}):
         return "Swin"
@@ -165,18 +166,30 @@ def family_of(trial: Mapping[str, Any]) -> str:
     return next((family for family in FAMILIES if name.lower().startswith(family.lower())), name)
 
 
-def _has_value(trial: Mapping[str, Any]) -> bool:
+def role_of(trial: Mapping[str, Any]) -> str:
+    """`candidate`, `reference` or `confirmation`, as the record has it."""
+    return str(trial.get("role") or "candidate")
+
+
+def reached(trial: Mapping[str, Any]) -> float | None:
+    """The top-1 fraction of a trial that is complete, at whatever fidelity; None without one."""
     accuracy = trial.get("accuracy")
-    return (
-        trial["state"] == "complete"
-        and bool(trial.get("full_fidelity", True))
-        and isinstance(accuracy, int | float)
-        and math.isfinite(accuracy)
-    )
+    known = isinstance(accuracy, int | float) and math.isfinite(accuracy)
+    return float(accuracy) if known and trial.get("state") == "complete" else None
+
+
+def in_full(trial: Mapping[str, Any]) -> bool:
+    """Whether a trial was trained at full fidelity; where the record does not say so, it was not."""
+    return bool(trial.get("full_fidelity"))
+
+
+def full_accuracy(trial: Mapping[str, Any]) -> float | None:
+    """The top-1 fraction that fronts, fits and rankings take: reached at full fidelity; None without one."""
+    return reached(trial) if in_full(trial) else None
 
 
 def _tried(trial: Mapping[str, Any], accuracies: Mapping[int, float]) -> Tried:
-    role = str(trial.get("role") or "candidate")
+    role = role_of(trial)
     return Tried(
         trial=trial["number"],
         role=role,

@@ -136,7 +136,7 @@ def test_a_network_counts_once_however_many_weights_it_has(timm, capsys):
         (["--source", "ConvNeXt paper Table 1"], "Nothing of results-imagenet.csv is compared: --source "
          "'results-imagenet.csv' takes convnext from it"),
         (["--pretrain", "imagenet-22k", "--against", "convnext"],
-         "is compared: --pretrain and --resolution name where it has convnext (imagenet-1k at 224 px, imagenet-12k at 224 px)"),
+         "--pretrain and --resolution name where it has convnext (imagenet-1k at 224 px, imagenet-12k at"),
         (["--recipe", "a2"], "convnext has no recipe 'a2' here; there is d1_in1k, fb_in1k"),
         (["--pretrain", "imagnet"], "no pretrain 'imagnet'; there is imagenet-12k, imagenet-1k, "),
         (["--resolution", "225"], "no resolution 225; there is 224, 384"),
