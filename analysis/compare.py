@@ -192,12 +192,12 @@ def _print_table(title: str, columns: Sequence[str], cells: Iterable[Sequence[st
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=Text(printable(title)), title_justify="left")
     numbers = ("GFLOPs", "accuracy", "points")
     for name in columns:
         table.add_column(name, justify="right" if name in numbers else "left")
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a bracket in a name is no markup
+        table.add_row(*(Text(printable(cell)) for cell in row))  # Text: a bracket in a name is no markup
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)  # a file or pipe has no edge to wrap at
@@ -206,7 +206,7 @@ def _print_table(title: str, columns: Sequence[str], cells: Iterable[Sequence[st
 
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line)
+        print(printable(line))
 
 
 def _write_csv(path: Path, columns: Sequence[str], values: Iterable[Mapping[str, Any]]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special  # type: ignore[import-untyped]
 
 from analysis.difference import Difference
-from analysis.study import full_accuracy, role_of
+from analysis.study import full_accuracy, line_of, role_of
 
 LEVEL = 0.95
 # a network is compared with a reference that costs less than itself by this much at most
@@ -169,4 +169,4 @@ def _against(candidates: Sequence[Mean], most: int, reference: Mean) -> Against 
 
 
 def _mean(trial: Mapping[str, Any], by_seed: Mapping[int, float]) -> Mean:
-    return Mean(trial["number"], trial["name"], trial["role"], trial["macs"], dict(by_seed))
+    return Mean(trial["number"], line_of(trial["name"]), trial["role"], trial["macs"], dict(by_seed))

@@ -22,8 +22,8 @@ from analysis.reference import (
     select,
 )
 from analysis.results import Table, table
-from analysis.series import networks_text
 from analysis.timm_names import timm_remarks
+from analysis.wording import plural
 from space.errors import InputError, quoted
 
 PUBLISHED_LEVEL = 0.9
@@ -154,7 +154,7 @@ def _one_recipe(
     kept = [point for point in points if point.recipe == chosen]
     if not chosen and len(counts) == 1:
         return kept, ""
-    note = f"{points[0].family}: {networks_text(counts[chosen])} of the recipe {chosen or 'none'}"
+    note = f"{points[0].family}: {plural(counts[chosen], 'network')} of the recipe {chosen or 'none'}"
     if wanted is None and len(counts) > 1:
         note += ", which most have" if counts.most_common(2)[1][1] < counts[chosen] else ", the first by name"
     others = sorted(name for name in counts if name != chosen)
@@ -162,8 +162,8 @@ def _one_recipe(
         lacking = len({_network(p) for p in points} - {_network(p) for p in kept})
         note += (
             f"; left out: {sum(counts[name] for name in others)} weights of other recipes "
-            f"({listed(name or 'none' for name in others)}), and with them {networks_text(lacking)} that it "
-            f"lacks: {flag} takes another"
+            f"({listed(name or 'none' for name in others)}), and with them {plural(lacking, 'network')} that "
+            f"it lacks: {flag} takes another"
         )
     remarks = "".join(f"; {remark}" for remark in timm_remarks(chosen))
     return kept, f"{note}{remarks}."
@@ -173,7 +173,7 @@ def _described(side: Sequence[PublishedPoint], networks: Table) -> str:
     """A side of a comparison in a few words."""
     recipe = f" of the recipe {side[0].recipe}" if side[0].recipe else ""
     costs = f"{networks.gflops.min():.3g} to {networks.gflops.max():.3g} GFLOPs"
-    return f"{side[0].family} ({networks_text(len(networks.names))}{recipe}, {costs})"
+    return f"{side[0].family} ({plural(len(networks.names), 'network')}{recipe}, {costs})"
 
 
 def _network(point: PublishedPoint) -> str:
@@ -262,7 +262,7 @@ def published_sentences(found: Published) -> list[str]:
         lines.append(f"Assumed: a standard deviation of {found.noise:g} points of one training.")
     for (name, _), fit in zip(found.sides, found.fits, strict=True):
         answers = "; ".join(f"{key} {value}" for key, value in fit.items() if key not in ("law", "networks"))
-        law = f"{name}, error = {fit['law']} over {networks_text(fit['networks'])}"
+        law = f"{name}, error = {fit['law']} over {plural(fit['networks'], 'network')}"
         lines.append(f"{law}: {answers or 'not identified'}.")
     lines += found.notes
     lines.append(f"Sources: {family}: {source}; {against}: {other_source}; {found.conditions}.")

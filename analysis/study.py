@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from space.errors import InputError
+from space.errors import InputError, printable
 from space.networks import is_swin
 
 FAMILIES = ("ConvNeXt", "Swin", "ResNet")
@@ -74,7 +74,7 @@ class Study:
     @property
     def name(self) -> str:
         """The folder's name."""
-        return str(self.mapping["name"])
+        return printable(str(self.mapping["name"]))
 
     @property
     def candidates(self) -> list[Tried]:
@@ -108,7 +108,7 @@ class Study:
         """What an accuracy of the study means, in a few words."""
         proxy = self.mapping["proxy"]
         size = f", {proxy['resolution']} px" if proxy.get("resolution") else ""
-        return f"{proxy['name']} proxy: {proxy.get('data')}, {proxy.get('epochs')} epochs{size}"
+        return printable(f"{proxy['name']} proxy: {proxy.get('data')}, {proxy.get('epochs')} epochs{size}")
 
     def cost(self, metric: str | None = None) -> NDArray[np.float64]:
         """Cost of every network, (n,)."""
@@ -160,7 +160,7 @@ def family_of(trial: Mapping[str, Any]) -> str:
         return SEARCHED
     if is_swin(trial.get("architecture") or {}):
         return "Swin"
-    name = str(trial.get("name") or "other")
+    name = line_of(trial.get("name")) or "other"
     if name.startswith("roadmap_"):
         return "roadmap"
     return next((family for family in FAMILIES if name.lower().startswith(family.lower())), name)
@@ -174,8 +174,9 @@ def role_of(trial: Mapping[str, Any]) -> str:
 def reached(trial: Mapping[str, Any]) -> float | None:
     """The top-1 fraction of a trial that is complete, at whatever fidelity; None without one."""
     accuracy = trial.get("accuracy")
-    known = isinstance(accuracy, int | float) and math.isfinite(accuracy)
-    return float(accuracy) if known and trial.get("state") == "complete" else None
+    if trial.get("state") != "complete" or not isinstance(accuracy, int | float):
+        return None
+    return float(accuracy) if math.isfinite(accuracy) else None
 
 
 def in_full(trial: Mapping[str, Any]) -> bool:
@@ -188,13 +189,18 @@ def full_accuracy(trial: Mapping[str, Any]) -> float | None:
     return reached(trial) if in_full(trial) else None
 
 
+def line_of(name: object) -> str | None:
+    """A name as one line that every terminal can show."""
+    return None if name is None else printable(str(name))
+
+
 def _tried(trial: Mapping[str, Any], accuracies: Mapping[int, float]) -> Tried:
     role = role_of(trial)
     return Tried(
         trial=trial["number"],
         role=role,
         family=family_of(trial),
-        name=trial.get("name"),
+        name=line_of(trial.get("name")),
         budget=trial.get("budget"),
         architecture=trial["architecture"],
         fingerprint=trial["fingerprint"],
