@@ -155,6 +155,12 @@ def _check_percent(file: Rows, found: Sequence[Result]) -> None:
 
 
 def _check_columns(path: Path, columns: Sequence[str], given: set[str]) -> None:
+    if "model" in columns:
+        lacking = [[name for name in needed if name not in columns] for needed in (TIMM_RESULTS, TIMM_COSTS)]
+        raise InputError(
+            f"{path}: no file of timm's that is read here: accuracies (results-imagenet.csv) also have "
+            f"{', '.join(lacking[0])}, costs (benchmark-infer-*.csv) {', '.join(lacking[1])}"
+        )
     known = [*ACCURACY, *COST, *SIZE, *OTHER, "images_per_s", "device"]
     for kind, choices, needed in (
         ("accuracy", ACCURACY, True),

@@ -218,6 +218,8 @@ def test_timm_files_are_known_by_their_columns(write):
     with pytest.raises(InputError, match=r"line 2: convnext_tiny at 224 pixels costs 9.0 here, 4.47 before"):
         again = "model,infer_img_size,infer_gmacs\nconvnext_tiny,224,9\n"
         read_timm(accuracies, costs, write(again, "again.csv"))
+    with pytest.raises(InputError, match=r"train.csv: no file of timm's that is read here.* infer_gmacs$"):
+        read_files([write("model,infer_img_size,train_step_time\nx,224,1\n", "train.csv")])
     # printed to two digits, another file may round otherwise
     read_timm(accuracies, costs, write(again.replace(",9", ",4.46"), "again.csv"))
 
