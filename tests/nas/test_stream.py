@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from nas.data.crops import Crops, as_rgb, centre_crop, random_crop
+from nas.data.crops import Crops, centre_crop, random_crop
+from nas.data.images import as_rgb
 from nas.data.stream import Streamed
 from space.errors import InputError
 
