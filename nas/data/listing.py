@@ -142,7 +142,8 @@ class Folder:
     def _walked(self, top: str) -> list[str]:
         """Files below `top` that are named as images, relative to the root, in the order of their bytes."""
         found: list[str] = []
-        pending, seen = deque([top]), {_identity(f"{self.root}/{top}")}
+        above = f"{self.root}/{top}", f"{self.root}/{top}/..", str(self.root)
+        pending, seen = deque([top]), {_identity(folder) for folder in above}
         while pending:
             place = pending.popleft()
             for entry in self._entries(place):
