@@ -84,12 +84,13 @@ class Cifar:
         needed = f"{self.name} needs {', '.join(file for files in self.files.values() for file in files)}"
         try:
             status = file.stat()
+        except FileNotFoundError:
+            python = (
+                " (this is the Python version, not the binary one)" if file.with_suffix("").exists() else ""
+            )
+            raise InputError(f"data: {file} is missing{python}; {needed}") from None
         except OSError as error:
-            python = file.with_suffix("").exists()
-            hint = " (this is the Python version, not the binary one)" if python else ""
-            missing = isinstance(error, FileNotFoundError)
-            why = f"is missing{hint}" if missing else f"cannot be read ({reason(error)})"
-            raise InputError(f"data: {file} {why}; {needed}") from None
+            raise InputError(f"data: {file} cannot be read ({reason(error)})") from None
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"data: {file} is no file; {needed}")
         return status.st_size

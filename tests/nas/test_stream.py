@@ -268,3 +268,9 @@ def test_without_random_crops_training_is_cropped_as_validation_is(folder):
     ((pixels, _),) = batches.training(0, [torch.tensor([0])])
     expected = centre_crop(Image.open(Path(folder, "train", "ant", "0.png")), SIDE, 0.875, "bicubic")
     assert np.array_equal(pixels[0].numpy(), expected)
+
+
+def test_twelve_bits_in_a_tiff_keep_their_upper_eight():
+    image = Image.fromarray(np.array([[0, 15, 16, 4095]], np.uint16))
+    image.tag_v2 = {258: (12,)}
+    assert np.asarray(as_rgb(image))[0, :, 0].tolist() == [0, 0, 1, 255]
