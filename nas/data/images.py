@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +34,7 @@ STARTS = re.compile(
     re.DOTALL,
 )
 MOST_PIXELS = 1 << 28  # a phone's 200 megapixels are read; Pillow holds 4 bytes of each
-MOST_BYTES = 2 << 30
+MOST_BYTES = 2 << 30  # WebP's are in memory as a whole
 BITS_PER_SAMPLE = 258  # the TIFF tag
 
 
@@ -54,6 +55,8 @@ def opened(file: str) -> Iterator[Image]:
     # Pillow warns of more pixels than that, and refuses twice as many before it takes memory
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2
     try:
+        if Path(file).stat().st_size > MOST_BYTES:
+            raise InputError(f"data: {file} is larger than {MOST_BYTES >> 30} GiB, no image that is read")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", module="PIL")  # of metadata, which nobody reads

@@ -245,6 +245,13 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path, monkeypat
     assert bound == Image.MAX_IMAGE_PIXELS  # another's Pillow is left as it was
 
 
+def test_a_file_of_too_many_bytes_is_not_read(tmp_path):
+    (tmp_path / "x.webp").write_bytes(b"RIFF____WEBP")
+    os.truncate(tmp_path / "x.webp", (2 << 30) + 1)
+    with pytest.raises(InputError, match=r"x.webp is larger than 2 GiB, no image that is read"):
+        decode([tmp_path / "x.webp"], 16)
+
+
 @pytest.mark.filterwarnings("error")
 def test_photographs_of_200_megapixels_are_within_the_bound(tmp_path):
     file = tmp_path / "header.png"  # a header alone, of an image at the bound
