@@ -246,7 +246,7 @@ def _read(state: Mapping[str, Tensor], network: Network, layout: Layout, *, head
         given = {name if name.startswith("classifier.") else f"{body}.{name}": v for name, v in given.items()}
     wanted = {part: name for name, parts in names.items() for part in parts}
     missing = [part for part in wanted if part not in given]
-    absent = () if head else tuple(wanted[part] for part in missing if wanted[part].startswith(HEAD))
+    absent = () if head else _whole(HEAD, [wanted[part] for part in missing], names)
     missing = [part for part in missing if wanted[part] not in absent]
     unexpected = [name for name in given if name not in wanted]
     if missing or unexpected:
@@ -259,6 +259,14 @@ def _read(state: Mapping[str, Tensor], network: Network, layout: Layout, *, head
         name: _own_shape(name, _joined(parts, given)) for name, parts in names.items() if name not in absent
     }
     return Read(found, left_out, absent)
+
+
+def _whole(groups: Collection[str], missing: list[str], names: Collection[str]) -> tuple[str, ...]:
+    """The missing names of the groups, by what they start with, of which all are missing."""
+    gone = [
+        group for group in groups if not any(name.startswith(group) for name in names if name not in missing)
+    ]
+    return tuple(name for name in missing if name.startswith(tuple(gone)))
 
 
 def _joined(parts: tuple[str, ...], state: Mapping[str, Tensor]) -> Tensor:

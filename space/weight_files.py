@@ -81,10 +81,12 @@ def loaded(path: Path, *, mapped: bool = False) -> Any:
     size, first = _looked_into(path)
     if first.startswith(ZIP):
         _check_records(path, size)
-        return torch_values(str(path), mmap=mapped)
-    if first[8:9] == b"{":
+        if path.suffix != ".safetensors":
+            return torch_values(str(path), mmap=mapped)
+    elif first[8:9] == b"{":
         return _safetensors(path)
-    return torch_values(str(path))
+    with path.open("rb") as file:  # by its name torch would go by its suffix
+        return torch_values(file)
 
 
 def _looked_into(path: Path) -> tuple[int, bytes]:
@@ -94,9 +96,7 @@ def _looked_into(path: Path) -> tuple[int, bytes]:
         with open(handle, "rb") as file:  # noqa: PTH123
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                raise UnreadableError(
-                    "a folder" if stat.S_ISDIR(status.st_mode) else "a device or pipe, no file"
-                )
+                raise UnreadableError("a device or pipe, no file")
             first = file.read(9)
     except UnreadableError:
         raise

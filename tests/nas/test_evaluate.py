@@ -86,14 +86,14 @@ def evaluated(capsys, *words):
     return json.loads(capsys.readouterr().out)
 
 
-def refused(capsys, *words):
-    """The one line of a mistake."""
+def refused(capsys, *words, begun=False):
+    """The one line of a mistake, nothing being printed before it but of an evaluation that has begun."""
     try:
         code = evaluate.main([str(word) for word in words])
     except SystemExit as ended:
         code = ended.code
     printed = capsys.readouterr()
-    assert code == 2 and printed.out == ""
+    assert code == 2 and bool(printed.out) == begun
     assert printed.err.startswith("nas.evaluate: ") and printed.err.count("\n") == 1
     return printed.err
 
@@ -156,7 +156,7 @@ def test_a_swin_s_checkpoint(place, digits, capsys):
     states = model(network=swin).state_dict()
     states.pop("head.bias")
     checkpoint(place / "cut.pt", network=swin, model=states)
-    assert "the keys are not those of the network: head.bias" in refused(capsys, "cut.pt", "--data", "digits")
+    assert "this network: missing head.bias" in refused(capsys, "cut.pt", "--data", "digits")
 
 
 def test_image_folder_needs_val_only_and_is_cropped_as_the_recipe_says(place, capsys):
@@ -179,7 +179,7 @@ def test_image_folder_needs_val_only_and_is_cropped_as_the_recipe_says(place, ca
         assert found["top5"] is None and found["images"] == 6
     (place / "data" / "val" / "bee" / "broken.png").write_text("no image")
     assert "broken.png cannot be read as an image" in refused(
-        capsys, path, "--data", "imagefolder:data", "--workers", "0"
+        capsys, path, "--data", "imagefolder:data", "--workers", "0", begun=True
     )
 
 
@@ -204,7 +204,7 @@ def test_wilson_s_interval():
 
 def test_mistakes_of_the_command_line(place, capsys):
     path = checkpoint(place / "c.pt")
-    assert "none.pt: No such file" in refused(capsys, "none.pt", "--data", "digits")
+    assert "none.pt: cannot be read (No such file" in refused(capsys, "none.pt", "--data", "digits")
     assert "is no data set" in refused(capsys, path, "--data", "mnist")
     assert "is no folder" in refused(capsys, path, "--data", "imagefolder:none")
     assert "above 0 and at most 1" in refused(capsys, path, "--data", "digits", "--crop", "1.5")
@@ -246,9 +246,13 @@ def test_damaged_files_are_refused(place, capsys):
     (place / "cut.pt").write_bytes(content[: len(content) // 2])
     assert "cut.pt: " in refused(capsys, "cut.pt", "--data", "digits")
     (place / "text.safetensors").write_text("no tensors here")
-    assert "not a readable safetensors file" in refused(capsys, "text.safetensors", "--data", "digits")
-    torch.save({"model": {"stem": torch.zeros(1)}, "architecture": TINY.to_dict()}, place / "headless.pt")
-    assert "no classifier among its weights" in refused(capsys, "headless.pt", "--data", "digits")
+    assert "is damaged, or no checkpoint" in refused(capsys, "text.safetensors", "--data", "digits")
+    torch.save({"model": {"stem": torch.zeros(1)}, "architecture": TINY.to_dict()}, place / "other.pt")
+    assert "missing downsample_layers" in refused(capsys, "other.pt", "--data", "digits")
+    backbone = {name: value for name, value in model().state_dict().items() if not name.startswith("head.")}
+    checkpoint(place / "headless.pt", model=backbone)
+    line = refused(capsys, "headless.pt", "--data", "digits")
+    assert "headless.pt: holds no classifier (head.weight, " in line and "nas.train --init" in line
     checkpoint(place / "odd.pt", architecture={"stages": 3})
     assert "odd.pt: architecture: " in refused(capsys, "odd.pt", "--data", "digits")
 
@@ -257,7 +261,7 @@ def test_weights_that_are_not_finite_give_no_accuracy(place, capsys):
     broken = model()
     with torch.no_grad():
         broken.head.bias.fill_(float("nan"))
-    assert "not finite" in refused(capsys, checkpoint(place / "c.pt", broken), "--data", "digits")
+    assert "not finite" in refused(capsys, checkpoint(place / "c.pt", broken), "--data", "digits", begun=True)
 
 
 def test_reading_weights_leaves_torch_s_randomness(place):

@@ -125,7 +125,7 @@ def test_an_image_folder_is_learned_through_the_whole_recipe(run, place):
     assert "best top-1" in out.splitlines()[-1]
     files = {p.name for p in (place / "out").iterdir()}
     assert files == {"recipe.yaml", "checkpoint-last.pt", "checkpoint-best.pt", "log.csv", "summary.json",
-                     "tensorboard"}  # fmt: skip
+                     "tensorboard", ".lock"}  # fmt: skip
     best = weights("out/checkpoint-best.pt")
     assert best["architecture"] == values.architecture and best["num_classes"] == 3
     summary = json.loads(Path("out/summary.json").read_text())
@@ -240,7 +240,7 @@ def test_a_damaged_checkpoint_is_found(place, damage):
     if damage == "changed":
         content[len(content) // 2] ^= 1  # within the weights
     path.write_bytes(content[: {"changed": None, "cut": 700, "empty": 0}[damage]])
-    with pytest.raises(CheckpointError, match="is damaged"):
+    with pytest.raises(CheckpointError, match="is empty" if damage == "empty" else "is damaged"):
         load_plain(path)
 
 
@@ -288,7 +288,8 @@ def test_a_folder_that_holds_a_training_is_kept(run, place):
     path = place / "out" / "checkpoint-last.pt"
     path.write_bytes(before[path][:1000])
     code, _, err = run(recipe(epochs=1), "--resume")
-    assert code == 2 and "checkpoint-last.pt: is damaged; remove it to train again from the start" in err
+    assert code == 2 and "checkpoint-last.pt: is damaged" in err
+    assert "remove it to train again from the start" in err
     path.write_bytes(before[path])
     assert {p: p.read_bytes() for p in (place / "out").glob("*.*")} == before
 
@@ -413,5 +414,5 @@ def test_weights_of_another_network_are_refused(run, place):
     Path("given.pt").write_bytes(b"nothing")
     assert run(recipe(), "--init", "given.pt")[0] == 2
     torch.save({"bias": torch.zeros(3)}, "given.pt")
-    with pytest.raises(InputError, match=r"given\.pt: no classifier among its weights"):
+    with pytest.raises(InputError, match=r"--init given\.pt: the keys are not those .*; unexpected bias"):
         initial_weights("given.pt", NET, 3)
