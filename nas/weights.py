@@ -115,7 +115,7 @@ def start_from(network: Network, path: str | Path) -> Start:
         _refuse_shapes(found, network, None)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    notes = [which, *_left_out(found)]
+    notes = [f"starts from its {which}", *_left_out(found)]
     if found.missing:
         notes.append(f"without {', '.join(found.missing)}, which start afresh")
     head = found.state.get("head.weight")

@@ -137,7 +137,7 @@ def torch_values(file: str | IO[bytes], *, mmap: bool | None = None) -> Any:
         raise UnreadableError(f"cannot be read ({reason(error)})") from None
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"holds {quoted(refused[1])}" if refused else "damaged, or more than weights"
+        what = f"holds {quoted(refused[1])}" if refused else "is damaged, or no checkpoint"
         raise UnreadableError(f"{what}; only tensors and plain values are read") from None
     except Exception as error:  # torch.load has no one error for a damaged file
         said = first_line(error).split(". ")[0]

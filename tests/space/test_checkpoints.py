@@ -358,15 +358,16 @@ def test_same_logits_as_transformers_v2_and_swin_both_ways(tmp_path: Path, make,
 
 
 def timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A Swin's official state dict as timm 0.9 and later have it: what downsamples stands before its stage."""
+    """A Swin's official state dict as timm 0.9 and later have it: downsampling stands before its stage."""
     moved = {}
     for name, value in state.items():
         if name.endswith("relative_position_index"):
             continue
         if ".downsample." in name:
             stage = int(name.split(".")[1])
-            name = name.replace(f"layers.{stage}.", f"layers.{stage + 1}.")
-        moved[name.replace("head.", "head.fc.")] = value
+            moved[name.replace(f"layers.{stage}.", f"layers.{stage + 1}.")] = value
+        else:
+            moved[name.replace("head.", "head.fc.")] = value
     return moved
 
 

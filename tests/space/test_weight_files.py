@@ -107,7 +107,7 @@ def test_what_is_no_file_is_said_at_once(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty").touch()
     (tmp_path / "dangling").symlink_to("nowhere")
-    assert "a folder" in refused(tmp_path)
+    assert "cannot be read (Is a directory)" in refused(tmp_path)
     assert "a device or pipe" in refused(tmp_path / "pipe")
     assert "a device or pipe" in refused(Path("/dev/zero"))
     assert "is empty" in refused(tmp_path / "empty")
@@ -120,10 +120,12 @@ def test_a_file_of_holes_and_a_bomb_are_refused_in_little_memory(tmp_path: Path)
     with (tmp_path / "holes.pth").open("wb") as file:
         file.truncate(1 << 40)
     refused(tmp_path / "holes.pth")
-    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as bomb:
-        with bomb.open("archive/data.pkl", "w") as record:
-            for _ in range(64):
-                record.write(bytes(1 << 20))
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as bomb,
+        bomb.open("archive/data.pkl", "w") as record,
+    ):
+        for _ in range(64):
+            record.write(bytes(1 << 20))
     assert "unpacks to more than it has" in refused(tmp_path / "bomb.pth")
 
 
