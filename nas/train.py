@@ -102,10 +102,19 @@ def train(args: argparse.Namespace) -> None:
     cost_of(recipe.network, recipe.data.resolution)
     check_batch(recipe)
     check_folder(args.out, recipe, args.resume)
-    if args.init is not None and not Path(args.init).is_file():
-        raise InputError(f"--init {args.init}: there is no such file")
+    if args.init is not None:
+        _check_init(Path(args.init))
     with joined(args.device) as (ranks, device):
         _train(args, recipe, ranks, device)
+
+
+def _check_init(path: Path) -> None:
+    from space.weight_files import check_file
+
+    try:
+        check_file(path)
+    except InputError as error:
+        raise InputError(f"--init {error}") from None
 
 
 def _train(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) -> None:

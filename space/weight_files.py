@@ -76,6 +76,14 @@ def read_values(path: Path) -> Any:
         raise InputError(f"{path}: {error}") from None
 
 
+def check_file(path: Path) -> None:
+    """Raises `InputError` for what is no file to read."""
+    try:
+        _looked_into(path)
+    except UnreadableError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def loaded(path: Path, *, mapped: bool = False) -> Any:
     """As `read_values`, tensors in memory unless `mapped`. Raises `UnreadableError`."""
     size, first = _looked_into(path)
