@@ -15,7 +15,7 @@ from typing import Any
 
 from analysis.view import PALETTE, Cell, Figure, Table, View
 from space.errors import InputError, first_line, reason
-from space.files import write_bytes
+from space.files import make_folder, write_bytes
 
 # pixels of a figure for a paper: text of 15 px is of 9 points where it is printed 6.5 inches wide
 PAPER_WIDTH, PAPER_HEIGHT = 800, 500
@@ -102,7 +102,7 @@ def export(views: Sequence[View], folder: Path) -> list[Path]:
     files = {f"{_stem(view, table.name)}.csv": csv_bytes(table) for view in views for table in view.tables}
     files |= images({_stem(view, figure.name): figure for view in views for figure in view.figures})
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({reason(error)})") from None
     return [write_bytes(folder / name, content) for name, content in sorted(files.items())]

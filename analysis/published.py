@@ -74,9 +74,9 @@ def published(
     plane = [p for p in plane if test_set is None or p.test_set == test_set]
     if not plane:
         raise InputError(f"{_nothing(everything, pretrain, resolution, test_set)}")
-    first_source = source or _source(plane, family, own)
+    first_source = _source(plane, family, own) if source is None else source
     first_side = select(plane, family=family, source=first_source)
-    second_source = against_source or _same_source(plane, against, first_source)
+    second_source = _same_source(plane, against, first_source) if against_source is None else against_source
     both = [
         _one_recipe(first_side, "--recipe", recipe),
         _one_recipe(select(plane, family=against, source=second_source), "--against-recipe", against_recipe),

@@ -67,15 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write_proposal(found: Plan, out: Path | None) -> Path:
     """The proposed network as a file that `python -m space.describe` reads. Raises `InputError`."""
-    from space.files import write_text
+    from space.files import folders, write_text
 
     if out is None:
         folder = found.study.folder or Path()
         out = folder / "scaled" / f"{''.join(found.budget.text.split())}.json"
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({reason(error)})") from None
     values = {
         "name": f"{found.study.name} scaled to {found.budget.text}",
         "study": found.study.name,
@@ -84,7 +80,11 @@ def write_proposal(found: Plan, out: Path | None) -> Path:
         "notes": list(found.notes),
         "architecture": found.proposal.to_dict(),
     }
-    return write_text(out, json.dumps(values, indent=2) + "\n")
+    try:
+        with folders(out.parent):
+            return write_text(out, json.dumps(values, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({reason(error)})") from None
 
 
 # ---- tables and sentences -------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from space.errors import InputError, printable, reason
-from space.files import replacing, sweep
+from space.files import make_folder, replacing, sweep
 
 if TYPE_CHECKING:
     from nas.data.dataset import Source
@@ -90,7 +90,7 @@ def _own_temporary_dir(why: str) -> Path:
 
 def _can_write(folder: Path) -> bool:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError:
