@@ -303,7 +303,7 @@ def test_wilson_s_interval():
 
 def test_mistakes_of_the_command_line(place, capsys):
     path = checkpoint(place / "c.pt")
-    assert "none.pt: cannot be read (No such file" in refused(capsys, "none.pt", "--data", "digits")
+    assert "none.pt: No such file" in refused(capsys, "none.pt", "--data", "digits")
     assert "is no data set" in refused(capsys, path, "--data", "mnist")
     assert "is no folder" in refused(capsys, path, "--data", "imagefolder:none")
     assert "above 0 and at most 1" in refused(capsys, path, "--data", "digits", "--crop", "1.5")
