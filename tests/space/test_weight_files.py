@@ -112,7 +112,7 @@ def test_what_is_no_file_is_said_at_once(tmp_path: Path):
     assert "a device or pipe" in refused(Path("/dev/zero"))
     assert "is empty" in refused(tmp_path / "empty")
     for name in ("none", "dangling", "n" * 300, "a\0b"):
-        with pytest.raises(InputError, match="No such file|name too long|null byte"):
+        with pytest.raises(InputError, match=r"No such file|name too long|null byte"):
             read_values(tmp_path / name)
 
 
