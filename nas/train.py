@@ -156,7 +156,7 @@ def _train(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) 
 
 def _notes(run: Run) -> list[str]:
     """What there is to say before a training starts: what was read, and what is not as the recipe says."""
-    notes = [read] if (read := getattr(run.batches, "read", "")) else []
+    notes = [run.batches.read] if run.batches.read else []
     if run.ema_decay is not None and run.ema_decay != run.recipe.ema_decay:
         notes.append(
             f"EMA: decay {run.ema_decay:.6g}, not {run.recipe.ema_decay:g}, which would not forget the start "

@@ -109,7 +109,7 @@ def _looked_into(path: Path) -> tuple[int, bytes]:
     except UnreadableError:
         raise
     except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
-        raise UnreadableError(f"cannot be read ({reason(error)})") from None
+        raise UnreadableError(reason(error)) from None
     if not first:
         raise UnreadableError("is empty")
     return status.st_size, first

@@ -197,8 +197,8 @@ def test_without_names_their_number_is_what_can_be_checked(place, capsys):
     path = checkpoint(place / "c.pt", model(classes=3), num_classes=3)
     assert evaluate.main([str(path), "--data", spec, "--workers", "0"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].startswith("classes: 3 in both; ") and lines[1].endswith("could not be checked")
-    assert f"{path} keeps no names" in lines[1]
+    assert lines[2].startswith("classes: 3 in both; ") and lines[2].endswith("could not be checked")
+    assert f"{path} keeps no names" in lines[2]
     path = checkpoint(place / "c.pt", model(classes=4), num_classes=4)
     assert "has 3 classes; the network in" in refused(capsys, path, "--data", spec, "--workers", "0")
 
@@ -303,7 +303,7 @@ def test_wilson_s_interval():
 
 def test_mistakes_of_the_command_line(place, capsys):
     path = checkpoint(place / "c.pt")
-    assert "none.pt: cannot be read (No such file" in refused(capsys, "none.pt", "--data", "digits")
+    assert "none.pt: No such file" in refused(capsys, "none.pt", "--data", "digits")
     assert "is no data set" in refused(capsys, path, "--data", "mnist")
     assert "is no folder" in refused(capsys, path, "--data", "imagefolder:none")
     assert "above 0 and at most 1" in refused(capsys, path, "--data", "digits", "--crop", "1.5")

@@ -272,7 +272,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(run, place, folder):
         (recipe(), ["--data", "nothing"], "'nothing' is no data set"),
         (recipe(total_batch_size=160, batch_size=160, accumulation=1), [], "there are 144 training images"),
         (recipe(), ["--device", "cuda:7"], "device 'cuda:7' cannot be used"),
-        (recipe(), ["--init", "no.pt"], "--init no.pt: cannot be read (No such file"),
+        (recipe(), ["--init", "no.pt"], "--init no.pt: No such file"),
         (recipe(), ["--init", "/dev/zero"], "--init /dev/zero: a device or pipe, no file"),
         (recipe(), ["--resume"], "--out out: holds no training to resume"),
     ]  # fmt: skip

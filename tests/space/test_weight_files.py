@@ -107,12 +107,12 @@ def test_what_is_no_file_is_said_at_once(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty").touch()
     (tmp_path / "dangling").symlink_to("nowhere")
-    assert "cannot be read (Is a directory)" in refused(tmp_path)
+    assert "Is a directory" in refused(tmp_path)
     assert "a device or pipe" in refused(tmp_path / "pipe")
     assert "a device or pipe" in refused(Path("/dev/zero"))
     assert "is empty" in refused(tmp_path / "empty")
     for name in ("none", "dangling", "n" * 300, "a\0b"):
-        with pytest.raises(InputError, match="cannot be read"):
+        with pytest.raises(InputError, match=r"No such file|name too long|null byte"):
             read_values(tmp_path / name)
 
 
