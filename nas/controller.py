@@ -277,7 +277,7 @@ class SearchController:
             if not self._has_time(branch.rungs.levels[0]):
                 self._out_of_time()
                 return None
-            missing = next((r for r in branch.references if r.name not in branch.trained), None)
+            missing = next((r for r in branch.references if not r.is_among(branch.trained)), None)
             if missing is not None:
                 return self._begin_reference(branch, missing)
             if branch.rungs.may_start():

@@ -184,6 +184,7 @@ BUDGET = "named networks"
 def read_networks(names: Sequence[str]) -> list[Reference]:
     """The networks of names, groups and files, none twice. Raises `InputError`."""
     from nas.reference import Reference
+    from space.describe import read_network
     from space.families import ROADMAP_STEPS
 
     found: dict[str, Reference] = {}
@@ -200,14 +201,6 @@ def read_networks(names: Sequence[str]) -> list[Reference]:
     if not found:
         raise InputError("which networks? Give names (python -m space.describe --list) or files")
     return list(found.values())
-
-
-def read_network(text: str) -> tuple[str, Any]:
-    """Name and network of a name or a file. Raises `InputError`."""
-    from space.describe import is_file, read_file
-    from space.networks import named_network
-
-    return read_file(text) if is_file(text) else (text, named_network(text))
 
 
 def finish(record: Record, console: Console, *, interrupted: bool) -> bool:

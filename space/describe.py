@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,15 +105,18 @@ def read_network(text: str) -> tuple[str, Network]:
     """Name and value of a named network or of a file. Raises `InputError`."""
     if is_file(text):
         return read_file(text)
+    from space.families import canonical
     from space.networks import named_network
 
-    return text, named_network(text)
+    return canonical(text), named_network(text)
 
 
 def is_file(text: str) -> bool:
-    """Whether a network's name is that of a file."""
-    path = Path(text)
-    return path.suffix in FILE_SUFFIXES or "/" in text or path.is_file()
+    """Whether a network is given as a file; a file that is there comes before a network of that name."""
+    from space.networks import is_name
+
+    there = os.path.isfile(text)  # noqa: PTH113  a NUL, a name too long: no file
+    return there or Path(text).suffix in FILE_SUFFIXES or ("/" in text and not is_name(text))
 
 
 def read_file(file: str | Path) -> tuple[str, Network]:

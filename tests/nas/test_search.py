@@ -69,7 +69,7 @@ def test_a_search_records_reports_and_exports(run, workplace, capsys):
     trials = Record.read(str(folder)).trials()
     space = load_space("micro")
     assert [t["role"] for t in trials] == ["reference"] * 2 + ["candidate"] * 3
-    assert trials[0]["name"].startswith("ConvNeXt-T at width")
+    assert trials[0]["name"].startswith("ConvNeXt-A at width")
     swin = network_from(trials[1]["architecture"])
     assert trials[1]["name"] == f"Swin-T at width {swin.width}" and trials[1]["macs"] == cost_of(swin).macs
     assert 20e6 <= trials[1]["macs"] <= 40e6
