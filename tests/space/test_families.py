@@ -9,8 +9,8 @@ import pytest
 
 from space.architecture import Architecture
 from space.cost import cost
-from space.errors import InputError
 from space.describe import is_file, read_network
+from space.errors import InputError
 from space.families import NAMES, named
 from space.networks import cost_of, named_network
 
