@@ -118,7 +118,7 @@ class Measurement:
         from space.networks import convnet, cost_of
 
         networks = read_networks(settings.networks)
-        judge = simulated_judge(settings) or proxy_judge(settings)
+        judge = (simulated_judge(settings) or proxy_judge(settings))()
         for one in networks:
             if judge.name == "simulated":
                 convnet(one.network, one.name)

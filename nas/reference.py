@@ -62,14 +62,19 @@ def references_of(
     """
     found: list[Reference] = []
     for family in families:
-        if family not in FAMILIES:
-            raise InputError(f"reference {quoted(family)}: is none of {', '.join(FAMILIES)}, or none")
+        check_family(family)
         published = [r for r in FAMILIES[family](space) if budget.allows(_cost(r.network, budget))]
         if front and published:
             found += published
         else:
             found.append(published[-1] if published else SCALED[family](budget, space))
     return found
+
+
+def check_family(name: str) -> None:
+    """Raises `InputError` unless there is a family of this name."""
+    if name not in FAMILIES:
+        raise InputError(f"reference {quoted(name)}: is none of {', '.join(FAMILIES)}, or none")
 
 
 def _convnexts(space: DesignSpace) -> list[Reference]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
 import re
 import shlex
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from space.command import Command, made_to_stay
+from space.errors import MOST_NAME
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -156,6 +158,8 @@ def carry_out(
             with console.status("preparing the data set…"):
                 plan = prepare()
             engine = held.enter_context(engine_of(plan, folder))
+            if plan.judge.read:
+                console.print(plan.judge.read, markup=False, soft_wrap=True)
             record = opened(plan, folder)
             held.callback(record.close)
         with unwritable(folder):
@@ -273,8 +277,12 @@ def choose_folder(settings: Settings) -> Path:
 
     if settings.study is not None:
         return study_folder(settings.study)
-    name = f"{read_space(settings.space).name}-{settings.budget}"
-    first = study_folder(re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-."))
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{read_space(settings.space).name}-{settings.budget}").strip(
+        "-."
+    )
+    if len(name) > MOST_NAME:  # of many budgets
+        name = f"{name[:MOST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    first = study_folder(name)
     folder, last, number = first, first, 1
     while folder.exists() and settings.storage is None:
         last, number = folder, number + 1
