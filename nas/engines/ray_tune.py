@@ -37,6 +37,7 @@ REACH_SECONDS = 5.0
 # the client's connection preface and empty settings; the server's first frame is its settings, of type 4
 # (RFC 9113, section 3.4): Ray speaks gRPC, which is HTTP/2
 HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+LOOPBACK = "127.0.0.1"
 OBJECT_STORE = 100 * 2**20  # bytes; results travel without it, the trainer does not
 # what Tune would do beside running trials, switched off; the record keeps a search, not Tune
 TUNE_ENVIRONMENT = {
@@ -223,7 +224,12 @@ class RayEngine:
             check_reachable(address)
         else:
             self._temporary = session_folder()
-            quiet |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
+            # else whoever reaches this machine reaches its Ray, which runs code as this user
+            quiet |= {
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE,
+                "_node_ip_address": LOOPBACK,
+            }
             if self._temporary is not None:
                 quiet["_temp_dir"] = str(self._temporary)
         try:

@@ -252,7 +252,7 @@ def test_a_failed_training_is_a_result_and_a_bug_a_failure(run):
     assert found.of("failed")[0] == (0, "loss is not finite")
     trial, reason = found.of("failed")[1]
     assert trial == 1
-    assert reason.startswith("unexpected error: KeyError: ")
+    assert reason.startswith("KeyError: ")
     assert reason.endswith(")")
     assert "test_ray.py:" in reason
     assert "\n" not in reason
