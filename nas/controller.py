@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 # a training in which the driver has died so often, with no epoch gained, is taken to be the reason
 MOST_ATTEMPTS = 5
-MOST_ALIKE = 3
+# failures alike, from the first training on, that end a search: a published network should train anywhere,
+# while an axis may have a value with which no network trains
+MOST_ALIKE, MOST_ALIKE_CANDIDATES = 3, 8
 
 
 class SearchEnded(Exception):  # noqa: N818 - no error of the program's
@@ -197,8 +199,10 @@ class SearchController:
         """Where the first trainings all end with one unexpected error, no network is to blame."""
         self._alike = [] if reason is None else [*self._alike, reason]
         kinds = {re.sub(r"\d+", "0", each) for each in self._alike}  # sizes differ from network to network
-        trained = any(trial["fidelity"] for trial in self._record.trials())
-        if len(self._alike) >= MOST_ALIKE and len(kinds) == 1 and not trained:
+        trials = self._record.trials()
+        published = any(t["role"] == "reference" and t["state"] == "failed" for t in trials)
+        enough = len(self._alike) >= (MOST_ALIKE if published else MOST_ALIKE_CANDIDATES)
+        if enough and len(kinds) == 1 and not any(t["fidelity"] for t in trials):
             raise SearchEnded(f"the first {len(self._alike)} trainings all failed alike: {reason}")
 
     # rebuilding

@@ -38,10 +38,10 @@ from space.swin import Swin
 
 # in what torch, oneDNN, cuDNN, the C++ library and the system say, by device and version
 NO_MEMORY = (
-    "out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory",
-    "defaultcpuallocator", "bad_alloc", "bad allocation", "could not create a primitive", "could not create a memory",
-    "could not execute a primitive", "unable to mmap", "mmap failed", "failed to allocate", "alloc_failed",
-    "allocation failed", "unable to allocate",
+    "out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory",
+    "unable to allocate", "failed to allocate", "allocation failed", "alloc_failed", "defaultcpuallocator",
+    "bad_alloc", "bad allocation", "unable to mmap", "mmap failed", "could not create a primitive",
+    "could not create a memory", "could not execute a primitive",
 )  # fmt: skip
 EVALUATION_BATCH = 256  # images; for the memory's sake, it changes no result
 READ_EVERY = 50  # optimiser steps between looks at the losses, where a look makes the device wait

@@ -99,10 +99,10 @@ def made_to_stay() -> Iterator[None]:
 
 
 class LastingOutput:
-    """stdout for what is not to end where nobody reads on, or its disk is full; that is said once, on stderr."""
+    """stdout for what goes on where nobody reads, or its disk is full; that is said once, on stderr."""
 
     def __init__(self, note: str) -> None:
-        self._stream = sys.stdout
+        self._stream: Any = sys.stdout
         self._note = note
         self._lost = sys.stdout is None
 
@@ -113,7 +113,7 @@ class LastingOutput:
 
     def flush(self) -> None:
         """Flush, where that can be done."""
-        self._try(lambda: self._stream.flush())
+        self._try(lambda: self._stream.flush())  # noqa: PLW0108  there may be no stream
 
     def _try(self, act: Callable[[], Any]) -> None:
         if self._lost:
@@ -136,6 +136,6 @@ def _silence() -> None:
         return
     try:
         sys.stdout.flush()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: closed
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
