@@ -175,7 +175,7 @@ def test_what_the_controller_raises_is_no_outcome():
 def test_a_device_that_is_lost_ends_the_search_after_the_failure_is_kept():
     told = Told([Job(number, load_space("micro").sample(1)[0], 0, 2) for number in range(2)])
     lost = RuntimeError("CUDA error: device-side assert triggered")
-    with pytest.raises(InputError, match="CUDA error: .*; --resume goes on in a new process"):
+    with pytest.raises(InputError, match=r"CUDA error: .*; --resume goes on in a new process"):
         LocalEngine(Broken(lambda _: lost)).run(told)
     assert told.told == [(0, "RuntimeError: CUDA error: device-side assert triggered", True)]
 

@@ -199,8 +199,8 @@ def test_a_small_band_ends_the_search(run):
         (["--study", "taken/study"], "cannot be written"),
         (["--study", "gone", "--resume", "--budget", "20M"], "no such study"),
         (["--device", "cuda:7"], "cuda:7"),
-        (["--trials", "0"], "trials: 0"),
-        (["--sampler", "best"], "sampler: 'best'"),
+        (["--trials", "0"], "--trials: input should be greater than or equal to 1, not 0"),
+        (["--sampler", "best"], "--sampler: input should be"),
         (["--reference", "vit"], "reference 'vit': is none of convnext, swin, resnet, or none"),
         (["--reference", "swin", "--proxy", "simulated:separable"], "a simulated law knows ConvNets only"),
     ],
@@ -348,7 +348,7 @@ def test_a_default_search_meets_the_published_network_first(run):
         (["--max-params", "1"], ["--max-params", "300k"]),
         (["--max-latency", "5"], ["--max-latency", "5s"]),
         (["--max-activations", "x"], []),
-        (["--scheduler", "asha", "--eta", "100"], ["--scheduler", "asha"]),
+        (["--scheduler", "asha", "--min-epochs", "99"], ["--scheduler", "asha", "--min-epochs", "3"]),
         (["--reference", "vit"], ["--reference", "none"]),
         (["--trials", "0"], ["--trials", "3"]),
         (["--data", "imagefolder:nowhere"], []),
@@ -359,7 +359,7 @@ def test_what_is_refused_leaves_no_study(run, workplace, wrong, right):
     flags = ["--proxy", "simulated:separable", "--trials", 3, "--study", "s"]
     if "--data" in wrong:
         flags = ["--trials", 3, "--study", "s"]
-    code, out, err = run(*flags, *wrong)
+    code, out, err = run(*flags, *wrong, reference="--reference" in wrong)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert not (workplace / "runs").exists()
     assert run(*flags, *right)[0] == 0
@@ -370,9 +370,9 @@ def test_what_is_refused_leaves_no_study(run, workplace, wrong, right):
     "setting", ["study", "space", "proxy", "data", "device", "budget", "max-latency", "reference", "storage"]
 )
 def test_names_that_no_system_takes_are_one_line(run, workplace, setting, name):
-    code, _, err = run("--trials", 2, f"--{setting}", name)
+    code, _, err = run("--trials", 2, f"--{setting}", name, reference=True)
     assert (code, err.count("\n")) == (2, 1) and len(err) < 1500
-    assert not (workplace / "runs").exists()
+    assert not list(workplace.rglob("study.db"))
 
 
 def test_a_study_goes_on_where_its_data_has_moved(run, workplace):
@@ -402,14 +402,11 @@ def test_a_search_goes_on_without_its_output(workplace):
     for number, end in enumerate((" | head -n 1", " > /dev/full", " >&-")):
         given = f"set -o pipefail; {command} --trials 6 --study s{number}{end}"
         done = subprocess.run(["bash", "-c", given], capture_output=True, text=True, check=False)
-        assert done.returncode == 0 and done.stderr.count("\n") <= 1, done.stderr
+        told = [
+            "Broken pipe; the search goes on without it",
+            "No space left on device; the search goes on",
+            "",
+        ]
+        assert done.returncode == 0 and done.stderr.count("\n") == bool(told[number]), done.stderr
+        assert told[number] in done.stderr
         assert [t["state"] for t in Record.read(f"s{number}").trials()] == ["complete"] * 6
-    assert (
-        "No space left on device; the search goes on without it"
-        in subprocess.run(
-            ["bash", "-c", f"{command} --trials 6 --study s9 > /dev/full"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stderr
-    )
