@@ -37,7 +37,6 @@ REACH_SECONDS = 5.0
 # the client's connection preface and empty settings; the server's first frame is its settings, of type 4
 # (RFC 9113, section 3.4): Ray speaks gRPC, which is HTTP/2
 HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-LOOPBACK = "127.0.0.1"
 OBJECT_STORE = 100 * 2**20  # bytes; results travel without it, the trainer does not
 # what Tune would do beside running trials, switched off; the record keeps a search, not Tune
 TUNE_ENVIRONMENT = {
@@ -224,16 +223,11 @@ class RayEngine:
             check_reachable(address)
         else:
             self._temporary = session_folder()
-            # else whoever reaches this machine reaches its Ray, which runs code as this user
-            quiet |= {
-                "include_dashboard": False,
-                "object_store_memory": OBJECT_STORE,
-                "_node_ip_address": LOOPBACK,
-            }
+            quiet |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
             if self._temporary is not None:
                 quiet["_temp_dir"] = str(self._temporary)
         try:
-            with importable_workers(), own_handlers():
+            with importable_workers(), own_handlers(), reachable(from_outside=address is not None):
                 ray.init(address=address or "local", **quiet)
         except Exception as error:  # ray has no class for these
             doing = "Ray does not start" if address is None else f"no Ray cluster at {address}"
@@ -411,6 +405,29 @@ def importable_workers() -> Iterator[None]:
             del os.environ["PYTHONPATH"]
         else:
             os.environ["PYTHONPATH"] = before
+
+
+@contextmanager
+def reachable(*, from_outside: bool) -> Iterator[None]:
+    """A Ray that starts meanwhile listens on 127.0.0.1 alone unless it is to be reached `from_outside`.
+
+    On Linux it would listen on all interfaces, and whoever reaches it runs code as this user. Ray has a switch
+    for this, read when it is imported (services.py of Ray 2.60); an address that is given it replaces.
+    """
+    from ray._private import ray_constants
+
+    variable, before = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
+    given = os.environ.get(variable)
+    if not from_outside:
+        os.environ[variable] = "0"  # for the processes that it starts
+        ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        os.environ.pop(variable, None)
+        if given is not None:
+            os.environ[variable] = given
 
 
 @contextmanager
