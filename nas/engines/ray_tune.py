@@ -327,7 +327,8 @@ def check_shares(cpus: float | None, gpus: float, workers: int | None) -> None:
         raise InputError(f"engine ray: CPUs per trial must be more than 0, not {cpus:g}")
     if gpus < 0 or 0 < gpus < STEP or (gpus > 1 and gpus != int(gpus)):
         raise InputError(
-            f"engine ray: GPUs per trial must be 0, {STEP:g} to 1, or a whole number, not {gpus:g}"
+            f"engine ray: GPUs per trial must be 0 to 1, or a whole number, not {gpus:g}; "
+            f"Ray's finest share is {STEP:g}"
         )
     if workers is not None and workers < 1:
         raise InputError(f"engine ray: workers must be 1 or more, not {workers}")
@@ -411,8 +412,8 @@ def importable_workers() -> Iterator[None]:
 def reachable(*, from_outside: bool) -> Iterator[None]:
     """A Ray that starts meanwhile listens on 127.0.0.1 alone unless it is to be reached `from_outside`.
 
-    On Linux it would listen on all interfaces, and whoever reaches it runs code as this user. Ray has a switch
-    for this, read when it is imported (services.py of Ray 2.60); an address that is given it replaces.
+    On Linux it would listen on all interfaces, and whoever reaches it runs code as this user. This is Ray's
+    own switch, read when it is imported (services.py of Ray 2.60); an address of 127.0.0.1 it replaces.
     """
     from ray._private import ray_constants
 
