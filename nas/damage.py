@@ -110,13 +110,11 @@ class TrialCheck:
 
     def __call__(self, found: Sequence[Found], known: Mapping[int, Mapping[str, Any]]) -> None:
         """Raises `DamagedError` naming a trial and what is wrong with it; `known` has all trials."""
-        networks = []
-        for one in found:
-            where = f"trial {one.trial['number']}"
-            networks.append(_network(one.trial, where))
-            for flaw in (*_flaws(one, self._epochs), *self._foreign(one.trial, known)):
-                raise DamagedError(f"{where} {flaw}")
+        networks = [_network(one.trial, f"trial {one.trial['number']}") for one in found]
         _check_costs([one.trial for one in found], networks)
+        for one in found:
+            for flaw in (*_flaws(one, self._epochs), *self._foreign(one.trial, known)):
+                raise DamagedError(f"trial {one.trial['number']} {flaw}")
         self._check_params(found, networks)
 
     def _foreign(self, trial: Mapping[str, Any], known: Mapping[int, Mapping[str, Any]]) -> Iterator[str]:

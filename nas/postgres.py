@@ -210,18 +210,17 @@ def _connection_class() -> Any:
 
 def _heard(gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
     """What psycopg waits for, until it has waited for `SILENCE`; it asks ten times a second."""
-    ready = next(gen)
-    heard = time.monotonic()
+    news, heard = None, time.monotonic()
     while True:
+        try:
+            ready = gen.send(news)
+        except StopIteration as over:
+            return over.value
         news = yield ready
         if news:
             heard = time.monotonic()
         elif time.monotonic() - heard > SILENCE:
             raise TimeoutError(f"the server has not answered for {SILENCE:g} s")
-        try:
-            ready = gen.send(news)
-        except StopIteration as over:
-            return over.value
 
 
 def check_url(url: str) -> None:

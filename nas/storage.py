@@ -176,6 +176,9 @@ class SqliteStorage:
             found = connection.exec_driver_sql("pragma quick_check(1)").scalar()
             if found != "ok":
                 raise DamagedError(str(found).splitlines()[-1])
+            # SQLite takes what is missing of the last page for zeros
+            if self._path.stat().st_size % connection.exec_driver_sql("pragma page_size").scalar_one():
+                raise DamagedError("its end is missing")
             check_tables(connection)
 
 
