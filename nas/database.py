@@ -64,9 +64,12 @@ def check_tables(connection: sa.Connection) -> None:
     Optuna would make in any database what it misses.
     """
     expected = {*BaseModel.metadata.tables, "alembic_version"}
-    missing = sorted(expected - set(sa.inspect(connection).get_table_names()))
-    if {"studies", "trials"} <= set(missing):
-        raise UnfitError("is another program's database: it has none of Optuna's tables")
+    names = set(sa.inspect(connection).get_table_names())
+    missing = sorted(expected - names)
+    if not names:
+        raise UnfitError("is empty")
+    if not {"studies", "trials"} <= names:
+        raise UnfitError(f"is not a study of this program: it has no table {missing[0]}")
     if missing:
         raise DamagedError(f"the table {missing[0]} is missing")
     for table in ("version_info", "alembic_version"):

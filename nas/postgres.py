@@ -272,6 +272,8 @@ def without_password(url: str) -> str:
     """A database URL that may be shown and stored."""
     try:
         parsed = sa.engine.make_url(url)
+        if "@" in (parsed.database or ""):  # of a password that is not written as in a URL
+            raise ValueError
     except (sqlalchemy.exc.ArgumentError, ValueError):
         shorter = re.sub(r"(?s)(//[^:@]*):.*@", r"\1@", url)
         return re.sub(rf"(?i)({'|'.join(SECRET)})=[^&]*", r"\1=", shorter)

@@ -62,6 +62,7 @@ SHOWN = (
 )  # fmt: skip
 READABLE = (1, 2, 3)
 RESUMABLE = (2, 3)  # 2: without what Optuna's tools want
+MOST_NAME = 255  # bytes of a file's name, on every system
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # settings that make results comparable; a study is resumed under the same ones only
 BINDING = ("budget", "objective", "limits", "space", "proxy", "data", "seed", "sampler", "scheduler")
@@ -81,12 +82,8 @@ def study_folder(study: str, root: Path = Path("runs")) -> Path:
             f"study {quoted(study)}: a name holds letters, digits, '.', '_' and '-', or give a path"
         )
     folder = Path(study) if os.sep in study else root / study
-    try:
-        os.lstat(folder)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        pass
-    except (OSError, ValueError) as error:  # too long for the system, or a NUL
-        raise InputError(f"study {quoted(study)}: cannot be the name of a folder ({reason(error)})") from None
+    if "\0" in study or any(len(os.fsencode(part)) > MOST_NAME for part in folder.parts):
+        raise InputError(f"study {quoted(study)}: a folder's name has at most {MOST_NAME} bytes, none a NUL")
     return folder
 
 

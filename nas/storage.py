@@ -261,6 +261,9 @@ class _Patient(sqlite3.Connection):
     def cursor(self, *_: Any) -> _PatientCursor:
         return super().cursor(_PatientCursor)
 
+    def execute(self, *arguments: Any) -> _PatientCursor:
+        return self.cursor().execute(*arguments)
+
     def commit(self) -> None:
         self.waiting(super().commit)
 
