@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from datetime import UTC, datetime
 
 import optuna
 import pytest
@@ -95,6 +97,26 @@ def test_what_is_read_is_what_optuna_reads(rdb):
     for read in (trials.read, OptunaTrials(rdb, study).read):
         assert values(read(last - 1, [first])) == values([theirs[0], theirs[-1]])
         assert read(last) == []
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
+def test_times_are_those_of_optuna_in_every_time_zone(rdb, monkeypatch, zone):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        optuna.create_study(storage=rdb, direction="maximize")
+        trials = trial_store(rdb, study_id(rdb))
+        life(rdb, trials, 0)
+        assert values(trials.read()) == values(rdb.get_all_trials(study_id(rdb)))
+        ended = trials.read()[0].datetime_complete
+        assert abs((ended - datetime.now()).total_seconds()) < 60
+        with rdb.engine.connect() as connection:
+            (stored,) = connection.execute(sa.text("select datetime_complete from trials")).first()
+        stored = datetime.fromisoformat(str(stored)).replace(tzinfo=UTC)
+        assert abs((stored - datetime.now(UTC)).total_seconds()) < 60
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def values(trials):
