@@ -131,12 +131,27 @@ class TrialCheck:
                 yield f"has {budget['metric']} of {cost}, outside of its budget"
         if (trial["of"] is not None) != (trial["role"] == "confirmation"):
             yield f"has the role {trial['role']} and is of {trial['of']}"
+        if not self._are_codes((trial["memo"] or {}).get("slow", [])):
+            yield "has a memo of slow networks that are none"
         if trial["of"] is not None:
             first = known.get(trial["of"])
             if first is None or first["role"] == "confirmation":
                 yield f"repeats trial {trial['of']}, which is none of the search's"
             elif first["fingerprint"] != trial["fingerprint"]:
                 yield f"repeats trial {trial['of']}, which has another network"
+
+    def _are_codes(self, codes: Any) -> bool:
+        """Whether these can be codes of the space, as far as it is known."""
+        if not (isinstance(codes, list) and all(isinstance(code, list) for code in codes)):
+            return False
+        if self._space is None:
+            return all(type(k) is int and k >= 0 for code in codes for k in code)
+        sizes = [len(factor) for factor in self._space.factors]
+        return all(
+            len(code) == len(sizes)
+            and all(type(k) is int and 0 <= k < n for k, n in zip(code, sizes, strict=True))
+            for code in codes
+        )
 
     def _check_params(self, found: Sequence[Found], networks: Sequence[Network]) -> None:
         """Where the space is known, parameters must be those of the networks."""
@@ -181,11 +196,8 @@ def _network(trial: Mapping[str, Any], where: str) -> Network:
 def _check_costs(trials: Sequence[Mapping[str, Any]], networks: Sequence[Network]) -> None:
     """Costs must be those of the networks, which are worked out at once."""
     plain = [(t, net) for t, net in zip(trials, networks, strict=True) if isinstance(net, Architecture)]
-    try:
-        total = costs([net for _, net in plain])
-        others = [(t, cost_of(n)) for t, n in zip(trials, networks, strict=True) if isinstance(n, Swin)]
-    except InputError as error:
-        raise DamagedError(f"a network without a cost: {error}") from None
+    total = costs([net for _, net in plain])
+    others = [(t, cost_of(n)) for t, n in zip(trials, networks, strict=True) if isinstance(n, Swin)]
     for metric in METRICS:
         expected = [(t, int(c)) for (t, _), c in zip(plain, getattr(total, metric), strict=True)]
         expected += [(t, int(getattr(cost, metric))) for t, cost in others]

@@ -29,7 +29,7 @@ TURNS, DRIVERS = 0x6E6173, 0x6E6174
 DRIVERNAMES = ("postgresql", "postgresql+psycopg")
 SILENCE = 30.0  # seconds without a word of a server that was asked something
 CONNECT: dict[str, Any] = {
-    "connect_timeout": 10,  # seconds, as those below
+    "connect_timeout": 10,  # seconds, as the next two
     "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4,
     "tcp_user_timeout": 30_000,  # milliseconds
 }  # fmt: skip
@@ -82,7 +82,13 @@ class PostgresStorage:
         return study_of(self.rdb, self.name)
 
     def make(self, attributes: Mapping[str, Any]) -> None:
-        """A new study with these attributes."""
+        """A new study with these attributes. Raises `InputError` for the name of another program's."""
+        with contextlib.suppress(KeyError):
+            if self.rdb.get_all_trials(self.rdb.get_study_id_from_name(self.name), deepcopy=False):
+                raise InputError(
+                    f"storage {self.url}: holds a study of another program called {quoted(self.name)}; "
+                    "--study NAME names another"
+                )
         make_study(self.rdb, self.name, attributes)
 
     def exists(self) -> bool:

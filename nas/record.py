@@ -35,14 +35,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nas.damage import (
-    DamagedError,
-    Found,
-    TrialCheck,
-    check_numbers,
-    check_study,
-    values_of,
-)
+from nas.damage import DamagedError, Found, TrialCheck, check_numbers, check_study, values_of
 from nas.database import FAILURES, UnfitError, failure, name_metric, said, study_name
 from nas.postgres import check_trusted
 from nas.storage import PostgresStorage, SqliteStorage, Storage, check_url
@@ -162,7 +155,7 @@ class Record:
                 with storage.turn():
                     if not storage.exists():
                         storage.make(_new(settings, asked))
-            except FAILURES:
+            except BaseException:
                 storage.close()
                 raise
             record = cls._open(folder, storage)
@@ -343,7 +336,9 @@ class Record:
         if not math.isfinite(accuracy):
             self.fail(number, f"its accuracy is {accuracy}", **result | {"full_fidelity": False})
             return
-        outside = self.settings["sampler"] != "none" and not self._trials[number]["choices"]
+        trial = self._trials[number]
+        given = trial["role"] != "candidate" and self.settings["sampler"] != "none"
+        outside = given and not trial["choices"]
         state = TrialState.PRUNED if outside else TrialState.COMPLETE
         self._end(number, state, accuracy, {"accuracy": accuracy, **result})
 
@@ -469,8 +464,8 @@ class Record:
     def _state(self, trial: FrozenTrial, values: Mapping[str, Any]) -> str:
         if values.get("interrupted"):
             return "interrupted"
-        # only what is not of the space is pruned
-        if trial.state in FINISHED and not (trial.state is TrialState.PRUNED and trial.params):
+        pruned = trial.state is TrialState.PRUNED  # as only what is not of the space is
+        if trial.state in FINISHED and not (pruned and (trial.params or values.get("role") == "candidate")):
             return FINISHED[trial.state]
         if trial.state is not TrialState.RUNNING:
             raise DamagedError(f"trial {trial.number} is {trial.state.name}, as none of this program is")

@@ -135,6 +135,7 @@ NETWORK = "update trial_user_attributes set value_json = {} where trial_id = 2 a
         (NETWORK.format("json_set(value_json, '$.of', 0)"), "the role candidate and is of 0"),
         (NETWORK.format("json_set(value_json, '$.seed', json('true'))"), "trial 1: seed is True, no whole"),
         (NETWORK.format("json_set(value_json, '$.memo', 7)"), "trial 1: memo is no mapping"),
+        (NETWORK.format("json_set(value_json, '$.memo', json('{\"slow\": [[99]]}'))"), "memo of slow"),
         ("update trial_params set param_value = 1 - param_value where trial_id = 2 and param_name = 'norm'",
          "trial 1 has the parameters of another network"),
         ("delete from version_info", "version_info is empty"),

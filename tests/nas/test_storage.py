@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import optuna
 import pytest
 import sqlalchemy
 
@@ -168,6 +169,25 @@ def test_a_folder_has_one_driver_and_readers_know_whether_it_lives(tmp_path):
     assert SqliteStorage(tmp_path, write=False).alive(0)
     writer.close()
     assert not SqliteStorage(tmp_path, write=False).alive(0)
+
+
+def test_a_system_without_locks_has_readers_only(tmp_path, monkeypatch):
+    monkeypatch.setattr("space.files.fcntl", None)
+    monkeypatch.setattr("nas.storage.fcntl", None)
+    with pytest.raises(InputError, match="Linux and macOS have, and Windows has WSL"):
+        SqliteStorage(tmp_path, write=True)
+    assert not SqliteStorage(tmp_path, write=False).alive(0)
+
+
+def test_another_program_s_study_of_the_same_name_is_left_alone(postgres_url, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    storage = postgres_url.replace("://", "+psycopg://")
+    theirs = optuna.create_study(study_name="together", storage=storage)
+    theirs.add_trial(optuna.trial.create_trial(value=1.0))
+    assert search.main([*SEARCH, "--storage", postgres_url, "--trials", "2"]) == 2
+    err = capsys.readouterr().err
+    assert "holds a study of another program called 'together'" in err and err.count("\n") == 1
+    assert optuna.load_study(study_name="together", storage=storage).user_attrs == {}
 
 
 # locks of other programs
