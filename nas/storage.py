@@ -258,7 +258,7 @@ class _Patient(sqlite3.Connection):
 
     waiting: _Waiting
 
-    def cursor(self, *_: Any) -> _PatientCursor:
+    def cursor(self, *_: Any) -> _PatientCursor:  # type: ignore[override]
         return super().cursor(_PatientCursor)
 
     def execute(self, *arguments: Any) -> _PatientCursor:
