@@ -150,6 +150,7 @@ class SearchController:
         curve = self._running[job.trial].curve
         del curve[point.epoch - 1 :]
         curve.append(asdict(point))
+        self._record.report(job.trial, curve)
         self._progress.epoch(job.trial, point.epoch, point.val_accuracy)
 
     def done(self, job: Job, result: Result) -> None:
@@ -358,7 +359,6 @@ class SearchController:
             target,
             memo=proposal.memo,
             params=proposal.params,
-            distributions=branch.proposer.distributions,
         )
 
     def _begin(
@@ -368,6 +368,7 @@ class SearchController:
         role: str,
         target: int,
         seed: int | None = None,
+        params: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Job:
         number = self._record.begin(
@@ -376,6 +377,8 @@ class SearchController:
             target=target,
             seed=self._seed if seed is None else seed,
             budget=branch.budget,
+            params=branch.proposer.params(network) if params is None else params,
+            distributions=branch.proposer.distributions,
             **more,
         )
         branch.meet(self._record.trial(number), network)

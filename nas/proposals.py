@@ -68,6 +68,9 @@ class NoProposer:
         """No parameters."""
         return {}
 
+    def params(self, network: Network) -> dict[str, Any] | None:
+        """No parameters."""
+
     def started(self, number: int, network: Network, memo: Mapping[str, Any] | None = None) -> None:
         """Nothing is learnt."""
 
@@ -136,6 +139,11 @@ class Proposer:
         self._fastest = np.inf
         self._fast_enough = False
 
+    def params(self, network: Network) -> dict[str, Any] | None:
+        """A network's choices as Optuna stores them; None where it is not of the space."""
+        code = self._located(network)
+        return None if code is None else params_of(self._space, code)
+
     def started(
         self,
         number: int,
@@ -151,7 +159,7 @@ class Proposer:
         self._slow = []
         for code in memo.get("slow", ()):
             self._set_aside.setdefault(number, []).append(self._too_slow(number, np.array(code)))
-        code = None if isinstance(network, Swin) else self._space.locate(network)
+        code = self._located(network)
         if code is None:
             return
         key = tuple(int(k) for k in code)
@@ -192,6 +200,9 @@ class Proposer:
             self._slow.append(self._too_slow(number, code))
         self._check_speed(f"{PATIENCE} networks looked at")
         raise TooSlowError(f"{PATIENCE} networks in a row were slower than {self._slowest()}")
+
+    def _located(self, network: Network) -> Array | None:
+        return None if isinstance(network, Swin) else self._space.locate(network)
 
     def _propose(self, rng: np.random.Generator, *, uniform: bool) -> tuple[Array, dict[str, Any]]:
         """A code and its memo. Raises `ExhaustedError`."""

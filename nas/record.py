@@ -1,7 +1,7 @@
 """The study folder: everything tried, at which fidelity, with what result. Only drivers write.
 
     runs/NAME/study.db       Optuna's SQLite storage: every trial with its parameters and attributes
-              study.json     in its place, where the study is in a PostgreSQL database
+              study.json     in its place, where the study is in a PostgreSQL database: which one
               summary.json   what the study found, rewritten as it goes on
               report.html    the page to look at
               checkpoints/   states of trainings that can go on
@@ -9,16 +9,21 @@
 A trial has two attributes, `NETWORK` and `RESULT` below: what is trained (its role is reference, candidate
 or confirmation), and how far it came (target: epochs to reach; fidelity: epochs trained; order: of ending).
 A trial that is paused or whose driver died stays RUNNING for Optuna: it can go on.
+
+For Optuna's own tools a trial has parameters wherever its network is of the space, its learning curve as
+intermediate values, and what they may sort by (`SHOWN`) as attributes of their own. What was trained to its
+end and is not of the space, such as a Swin, is PRUNED for them: it is none of what is searched.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -30,25 +35,27 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nas.damage import DamagedError, check_numbers, check_study, check_trial, values_of
-from nas.storage import (
-    FAILURES,
-    PostgresStorage,
-    SqliteStorage,
-    Storage,
-    check_url,
-    said,
-    without_password,
-)
+from nas.damage import DamagedError, Found, TrialCheck, check_numbers, check_study, values_of
+from nas.database import FAILURES, UnfitError, failure, name_metric, said, study_name
+from nas.postgres import check_trusted
+from nas.storage import PostgresStorage, SqliteStorage, Storage, check_url
 from nas.trial_rows import TrialStore, trial_store
-from space.errors import InputError, quoted
-from space.files import read_text, write_text
+from space.command import uncollected
+from space.errors import InputError, quoted, reason
+from space.files import parse_json, read_text, write_text
 from space.networks import Network, cost_of, is_swin
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-FORMAT = 2
-READABLE = (1, 2)
+FORMAT = 3
+ATTRIBUTES = ("network", "result")
+# what Optuna's tools may sort by, beside them; never read
+SHOWN = (
+    "role", "name", "macs", "params", "activations", "seed", "budget", "of", "fidelity", "train_seconds",
+)  # fmt: skip
+READABLE = (1, 2, 3)
+RESUMABLE = (2, 3)  # 2: without what Optuna's tools want
+MOST_NAME = 255  # bytes of a file's name, on every system
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # settings that make results comparable; a study is resumed under the same ones only
 BINDING = ("budget", "objective", "limits", "space", "proxy", "data", "seed", "sampler", "scheduler")
@@ -57,19 +64,22 @@ UNBOUND = {"proxy": ("name", "data"), "data": ("spec", "classes")}
 # what a study of format 1 was started with
 BEFORE: dict[str, Any] = {"objective": "best", "limits": {}, "scheduler": {"name": "none"}}
 PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn")
-FINISHED = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed"}
+FINISHED = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.PRUNED: "complete"}
 ENDED = ("complete", "failed")
-# of the time of a search, at most, that rewriting its summary may take
-SUMMARY_SHARE = 0.02
+# of the time of a search, at most, that rewriting its summary may take, and showing curves that go on
+SUMMARY_SHARE = REPORT_SHARE = 0.02
 
 
 def study_folder(study: str, root: Path = Path("runs")) -> Path:
-    """The folder of a study named by NAME (under `root`) or by a path."""
-    if os.sep in study:
-        return Path(study)
-    if not NAME.fullmatch(study):
-        raise InputError(f"study {study!r}: a name holds letters, digits, '.', '_' and '-', or give a path")
-    return root / study
+    """The folder of a study named by NAME (under `root`) or by a path. Raises `InputError`."""
+    if os.sep not in study and not NAME.fullmatch(study):
+        raise InputError(
+            f"study {quoted(study)}: a name holds letters, digits, '.', '_' and '-', or give a path"
+        )
+    folder = Path(study) if os.sep in study else root / study
+    if "\0" in study or any(len(os.fsencode(part)) > MOST_NAME for part in folder.parts):
+        raise InputError(f"study {quoted(study)}: a folder's name has at most {MOST_NAME} bytes, none a NUL")
+    return folder
 
 
 class Record:
@@ -83,15 +93,22 @@ class Record:
         self._next = 0
         self._trials: dict[int, dict[str, Any]] = {}
         self._attributes = dict(study.user_attrs)
-        self._summary_due = 0.0
+        self._summary_due = self._report_due = 0.0
         self._ended = 0
-        self._read()
+        self._check = TrialCheck(self.settings, self.asked)
+        with uncollected():
+            self._read()
         check_numbers(self._ids)
 
     @staticmethod
     def check_free(folder: Path, *, resume: bool) -> None:
         """Raises `InputError` where there is a study and none was expected, or the other way round."""
-        exists = (folder / "study.db").exists()
+        exists = _is_there(folder / "study.db")
+        if _is_there(folder / "study.json"):
+            raise InputError(
+                f"study {folder}: is in a PostgreSQL database (study.json); --storage URL goes on with it, "
+                "--study NAME starts another"
+            )
         if exists and not resume:
             raise InputError(f"study {folder}: exists; --resume continues it, --study NAME starts another")
         if resume and not exists:
@@ -120,7 +137,9 @@ class Record:
         storage = SqliteStorage(folder, write=True)
         record = cls._open(folder, storage)
         record.refuse_difference(settings)
-        storage.sweep()
+        with unwritable(folder):
+            record._bring_up_to_date()
+            storage.sweep()
         return record
 
     @classmethod
@@ -130,51 +149,65 @@ class Record:
         Raises `InputError` where its settings differ or the database cannot be used.
         """
         check_url(url)
-        storage = PostgresStorage(url, folder.name)
-        with storage.turn():
-            if not storage.exists():
-                with unwritable(folder):
-                    storage.make(_new(settings, asked))
-        record = cls._open(folder, storage)
-        record.refuse_difference(settings)
+        if _is_there(folder / "study.db"):
+            raise InputError(f"study {folder}: is a study of its own (study.db); --study NAME names another")
+        storage = PostgresStorage(url, study_name(folder))
         with unwritable(folder):
+            try:
+                with storage.turn():
+                    if not storage.exists():
+                        storage.make(_new(settings, asked))
+            except BaseException:
+                storage.close()
+                raise
+            record = cls._open(folder, storage)
+            record.refuse_difference(settings)
+            record._bring_up_to_date()
             folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / "study.json", {"storage": without_password(url), "study": folder.name})
+            write_json(folder / "study.json", {"storage": storage.url, "study": storage.name})
         return record
 
     @classmethod
-    def read(cls, study: str | Path) -> Record:
-        """The study of a name or path, for reading."""
+    def read(cls, study: str | Path, url: str | None = None) -> Record:
+        """The study of a name or path, for reading; nothing is made.
+
+        `url` is a database that the user named: without it, a study elsewhere is refused unless PGHOST
+        names its host. Raises `InputError`.
+        """
         folder = study_folder(str(study))
-        if (folder / "study.json").is_file():
-            place = json.loads(read_text(folder / "study.json", f"study {folder}"))
-            return cls._open(folder, PostgresStorage(place["storage"], place["study"]))
-        if not (folder / "study.db").is_file():
+        place = folder / "study.json"
+        if _is_there(place):
+            named, name = _read_place(place, f"study {folder}: study.json")
+            if url is None:
+                check_trusted(named, f"study {folder}")
+            return cls._open(folder, PostgresStorage(url or named, name, write=False))
+        if not _is_there(folder / "study.db"):
             raise InputError(f"study {folder}: no such study (no study.db there)")
         return cls._open(folder, SqliteStorage(folder, write=False))
 
     @classmethod
     def _open(cls, folder: Path, storage: Storage) -> Record:
         """The study in a storage; the storage is closed where it is refused."""
-        where = f"study {storage.name!r} of the database" if storage.shared else "study.db"
-        wrong = "is not a study of this program"
         try:
-            study = optuna.load_study(study_name=storage.name, storage=storage.rdb)
+            study = storage.study()
             known = study.user_attrs["format"]
             if known in READABLE:
-                wrong = "is damaged"
                 check_study(study.user_attrs, [key for key in BINDING if key not in BEFORE])
                 return cls(folder, storage, study)
-            flaw = f"its format is {known}; this version reads {READABLE}"
-        except DamagedError as error:
-            flaw = f"{where} is damaged ({error})"
-        except (*FAILURES, LookupError, TypeError, ValueError, RuntimeError, AssertionError) as error:
-            reason = (
-                "it has no format" if isinstance(error, KeyError) and wrong != "is damaged" else said(error)
-            )
-            flaw = f"{where} {wrong} ({reason})"
+            newer = isinstance(known, int) and known > FORMAT
+            flaw = f"is of {'a later' if newer else 'no'} version of this program (format {quoted(known)}; "
+            flaw += f"this version reads 1 to {FORMAT})"
+        except UnfitError as error:
+            flaw = str(error)
+        except FAILURES as error:
+            flaw = failure(error)
+        except (LookupError, TypeError, ValueError, RuntimeError, AssertionError, OverflowError) as error:
+            flaw = f"is damaged ({said(error)})"
+        except BaseException:
+            storage.close()
+            raise
         storage.close()
-        raise InputError(f"study {folder}: {flaw}")
+        raise InputError(f"study {folder}: {storage.place} {flaw}")
 
     @cached_property
     def _rows(self) -> TrialStore:
@@ -187,8 +220,8 @@ class Record:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """The settings as the user gave them."""
-        return dict(self._attributes.get("asked", {}))
+        """The settings as the user gave them; the database is the one that the study was found in."""
+        return {**self._attributes["asked"], "storage": self.storage.url}
 
     @property
     def warnings(self) -> list[str]:
@@ -197,7 +230,7 @@ class Record:
 
     def refuse_difference(self, settings: Mapping[str, Any]) -> None:
         """Raises `InputError` naming what differs from what the study was started with."""
-        if self._attributes["format"] != FORMAT:
+        if self._attributes["format"] not in RESUMABLE:
             self.close()
             raise InputError(
                 f"study {self.folder}: is of an earlier version (format {self._attributes['format']}), to be "
@@ -252,7 +285,7 @@ class Record:
     ) -> int:
         """Store that a network is about to be trained to `target` epochs, in one transaction; its number.
 
-        Inside a turn.
+        `params` are those of the study's space, None where the network is none of it. Inside a turn.
         """
         total = cost_of(architecture)
         network = {
@@ -270,30 +303,46 @@ class Record:
         trial = create_trial(
             state=TrialState.RUNNING,
             params=dict(params or {}),
-            distributions=dict(distributions or {}),
-            user_attrs={"network": network, "result": {"target": target, "attempts": 1}},
+            distributions=dict(distributions or {}) if params else {},
+            user_attrs={"network": network, "result": {"target": target, "attempts": 1}, **_shown(network)},
         )
         trial.number = number = self.next_number
         self._know(number, self._rows.begin(number, trial))
         self._trials[number] = self._plain(trial)
         return number
 
+    def report(self, number: int, curve: Sequence[Mapping[str, Any]]) -> None:
+        """Show how a training goes to those who look, for a small share of the time."""
+        began = time.monotonic()
+        if began < self._report_due:
+            return
+        self._rows.report(self._ids[number], _accuracies(curve))
+        now = time.monotonic()
+        self._report_due = now + (now - began) / REPORT_SHARE
+
     def progress(self, number: int, **result: Any) -> None:
         """Store how far an unfinished trial has come, or is to come."""
         self._trials[number].update(result)
-        self._rows.change(self._ids[number], "result", self._result(number))
+        self._rows.change(self._ids[number], self._result(number), _accuracies(result.get("curve", ())))
         self._trials[number]["state"] = "paused" if self._trials[number]["paused"] else "running"
 
     def adopt(self, number: int) -> None:
         """Take over the trial of a driver that died."""
         network = {key: self._trials[number][key] for key in NETWORK}
         network["driver"] = self.storage.driver
-        self._rows.change(self._ids[number], "network", network)
+        self._rows.change(self._ids[number], {"network": network})
         self._trials[number].update(driver=self.storage.driver)
 
     def complete(self, number: int, accuracy: float, **result: Any) -> None:
-        """Store a result, in one transaction."""
-        self._end(number, TrialState.COMPLETE, accuracy, {"accuracy": accuracy, **result})
+        """Store a result, in one transaction; what is no number is a failure."""
+        if not math.isfinite(accuracy):
+            self.fail(number, f"its accuracy is {accuracy}", **result | {"full_fidelity": False})
+            return
+        trial = self._trials[number]
+        given = trial["role"] != "candidate" and self.settings["sampler"] != "none"
+        outside = given and not trial["choices"]
+        state = TrialState.PRUNED if outside else TrialState.COMPLETE
+        self._end(number, state, accuracy, {"accuracy": accuracy, **result})
 
     def fail(self, number: int, reason: str, **result: Any) -> None:
         """Store a failure with its reason, in one transaction."""
@@ -364,15 +413,18 @@ class Record:
     def _read(self) -> None:
         """Look at the database again; finished trials do not change."""
         unfinished = [self._ids[n] for n, trial in self._trials.items() if trial["state"] not in ENDED]
-        for trial in self._rows.read(max(self._ids.values(), default=0), unfinished):
+        new = []
+        keys = ATTRIBUTES if self._attributes["format"] > 1 else None
+        for trial in self._rows.read(max(self._ids.values(), default=0), unfinished, keys):
             known = self._trials.get(trial.number)
+            if self._ids.get(trial.number, trial._trial_id) != trial._trial_id:
+                raise DamagedError(f"trial {trial.number} is there twice")
             self._know(trial.number, trial._trial_id)
-            if trial.state not in (TrialState.RUNNING, *FINISHED):
-                continue
             self._trials[trial.number] = plain = self._plain(trial)
             if known is None:
-                check_trial(plain, values_of(trial.number, trial.user_attrs).get("accuracy"))
+                new.append(Found(plain, values_of(trial.number, trial.user_attrs).get("accuracy")))
             self._ended += plain["state"] in ENDED
+        self._check(new, self._trials)
 
     def _know(self, number: int, identity: int) -> None:
         self._ids[number] = identity
@@ -381,12 +433,21 @@ class Record:
     def _end(self, number: int, state: TrialState, accuracy: float | None, result: Mapping[str, Any]) -> None:
         trial = self._trials[number]
         trial.update({"paused": False, "order": self._ended, **result})
-        self._rows.end(self._ids[number], state, accuracy, "result", self._result(number))
+        curve = _accuracies(trial["curve"])
+        self._rows.end(self._ids[number], state, accuracy, self._result(number), curve)
         trial.update(state=FINISHED[state], ended=_now())
         self._ended += 1
 
     def _result(self, number: int) -> dict[str, Any]:
-        return {key: value for key, value in self._trials[number].items() if key in RESULT}
+        """The attributes that tell how far a trial has come."""
+        result = {key: value for key, value in self._trials[number].items() if key in RESULT}
+        return {"result": result, **_shown(result)}
+
+    def _bring_up_to_date(self) -> None:
+        """Mark a study of an earlier format that is gone on with: what is new in it has this format."""
+        if self._attributes["format"] != FORMAT:
+            name_metric(self._study)
+            self._set("format", FORMAT)
 
     def _set(self, name: str, value: Any) -> None:
         self._study.set_user_attr(name, value)
@@ -404,15 +465,18 @@ class Record:
             "started": _time(trial.datetime_start),
             "ended": _time(trial.datetime_complete),
         }
-        if trial.state is TrialState.COMPLETE:
+        if plain["state"] == "complete":
             plain["accuracy"] = trial.value
         return plain
 
     def _state(self, trial: FrozenTrial, values: Mapping[str, Any]) -> str:
         if values.get("interrupted"):
             return "interrupted"
-        if trial.state in FINISHED:
+        pruned = trial.state is TrialState.PRUNED  # as only what is not of the space is
+        if trial.state in FINISHED and not (pruned and (trial.params or values.get("role") == "candidate")):
             return FINISHED[trial.state]
+        if trial.state is not TrialState.RUNNING:
+            raise DamagedError(f"trial {trial.number} is {trial.state.name}, as none of this program is")
         if values.get("paused"):
             return "paused"
         return "running" if self.storage.alive(values.get("driver", 0)) else "interrupted"
@@ -427,6 +491,34 @@ RESULT = (
     "images_per_second", "precision", "device", "threads", "reason", "order", "attempts",
     "mark",
 )  # fmt: skip
+
+
+def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What Optuna's tools may sort by."""
+    return {key: values[key] for key in SHOWN if values.get(key) is not None}
+
+
+def _accuracies(curve: Sequence[Mapping[str, Any]]) -> list[float]:
+    return [point["val_accuracy"] for point in curve]
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file, or anything else. Raises `InputError` where nobody may look."""
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:
+        raise InputError(f"study {path.parent}: cannot be read ({reason(error)})") from None
+
+
+def _read_place(path: Path, where: str) -> tuple[str, str]:
+    """Database and study of a `study.json`. Raises `InputError`."""
+    place = parse_json(read_text(path, where), where)
+    if not (isinstance(place, dict) and place.keys() == {"storage", "study"}):
+        raise InputError(f"{where}: must have the keys storage and study, and no other")
+    for key, value in place.items():
+        if not isinstance(value, str):
+            raise InputError(f"{where}: {key} is {quoted(value)}, no text")
+    return place["storage"], place["study"]
 
 
 def best_of(trials: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -178,7 +178,7 @@ def _resumed(given: Mapping[str, Any], values: dict[str, Any], *, measured: bool
         return values
     from nas.record import Record
 
-    asked = Record.read(given["study"]).asked
+    asked = Record.read(given["study"], given.get("storage")).asked
     if ("networks" in asked) != measured:
         command = "nas.search" if measured else "nas.measure"
         raise InputError(

@@ -6,30 +6,35 @@ file lock) or with its connection (PostgreSQL: an advisory lock).
 
 from __future__ import annotations
 
-import fcntl
-import random
+import contextlib
+import logging
+import os
 import sqlite3
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, Protocol
-from urllib.parse import quote
+from typing import IO, Any, Protocol, Self, TypeVar
 
 import optuna
-import sqlalchemy
-import sqlalchemy.exc
+import sqlalchemy as sa
 
 from nas.damage import DamagedError
-from space.errors import InputError, first_line
+from nas.database import check_tables, compatible, make_study, study_name, study_of
+from nas.postgres import PostgresStorage, check_url, without_password
+from space.errors import InputError
+from space.files import fcntl, locked, sweep
 
-SQLITE_STUDY = "study"
-# what `space.files.write_text` and `nas.checkpoint.save` write before they rename it
-LEFT_BEHIND = (".summary.json.*", ".report.html.*", ".dashboard.html.*", "checkpoints/.trial-*.ckpt.*")
-LAST = "format"  # the attribute of a study that is written last
-# the first half of the advisory locks' keys
-TURNS, DRIVERS = 0x6E6173, 0x6E6174
-FAILURES = (sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError, OSError)
+__all__ = ["PostgresStorage", "SqliteStorage", "Storage", "check_url", "without_password"]
+
+log = logging.getLogger(__name__)
+Found = TypeVar("Found")
+
+PART = ".study.db.part"  # a database that is being made; SQLite puts a journal beside it
+# seconds: that SQLite itself waits for a lock, until the wait is noted, and that a reader waits
+STEP, NOTED, MOST_WAIT = 0.5, 5.0, 60.0
+LOCK_TRIES = 6
 
 
 class Storage(Protocol):
@@ -37,7 +42,7 @@ class Storage(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the study in it."""
+        """Of the study in it, where it is made."""
 
     @property
     def driver(self) -> int:
@@ -48,11 +53,22 @@ class Storage(Protocol):
         """Whether there may be other drivers."""
 
     @property
+    def place(self) -> str:
+        """What errors call it."""
+
+    @property
+    def url(self) -> str | None:
+        """Where it is, without a password; None in the study's folder."""
+
+    @property
     def rdb(self) -> optuna.storages.RDBStorage:
         """Optuna's view of it."""
 
+    def study(self) -> optuna.Study:
+        """The study in it. Raises `UnfitError`, `DamagedError` or one of `FAILURES`."""
+
     def make(self, attributes: Mapping[str, Any]) -> None:
-        """A new study with these attributes, `LAST` the last."""
+        """A new study with these attributes, the format the last."""
 
     def exists(self) -> bool:
         """Whether the study is there, made to the end."""
@@ -70,42 +86,46 @@ class Storage(Protocol):
 class SqliteStorage:
     """`study.db` in the study's folder; a writer holds the folder's `.lock`."""
 
-    name = SQLITE_STUDY
     shared = False
+    place = "study.db"
+    url = None
+    driver = 0
 
     def __init__(self, folder: Path, *, write: bool) -> None:
         self._folder = folder
         self._path = folder / "study.db"
         self._lock = _locked(folder) if write else None
-        self.driver = 0
+        self._waiting = _Waiting(self._path, float("inf") if write else MOST_WAIT)
         self._rdb: optuna.storages.RDBStorage | None = None
+        self.name = study_name(folder)
 
     @property
     def rdb(self) -> optuna.storages.RDBStorage:
         """Optuna's view of the file, opened when first asked for."""
         if self._rdb is None:
-            if self._path.exists():
-                _check_tables(self._path)
-            self._rdb = optuna.storages.RDBStorage(f"sqlite:///{self._path}")
+            mode = "mode=rw" if self._lock is not None else _mode(self._path)
+            self._check(mode)
+            self._rdb = self._opened(self._path, mode, skip_table_creation=True)
         return self._rdb
+
+    def study(self) -> optuna.Study:
+        """The study of this program in the file, whatever its name: a folder may be renamed."""
+        return study_of(self.rdb, None)
 
     def make(self, attributes: Mapping[str, Any]) -> None:
         """A new study with these attributes; under another name first, so that it is whole or not there."""
-        part = self._path.with_name(".study.db.part")
-        for left in self._folder.glob(
-            f"{part.name}*"
-        ):  # by one that was killed; its journal is no longer true
-            left.unlink()
-        rdb = optuna.storages.RDBStorage(f"sqlite:///{part}")
-        _made(rdb, self.name, attributes)
+        self._sweep_part()  # of one that was killed; its journal is no longer true
+        part = self._path.with_name(PART)
+        rdb = self._opened(part, "mode=rwc")
+        make_study(rdb, self.name, attributes)
         rdb.engine.dispose()
         part.replace(self._path)
 
     def sweep(self) -> None:
         """Remove the temporary files of a driver that was killed while it wrote."""
-        for pattern in LEFT_BEHIND:
-            for path in self._folder.glob(pattern):
-                path.unlink(missing_ok=True)
+        self._sweep_part()
+        for folder in (self._folder, self._folder / "checkpoints"):
+            sweep(folder)
 
     def exists(self) -> bool:
         """Whether there is a database."""
@@ -120,6 +140,8 @@ class SqliteStorage:
         """Whether some driver has the folder."""
         if self._lock is not None:
             return True
+        if fcntl is None:  # no driver runs on such a system
+            return False
         try:
             with (self._folder / ".lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -137,154 +159,122 @@ class SqliteStorage:
         if self._rdb is not None:
             self._rdb.engine.dispose()
 
+    def _sweep_part(self) -> None:
+        for left in self._folder.glob(f"{PART}*"):
+            left.unlink(missing_ok=True)
 
-class PostgresStorage:
-    """A study in a PostgreSQL database that several drivers may write to."""
+    def _opened(self, path: Path, mode: str, **options: Any) -> optuna.storages.RDBStorage:
+        # the path is no part of a URL that SQLAlchemy or Optuna would read
+        engine = {"creator": partial(_connect, path, mode, self._waiting), "poolclass": sa.pool.QueuePool}
+        return compatible(optuna.storages.RDBStorage, "sqlite://", engine, **options)
 
-    shared = True
-
-    def __init__(self, url: str, name: str) -> None:
-        self.name = name
-        self.url = url
-        self.driver = random.SystemRandom().randrange(1, 2**31)
-        self._key = zlib.crc32(name.encode()) - 2**31
-        try:
-            self._connection = _connected(url)
-            self._take(DRIVERS, self._driver_key(self.driver))
-            with self.turn():  # two drivers that made Optuna's tables at once would stumble
-                self.rdb = optuna.storages.RDBStorage(_with_driver(url))
-        except FAILURES as error:
-            raise InputError(f"storage {without_password(url)}: {said(error)}") from None
-
-    def make(self, attributes: Mapping[str, Any]) -> None:
-        """A new study with these attributes."""
-        _made(self.rdb, self.name, attributes)
-
-    def exists(self) -> bool:
-        """Whether a study of this name is there, made to the end."""
-        studies = self.rdb.get_all_studies()
-        return any(study.study_name == self.name and LAST in study.user_attrs for study in studies)
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """One driver at a time decides."""
-        self._take(TURNS, self._key)
-        try:
-            yield
-        finally:
-            self._run("select pg_advisory_unlock(:a, :b)", TURNS, self._key)
-
-    def alive(self, driver: int) -> bool:
-        """Whether this driver's connection is open."""
-        key = self._driver_key(driver)
-        if driver == self.driver:
-            return True
-        if not self._run("select pg_try_advisory_lock(:a, :b)", DRIVERS, key):
-            return True
-        self._run("select pg_advisory_unlock(:a, :b)", DRIVERS, key)
-        return False
-
-    def close(self) -> None:
-        """Leave the study to the others."""
-        self._connection.close()
-        self._connection.engine.dispose()
-        self.rdb.engine.dispose()
-
-    def _driver_key(self, driver: int) -> int:
-        return zlib.crc32(f"{self.name} {driver}".encode()) - 2**31
-
-    def _take(self, first: int, second: int) -> None:
-        self._run("select pg_advisory_lock(:a, :b)", first, second)
-
-    def _run(self, statement: str, first: int, second: int) -> Any:
-        return self._connection.execute(sqlalchemy.text(statement), {"a": first, "b": second}).scalar()
+    def _check(self, mode: str) -> None:
+        """Look before Optuna does: it would make its tables in any database, and write to a damaged one."""
+        connect = partial(_connect, self._path, mode, self._waiting)
+        engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql("pragma quick_check(1)").scalar()
+            if found != "ok":
+                raise DamagedError(str(found).splitlines()[-1])
+            # SQLite takes what is missing of the last page for zeros
+            if self._path.stat().st_size % connection.exec_driver_sql("pragma page_size").scalar_one():
+                raise DamagedError("its end is missing")
+            check_tables(connection)
 
 
-def _made(rdb: optuna.storages.RDBStorage, name: str, attributes: Mapping[str, Any]) -> None:
-    study = optuna.create_study(study_name=name, storage=rdb, direction="maximize", load_if_exists=True)
-    for key, value in sorted(attributes.items(), key=lambda item: item[0] == LAST):
-        study.set_user_attr(key, value)
+def _connect(path: Path, mode: str, waiting: _Waiting) -> sqlite3.Connection:
+    """A connection to a file, whatever characters are in its path."""
+    uri = f"{path.absolute().as_uri()}?{mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=STEP, check_same_thread=False, factory=_Patient)
+    connection.waiting = waiting
+    return connection
 
 
-def without_password(url: str) -> str:
-    """A database URL that may be shown and stored."""
-    parsed = sqlalchemy.engine.make_url(url)
-    # `set` takes None for no change
-    return parsed._replace(password=None).render_as_string(hide_password=False)
+def _mode(path: Path) -> str:
+    """How a reader opens a database.
+
+    To write where it may: after a kill SQLite may have a transaction to roll back first. A log of SQLite's
+    WAL mode cannot be made where nothing may be written, and is not needed where none was left.
+    """
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return "mode=rw"
+    with path.open("rb") as file:
+        logged = file.read(20)[18:] == b"\x02\x02"
+    return "mode=ro&immutable=1" if logged and not _size(path, "-wal") else "mode=ro"
 
 
-def check_url(url: str) -> None:
-    """Raises `InputError` unless it is a PostgreSQL URL that can be read."""
-    try:
-        backend = sqlalchemy.engine.make_url(url).get_backend_name()
-    except sqlalchemy.exc.ArgumentError:
-        backend = ""
-    if backend != "postgresql":
-        raise InputError(
-            f"storage {url!r}: must be postgresql://USER@HOST/DATABASE; without --storage a study is "
-            "an SQLite file in its folder"
-        )
+def _size(path: Path, suffix: str) -> int:
+    """Bytes of a file beside a database; 0 where there is none."""
+    with contextlib.suppress(OSError):
+        return path.with_name(path.name + suffix).stat().st_size
+    return 0
 
 
-def said(error: BaseException) -> str:
-    """What an error says, in one line; of wrapped ones, what the database said."""
-    while (inner := _wrapped(error)) is not None:
-        error = inner
-    return first_line(error)
+class _Waiting:
+    """How a program waits for a database that another one has locked."""
+
+    def __init__(self, path: Path, most: float) -> None:
+        self._path = path
+        self._most = most  # seconds
+        self._noted = False
+
+    def __call__(self, act: Callable[[], Found]) -> Found:
+        """What `act` gives once it is let; SQLite's own error after a reader's patience."""
+        began = time.monotonic()
+        while True:
+            try:
+                return act()
+            except sqlite3.OperationalError as error:
+                waited = time.monotonic() - began
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited > self._most:
+                    raise
+            except KeyboardInterrupt:
+                self._most = 0.0  # what is written at the end waits for nobody
+                raise
+            if waited > NOTED and not self._noted:
+                log.warning("%s is locked by another program: waiting for it", self._path)
+                self._noted = True
+            time.sleep(0.01)
 
 
-def _wrapped(error: BaseException) -> BaseException | None:
-    if isinstance(error, optuna.exceptions.StorageInternalError):
-        return error.__cause__
-    return getattr(error, "orig", None)
+class _PatientCursor(sqlite3.Cursor):
+    def execute(self, *arguments: Any) -> Self:
+        return self._waited(partial(super().execute, *arguments))
+
+    def executemany(self, *arguments: Any) -> Self:
+        return self._waited(partial(super().executemany, *arguments))
+
+    def _waited(self, act: Callable[[], Self]) -> Self:
+        connection: _Patient = self.connection  # type: ignore[assignment]
+        return connection.waiting(act)
 
 
-def _connected(url: str) -> sqlalchemy.Connection:
-    try:
-        engine = sqlalchemy.create_engine(_with_driver(url), isolation_level="AUTOCOMMIT")
-    except ModuleNotFoundError:
-        raise InputError(
-            "storage: PostgreSQL needs psycopg; pip install 'convnext-nas[postgresql]'"
-        ) from None
-    return engine.connect()
+class _Patient(sqlite3.Connection):
+    """A connection whose statements wait for locks, and can be interrupted meanwhile.
 
+    A statement that finds the database locked has changed nothing, and a commit leaves its transaction as it
+    was: both may be tried again.
+    """
 
-def _with_driver(url: str) -> str:
-    parsed = sqlalchemy.engine.make_url(url)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    return parsed.render_as_string(hide_password=False)
+    waiting: _Waiting
+
+    def cursor(self, *_: Any) -> _PatientCursor:  # type: ignore[override]
+        return super().cursor(_PatientCursor)
+
+    def execute(self, *arguments: Any) -> _PatientCursor:
+        return self.cursor().execute(*arguments)
+
+    def commit(self) -> None:
+        self.waiting(super().commit)
 
 
 def _locked(folder: Path) -> IO[str]:
     """The folder, made and taken; the lock goes with the process, however it ends."""
+    for _ in range(LOCK_TRIES - 1):  # who looks whether a search is running holds it for a moment
+        with contextlib.suppress(InputError):
+            return locked(folder / ".lock", "")
+        time.sleep(0.02)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"study {folder}: cannot be written ({error.strerror})") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise InputError(f"study {folder}: another search is writing to it") from None
-    return lock
-
-
-def _check_tables(path: Path) -> None:
-    """Look before Optuna does: it would make its tables in any database, and write to a damaged one.
-
-    Not read-only: after a kill SQLite may have a transaction to roll back first.
-    """
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database:
-        try:
-            names = database.execute("select name from sqlite_master where type = 'table'").fetchall()
-            (found,) = database.execute("pragma quick_check(1)").fetchone()
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
-                raise
-            raise DamagedError(str(error)) from None
-    if not {"studies", "trials", "trial_user_attributes"} <= {name for (name,) in names}:
-        raise RuntimeError("it has none of Optuna's tables")
-    if found != "ok":
-        raise DamagedError(str(found).splitlines()[-1])
+        return locked(folder / ".lock", f"study {folder}: another search is writing to it")
+    except InputError as error:
+        raise InputError(str(error) if str(error).startswith("study") else f"study {error}") from None

@@ -12,34 +12,55 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import optuna
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages._rdb.models import TrialIntermediateValueModel
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.dialects import postgresql, sqlite
 
 KNOWN_VERSION = "v3.2.0.a"  # of the tables, as Optuna's storage tells it
-TABLES = ("trials", "trial_params", "trial_user_attributes", "trial_values")
+TABLES = (
+    "trials", "trial_params", "trial_user_attributes", "trial_values", "trial_intermediate_values",
+)  # fmt: skip
+VALUED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class TrialStore(Protocol):
     """A study's trials in a database; one driver at a time begins any (`Storage.turn`)."""
 
-    def read(self, after: int = 0, besides: Collection[int] = ()) -> list[FrozenTrial]:
-        """Trials whose identities are above `after` or among `besides`, in order of their numbers."""
+    def read(
+        self, after: int = 0, besides: Collection[int] = (), keys: Collection[str] | None = None
+    ) -> list[FrozenTrial]:
+        """Trials whose identities are above `after` or among `besides`, in order of their numbers.
+
+        With these user attributes, or all. Their intermediate values may be missing: they are there for
+        Optuna's own tools.
+        """
 
     def begin(self, number: int, trial: FrozenTrial) -> int:
         """Store a running trial, the study's next; its identity."""
 
-    def change(self, identity: int, key: str, value: Any) -> None:
-        """Another value of an attribute of a running trial."""
+    def report(self, identity: int, curve: Sequence[float]) -> None:
+        """The values of a running trial after epochs 1, 2, ...: all so far."""
 
-    def end(self, identity: int, state: TrialState, accuracy: float | None, key: str, value: Any) -> None:
-        """A trial is over, its attribute `key` changed before."""
+    def change(self, identity: int, attributes: Mapping[str, Any], curve: Sequence[float] = ()) -> None:
+        """Other values of attributes of a running trial, and its curve where there is one."""
+
+    def end(
+        self,
+        identity: int,
+        state: TrialState,
+        accuracy: float | None,
+        attributes: Mapping[str, Any],
+        curve: Sequence[float] = (),
+    ) -> None:
+        """A trial is over, after a last change."""
 
 
 def trial_store(rdb: optuna.storages.RDBStorage, study: int) -> TrialStore:
@@ -55,8 +76,11 @@ class OptunaTrials:
         self._rdb = rdb
         self._study = study
 
-    def read(self, after: int = 0, besides: Collection[int] = ()) -> list[FrozenTrial]:
-        """See `TrialStore`."""
+    def read(
+        self, after: int = 0, besides: Collection[int] = (), keys: Collection[str] | None = None
+    ) -> list[FrozenTrial]:
+        """See `TrialStore`; all attributes are there."""
+        del keys
         trials = self._rdb.get_all_trials(self._study, deepcopy=False)
         return [trial for trial in trials if trial._trial_id > after or trial._trial_id in besides]
 
@@ -65,13 +89,27 @@ class OptunaTrials:
         del number
         return self._rdb.create_new_trial(self._study, trial)
 
-    def change(self, identity: int, key: str, value: Any) -> None:
-        """See `TrialStore`."""
-        self._rdb.set_trial_user_attr(identity, key, value)
+    def report(self, identity: int, curve: Sequence[float]) -> None:
+        """See `TrialStore`; what an earlier curve had beyond this one stays."""
+        for step, value in enumerate(curve, 1):
+            self._rdb.set_trial_intermediate_value(identity, step, value)
 
-    def end(self, identity: int, state: TrialState, accuracy: float | None, key: str, value: Any) -> None:
-        """See `TrialStore`; the attribute first, so that no complete trial lacks it."""
-        self.change(identity, key, value)
+    def change(self, identity: int, attributes: Mapping[str, Any], curve: Sequence[float] = ()) -> None:
+        """See `TrialStore`."""
+        for key, value in attributes.items():
+            self._rdb.set_trial_user_attr(identity, key, value)
+        self.report(identity, curve)
+
+    def end(
+        self,
+        identity: int,
+        state: TrialState,
+        accuracy: float | None,
+        attributes: Mapping[str, Any],
+        curve: Sequence[float] = (),
+    ) -> None:
+        """See `TrialStore`; the attributes first, so that no complete trial lacks them."""
+        self.change(identity, attributes, curve)
         self._rdb.set_trial_state_values(identity, state, None if accuracy is None else [accuracy])
 
 
@@ -83,23 +121,27 @@ class TrialRows:
         self._study = study
         schema = sa.MetaData()
         schema.reflect(engine, only=TABLES)
-        self._trials, self._params, self._attributes, self._values = (schema.tables[name] for name in TABLES)
+        self._trials, self._params, self._attributes, self._values, self._steps = (
+            schema.tables[name] for name in TABLES
+        )
+        self._insert: Any = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
 
-    def read(self, after: int = 0, besides: Collection[int] = ()) -> list[FrozenTrial]:
+    def read(
+        self, after: int = 0, besides: Collection[int] = (), keys: Collection[str] | None = None
+    ) -> list[FrozenTrial]:
         """See `TrialStore`. Raises `ValueError` or `LookupError` for what Optuna never wrote."""
         # the trials first: what another driver changes meanwhile is of one that is read again
         found = self._rows(self._trials, after, besides)
         values = {row.trial_id: row.value for row in self._rows(self._values, after, besides)}
-        params, attributes = (
-            _grouped(self._rows(table, after, besides)) for table in (self._params, self._attributes)
-        )
+        params = _grouped(self._rows(self._params, after, besides))
+        attributes = _grouped(self._rows(self._attributes, after, besides, keys))
         distribution_of = functools.cache(json_to_distribution)
         trials = []
         for row in found:
             if row.state not in TrialState.__members__:
                 raise ValueError(f"trial {row.number}: {row.state!r} is not among a trial's states")
             state = TrialState[row.state]
-            value = values.get(row.trial_id, math.nan) if state is TrialState.COMPLETE else None
+            value = values.get(row.trial_id, math.nan) if state in VALUED else None
             own = params.get(row.trial_id, ())
             distributions = {p.param_name: distribution_of(p.distribution_json) for p in own}
             trials.append(
@@ -107,8 +149,8 @@ class TrialRows:
                     row.number,
                     state,
                     value,
-                    row.datetime_start,
-                    row.datetime_complete,
+                    _local(row.datetime_start),
+                    _local(row.datetime_complete),
                     {p.param_name: distributions[p.param_name].to_external_repr(p.param_value) for p in own},
                     distributions,
                     {a.key: json.loads(a.value_json) for a in attributes.get(row.trial_id, ())},
@@ -125,7 +167,7 @@ class TrialRows:
             "number": number,
             "study_id": self._study,
             "state": "RUNNING",
-            "datetime_start": trial.datetime_start,
+            "datetime_start": _utc(trial.datetime_start or datetime.now()),
         }
         attributes = [
             {"key": key, "value_json": json.dumps(value)} for key, value in trial.user_attrs.items()
@@ -140,25 +182,44 @@ class TrialRows:
                     connection.execute(sa.insert(table), [{"trial_id": identity, **row} for row in rows])
         return identity
 
-    def change(self, identity: int, key: str, value: Any) -> None:
+    def report(self, identity: int, curve: Sequence[float]) -> None:
+        """See `TrialStore`; raises Optuna's error where the trial is over."""
+        self.change(identity, {}, curve)
+
+    def change(self, identity: int, attributes: Mapping[str, Any], curve: Sequence[float] = ()) -> None:
         """See `TrialStore`; raises Optuna's error where the trial is over."""
         with self._engine.begin() as connection:
-            self._set(connection, identity, key, value)
+            self._set(connection, identity, attributes, curve)
 
-    def end(self, identity: int, state: TrialState, accuracy: float | None, key: str, value: Any) -> None:
+    def end(
+        self,
+        identity: int,
+        state: TrialState,
+        accuracy: float | None,
+        attributes: Mapping[str, Any],
+        curve: Sequence[float] = (),
+    ) -> None:
         """See `TrialStore`; raises Optuna's error where the trial is over already."""
         with self._engine.begin() as connection:
-            self._set(connection, identity, key, value)
-            over = {"state": state.name, "datetime_complete": datetime.now()}
+            self._set(connection, identity, attributes, curve)
+            over = {"state": state.name, "datetime_complete": _utc(datetime.now())}
             connection.execute(sa.update(self._trials).where(self._trials.c.trial_id == identity), over)
             if accuracy is not None:
                 row = {"trial_id": identity, "objective": 0, "value": accuracy, "value_type": "FINITE"}
                 connection.execute(sa.insert(self._values), row)
 
-    def _rows(self, table: sa.Table, after: int, besides: Collection[int]) -> Sequence[sa.Row[Any]]:
+    def _rows(
+        self,
+        table: sa.Table,
+        after: int,
+        besides: Collection[int],
+        keys: Collection[str] | None = None,
+    ) -> Sequence[sa.Row[Any]]:
         """A table's rows of trials, in the order in which they were written."""
         wanted = sa.or_(table.c.trial_id > after, table.c.trial_id.in_(besides))
         query = sa.select(table).where(wanted).order_by(*table.primary_key)
+        if keys is not None:
+            query = query.where(table.c.key.in_(keys))
         if table is self._trials:
             query = query.where(table.c.study_id == self._study)
         else:
@@ -167,18 +228,43 @@ class TrialRows:
         with self._engine.connect() as connection:
             return connection.execute(query).all()
 
-    def _set(self, connection: sa.Connection, identity: int, key: str, value: Any) -> None:
-        """An attribute that is there."""
-        trials, attributes = self._trials, self._attributes
+    def _set(
+        self,
+        connection: sa.Connection,
+        identity: int,
+        attributes: Mapping[str, Any],
+        curve: Sequence[float],
+    ) -> None:
+        trials, steps = self._trials, self._steps
         state = connection.scalar(
             sa.select(trials.c.state).where(trials.c.trial_id == identity).with_for_update()
         )
         if state != "RUNNING":
             raise UpdateFinishedTrialError(f"trial {identity} of the database is over and does not change")
-        connection.execute(
-            sa.update(attributes).where(attributes.c.trial_id == identity, attributes.c.key == key),
-            {"value_json": json.dumps(value)},
-        )
+        rows = [{"key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
+        self._put(connection, self._attributes, identity, ["key"], rows)
+        if curve:
+            # a training that went on from an older checkpoint has fewer epochs than were reported
+            beyond = sa.delete(steps).where(steps.c.trial_id == identity, steps.c.step > len(curve))
+            connection.execute(beyond)
+            rows = [_step(step, value) for step, value in enumerate(curve, 1)]
+            self._put(connection, steps, identity, ["step"], rows)
+
+    def _put(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        identity: int,
+        by: list[str],
+        rows: Sequence[dict[str, Any]],
+    ) -> None:
+        """Rows of a trial, told apart by the columns `by`: new, or in place of those that are there."""
+        if not rows:
+            return
+        insert = self._insert(table)
+        changed = {name: insert.excluded[name] for name in rows[0] if name not in by}
+        put = insert.on_conflict_do_update(index_elements=["trial_id", *by], set_=changed)
+        connection.execute(put, [{"trial_id": identity, **row} for row in rows])
 
 
 def _grouped(rows: Sequence[sa.Row[Any]]) -> dict[int, list[sa.Row[Any]]]:
@@ -196,3 +282,18 @@ def _param(name: str, value: Any, distribution: BaseDistribution) -> dict[str, A
         "param_value": distribution.to_internal_repr(value),
         "distribution_json": distribution_to_json(distribution),
     }
+
+
+def _step(step: int, value: float) -> dict[str, Any]:
+    """An intermediate value's row, but for its trial."""
+    stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
+    return {"step": step, "intermediate_value": stored, "intermediate_value_type": kind.name}
+
+
+def _utc(moment: datetime) -> datetime:
+    """Optuna's trials have local times, its tables UTC; both without a zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _local(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

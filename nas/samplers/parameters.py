@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
+from space.architecture import Architecture
 from space.axes import Variable
 from space.columns import Array
 from space.design_space import DesignSpace
@@ -27,6 +29,22 @@ def params_of(space: DesignSpace, code: Array) -> dict[str, Any]:
 def code_of(space: DesignSpace, params: Mapping[str, Any]) -> Array:
     """The code of Optuna parameters."""
     return space.code({v.name: _labels(v).index(params[v.name]) for v in space.variables})
+
+
+def networks_of(space: DesignSpace, params: Sequence[Mapping[str, Any]]) -> list[Architecture | None]:
+    """The networks of Optuna parameters; None where they are none of the space's."""
+    indices = {v.name: {label: i for i, label in enumerate(_labels(v))} for v in space.variables}
+    chosen = {}
+    for i, values in enumerate(params):
+        if values.keys() == indices.keys():
+            with suppress(KeyError, TypeError):
+                chosen[i] = [known[values[name]] for name, known in indices.items()]
+    if not chosen:
+        return [None] * len(params)
+    columns = dict(zip(indices, np.array(list(chosen.values())).T, strict=True))
+    codes = [f.outcome_of[tuple(columns[v.name] for v in f.variables)] for f in space.factors]
+    found = dict(zip(chosen, space.build_all(np.stack(codes, axis=1)), strict=True))
+    return [found.get(i) for i in range(len(params))]
 
 
 def _labels(variable: Variable) -> tuple[Any, ...]:

@@ -74,6 +74,7 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("driver: recording", "nas/record.py", ""),
     ("driver: recording", "nas/trial_rows.py", ""),
     ("driver: recording", "nas/storage.py", ""),
+    ("driver: recording", "nas/database.py", ""),
     ("driver: display", "nas/progress.py", ""),
     ("driver: display", "rich/", ""),
     ("driver: waiting for workers", "ray/", ""),

@@ -21,6 +21,7 @@ from nas.damage import DamagedError, check_numbers
 from nas.record import Record
 from nas.storage import SqliteStorage
 from space.errors import InputError
+from space.files import TEMPORARY
 from tests.nas.test_data import cut, flip_a_byte
 
 ROOT = Path(__file__).parents[2]
@@ -115,10 +116,37 @@ NETWORK = "update trial_user_attributes set value_json = {} where trial_id = 2 a
         ("delete from trial_values where trial_id = 2", "trial 1 is complete without an accuracy"),
         ("update trials set state = 'FAIL' where trial_id = 2", "trial 1 failed without a reason"),
         ("update trials set state = 'FINE' where trial_id = 2", "'FINE' is not among"),
+        ("update trials set state = 'PRUNED' where trial_id = 2", "trial 1 is PRUNED, as none"),
+        ("update trials set state = 'WAITING' where trial_id = 2", "trial 1 is WAITING, as none"),
+        ("update trials set number = 2 where trial_id = 2", "trial 2 is there twice"),
+        ("update trial_values set value = 5 where trial_id = 2", "trial 1 is complete without an accuracy"),
+        (RESULT.format("replace(value_json, '\"val_accuracy\": ', '\"val_accuracy\": 1')"), "without accur"),
+        (RESULT.format("json_set(value_json, '$.target', 3)"), "trained for 9 epochs, and to be for 3"),
+        (RESULT.format("json_set(value_json, '$.target', 90)"), "for 90 epochs, and the proxy has 9"),
+        (RESULT.format("json_set(value_json, '$.full_fidelity', json('false'))"), "complete after 9 of 9"),
+        (RESULT.format("json_set(value_json, '$.train_seconds', 'long')"), "train_seconds is no number"),
+        (NETWORK.format("json_set(value_json, '$.macs', 5)"), "trial 1: macs is 5, and its architecture's"),
+        (NETWORK.format("json_set(value_json, '$.params', 5)"), "trial 1: params is 5, and its arch"),
+        (NETWORK.format("json_set(value_json, '$.activations', 5)"), "trial 1: activations is 5, and"),
+        (NETWORK.format("json_set(value_json, '$.fingerprint', 'f')"), "fingerprint is not its architecture"),
+        (NETWORK.format("json_set(value_json, '$.budget', '9G')"), "trial 1 has the budget '9G', which is"),
+        (NETWORK.format("json_set(value_json, '$.role', 'winner')"), "role 'winner' is none of reference"),
+        (NETWORK.format("json_set(value_json, '$.role', 'confirmation')"), "role confirmation and is of"),
+        (NETWORK.format("json_set(value_json, '$.of', 0)"), "the role candidate and is of 0"),
+        (NETWORK.format("json_set(value_json, '$.seed', json('true'))"), "trial 1: seed is True, no whole"),
+        (NETWORK.format("json_set(value_json, '$.memo', 7)"), "trial 1: memo is no mapping"),
+        (NETWORK.format("json_set(value_json, '$.memo', json('{\"slow\": [[99]]}'))"), "memo of slow"),
+        ("update trial_params set param_value = 1 - param_value where trial_id = 2 and param_name = 'norm'",
+         "trial 1 has the parameters of another network"),
+        ("delete from version_info", "version_info is empty"),
+        ("delete from alembic_version", "alembic_version is empty"),
         ("delete from trials where trial_id = 2", "trial 1 is missing"),
         ("delete from study_user_attributes where key = 'asked'", "the study has no asked"),
         (SETTINGS.format("'7'"), "the study: settings is no mapping"),
         (SETTINGS.format("json_remove(value_json, '$.proxy')"), "the study has no setting 'proxy'"),
+        (SETTINGS.format("json_set(value_json, '$.proxy.epochs', 'many')"), "proxy: epochs is no whole"),
+        (SETTINGS.format("json_set(value_json, '$.budget.metric', 'euros')"), "budget is of 'euros'"),
+        (SETTINGS.format("json_set(value_json, '$.budget.high', 21000000)"), "outside of its budget"),
     ],
 )  # fmt: skip
 def test_a_damaged_row_is_said_and_nothing_is_changed(one, go_on, capsys, statement, words):
@@ -146,9 +174,9 @@ def test_trials_are_numbered_without_a_gap():
 
 def test_a_later_format_is_neither_read_nor_resumed(one, go_on):
     with contextlib.closing(sqlite3.connect(one / "study.db")) as database, database:
-        database.execute("update study_user_attributes set value_json = '3' where key = 'format'")
+        database.execute("update study_user_attributes set value_json = '4' where key = 'format'")
     before = (one / "study.db").read_bytes()
-    refused(*go_on(), "its format is 3; this version reads (1, 2)")
+    refused(*go_on(), "study.db is of a later version of this program (format 4; this version reads 1 to 3)")
     assert (one / "study.db").read_bytes() == before
 
 
@@ -185,7 +213,9 @@ def test_an_overwritten_page_is_never_taken_for_a_result(studies, tmp_path_facto
     filler = bytes(PAGE) if seed is None else np.random.default_rng(seed).bytes(PAGE)
     content[page : page + PAGE] = filler
     (folder / "study.db").write_bytes(content)
-    with pytest.raises(InputError, match=r"study\.db is (damaged|not a study of this program) \("):
+    with pytest.raises(
+        InputError, match=r"study\.db (is damaged|is not an SQLite database|is not a study|holds no study)"
+    ):
         assert results(folder) == expected
 
 
@@ -227,10 +257,10 @@ def replace(self, target):
     die()
 pathlib.Path.replace = replace
 if when == "within":
-    import nas.storage
+    import nas.database
     class Name(str):
         pass
-    nas.storage.LAST = Name("settings")
+    nas.database.LAST = Name("settings")
     Name.__eq__, Name.__hash__ = (lambda self, other: die() if other == "versions" else False), str.__hash__
 """
 
@@ -254,7 +284,9 @@ def test_killed_while_the_study_was_made(workplace, studies, capsys, when):
 
 
 def test_what_killed_drivers_left_is_removed(one, go_on):
-    left = [one / ".summary.json.17", one / ".report.html.17", one / "checkpoints/.trial-3.ckpt.17.part"]
+    names = (".summary.json.1", ".study.json.1", "checkpoints/.trial-3.ckpt.1")
+    left = [one / f"{name}{TEMPORARY}" for name in names]
+    left += [one / ".study.db.part", one / ".study.db.part-journal"]
     for path in left:
         path.write_text("half a file")
     kept = one / "checkpoints/notes.txt"

@@ -223,12 +223,15 @@ def test_unknown_flags_are_one_line(capsys, flags):
     assert caught.value.code == 2 and err.count("\n") == 1 and err.startswith("nas.search: ")
 
 
-@pytest.mark.parametrize("damage", ["not a database at all, but long enough to have a header" * 40, ""])
-def test_a_damaged_or_foreign_database_is_one_line(run, workplace, damage):
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [("no database, but long enough to have a header" * 40, "is not an SQLite database"), ("", "is empty")],
+)
+def test_a_damaged_or_foreign_database_is_one_line(run, workplace, damage, words):
     run("--trials", 1, "--study", "one")
     (workplace / "runs/one/study.db").write_text(damage)
     code, _, err = run("--study", "one", "--resume", "--trials", 2)
-    assert code == 2 and "study.db is not a study of this program" in err and err.count("\n") == 1
+    assert code == 2 and f"study.db {words}" in err and err.count("\n") == 1
     assert (workplace / "runs/one/study.db").read_text() == damage
 
 

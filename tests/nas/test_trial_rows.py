@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from datetime import UTC, datetime
 
 import optuna
 import pytest
@@ -20,6 +22,7 @@ DISTRIBUTIONS = {
     "width": CategoricalDistribution((None, 64, 1.5)),
 }
 PARAMS = {"depth": 9, "norm": "batch", "grn": True, "width": None}
+CURVE = [0.1, 1 / 3, math.nan, 0.1 + 0.2]
 NETWORK = {"role": "candidate", "name": "ünïcode 'quoted'", "memo": {"slow": [[1, 2]], "share": 0.1}}
 
 
@@ -36,7 +39,7 @@ def rdb(request, tmp_path):
 
 
 def life(rdb, trials, first, study=None):
-    """Three trials: one complete, one failed, one under way."""
+    """Three trials: one complete, one failed, one under way that has gone back an epoch's value."""
     begun = []
     for number in range(first, first + 3):
         trial = create_trial(
@@ -47,10 +50,13 @@ def life(rdb, trials, first, study=None):
         )
         begun.append(trials.begin(number, trial))
     complete, failed, running = begun
-    trials.end(complete, TrialState.COMPLETE, 0.1 + 0.2, "result", {"accuracy": 0.1 + 0.2, "loss": math.nan})
-    trials.end(failed, TrialState.FAIL, None, "result", {"reason": "out of memory"})
-    trials.change(running, "result", {"target": 9, "curve": [1.5]})
-    trials.change(running, "network", NETWORK | {"driver": 7})
+    result = {"accuracy": 0.1 + 0.2, "loss": math.nan}
+    trials.report(complete, CURVE[:2])
+    trials.end(complete, TrialState.COMPLETE, 0.1 + 0.2, {"result": result, "fidelity": 4}, CURVE)
+    trials.end(failed, TrialState.FAIL, None, {"result": {"reason": "out of memory"}})
+    trials.report(running, [0.1, 0.3])
+    trials.change(running, {"result": {"target": 9, "curve": [1.5]}}, [0.1, 0.2])
+    trials.change(running, {"network": NETWORK | {"driver": 7}})
     return rdb.get_all_trials(study_id(rdb) if study is None else study)[first : first + 3]
 
 
@@ -65,10 +71,12 @@ def test_rows_are_what_optuna_writes(rdb):
     for a, b in zip(ours, theirs, strict=True):
         assert (a.state, a.params, a.distributions) == (b.state, b.params, b.distributions)
         assert repr((a.values, a.user_attrs)) == repr((b.values, b.user_attrs))
+        assert repr(a.intermediate_values) == repr(b.intermediate_values)
         assert abs((a.datetime_start - b.datetime_start).total_seconds()) < 60
         assert (a.datetime_complete is None) == (b.datetime_complete is None)
     assert [t.number for t in ours + theirs] == list(range(6))
     assert ours[0].datetime_complete >= ours[0].datetime_start
+    assert repr(ours[0].intermediate_values) == repr(dict(enumerate(CURVE, 1)))
     assert raw(rdb, [0, 1, 2]) == raw(rdb, [3, 4, 5])
 
 
@@ -91,12 +99,32 @@ def test_what_is_read_is_what_optuna_reads(rdb):
         assert read(last) == []
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
+def test_times_are_those_of_optuna_in_every_time_zone(rdb, monkeypatch, zone):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        optuna.create_study(storage=rdb, direction="maximize")
+        trials = trial_store(rdb, study_id(rdb))
+        life(rdb, trials, 0)
+        assert values(trials.read()) == values(rdb.get_all_trials(study_id(rdb)))
+        ended = trials.read()[0].datetime_complete
+        assert abs((ended - datetime.now()).total_seconds()) < 60
+        with rdb.engine.connect() as connection:
+            stored = connection.scalar(sa.text("select max(datetime_complete) from trials"))
+        stored = datetime.fromisoformat(str(stored)).replace(tzinfo=UTC)
+        assert abs((stored - datetime.now(UTC)).total_seconds()) < 60
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def values(trials):
-    """All that trials hold; NaN is NaN here, and the order of attributes is nobody's."""
-    return [
-        repr([(name, sorted(v.items()) if name == "_user_attrs" else v) for name, v in vars(trial).items()])
-        for trial in trials
+    """All that trials hold, but intermediate values; NaN is NaN here, the order of attributes is nobody's."""
+    held = [
+        {**vars(t), "intermediate_values": {}, "_user_attrs": sorted(t.user_attrs.items())} for t in trials
     ]
+    return [repr(sorted(one.items())) for one in held]
 
 
 def raw(rdb, numbers):
@@ -122,11 +150,11 @@ def test_what_is_over_does_not_change(rdb):
     trials = trial_store(rdb, study_id(rdb))
     assert isinstance(trials, TrialRows)
     identity = trials.begin(0, create_trial(state=TrialState.RUNNING, user_attrs={"result": {}}))
-    trials.end(identity, TrialState.FAIL, None, "result", {"reason": "first"})
+    trials.end(identity, TrialState.FAIL, None, {"result": {"reason": "first"}})
     with pytest.raises(UpdateFinishedTrialError):
-        trials.change(identity, "result", {"reason": "second"})
+        trials.change(identity, {"result": {"reason": "second"}})
     with pytest.raises(UpdateFinishedTrialError):
-        trials.end(identity, TrialState.COMPLETE, 0.5, "result", {"reason": "second"})
+        trials.end(identity, TrialState.COMPLETE, 0.5, {"result": {"reason": "second"}})
     (trial,) = rdb.get_all_trials(study_id(rdb))
     assert (trial.state, trial.values, trial.user_attrs) == (
         TrialState.FAIL,
@@ -141,7 +169,7 @@ def test_a_step_that_fails_leaves_nothing(rdb):
     begun = create_trial(state=TrialState.RUNNING, user_attrs={"result": {}, "network": {}})
     identity = trials.begin(0, begun)
     with pytest.raises(sa.exc.StatementError):  # no database takes it, after the other rows
-        trials.end(identity, TrialState.COMPLETE, object(), "result", {"accuracy": 0.5})
+        trials.end(identity, TrialState.COMPLETE, object(), {"result": {"accuracy": 0.5}})
     (trial,) = rdb.get_all_trials(study_id(rdb))
     assert (trial.state, trial.user_attrs) == (TrialState.RUNNING, {"result": {}, "network": {}})
 
