@@ -91,6 +91,6 @@ def test_a_network_that_no_file_holds_is_refused_by_its_size():
 def test_a_missing_library_is_one_line(monkeypatch):
     monkeypatch.setattr(onnx, "PACKAGES", ("onnx", "no_such_runtime"))
     with pytest.raises(
-        Refused, match=r"^no_such_runtime: not installed; pip install 'convnext-nas\[export\]'$"
+        Refused, match=r"^no_such_runtime is not installed; pip install 'convnext-nas\[export\]'$"
     ):
         onnx.export(make_chosen())

@@ -71,7 +71,7 @@ def chosen_for(network, variant="imagenet-1k", **changes):
 
 @pytest.fixture
 def no_timm(monkeypatch):
-    monkeypatch.setattr(timm.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(timm, "installed", lambda name: False)
 
 
 def arguments_of(chosen):
@@ -167,8 +167,8 @@ def test_what_timms_class_lacks_gets_a_model_file(no_timm, network, axis):
     exported = timm.export(chosen_for(network))
     assert set(exported.files) > {"nas_small.py", "launch.py"}
     assert yaml.safe_load(exported.files["timm.yaml"])["model"] == "nas_small"
-    assert all("launch.py" in command for command in exported.commands)
-    assert exported.check is None and axis in exported.notes[1]
+    assert all("launch.py" in command for command in exported.commands[1:])
+    assert exported.check is None and axis in exported.notes[2]
 
 
 @pytest.mark.parametrize("name", ["convnext_tiny", "convnext_small", "convnext_base", "convnext_xlarge"])
@@ -198,7 +198,7 @@ def test_weights_go_to_timms_names(no_timm):
     network = randomised(SMALL, 7, resolution=32)[0]
     chosen = dataclasses.replace(chosen_for(SMALL), weights=network.state_dict())
     exported = timm.export(chosen)
-    assert exported.files["nas_small.pth"] and "--initial-checkpoint nas_small.pth" in exported.commands[1]
+    assert exported.files["nas_small.pth"] and "--initial-checkpoint nas_small.pth" in exported.commands[2]
     state = timm.timm_state(network.state_dict(), SMALL)
     assert set(state) > {"stem.0.weight", "stages.1.blocks.2.conv_dw.weight", "head.fc.bias"}
     group = timm.timm_state(network.state_dict(), dataclasses.replace(SMALL, norm="group"))
@@ -218,12 +218,19 @@ def register_model(function):
     return function
 def generate_default_cfgs(values):
     return values
-def build_model_with_cfg(cls, name, pretrained, pretrained_cfg=None, **kwargs):
+def build_model_with_cfg(cls, name, pretrained, pretrained_cfg=None, feature_cfg=None, **kwargs):
     return cls(**kwargs)
 def create_model(name, pretrained=False, pretrained_cfg=None, **kwargs):
     kwargs = {key: value for key, value in kwargs.items() if value is not None}
     return made[name](pretrained=pretrained, pretrained_cfg=pretrained_cfg, **kwargs)
 """,
+    "PIL/__init__.py": "__version__ = '12.0.0'\n",
+    "PIL/Image.py": "new = lambda mode, size: None\n",
+    "PIL/ImageOps.py": "posterize = lambda image, bits: image\n",
+}
+PILLOW_13 = {
+    "PIL/__init__.py": "__version__ = '13.0.0'\n",
+    "PIL/ImageOps.py": "def posterize(image, bits):\n    if not bits: raise ValueError('bits must be 1 to 8')\n",
 }
 FILE_NETWORKS = {"expansion": of_all_stages(CONVNEXT, expansion=3), "resnet": RESNET, "mixed": MIXED}
 
@@ -236,6 +243,17 @@ def test_the_model_file_verifies_in_a_process_of_its_own(no_timm, run_in, kind):
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout.splitlines()[-1])
     assert found["library"] == "timm stand-in" and 0 <= found["difference"] <= found["tolerance"]
+
+
+def test_a_pillow_that_would_end_the_training_is_said(no_timm, run_in):
+    files = dict(timm.export(make_chosen(FILE_NETWORKS["expansion"])).files) | STAND_IN | PILLOW_13
+    ran = run_in(files, "verify_timm.py", "--json")
+    assert ran.returncode == verification.AILING and json.loads(ran.stdout.splitlines()[-1])["params"]
+    assert ran.stderr == (
+        "timm's RandAugment fails under Pillow 13.0.0 (bits must be 1 to 8): pip install 'pillow<13'\n"
+    )
+    plain = make_chosen(FILE_NETWORKS["expansion"], augmentation={"rand_augment": None})
+    assert run_in(dict(timm.export(plain).files), "verify_timm.py").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -269,7 +287,7 @@ def test_a_timm_that_cannot_be_imported_leaves_it_unverified(no_timm, run_in):
 
 
 def test_a_mismatch_stops_the_export(monkeypatch):
-    monkeypatch.setattr(timm.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(timm, "installed", lambda name: True)
     failed = subprocess.CompletedProcess([], 1, "", "verify_timm.py: logits differ by: 1.0\n")
     monkeypatch.setattr(timm.subprocess, "run", lambda *args, **kwargs: failed)
     with pytest.raises(Mismatch, match="logits differ"):

@@ -10,6 +10,7 @@ import torch
 from nas.targets import transformers as target
 from nas.targets import verification
 from nas.targets.checking import randomised
+from nas.targets.library import Library
 from nas.targets.target import Mismatch, Refused
 from space.architecture import Stem
 from space.design_space import load_space
@@ -173,12 +174,13 @@ def test_the_script_beside_it_verifies(run_in):
 
 
 def test_without_transformers_the_config_is_written_unverified(monkeypatch):
-    monkeypatch.setattr(target.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(target, "library", lambda name: Library(None, f"{name} is not installed"))
     weights = randomised(CONVNEXT, 7, resolution=32)[0].state_dict()
     exported = target.export(make_chosen(CONVNEXT, weights=weights))
     assert exported.check is None and exported.verify == "python verify_transformers.py"
     assert "model.safetensors" not in exported.files
-    assert any("pip install transformers" in note for note in exported.notes)
+    assert exported.unverified == "transformers is not installed"
+    assert any("pip install safetensors" in note for note in exported.notes)
 
 
 def test_the_commands_are_arguments_of_transformers():
