@@ -225,7 +225,11 @@ class Architecture:
         """An architecture from JSON text, canonical or not."""
         from space.files import parse_json
 
-        return cls.from_dict(parse_json(text, "architecture"))
+        try:
+            values = parse_json(text, "architecture")
+        except InputError as error:
+            raise ArchitectureError(str(error)) from None
+        return cls.from_dict(values)
 
 
 NETWORK_FIELDS = tuple(f.name for f in dataclasses.fields(Architecture) if f.name != "stages")

@@ -96,7 +96,7 @@ def test_files_of_every_kind(capsys, tmp_path: Path):
         ("bad.json", "{", "not JSON"),
         ("bad.yaml", "a: [1", "not YAML"),
         ("tag.yaml", "!!python/object/apply:os.system ['true']", "not YAML"),
-        ("deep.json", "[" * 100_000, "nested too deeply"),
+        ("deep.json", "[" * 100_000, "nested more than 64 deep"),
         ("list.json", "[]", "an architecture is a mapping"),
         ("empty.yaml", "", "an architecture is a mapping"),
         ("unknown.yaml", "stages: [{depth: 1, width: 8}]\nnorms: batch", "norms: unknown field"),

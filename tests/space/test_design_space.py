@@ -630,11 +630,11 @@ def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "mine.yaml"
     path.write_text("axes: {}")
 
-    def denied(*_: object, **__: object) -> str:
+    def denied(*_: object, **__: object) -> int:
         raise PermissionError(13, "Permission denied")
 
     # removing the permission itself would not stop root
-    monkeypatch.setattr(Path, "read_text", denied)
+    monkeypatch.setattr("space.files.os.open", denied)
     with pytest.raises(InputError, match=r"cannot be read \(Permission denied\)") as caught:
         load_space(path)
     assert "\n" not in str(caught.value)
