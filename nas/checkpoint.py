@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import pickle
+import os
+import stat
 import struct
-import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,8 +19,9 @@ from typing import IO, Any, cast
 
 import torch
 
-from space.errors import first_line
+from space.errors import first_line, reason
 from space.files import replacing
+from space.weight_files import UnreadableError, loaded, torch_values
 
 MAGIC = b"convnext-nas checkpoint 1\n"
 HEAD = struct.Struct("<IQ")  # CRC-32, bytes
@@ -66,42 +67,63 @@ def _replacing(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
 
 def load_plain(path: Path) -> dict[str, Any] | None:
     """The values of `save_plain`; None where there is no file. Raises `CheckpointError`."""
-    try:
-        with zipfile.ZipFile(path) as records:
-            damaged = records.testzip()  # the CRC-32 of every record, which torch.load does not check
-        values = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except OSError as error:
-        raise CheckpointError(f"cannot be read ({error.strerror})") from None
-    except pickle.UnpicklingError:
-        raise CheckpointError("holds more than tensors and plain values") from None
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, NotImplementedError):
-        raise CheckpointError("is damaged") from None
+    try:
+        values = loaded(path)
+    except UnreadableError as error:
+        raise CheckpointError(str(error)) from None
     if not isinstance(values, dict):
-        raise CheckpointError("is damaged")
+        raise CheckpointError("is damaged, or no checkpoint: holds no values by name")
     return values
 
 
 def load(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     """The state that this training kept; None where there is no file. Raises `CheckpointError`."""
     try:
-        content = path.read_bytes()
+        body = _body(path)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise CheckpointError(f"cannot be read ({error.strerror})") from None
-    start = len(MAGIC) + HEAD.size
-    if not content.startswith(MAGIC) or len(content) < start:
-        raise CheckpointError("is not a checkpoint of this version")
-    crc, length = HEAD.unpack_from(content, len(MAGIC))
-    body = memoryview(content)[start:]
+    except (OSError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"cannot be read ({reason(error)})") from None
+    try:
+        kept = torch_values(io.BytesIO(body))
+    except UnreadableError as error:
+        raise CheckpointError(str(error)) from None
+    with fitting():
+        if dict(kept["identity"]) != dict(identity):
+            raise CheckpointError("belongs to another training")
+        return dict(kept["state"])
+
+
+def _body(path: Path) -> bytes:
+    """What follows the head, checked against it; no more is read than the head says. Raises `OSError`."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(handle, "rb") as file:  # noqa: PTH123
+        status = os.fstat(handle)
+        head = file.read(len(MAGIC) + HEAD.size) if stat.S_ISREG(status.st_mode) else b""
+        if not head.startswith(MAGIC) or len(head) < len(MAGIC) + HEAD.size:
+            raise CheckpointError("is not a checkpoint of this version")
+        crc, length = HEAD.unpack_from(head, len(MAGIC))
+        if status.st_size != len(head) + length:
+            raise CheckpointError("is damaged")
+        body = file.read()
     if len(body) != length or zlib.crc32(body) != crc:
         raise CheckpointError("is damaged")
-    kept = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    if kept["identity"] != dict(identity):
-        raise CheckpointError("belongs to another training")
-    return dict(kept["state"])
+    return body
+
+
+@contextlib.contextmanager
+def fitting() -> Iterator[None]:
+    """`CheckpointError` for values of other names, kinds or shapes than a training's."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(f"does not fit this training ({first_line(error)})") from None
 
 
 class _Summed:

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
+
+SPANS = 7.5
+"""How often the average forgets in a training, at least: its steps x (1 - decay). The shortest published
+training with an average, ConvNeXt-XL's fine-tuning (75,060 steps at .9999), has 7.506."""
+
+
+def ema_decay(decay: float, steps: int) -> float:
+    """The decay in a training of so many optimiser steps: `decay`, or less where the average would not leave
+    its start behind, of which e^-7.5 (.06%) may be left in the end.
+
+    .9999 remembers 10,000 steps: in a training of 2,000 most of the average would be the random start. That
+    its memory should be a share of the training, not a number of steps: Busbridge et al. 2023, How to Scale
+    Your EMA.
+    """
+    return min(decay, math.exp(-SPANS / steps))
 
 
 class Ema:

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nas.result import TrialFailed
-from nas.weights import CROP, RESOLUTION, Weights, read_weights
+from nas.weights import Weights, class_names_of, read_weights
 from space.command import Command
-from space.errors import InputError
+from space.errors import InputError, printable, shortened
 
 if TYPE_CHECKING:
     import torch
@@ -55,14 +55,14 @@ def parser() -> Command:
     parse.add_argument("--network", metavar="NAME|FILE",
                        help="the weights' network, where the checkpoint does not say it")  # fmt: skip
     parse.add_argument("--ema", action=argparse.BooleanOptionalAction, default=None,
-                       help="the weights' moving average, or the weights (default: the average where the "
-                       "checkpoint has one)")  # fmt: skip
+                       help="the weights' moving average, or the weights (default: those that the checkpoint "
+                       "says were better, else the average where it has one)")  # fmt: skip
     parse.add_argument("--resolution", type=_positive, metavar="N",
-                       help=f"image side, pixels (default: the checkpoint's, else {RESOLUTION})")  # fmt: skip
+                       help="image side, pixels (default: the checkpoint's, else 224)")  # fmt: skip
     parse.add_argument("--crop", type=_share, metavar="X",
                        help="the centre crop's share of the shorter side; 1 at 384 pixels and more warps "
                        "the whole image, as the official code does (default: the checkpoint's, else "
-                       f"{CROP})")  # fmt: skip
+                       "0.875)")  # fmt: skip
     parse.add_argument("--batch-size", type=_positive, default=256, metavar="N",
                        help="images at a time; changes no result (256)")  # fmt: skip
     parse.add_argument("--workers", type=_count, metavar="N",
@@ -110,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
 def evaluate(args: argparse.Namespace) -> None:
     """Evaluate as the command line says. Raises `InputError`, `TrialFailed`."""
     from nas.training import choose_device, choose_precision, memory_errors_as_failures
-    from space.networks import cost_of
+    from space.networks import brief, cost_of
 
     try:
         device = choose_device(args.device)
@@ -120,15 +120,70 @@ def evaluate(args: argparse.Namespace) -> None:
     resolution = args.resolution or weights.resolution
     cost_of(weights.network, resolution)  # refuses images too small for the network
     batches = open_validation(args, weights, resolution)
-    if batches.num_classes != weights.num_classes:
-        raise InputError(
-            f"data: {args.data} has {batches.num_classes} classes; the network in {args.checkpoint} tells "
-            f"{weights.num_classes} apart"
-        )
+    labels = labels_of(batches, weights, args.data, args.checkpoint)
     precision = choose_precision(args.precision, device)
+    notes = [note for note in (getattr(batches, "read", ""), *weights.notes, labels.note) if note]
+    if not args.json:
+        print(f"{args.checkpoint}: {brief(weights.network)}, {weights.which}")
+        print("".join(f"{note}\n" for note in notes), end="", flush=True)
     with memory_errors_as_failures():
-        found = accuracy(weights.model, batches, args.batch_size, device, precision)
-    _report(args, weights, found, resolution, str(device), precision)
+        found = accuracy(weights.model, batches, args.batch_size, device, precision, labels.places)
+    _report(args, weights, found, notes, resolution, str(device), precision)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Where the data's labels are among the network's classes, int64 [classes of the data]; None: the same.
+
+    `note` says what a reader of the accuracy must know of it.
+    """
+
+    places: Tensor | None = None
+    note: str = ""
+
+
+def labels_of(batches: Batches, weights: Weights, spec: str, path: str) -> Labels:
+    """The labels of the data `spec` among the classes of the network in `path`, by name where both have any.
+
+    Raises `InputError` for classes that the network does not know, and without names for another number.
+    """
+    import torch
+
+    names, known = class_names_of(batches), weights.classes
+    if names is None or known is None:
+        if batches.num_classes != weights.num_classes:
+            raise InputError(
+                f"data: {spec} has {batches.num_classes} classes; the network in {path} tells "
+                f"{weights.num_classes} apart"
+            )
+        if names is None and known is None:
+            return Labels()
+        without = spec if names is None else path
+        return Labels(
+            note=f"classes: {weights.num_classes} in both; {without} keeps no names: that they are the same, "
+            "in the same order, could not be checked"
+        )
+    places = {name: place for place, name in enumerate(known)}
+    strange = [name for name in names if name not in places]
+    missing = [name for name in known if name not in set(names)]
+    if strange:
+        lacking = f"; it knows {_listed(missing)}" if missing else ""
+        raise InputError(
+            f"data: {spec} has classes that the network does not know: {_listed(strange)}{lacking}"
+        )
+    note = (
+        f"classes: {len(names)} of the network's {len(known)}, among all of which it chooses; without "
+        f"{_listed(missing)}"
+        if missing
+        else ""
+    )
+    return Labels(torch.tensor([places[name] for name in names]), note)
+
+
+def _listed(names: list[str]) -> str:
+    """The first ten names and how many more."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(printable(shortened(name, 40)) for name in names[:10]) + more
 
 
 def open_validation(args: argparse.Namespace, weights: Weights, resolution: int) -> Batches:
@@ -153,9 +208,17 @@ def open_validation(args: argparse.Namespace, weights: Weights, resolution: int)
 
 
 def accuracy(
-    model: nn.Module, batches: Batches, batch_size: int, device: torch.device, precision: str = "fp32"
+    model: nn.Module,
+    batches: Batches,
+    batch_size: int,
+    device: torch.device,
+    precision: str = "fp32",
+    places: Tensor | None = None,
 ) -> Accuracy:
-    """`model` on the whole validation split, moved to `device`. Raises `InputError`."""
+    """`model` on the whole validation split, moved to `device`; `places` are the labels' among its classes.
+
+    Raises `InputError`.
+    """
     import torch
     from rich.console import Console
 
@@ -165,19 +228,22 @@ def accuracy(
     model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     began = time.perf_counter()
     totals = torch.zeros(3, dtype=torch.float64)  # right at first, right among five, cross-entropy
+    several = False  # classes, for a top-5
     groups = torch.split(torch.arange(batches.val_size), batch_size)
     with torch.inference_mode(), _Progress(Console(stderr=True), batches.val_size) as progress:
         for batch in batches.validation(groups):
-            pixels, labels = to_device(*batch, device)
+            pixels, labels = batch
+            pixels, labels = to_device(pixels, labels if places is None else places[labels], device)
             with autocast(device, precision):
                 logits = model(normalise(pixels))
+            several = logits.shape[1] > TOP
             totals += _counted(logits.float(), labels).cpu()
             progress.done(len(labels), float(totals[0]))
     if not torch.isfinite(totals).all():
         raise InputError(
             "the network's outputs are not finite: its training diverged, or it is not its weights"
         )
-    return _summed(totals.tolist(), batches, time.perf_counter() - began)
+    return _summed(totals.tolist(), batches.val_size, several, time.perf_counter() - began)
 
 
 def _counted(logits: Tensor, labels: Tensor) -> Tensor:
@@ -190,9 +256,8 @@ def _counted(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack([ranked[:, 0].sum().double(), ranked.sum().double(), loss])
 
 
-def _summed(totals: list[float], batches: Batches, seconds: float) -> Accuracy:
+def _summed(totals: list[float], images: int, several: bool, seconds: float) -> Accuracy:
     first, among, loss = totals
-    images, several = batches.val_size, batches.num_classes > TOP
     return Accuracy(
         images=images,
         top1=first / images,
@@ -213,7 +278,13 @@ def wilson(right: int, images: int) -> tuple[float, float]:
 
 
 def _report(
-    args: argparse.Namespace, weights: Weights, found: Accuracy, resolution: int, device: str, precision: str
+    args: argparse.Namespace,
+    weights: Weights,
+    found: Accuracy,
+    notes: list[str],
+    resolution: int,
+    device: str,
+    precision: str,
 ) -> None:
     from nas.progress import duration
     from space.networks import brief
@@ -224,8 +295,10 @@ def _report(
             "network": brief(weights.network),
             "fingerprint": weights.network.fingerprint,
             "ema": weights.averaged,
+            "weights": weights.which,
             "data": args.data,
             "num_classes": weights.num_classes,
+            "notes": notes,
             "resolution": resolution,
             "device": device,
             "precision": precision,
@@ -233,8 +306,6 @@ def _report(
         }
         print(json.dumps(values, indent=2))
         return
-    which = "moving average of the weights" if weights.averaged else "weights"
-    print(f"{args.checkpoint}: {brief(weights.network)}, {which}")
     print(_line("top-1", found.top1, found.top1_interval))
     if found.top5 is not None and found.top5_interval is not None:
         print(_line("top-5", found.top5, found.top5_interval))

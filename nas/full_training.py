@@ -4,34 +4,42 @@
     checkpoint-last.pt   all that the training goes on from
     checkpoint-best.pt   the weights of the best epoch, and their moving average: `model`, `model_ema`
     log.csv, tensorboard/, summary.json
+    .lock                held by the process that writes
 
 Both checkpoints are in torch's own format and load with `weights_only=True`; `space.checkpoints.load_weights`
-reads either.
+reads either. `best_weights` in them says which of the two had the better top-1, `classes` the classes' names.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
-from nas.checkpoint import CheckpointError, load_plain, save_plain
+from nas.checkpoint import CheckpointError, fitting, load_plain, save_plain
+from nas.data.batches import Batches
 from nas.recipe import Recipe, read_recipe, recipe_text
 from nas.result import Epoch
 from nas.training import Run, StepDone, memory_errors_as_failures, run_epoch, start
 from nas.training_log import TrainingLog
-from space.errors import InputError
-from space.files import write_text
-from space.networks import Network, brief, convnet, cost_of
+from nas.weights import BEST as BEST_WEIGHTS
+from nas.weights import better, class_names_of, start_from
+from space.checkpoints import some
+from space.errors import InputError, quoted, reason
+from space.files import locked, write_text
+from space.networks import Network, brief, build_network, cost_of
+from space.swin import Swin
 
 LAST, BEST, RECIPE, SUMMARY = "checkpoint-last.pt", "checkpoint-best.pt", "recipe.yaml", "summary.json"
+LOCK = ".lock"
 HEAD = ("head.weight", "head.bias")
 # how an optimiser step's images are spread; the training is the same, to rounding
 SPREAD = ("devices", "accumulation")
@@ -68,18 +76,25 @@ class FullTraining:
         try:
             kept = load_plain(path)
         except CheckpointError as error:
-            raise InputError(
-                f"{path}: {error}; remove it to train again from the start, or train from {BEST} with --init"
-            ) from None
+            raise self._unusable(path, error) from None
         if kept is None:
             return
-        if "training" not in kept:
-            raise InputError(f"{path}: no training's state, or another version's")
-        refuse_another(self._run.recipe, kept["recipe"], self._folder)
-        if kept["data"] != self._run.batches.fingerprint:
-            raise InputError(f"--data: these are not the images that {self._folder} was trained on")
-        values = kept["training"] | {"network": kept["model"], "ema": kept.get("model_ema")}
-        self._state.restore(values, self._run.own_slots)
+        try:
+            with fitting():
+                if "training" not in kept:
+                    raise CheckpointError("holds no training's state, or another version's")
+                refuse_another(self._run.recipe, dict(kept["recipe"]), self._folder)
+                if kept["data"] != self._run.batches.fingerprint:
+                    raise InputError(f"--data: these are not the images that {self._folder} was trained on")
+                values = dict(kept["training"]) | {"network": kept["model"], "ema": kept.get("model_ema")}
+                self._state.restore(values, self._run.own_slots)
+        except CheckpointError as error:
+            raise self._unusable(path, error) from None
+
+    def _unusable(self, path: Path, error: CheckpointError) -> InputError:
+        return InputError(
+            f"{path}: {error}; remove it to train again from the start, or train from {BEST} with --init"
+        )
 
     def open(self) -> bool:
         """Begin writing; whether TensorBoard's events are written too. Raises `InputError`."""
@@ -128,7 +143,7 @@ class FullTraining:
         except OSError as error:
             raise InputError(
                 f"{self._folder / name}: epoch {values['epoch']} cannot be written "
-                f"({error.strerror or error}); --resume goes on after the last epoch that is kept"
+                f"({reason(error)}); --resume goes on after the last epoch that is kept"
             ) from None
 
     def _checkpoint(self) -> dict[str, Any]:
@@ -142,10 +157,12 @@ class FullTraining:
             **({} if average is None else {"model_ema": average}),
             "architecture": recipe.architecture,
             "num_classes": recipe.data.num_classes,
+            "classes": _names(recipe),
             "resolution": recipe.data.resolution,
             "recipe": recipe.model_dump(mode="json"),
             "data": self._run.batches.fingerprint,
             **{name: row.get(name) for name in ("epoch", "val_accuracy", "ema_accuracy")},
+            BEST_WEIGHTS: better_weights(row),
             "training": state,
         }
 
@@ -160,6 +177,7 @@ class FullTraining:
             "params": cost.params,
             "resolution": recipe.data.resolution,
             "num_classes": recipe.data.num_classes,
+            "classes": _names(recipe),
             "data": {
                 "name": recipe.data.name,
                 "fingerprint": batches.fingerprint,
@@ -169,6 +187,8 @@ class FullTraining:
             "epochs": state.epoch,
             "recipe_epochs": recipe.epochs,
             "best": self.best,
+            BEST_WEIGHTS: better_weights(self.best or {}),
+            "ema_decay": run.ema_decay,
             "last": self.rows[-1],
             "seed": run.seed,
             "precision": run.precision,
@@ -184,6 +204,67 @@ class FullTraining:
 def top1(row: Mapping[str, Any]) -> float:
     """A row's best top-1, of the weights or of their average."""
     return max(float(row["val_accuracy"]), float(row.get("ema_accuracy") or 0.0))
+
+
+def better_weights(row: Mapping[str, Any]) -> str | None:
+    """The key in a checkpoint of the weights with the row's best top-1; None before the first epoch."""
+    if row.get("val_accuracy") is None:
+        return None
+    return better(float(row["val_accuracy"]), row.get("ema_accuracy"))
+
+
+def _names(recipe: Recipe) -> list[str] | None:
+    return None if recipe.data.classes is None else list(recipe.data.classes)
+
+
+def with_classes(recipe: Recipe, batches: Batches, spec: str) -> Recipe:
+    """The recipe with the names of the data's classes. Raises `InputError` where it has others of its own."""
+    own, there = recipe.data.classes, class_names_of(batches)
+    if there is None or own == there:
+        return recipe
+    if own is None:
+        return recipe.changed(data={"classes": list(there)})
+    missing = [name for name in own if name not in there]
+    strange = [name for name in there if name not in own]
+    problems = [f"{some(names)} only in the {where}" for names, where in
+                ((missing, "recipe"), (strange, "data")) if names]  # fmt: skip
+    what = "; ".join(problems) or f"another order there: {some(there)}"
+    raise InputError(f"recipe: data.classes: not the classes of {spec}: {what}; null takes those of the data")
+
+
+def check_batch(recipe: Recipe) -> None:
+    """Raises `InputError` where a forward pass has but one value a channel for a BatchNorm to train on."""
+    network = recipe.network
+    if recipe.batch_size > 1 or isinstance(network, Swin) or network.norm != "batch":
+        return
+    try:
+        with torch.device("meta"):
+            side = recipe.data.resolution
+            build_network(network, 2).train()(torch.empty(1, 3, side, side))
+    except ValueError:  # torch's word for it
+        raise InputError(
+            "recipe: batch_size: 1 leaves BatchNorm a single value a channel in the last layers; it needs 2 "
+            "images or more a forward pass (with less accumulation, or fewer devices)"
+        ) from None
+
+
+def hold(folder: Path) -> IO[str]:
+    """The folder, locked till the file is closed or the process ends. Raises `InputError`."""
+    make_folder(folder)
+    lock = folder / LOCK
+    try:
+        holder = f" (process {int(lock.read_text()[:20])})"
+    except (OSError, ValueError):
+        holder = ""
+    file = locked(
+        lock,
+        f"--out {folder}: another nas.train is at work there{holder}; wait for its end, or end it. What a "
+        "torchrun that was killed has left running ends within a minute",
+    )
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
 
 
 def check_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
@@ -206,22 +287,34 @@ def make_folder(folder: Path) -> None:
     """The folder, made if need be. Raises `InputError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {folder}: cannot be made ({error.strerror})") from None
+    except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
+        raise InputError(f"--out {folder}: cannot be made ({reason(error)})") from None
 
 
 def refuse_another(recipe: Recipe, held: Mapping[str, Any], folder: Path) -> None:
     """Raises `InputError` naming the first field in which the recipe is not the one held in the folder."""
     own = recipe.model_dump(mode="json")
-    found = difference(
-        {name: value for name, value in held.items() if name not in SPREAD},
-        {name: value for name, value in own.items() if name not in SPREAD},
-    )
+    there, here = (_compared(values) for values in _named_alike(held, own))
+    found = difference(there, here)
     if found is not None:
         field, there, here = found
         raise InputError(
-            f"--resume: {folder} was trained with another recipe: {field} is {there!r} there, {here!r} here"
+            f"--resume: {folder} was trained with another recipe: {field} is {quoted(there)} there, "
+            f"{quoted(here)} here"
         )
+
+
+def _compared(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in SPREAD}
+
+
+def _named_alike(*recipes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Without the names of the classes where one of the recipes leaves them to the data."""
+    data = [dict(values.get("data") or {}) for values in recipes]
+    if any(each.get("classes") is None for each in data):
+        for each in data:
+            each.pop("classes", None)
+    return [{**values, "data": each} for values, each in zip(recipes, data, strict=True)]
 
 
 def difference(there: Any, here: Any, name: str = "") -> tuple[str, Any, Any] | None:
@@ -241,17 +334,38 @@ def difference(there: Any, here: Any, name: str = "") -> tuple[str, Any, Any] | 
     return None if there == here else (name, there, here)
 
 
-def initial_weights(path: str | Path, network: Network, num_classes: int) -> dict[str, Tensor]:
+def initial_weights(
+    path: str | Path,
+    network: Network,
+    num_classes: int,
+    classes: Sequence[str] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Tensor]:
     """A checkpoint's weights under our names, for `network` to start from; without the head of other classes.
 
-    Reads what `space.checkpoints.load_weights` reads: our own, official, timm's and transformers' layouts.
-    Raises `InputError`.
+    Reads what `space.checkpoints.load_weights` reads, and networks without a head. Where both have names, the
+    head's rows go to the `classes` of their names. `say` is told what was taken and what was not. Raises
+    `InputError`.
     """
-    from nas.weights import weights_of
-
-    state = weights_of(convnet(network, "--init"), path, ema=False)
-    classes = len(state[HEAD[0]])
-    return state if classes == num_classes else {k: v for k, v in state.items() if k not in HEAD}
+    try:
+        start = start_from(network, path)
+    except InputError as error:
+        raise InputError(f"--init {error}") from None
+    for note in start.notes:
+        say(f"--init {path}: {note}")
+    state, named = start.state, start.classes
+    if HEAD[0] not in state:
+        return state
+    held = len(state[HEAD[0]])
+    if held == num_classes and (named is None or classes is None or list(named) == list(classes)):
+        return state
+    if named is not None and classes is not None and sorted(named) == sorted(classes):
+        say(f"--init {path}: its classes are these in another order; its classifier's rows are put in theirs")
+        rows = torch.tensor([named.index(name) for name in classes])
+        return state | {name: state[name][rows] for name in HEAD}
+    why = f"of {held} classes" if held != num_classes else f"of other classes ({some(named or ())})"
+    say(f"--init {path}: without its classifier, {why}; a fresh one of {num_classes} classes is trained")
+    return {name: value for name, value in state.items() if name not in HEAD}
 
 
 @contextlib.contextmanager

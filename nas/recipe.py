@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -20,7 +21,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PositiveInt,
     StrictBool,
     ValidationError,
     field_validator,
@@ -31,13 +31,14 @@ from nas.bounds import Alpha, BelowOne, NonNegative, Positive, Share
 from nas.data.policy import parse_policy
 from nas.estimate import largest_batch, memory_of
 from space.architecture import Architecture
-from space.errors import InputError
+from space.errors import InputError, quoted
 from space.files import parse_yaml, read_text
 from space.networks import Network, cost_of, named_network, network_from
 from space.swin import Swin
 
 Variant = Literal["imagenet-1k", "imagenet-22k", "finetune-1k", "finetune-22k"]
 VARIANTS: tuple[str, ...] = get_args(Variant)
+MOST = 10**7  # of anything counted, no training having more
 GPU_MEMORY = 40 * 10**9
 """Bytes of a GPU where nobody says: the smaller A100."""
 NO_CROP_FROM = 384
@@ -67,6 +68,9 @@ STOCHASTIC_DEPTH: dict[str, dict[str, float]] = {
 """The published networks' rates, by recipe or family."""
 
 
+Count = Annotated[int, Field(ge=1, le=MOST)]
+
+
 class Part(BaseModel):
     """Frozen, and no key that it does not know. A field's description is its comment in the YAML file."""
 
@@ -77,12 +81,25 @@ class DataSpec(Part):
     """What the images are, and how validation sees them."""
 
     name: str = "imagenet-1k"
-    num_classes: Annotated[int, Field(ge=2)] = 1000
-    resolution: PositiveInt = Field(default=224, description="pixels, height and width")
+    num_classes: Annotated[int, Field(ge=2, le=MOST)] = 1000
+    classes: tuple[str, ...] | None = Field(
+        default=None, description="their names by label; null: those of the data"
+    )
+    resolution: Count = Field(default=224, description="pixels, height and width")
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     eval_crop: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.875, description="validation: the centre crop's share of the shorter side"
     )
+
+    @model_validator(mode="after")
+    def _one_name_a_class(self) -> DataSpec:
+        names = self.classes
+        if names is not None and len(names) != self.num_classes:
+            raise ValueError(f"classes: {len(names)} names, but num_classes is {self.num_classes}")
+        if names is not None and len(set(names)) < len(names):
+            twice = next(name for name, count in Counter(names).items() if count > 1)
+            raise ValueError(f"classes: the name {quoted(twice)} stands twice")
+        return self
 
 
 class Optimizer(Part):
@@ -151,11 +168,11 @@ class Recipe(Part):
 
     architecture: dict[str, Any] = Field(description="with the recipe's stochastic depth, drop_path")
     data: DataSpec = DataSpec()
-    epochs: PositiveInt = 300
-    total_batch_size: PositiveInt = Field(default=4096, description="images an optimiser step")
-    batch_size: PositiveInt = Field(description="images a device and forward pass")
-    accumulation: PositiveInt = Field(description="forward passes an optimiser step")
-    devices: PositiveInt = Field(description="batch_size x accumulation x devices = total_batch_size")
+    epochs: Count = 300
+    total_batch_size: Count = Field(default=4096, description="images an optimiser step")
+    batch_size: Count = Field(description="images a device and forward pass")
+    accumulation: Count = Field(description="forward passes an optimiser step")
+    devices: Count = Field(description="batch_size x accumulation x devices = total_batch_size")
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()
@@ -366,6 +383,16 @@ def recipe_from(values: Any, where: str) -> Recipe:
         raise InputError(f"{where}: {_first_mistake(error)}") from None
 
 
+def data_from(values: Any, where: str) -> DataSpec:
+    """The images of a recipe from the plain values of that part, as `recipe_from`. Raises `InputError`."""
+    try:
+        return DataSpec.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = "".join(f".{part}" for part in first["loc"][:1])
+        raise InputError(f"{where}{key}: {first['msg']}, not {quoted(first['input'])}") from None
+
+
 def _first_mistake(error: ValidationError) -> str:
     """Key, what is wrong with it, what would be right."""
     first = error.errors()[0]
@@ -379,7 +406,7 @@ def _first_mistake(error: ValidationError) -> str:
     reason = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":  # of this file, or of an architecture: it names its field
         return ": ".join([*names, reason])
-    return f"{key}: {reason[0].lower()}{reason[1:]}, not {first['input']!r}"
+    return f"{key}: {reason[0].lower()}{reason[1:]}, not {quoted(first['input'])}"
 
 
 def _part(name: str) -> type[Part] | None:
@@ -405,8 +432,20 @@ def recipe_text(recipe: Recipe, *comments: str) -> str:
 def _field_lines(owner: type[Part], name: str, value: Any) -> Iterator[str]:
     """A field as YAML, its description behind the first line."""
     flow = None if isinstance(value, list | dict) else False
-    text: str = yaml.safe_dump({name: value}, sort_keys=False, default_flow_style=flow, width=100)
+    text: str = yaml.dump({name: value}, Dumper=_Dumper, sort_keys=False, default_flow_style=flow, width=100)
     note = owner.model_fields[name].description
     first, *rest = text.splitlines()
     yield first if note is None else f"{first}  # {note}"
     yield from rest
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what YAML 1.1, PyYAML's own, would take for text and `read_recipe`'s YAML 1.2 for a number."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = '"' if text[:1] in tuple("-+.0123456789") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)

@@ -9,6 +9,7 @@ import argparse
 import os
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,9 @@ def parser() -> Command:
     parse.add_argument("--resume", action="store_true",
                        help="go on with the training in DIR after its last whole epoch")  # fmt: skip
     parse.add_argument("--init", metavar="CHECKPOINT",
-                       help="start from the weights (not the average) in this file, of this project's, the "
-                       "official, timm's or transformers' layout; another head is dropped")  # fmt: skip
+                       help="start from the weights in this file (the better ones, else the average where it "
+                       "has one), of this project's, the official, timm's or transformers' layout; a head of "
+                       "other classes is dropped")  # fmt: skip
     parse.add_argument("--device", default="auto", help="cpu, cuda, cuda:N (default: auto)")
     parse.add_argument("--workers", type=_count, metavar="N",
                        help="processes that decode images, for each GPU (default: by the cores)")  # fmt: skip
@@ -91,13 +93,14 @@ def main(argv: list[str] | None = None) -> int:
 def train(args: argparse.Namespace) -> None:
     """Train as the command line says. Raises `InputError`, `TrialFailed`."""
     from nas.distributed import joined
-    from nas.full_training import check_folder
+    from nas.full_training import check_batch, check_folder
     from nas.recipe import read_recipe
     from space.networks import cost_of
 
     # all that can be wrong is found before the first image is read, as far as that can be
     recipe = read_recipe(args.recipe)
     cost_of(recipe.network, recipe.data.resolution)
+    check_batch(recipe)
     check_folder(args.out, recipe, args.resume)
     if args.init is not None and not Path(args.init).is_file():
         raise InputError(f"--init {args.init}: there is no such file")
@@ -108,34 +111,55 @@ def train(args: argparse.Namespace) -> None:
 def _train(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) -> None:
     from rich.console import Console
 
-    from nas.full_training import LAST, FullTraining, initial_weights
+    from nas.full_training import LAST, FullTraining, check_folder, hold, initial_weights
     from nas.training_progress import TrainingProgress
 
-    run = _run(args, recipe, ranks, device)
-    initial = None
-    if args.init is not None and not (args.resume and (args.out / LAST).exists()):
-        initial = initial_weights(args.init, recipe.network, recipe.data.num_classes)
-    training = FullTraining(run, args.out, initial)
-    if args.resume:
-        training.resume()
-    events = training.open()
     console = Console(quiet=not ranks.main)
-    last = min(args.epochs_limit or recipe.epochs, recipe.epochs)
-    with TrainingProgress(console, last, len(training.curve), recipe.total_batch_size) as progress:
-        progress.resumed(training.rows)
-        progress.note(_title(run, training))
-        if not events:
-            progress.note("log.csv only: TensorBoard is not installed (pip install 'convnext-nas[train]')")
-        while len(training.curve) < last:
-            progress.epoch(training.epoch(progress.step))
-    training.close()
+    notes: list[str] = []
+    with ExitStack() as held:
+        if args.resume and ranks.main:  # before what another process may be writing is read
+            held.enter_context(hold(args.out))
+        run = _run(args, recipe, ranks, device)
+        initial = None
+        if args.init is not None and not (args.resume and (args.out / LAST).exists()):
+            data = run.recipe.data
+            initial = initial_weights(args.init, recipe.network, data.num_classes, data.classes, notes.append)
+        training = FullTraining(run, args.out, initial)
+        if args.resume:
+            training.resume()
+        elif ranks.main:
+            held.enter_context(hold(args.out))
+            check_folder(args.out, recipe, resume=False)  # another may have been quicker
+        notes = [*_notes(run), *notes]
+        if not training.open():
+            notes.append("log.csv only: TensorBoard is not installed (pip install 'convnext-nas[train]')")
+        last = min(args.epochs_limit or recipe.epochs, recipe.epochs)
+        with TrainingProgress(console, last, len(training.curve), recipe.total_batch_size) as progress:
+            progress.resumed(training.rows)
+            for note in (_title(run, training), *notes):
+                progress.note(note)
+            while len(training.curve) < last:
+                progress.epoch(training.epoch(progress.step))
+        training.close()
     for line in _outcome(training, args.out, recipe):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _notes(run: Run) -> list[str]:
+    """What there is to say before a training starts: what was read, and what is not as the recipe says."""
+    notes = [read] if (read := getattr(run.batches, "read", "")) else []
+    if run.ema_decay is not None and run.ema_decay != run.recipe.ema_decay:
+        notes.append(
+            f"EMA: decay {run.ema_decay:.6g}, not {run.recipe.ema_decay:g}, which would not forget the start "
+            f"in {run.recipe.epochs} epochs of {run.steps} steps"
+        )
+    return notes
 
 
 def _run(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) -> Run:
     """What the training is given, checked. Raises `InputError`."""
     from nas.data.batches import open_batches
+    from nas.full_training import with_classes
     from nas.training import Run, choose_device, choose_precision
 
     try:
@@ -143,6 +167,7 @@ def _run(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) ->
     except TrialFailed as failure:
         raise InputError(str(failure)) from None
     batches = open_batches(args.data, recipe, workers=args.workers, seed=recipe.seed)
+    recipe = with_classes(recipe, batches, args.data)
     return Run(recipe, batches, recipe.seed, where, choose_precision(recipe.precision, where), ranks)
 
 
@@ -159,13 +184,15 @@ def _title(run: Run, training: FullTraining) -> str:
 
 
 def _outcome(training: FullTraining, folder: Path, recipe: Recipe) -> list[str]:
-    from nas.full_training import BEST, top1
+    from nas.full_training import BEST, better_weights, top1
     from nas.progress import percent
 
     best, done = training.best, len(training.curve)
     if best is None:
         return []
-    lines = [f"best top-1 {percent(top1(best))} after epoch {best['epoch']}: {folder / BEST}"]
+    which = "" if best.get("ema_accuracy") is None else (
+        " of the weights" if better_weights(best) == "model" else " of their moving average")  # fmt: skip
+    lines = [f"best top-1 {percent(top1(best))}{which} after epoch {best['epoch']}: {folder / BEST}"]
     if done < recipe.epochs:
         lines.append(f"epochs {done + 1} to {recipe.epochs} are to come: --resume goes on")
     return lines

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from nas import checkpoint
-from nas.checkpoint import CheckpointError
+from nas.checkpoint import CheckpointError, fitting
 from nas.data import Data
 from nas.data.batches import Cached
 from nas.job import Job
@@ -80,8 +80,12 @@ class ProxyTraining:
         return self._state.to_dict()
 
     def restore(self, values: dict[str, Any]) -> None:
-        """Go on from the values of `to_dict`."""
-        self._state.restore(values)
+        """Go on from the values of `to_dict`. Raises `CheckpointError` for others; it starts afresh then."""
+        try:
+            self._state.restore(values)
+        except CheckpointError:
+            self._state = start(self._run)
+            raise
 
     def bytes_kept(self) -> int:
         """About the size of a checkpoint: weights and AdamW's two moments."""
@@ -130,11 +134,15 @@ class KeptTraining:
         path = self._job.checkpoint
         try:
             kept = None if path is None else checkpoint.load(path, self._identity)
+            if kept is not None and not _beyond(kept, self._job.epochs):
+                self._training.restore(kept)
         except CheckpointError as error:
             log.warning("%s %s; the training starts again", path, error)
-            return
-        if kept is not None and kept["epoch"] <= self._job.epochs:
-            self._training.restore(kept)
+
+
+def _beyond(kept: dict[str, Any], epochs: int) -> bool:
+    with fitting():
+        return int(kept["epoch"]) > epochs
 
 
 class ProxyTrainer:

@@ -21,11 +21,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from nas.checkpoint import CheckpointError, fitting
 from nas.data.augment import crop_and_flip, mix, normalise, soft_targets
 from nas.data.batches import Batches
 from nas.depthwise import speed_up_small_maps
 from nas.distributed import ALONE, Ranks
-from nas.ema import Ema
+from nas.ema import Ema, ema_decay
 from nas.layer_decay import lr_scales
 from nas.memory import keep_freed_memory
 from nas.optimizer import EagerAdamW
@@ -87,6 +88,12 @@ class Run:
     def warmup_steps(self) -> int:
         """Optimiser steps of the warm-up."""
         return round(self.recipe.schedule.warmup_epochs * self.steps)
+
+    @property
+    def ema_decay(self) -> float | None:
+        """The moving average's decay in this training, of so many steps; None where there is none."""
+        given = self.recipe.ema_decay
+        return None if given is None else ema_decay(given, self.recipe.epochs * self.steps)
 
     @property
     def read_every(self) -> int:
@@ -165,21 +172,37 @@ class State:
         }
 
     def restore(self, values: Mapping[str, Any], own_slots: range = range(1)) -> None:
-        """Go on from the values of `to_dict`, with these of the slots."""
-        self.network.load_state_dict(values["network"])
-        self.optimizer.load_state_dict(values["optimizer"])
-        if self.ema is not None:
-            self.ema.network.load_state_dict(values["ema"])
-        slots = [values, *values.get("more_slots", [])]
-        for slot, number in zip(self.slots, own_slots, strict=True):
-            slot.restore(slots[number])
-        self.curve = [Epoch(**point) for point in values["curve"]]
-        self.beside = list(values.get("beside", []))
-        for name in COUNTED:
-            setattr(self, name, values[name])
+        """Go on from the values of `to_dict`, with these of the slots.
+
+        Raises `CheckpointError` for any others; the state is of no more use then.
+        """
+        with fitting():
+            self.network.load_state_dict(values["network"])
+            self.optimizer.load_state_dict(values["optimizer"])
+            _refuse_moments(self.optimizer)
+            if self.ema is not None:
+                self.ema.network.load_state_dict(values["ema"])
+            slots = [values, *values.get("more_slots", [])]
+            for slot, number in zip(self.slots, own_slots, strict=True):
+                slot.restore(slots[number])
+            self.curve = [Epoch(**point) for point in values["curve"]]
+            self.beside = [dict(row) for row in values.get("beside", [])]
+            for name in COUNTED:
+                setattr(self, name, type(getattr(self, name))(values[name]))
+            if len(self.curve) != self.epoch:
+                raise CheckpointError("does not fit this training (its curve is of other epochs)")
 
 
 COUNTED = ("epoch", "step", "images", "train_seconds", "eval_seconds")
+
+
+def _refuse_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Raises `CheckpointError` for an optimiser's moments of other shapes than its parameters, which torch
+    takes."""
+    for parameter, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if name != "step" and value.shape != parameter.shape:
+                raise CheckpointError(f"does not fit this training (the optimiser's {name})")
 
 
 def check_resolution(architecture: Network, resolution: int) -> None:
@@ -209,7 +232,7 @@ def start(run: Run, initial: Mapping[str, Tensor] | None = None) -> State:
     values = recipe.optimizer
     groups = parameter_groups(network, values.weight_decay, layer_scales(recipe, network))
     optimizer = EagerAdamW(groups, lr=values.lr, betas=values.betas, eps=values.eps, fused=True)
-    ema = None if recipe.ema_decay is None else Ema(network, recipe.ema_decay)
+    ema = None if run.ema_decay is None else Ema(network, run.ema_decay)
     forward: nn.Module = network
     parallel = None
     if run.ranks.world > 1:

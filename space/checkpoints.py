@@ -1,35 +1,35 @@
-"""Weights in and out: this project's state dict, the official ConvNeXt layout, timm's and transformers'.
+"""Weights in and out: this project's state dict, the official layouts, timm's and transformers'.
 
 A layout is the names and shapes of the weights, so it can hold what its own model code cannot build (another
 kernel size or expansion, say). An architecture that needs a weight the layout has no name for is refused with
-the field that asks for it. The official layout is that of ConvNeXt, of ConvNeXt V2 where a block has GRN, and
-of the isotropic ConvNeXt where the stem has no norm; timm's may hold the 1x1 convolutions as [out, in] or
-[out, in, 1, 1].
+the field that asks for it. The official layout is that of ConvNeXt, of ConvNeXt V2 where a block has GRN, of
+the isotropic ConvNeXt where the stem has no norm, and of Swin; timm's may hold the 1x1 convolutions as
+[out, in] or [out, in, 1, 1]; transformers' is that of its ConvNext, its ConvNextV2 where a block has GRN, and
+its Swin.
 """
 
 from __future__ import annotations
 
-import argparse
-import pickle
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from space.architecture import Architecture
-from space.errors import InputError
-from space.network import Network, build
+from space.errors import InputError, shortened
+from space.networks import Network, build_network
+from space.swin import Swin
+from space.weight_files import State, read_values, unwrapped
 
-State = dict[str, Tensor]
 Rules = tuple[tuple[str, str], ...]
+Layout = Literal["own", "official", "timm", "transformers", "transformers 5"]
 
-# our name -> theirs; the first rule whose pattern fits is used, and a name that no rule fits stays
-OFFICIAL: Rules = ()
+# our name -> theirs; the first rule whose pattern fits is used, and a name that no rule fits stays;
+# {a,b} stands for several weights that are one of ours, in this order
 OFFICIAL_ISOTROPIC: Rules = ((r"^downsample_layers\.0\.0\.", "stem."), (r"^stages\.0\.", "blocks."))
 TIMM: Rules = (
     (r"^downsample_layers\.0\.", "stem."),
@@ -48,158 +48,230 @@ TRANSFORMERS: Rules = (
     (r"^downsample_layers\.(\d+)\.(\d)\.", r"convnext.encoder.stages.\1.downsampling_layer.\2."),
     (r"^stages\.(\d+)\.(\d+)\.gamma$", r"convnext.encoder.stages.\1.layers.\2.layer_scale_parameter"),
     (r"^stages\.(\d+)\.(\d+)\.norm\.", r"convnext.encoder.stages.\1.layers.\2.layernorm."),
+    (r"^stages\.(\d+)\.(\d+)\.grn\.gamma$", r"convnext.encoder.stages.\1.layers.\2.grn.weight"),
+    (r"^stages\.(\d+)\.(\d+)\.grn\.beta$", r"convnext.encoder.stages.\1.layers.\2.grn.bias"),
     (r"^stages\.(\d+)\.(\d+)\.", r"convnext.encoder.stages.\1.layers.\2."),
     (r"^norm\.", "convnext.layernorm."),
     (r"^head\.", "classifier."),
 )
-WRAPPINGS = ("model", "state_dict", "model_ema", "state_dict_ema")
-PREFIXES = ("module.", "_orig_mod.")
+_SWIN_BLOCK = r"^layers\.(\d+)\.blocks\.(\d+)\."
+_THEIR_BLOCK = r"swin.encoder.layers.\1.blocks.\2."
+SWIN_TRANSFORMERS: Rules = (
+    (r"^patch_embed\.proj\.", "swin.embeddings.patch_embeddings.projection."),
+    (r"^patch_embed\.norm\.", "swin.embeddings.norm."),
+    (_SWIN_BLOCK + r"norm1\.", _THEIR_BLOCK + "layernorm_before."),
+    (_SWIN_BLOCK + r"norm2\.", _THEIR_BLOCK + "layernorm_after."),
+    (_SWIN_BLOCK + r"attn\.qkv\.", _THEIR_BLOCK + "attention.self.{query,key,value}."),
+    (_SWIN_BLOCK + r"attn\.proj\.", _THEIR_BLOCK + "attention.output.dense."),
+    (_SWIN_BLOCK + r"attn\.", _THEIR_BLOCK + "attention.self."),
+    (_SWIN_BLOCK + r"mlp\.fc1\.", _THEIR_BLOCK + "intermediate.dense."),
+    (_SWIN_BLOCK + r"mlp\.fc2\.", _THEIR_BLOCK + "output.dense."),
+    (r"^layers\.", "swin.encoder.layers."),
+    (r"^norm\.", "swin.layernorm."),
+    (r"^head\.", "classifier."),
+)
+# the names inside of transformers 5, whose files keep the older ones
+SWIN_TRANSFORMERS_5: Rules = (
+    (_SWIN_BLOCK + r"attn\.qkv\.", _THEIR_BLOCK + "attention.{q_proj,k_proj,v_proj}."),
+    (_SWIN_BLOCK + r"attn\.proj\.", _THEIR_BLOCK + "attention.o_proj."),
+    (_SWIN_BLOCK + r"attn\.", _THEIR_BLOCK + "attention.relative_position_bias."),
+    (_SWIN_BLOCK + r"mlp\.", _THEIR_BLOCK + "mlp."),
+    *SWIN_TRANSFORMERS,
+)
+TITLES: dict[Layout, str] = {
+    "own": "this network", "official": "the official layout", "timm": "timm's layout",
+    "transformers": "transformers' layout", "transformers 5": "transformers' layout",
+}  # fmt: skip
+BODIES = ("convnext.", "convnextv2.", "swin.")  # transformers' names of the network below the classifier
+HEADS = ("head.weight", "head.fc.weight", "classifier.weight")  # official and ours, timm, transformers
 POINTWISE_WEIGHT = re.compile(r"\.pwconv[12]\.weight$")
 GRN_VECTOR = re.compile(r"\.grn\.(gamma|beta)$")
+COMPUTED = re.compile(r"(^|\.)(attn_mask|relative_position_index)$")  # Swin's, of no training
+HEAD = ("norm.", "head.")
 
 
-def to_official(state: Mapping[str, Tensor], architecture: Architecture) -> State:
+@dataclass(frozen=True)
+class Read:
+    """Weights under our names; names in the file that were not needed, and ours that are missing in it."""
+
+    state: State
+    left_out: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+
+
+def to_official(state: Mapping[str, Tensor], network: Network) -> State:
     """Our weights under the official names and shapes. Raises `InputError` naming the field it lacks."""
-    rules = _official_rules(architecture)
-    return {
-        _renamed(name, rules): v.view(1, 1, 1, -1) if GRN_VECTOR.search(name) else v
-        for name, v in state.items()
-    }
+    return _written(state, network, "official", _grn_map)
 
 
-def from_official(state: Mapping[str, Tensor], architecture: Architecture) -> State:
+def from_official(state: Mapping[str, Tensor], network: Network) -> State:
     """Official weights under our names. Raises `InputError` for other keys than the architecture's."""
-    return _read(state, architecture, _official_rules(architecture), "the official layout")
+    return _read(state, network, "official").state
 
 
-def to_timm(state: Mapping[str, Tensor], architecture: Architecture, *, conv_mlp: bool = False) -> State:
-    """Our weights under timm's names; 1x1 convolutions are [out, in, 1, 1] if `conv_mlp`, else [out, in]."""
-    _refuse_foreign(architecture, "timm's layout", norms=("layer", "rms", "group"))
-    return {
-        _renamed(name, TIMM): v[:, :, None, None] if conv_mlp and POINTWISE_WEIGHT.search(name) else v
-        for name, v in state.items()
-    }
+def to_timm(state: Mapping[str, Tensor], network: Network, *, conv_mlp: bool = False) -> State:
+    """Our weights under timm's names; 1x1 convolutions are [out, in, 1, 1] if `conv_mlp`, else [out, in].
+
+    Without what timm computes itself (a Swin's `relative_position_index`).
+    """
+
+    def shaped(name: str, value: Tensor) -> Tensor:
+        return value[:, :, None, None] if conv_mlp and POINTWISE_WEIGHT.search(name) else value
+
+    return _written(state, network, "timm", shaped)
 
 
-def from_timm(state: Mapping[str, Tensor], architecture: Architecture) -> State:
+def from_timm(state: Mapping[str, Tensor], network: Network) -> State:
     """timm's weights, `conv_mlp` or not, under our names. Raises `InputError` for other keys."""
-    _refuse_foreign(architecture, "timm's layout", norms=("layer", "rms", "group"))
-    return _read(state, architecture, TIMM, "timm's layout")
+    return _read(state, network, "timm").state
 
 
-def to_transformers(state: Mapping[str, Tensor], architecture: Architecture) -> State:
-    """Our weights under the names of transformers' `ConvNextForImageClassification`."""
-    _refuse_foreign(architecture, "transformers' layout", grn=False)
-    return {_renamed(name, TRANSFORMERS): v for name, v in state.items()}
+def to_transformers(state: Mapping[str, Tensor], network: Network) -> State:
+    """Our weights under the names in files of transformers' `ConvNextForImageClassification`,
+    `ConvNextV2ForImageClassification` (where a block has GRN) or `SwinForImageClassification`."""
+    return _written(state, network, "transformers", _grn_map)
 
 
-def from_transformers(state: Mapping[str, Tensor], architecture: Architecture) -> State:
-    """`ConvNextForImageClassification`'s weights under our names. Raises `InputError` for other keys."""
-    _refuse_foreign(architecture, "transformers' layout", grn=False)
-    return _read(state, architecture, TRANSFORMERS, "transformers' layout")
+def from_transformers(state: Mapping[str, Tensor], network: Network) -> State:
+    """Weights of these classes of transformers under our names. Raises `InputError` for other keys."""
+    return _read(state, network, layout_of(state) if isinstance(network, Swin) else "transformers").state
 
 
-def load_weights(model: Network, path: str | Path) -> None:
-    """Load a checkpoint file of any layout here into `model`, whichever it is.
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Load a checkpoint file of any layout here into `model`, a network of ours, whichever it is.
 
     Raises `InputError`, in one line, for a file that cannot be read, for missing or unexpected keys, for
     wrong shapes, and for a layout that the architecture does not have.
     """
-    state = unwrapped(read_values(Path(path)), Path(path))
+    state = unwrapped(read_values(Path(path)), path)
+    network: Any = model.architecture
     try:
-        state = reader(state)(state, model.architecture)
-        refuse_shapes(state, model.state_dict())
+        found = read(state, network)
+        refuse_shapes(found.state, model.state_dict())
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    model.load_state_dict(state)
+    model.load_state_dict(found.state, strict=False)  # what is computed is there
 
 
-def reader(state: Collection[str]) -> Callable[[Mapping[str, Tensor], Architecture], State]:
-    """The function that reads a state dict with these keys."""
-    if "head.fc.weight" in state:
-        return from_timm
-    if "classifier.weight" in state:
-        return from_transformers
-    if "stem.weight" in state:
-        return from_official
-    # our own names are the official ones wherever there are official ones
-    return lambda values, architecture: _read(values, architecture, OFFICIAL, "this network")
+def read(state: Mapping[str, Tensor], network: Network, *, head: bool = True) -> Read:
+    """Weights of any layout under our names; `head` False lets the last norm and the classifier be missing.
+
+    Raises `InputError` for other keys than the network's.
+    """
+    return _read(state, network, layout_of(state), head=head)
 
 
-def read_values(path: Path) -> Any:
-    """What the file holds, plain values and tensors. Raises `InputError`."""
-    if path.suffix == ".safetensors":
-        return _safetensors(path)
-    if zipfile.is_zipfile(path):  # torch's format since 1.6; its CRC-32s are kept, but not checked by torch
-        try:
-            with zipfile.ZipFile(path) as records:
-                damaged = records.testzip()
-        except (OSError, zipfile.BadZipFile, zlib.error):
-            damaged = "its directory"
-        if damaged is not None:
-            raise InputError(f"{path}: damaged: {damaged} does not match its CRC-32")
-    return _torch_file(path)
+def layout_of(names: Collection[str]) -> Layout:
+    """The layout whose names these are, with a classifier or without."""
+
+    def some_start(*starts: str) -> bool:
+        return any(name.startswith(starts) for name in names)
+
+    if "classifier.weight" in names or some_start(*BODIES, "embeddings."):
+        return "transformers 5" if any(".attention.q_proj." in name for name in names) else "transformers"
+    if "head.fc.weight" in names or some_start("stem.0.", "stages.0.blocks."):
+        return "timm"
+    # a Swin of timm's downsamples before a stage, an official one after it
+    if "layers.1.downsample.norm.weight" in names and "layers.0.downsample.norm.weight" not in names:
+        return "timm"
+    return "official" if "stem.weight" in names else "own"
 
 
-def _safetensors(path: Path) -> Any:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError:
-        raise InputError(f"{path}: reading it needs safetensors: pip install safetensors") from None
-    try:
-        return load_file(path)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except SafetensorError as error:
-        raise InputError(f"{path}: not a readable safetensors file: {error}") from None
+def theirs(network: Network, layout: Layout) -> dict[str, tuple[str, ...]]:
+    """Our names of a network's weights, and of each the layout's, several where they are one of ours.
 
-
-def _torch_file(path: Path) -> Any:
-    try:
-        # the official training script stores its arguments beside the weights
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except pickle.UnpicklingError:
-        raise InputError(
-            f"{path}: damaged, or more than weights; only tensors and plain values are read"
-        ) from None
-    except Exception as error:  # torch.load has no one error for a damaged file
-        reason = re.split(r"\n|\. ", str(error).strip())[0] or type(error).__name__
-        raise InputError(f"{path}: not a readable checkpoint: {reason}") from None
-
-
-def unwrapped(values: Any, path: Path) -> State:
-    """The state dict itself, out of the wrappings of training scripts, DDP and torch.compile."""
-    for wrapping in WRAPPINGS:
-        if isinstance(values, Mapping) and isinstance(values.get(wrapping), Mapping):
-            values = values[wrapping]
-            break
-    if not isinstance(values, Mapping) or not values:
-        raise InputError(f"{path}: holds no weights, bare or under {', '.join(WRAPPINGS)}")
-    for name, value in values.items():
-        if not isinstance(value, Tensor):
-            raise InputError(f"{path}: {name} is {type(value).__name__}, not a tensor")
-    state = dict(values)
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): value for name, value in state.items()}
-    return state
-
-
-def _read(state: Mapping[str, Tensor], architecture: Architecture, rules: Rules, layout: str) -> State:
-    """`state` under our names and shapes."""
+    Without what is computed. Raises `InputError` naming the field that the layout has no weights for.
+    """
+    rules = _rules(network, layout)
     with torch.device("meta"):
-        names = {_renamed(name, rules): name for name in build(architecture, num_classes=1).state_dict()}
-    missing = [name for name in names if name not in state]
-    unexpected = [name for name in state if name not in names]
+        ours = [name for name in build_network(network, 1).state_dict() if not COMPUTED.search(name)]
+    return {name: _parts(_renamed(name, rules)) for name in ours}
+
+
+def _rules(network: Network, layout: Layout) -> Rules:
+    if isinstance(network, Swin):
+        stages = range(len(network.depths) - 1)
+        downsampling = tuple((rf"^layers\.{i}\.downsample\.", f"layers.{i + 1}.downsample.") for i in stages)
+        return {
+            "timm": (*downsampling, (r"^head\.", "head.fc.")),
+            "transformers": SWIN_TRANSFORMERS,
+            "transformers 5": SWIN_TRANSFORMERS_5,
+        }.get(layout, ())
+    if layout == "official":
+        isotropic = len(network.stages) == 1 and not network.stem.norm
+        _refuse_foreign(network, TITLES[layout], stem_norm=not isotropic)
+        return OFFICIAL_ISOTROPIC if isotropic else ()
+    if layout == "timm":
+        _refuse_foreign(network, TITLES[layout], norms=("layer", "rms", "group"))
+        return TIMM
+    if layout == "own":
+        return ()
+    _refuse_foreign(network, TITLES[layout])
+    if not any(stage.grn for stage in network.stages):
+        return TRANSFORMERS
+    return tuple((pattern, name.replace("convnext.", "convnextv2.")) for pattern, name in TRANSFORMERS)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """The names that `a.{b,c}.d` stands for."""
+    before, opened, rest = name.partition("{")
+    if not opened:
+        return (name,)
+    inner, _, after = rest.partition("}")
+    return tuple(f"{before}{part}{after}" for part in inner.split(","))
+
+
+def _written(
+    state: Mapping[str, Tensor], network: Network, layout: Layout, shaped: Callable[[str, Tensor], Tensor]
+) -> State:
+    """Our weights under a layout's names, and each in its shape."""
+    rules = _rules(network, layout)
+    written: State = {}
+    for name, value in state.items():
+        if COMPUTED.search(name) and layout != "official":
+            continue
+        names = _parts(_renamed(name, rules))
+        shape = shaped(name, value)
+        written |= zip(names, shape.chunk(len(names)) if len(names) > 1 else (shape,), strict=True)
+    return written
+
+
+def _read(state: Mapping[str, Tensor], network: Network, layout: Layout, *, head: bool = True) -> Read:
+    """`state` under our names and shapes."""
+    names = theirs(network, layout)
+    left_out = tuple(name for name in state if COMPUTED.search(name) and isinstance(network, Swin))
+    given = {name: value for name, value in state.items() if name not in left_out}
+    if layout.startswith("transformers") and not any(name.startswith(BODIES) for name in given):
+        body = next(iter(names.values()))[0].partition(".")[0]  # its bare model, without a classifier
+        given = {name if name.startswith("classifier.") else f"{body}.{name}": v for name, v in given.items()}
+    wanted = {part: name for name, parts in names.items() for part in parts}
+    missing = [part for part in wanted if part not in given]
+    absent = () if head else tuple(wanted[part] for part in missing if wanted[part].startswith(HEAD))
+    missing = [part for part in missing if wanted[part] not in absent]
+    unexpected = [name for name in given if name not in wanted]
     if missing or unexpected:
         problems = [f"{what} {some(keys)}" for what, keys in
                     (("missing", missing), ("unexpected", unexpected)) if keys]  # fmt: skip
-        raise InputError(f"the keys are not those of the architecture in {layout}: {'; '.join(problems)}")
-    return {name: _own_shape(name, state[theirs]) for theirs, name in names.items()}
+        raise InputError(
+            f"the keys are not those of the architecture in {TITLES[layout]}: {'; '.join(problems)}"
+        )
+    found = {
+        name: _own_shape(name, _joined(parts, given)) for name, parts in names.items() if name not in absent
+    }
+    return Read(found, left_out, absent)
+
+
+def _joined(parts: tuple[str, ...], state: Mapping[str, Tensor]) -> Tensor:
+    if len(parts) == 1:
+        return state[parts[0]]
+    try:
+        return torch.cat([state[part] for part in parts])
+    except RuntimeError:
+        raise InputError(f"{some(parts)}: shapes that are not parts of one weight") from None
+
+
+def _grn_map(name: str, value: Tensor) -> Tensor:
+    return value.view(1, 1, 1, -1) if GRN_VECTOR.search(name) else value
 
 
 def _own_shape(name: str, value: Tensor) -> Tensor:
@@ -223,7 +295,7 @@ def refuse_shapes(state: State, expected: Mapping[str, Tensor]) -> None:
 
 def some(names: Collection[str]) -> str:
     """The first three names and how many more."""
-    shown = ", ".join(list(names)[:3])
+    shown = ", ".join(shortened(name, 80) for name in list(names)[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
@@ -235,19 +307,12 @@ def _renamed(name: str, rules: Rules) -> str:
     return name
 
 
-def _official_rules(architecture: Architecture) -> Rules:
-    isotropic = len(architecture.stages) == 1 and not architecture.stem.norm
-    _refuse_foreign(architecture, "the official layout", stem_norm=not isotropic)
-    return OFFICIAL_ISOTROPIC if isotropic else OFFICIAL
-
-
 def _refuse_foreign(
     architecture: Architecture,
     layout: str,
     *,
     norms: Collection[str] = ("layer",),
     stem_norm: bool = True,
-    grn: bool = True,
 ) -> None:
     """Raise `InputError` for the first field whose value has no place in a ConvNeXt layout."""
     stem = architecture.stem
@@ -265,7 +330,6 @@ def _refuse_foreign(
             (f"stages[{i}].conv", stage.conv, ("depthwise",)),
             (f"stages[{i}].spatial", stage.spatial, ("first",)),
             (f"stages[{i}].norm_after", stage.norm_after, ((1,),)),
-            (f"stages[{i}].grn", stage.grn, (False, grn)),
         ]
     for name, value, possible in needed:
         if value not in possible:

@@ -135,9 +135,9 @@ def read_file(file: str | Path) -> tuple[str, Network]:
 
 
 def _checkpoint(path: Path) -> Any:
-    from space import checkpoints  # torch is paid for by these files alone
+    from space import weight_files  # torch is paid for by these files alone
 
-    values = checkpoints.read_values(path)
+    values = weight_files.read_values(path)
     if not isinstance(values, dict) or "architecture" not in values:
         raise InputError(f"{path}: does not say which network its weights are of")
     return values

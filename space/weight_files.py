@@ -1,0 +1,193 @@
+"""Files of weights, whichever program wrote them: tensors and plain values, no code of a pickle's.
+
+torch's format, old and new, and safetensors, told apart by their first bytes, not by their names. What a
+training script keeps beside the weights and nobody needs here (numpy's numbers in an optimizer's groups, a
+configuration's classes) is read as inert values: nothing of numpy's or of theirs runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import re
+import stat
+import warnings
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+from space.errors import InputError, first_line, quoted, reason
+
+State = dict[str, Tensor]
+
+WRAPPINGS = ("model", "state_dict", "model_ema", "state_dict_ema")
+# what wrappers put into names: DDP and AveragedModel, torch.compile, FSDP, activation checkpointing
+WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel
+ZIP = b"PK\x03\x04"  # torch's format since 1.6
+
+
+class UnreadableError(ValueError):
+    """Why a file gives no values, to stand behind its name."""
+
+
+class _Inert:
+    """In place of an object that is not needed."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, _: Any) -> None:
+        pass
+
+
+_INERT = (
+    "numpy.dtype", "numpy.ndarray",
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
+    *(f"pathlib.{name}" for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")),
+)  # fmt: skip
+_DICTS = (  # the official Swin code's configuration, Lightning's
+    "yacs.config.CfgNode",
+    "lightning.fabric.utilities.data.AttributeDict",
+    "lightning_fabric.utilities.data.AttributeDict",
+    "pytorch_lightning.utilities.parsing.AttributeDict",
+)
+_READ: list[Any] = [
+    argparse.Namespace,  # the official ConvNeXt script's arguments
+    *((_Inert, name) for name in _INERT),
+    *((OrderedDict, name) for name in _DICTS),
+]
+
+
+def read_values(path: Path) -> Any:
+    """What the file holds, plain values and tensors. Raises `InputError` in one line.
+
+    Tensors are mapped from the file where its format allows it: what is not used is not read.
+    """
+    try:
+        return loaded(path, mapped=True)
+    except UnreadableError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def loaded(path: Path, *, mapped: bool = False) -> Any:
+    """As `read_values`, tensors in memory unless `mapped`. Raises `UnreadableError`."""
+    size, first = _looked_into(path)
+    if first.startswith(ZIP):
+        _check_records(path, size)
+        return torch_values(str(path), mmap=mapped)
+    if first[8:9] == b"{":
+        return _safetensors(path)
+    return torch_values(str(path))
+
+
+def _looked_into(path: Path) -> tuple[int, bytes]:
+    """The file's size and its first nine bytes. Raises `UnreadableError`, without waiting for a pipe."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(handle, "rb") as file:  # noqa: PTH123
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableError(
+                    "a folder" if stat.S_ISDIR(status.st_mode) else "a device or pipe, no file"
+                )
+            first = file.read(9)
+    except UnreadableError:
+        raise
+    except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
+        raise UnreadableError(f"cannot be read ({reason(error)})") from None
+    if not first:
+        raise UnreadableError("is empty")
+    return status.st_size, first
+
+
+def _check_records(path: Path, size: int) -> None:
+    """Raises `UnreadableError` for records that do not match their CRC-32s, which torch does not check.
+
+    And for those that unpack to more than the file has, which torch never packs.
+    """
+    try:
+        with zipfile.ZipFile(path) as records:
+            if sum(record.file_size for record in records.infolist()) > size:
+                raise UnreadableError("is no checkpoint: it unpacks to more than it has")
+            damaged = records.testzip()
+    except UnreadableError:
+        raise
+    except OSError as error:
+        raise UnreadableError(f"cannot be read ({reason(error)})") from None
+    except Exception:  # zipfile has no one error for a damaged file
+        raise UnreadableError("is damaged: its directory of records cannot be read") from None
+    if damaged is not None:
+        raise UnreadableError(f"is damaged: {quoted(damaged)} does not match its CRC-32")
+
+
+def torch_values(file: str | IO[bytes], *, mmap: bool | None = None) -> Any:
+    """What torch's format holds, in a file by its name or an open one. Raises `UnreadableError`."""
+    try:
+        with torch.serialization.safe_globals(_READ), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of formats that are old, or another pickle's
+            return torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
+    except OSError as error:
+        raise UnreadableError(f"cannot be read ({reason(error)})") from None
+    except pickle.UnpicklingError as error:
+        refused = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"holds {quoted(refused[1])}" if refused else "damaged, or more than weights"
+        raise UnreadableError(f"{what}; only tensors and plain values are read") from None
+    except Exception as error:  # torch.load has no one error for a damaged file
+        said = first_line(error).split(". ")[0]
+        raise UnreadableError(f"is damaged, or no checkpoint: {said}") from None
+
+
+def _safetensors(path: Path) -> Any:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError:
+        raise UnreadableError("reading it needs safetensors: pip install safetensors") from None
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise UnreadableError(f"cannot be read ({reason(error)})") from None
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise UnreadableError(f"not a readable safetensors file: {first_line(error)}") from None
+
+
+def unwrapped(values: Any, where: str | Path) -> State:
+    """The state dict itself, out of the wrappings of training scripts, DDP, torch.compile and averages.
+
+    Raises `InputError` that starts with `where`.
+    """
+    for wrapping in WRAPPINGS:
+        if isinstance(values, Mapping) and isinstance(values.get(wrapping), Mapping):
+            values = values[wrapping]
+            break
+    if not isinstance(values, Mapping) or not values:
+        raise InputError(f"{where}: holds no weights, bare or under {', '.join(WRAPPINGS)}")
+    state: State = {}
+    for name, value in values.items():
+        if name == COUNTER:
+            continue
+        bare = ".".join(part for part in str(name).split(".") if part not in WRAPPERS)
+        if bare in state:
+            raise InputError(f"{where}: holds {quoted(bare)} twice")
+        _refuse_odd(value, f"{where}: {quoted(name)[1:-1]}")
+        state[bare] = value
+    if all(name.startswith("model.") for name in state):  # Lightning's module around the network
+        state = {name.removeprefix("model."): value for name, value in state.items()}
+    return state
+
+
+def _refuse_odd(value: Any, where: str) -> None:
+    """Raises `InputError` for what is no plain tensor of numbers, all of which are there."""
+    if not isinstance(value, Tensor):
+        raise InputError(f"{where} is {type(value).__name__}, not a tensor")
+    if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_complex():
+        raise InputError(f"{where} is a tensor of another kind than weights are")
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise InputError(f"{where} is a tensor that claims more numbers than it has")
