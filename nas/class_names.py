@@ -29,9 +29,8 @@ def class_names(names: Iterable[Any], where: str) -> tuple[str, ...]:
         if not isinstance(name, str) or not name or name != name.strip() or CONTROL.search(name):
             raise InputError(f"{where}: class {label} is {quoted(name)}; a name is one line of text")
         if name in labels:
-            raise InputError(
-                f"{where}: classes {labels[name]} and {label} are both {quoted(name)}; give each a name of its own"
-            )
+            both = f"{labels[name]} and {label}"
+            raise InputError(f"{where}: classes {both} are both {quoted(name)}; their names must differ")
         labels[name] = label
     if len(labels) < 2:
         raise InputError(f"{where}: {len(labels)} names; a classifier has two classes or more")

@@ -20,11 +20,9 @@ from nas.targets.target import Check, Chosen, Exported, Refused
 from space.families import named
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from types import ModuleType
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from nas.recipe import Recipe
     from space.architecture import Architecture

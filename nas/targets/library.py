@@ -34,7 +34,7 @@ class Library:
 
 @functools.cache
 def library(name: str) -> Library:
-    """The library of that name. Tried once: an import that failed half-way may do anything the second time."""
+    """The library of that name. Tried once: an import that failed half-way may do anything another time."""
     if not installed(name):
         return Library(None, f"{name} is not installed")
     try:

@@ -17,6 +17,11 @@ LIBRARY: str | None = None
 GPUS_A_NODE = 8
 CHECKPOINT = "checkpoint-best.pt"  # what nas.train leaves for nas.evaluate
 
+NAMED = (
+    "recipe.yaml names the classes, and a training takes data with classes of these names alone; with "
+    "data.classes null it takes the data's own."
+)
+
 
 def lacks(network: Architecture) -> str | None:  # noqa: ARG001 - every network is this toolkit's own
     """None: every network is this toolkit's own."""
@@ -45,6 +50,7 @@ def export(chosen: Chosen) -> Exported:
         check=check,
         verify="python -m space.describe ../architecture.json",
         commands=commands(chosen.recipe),
+        notes=() if chosen.classes is None or chosen.folders else (NAMED,),
     )
 
 

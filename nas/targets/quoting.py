@@ -1,4 +1,4 @@
-"""Text of the user's in other languages, one way into each: a name is never read as markup, code or a command.
+"""Text of the user's in other languages, one way into each: no name is read as markup, code or a command.
 
 YAML and JSON are written by their libraries; Python's literals by `repr`.
 """
@@ -12,7 +12,7 @@ from space.errors import InputError, printable, quoted, shortened
 
 LONGEST = 300  # characters of a name in a comment or a heading
 MARKDOWN = re.compile(r"([\\`*\[\]<>&|~!$#]|(?<![^\W_])_|_(?![^\W_]))")
-"""What Markdown and its extensions (tables, HTML, mathematics) read; an underscore inside of a word is none."""
+"""What Markdown and its extensions (tables, HTML, mathematics) read; no underscore inside of a word."""
 BULLET = re.compile(r"(?<!\S)([-+=]+)(?=\s|$)")
 NUMBER = re.compile(r"(?<!\S)(\d+)([.)])(?=\s|$)")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -27,10 +27,13 @@ class Chosen:
     recipe: Recipe
     weights: Mapping[str, Tensor] | None = None
     """A state dict under the names of `space.network`; None: no weights, the file starts from random ones."""
-    classes: tuple[str, ...] | None = None
-    """The classes' names by label, each one line and unlike the others; None: not known."""
     folders: bool = False
-    """Whether `classes` are the names of the data set's folders."""
+    """Whether `classes` are known to be the names of the data set's folders."""
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The classes' names by label, each one line and unlike the others; None: not known."""
+        return self.recipe.data.classes
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Refused(InputError):  # noqa: N818 - what happened, not a fault
 
 
 class Mismatch(Exception):  # noqa: N818 - as above
-    """A form whose parameters, MACs or logits differ from the original's: none of its files may be written."""
+    """A form whose parameters, MACs or logits differ from the original's: it may not be written."""
 
 
 class Target(Protocol):

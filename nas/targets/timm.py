@@ -33,7 +33,7 @@ from nas.targets.library import installed
 from nas.targets.quoting import in_comment
 from nas.targets.target import Check, Chosen, Exported, Mismatch, Refused
 from space.architecture import Architecture
-from space.errors import reason
+from space.errors import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -145,8 +145,8 @@ def _notes(chosen: Chosen, why: str | None) -> list[str]:
     ]
     if chosen.classes is not None and not chosen.folders:
         notes.append(
-            f"{FILE} has the classes by label; where DATA's folders have these names, --class-map {FILE} keeps "
-            "their order: timm sorts numbers in names otherwise."
+            f"{FILE} has the classes by label; where DATA's folders have these names, --class-map {FILE} "
+            "keeps their order: timm sorts numbers in names otherwise."
         )
     if why is not None:
         notes.append(
@@ -368,7 +368,7 @@ def verified(files: Mapping[str, str | bytes]) -> tuple[Check | None, str]:
     try:
         ran = _run(files)
     except OSError as error:  # no room for the files, say
-        return None, f"verify_timm.py cannot be run ({reason(error)})"
+        return None, f"verify_timm.py cannot be run ({first_line(error)})"
     lines = ran.stderr.strip().splitlines() or [f"verify_timm.py ended with exit code {ran.returncode}"]
     last = lines[-1].removeprefix("not verified: ")
     if ran.returncode == verification.DIFFERS and last.startswith("verify_timm.py: "):

@@ -25,8 +25,8 @@ IMAGES = 2
 CLASSES = 1000  # logits that are kept of each image, at most
 RELATIVE = 1e-4
 DIFFERS, ABSENT, FAILED, AILING = 1, 3, 4, 5
-"""The script's exit codes: another network; the library cannot be imported; it raises something; the network is
-right, and training it would fail here."""
+"""The script's exit codes: another network; the library cannot be imported; it raises something; the network
+is right, and training it would end here."""
 
 
 def drawn(name: str, shape: Sequence[int]) -> Tensor:
@@ -116,9 +116,7 @@ def script(library: str, make: str, troubles: str = "    return []") -> str:
 
     `troubles` is the body of one that gives sentences on what would end a training here.
     """
-    return SCRIPT.format(
-        library=library, make=make.strip("\n"), troubles=troubles.strip("\n"), alike=ALIKE
-    )
+    return SCRIPT.format(library=library, make=make.strip("\n"), troubles=troubles.strip("\n"), alike=ALIKE)
 
 
 SCRIPT = '''\

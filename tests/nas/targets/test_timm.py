@@ -230,7 +230,8 @@ def create_model(name, pretrained=False, pretrained_cfg=None, **kwargs):
 }
 PILLOW_13 = {
     "PIL/__init__.py": "__version__ = '13.0.0'\n",
-    "PIL/ImageOps.py": "def posterize(image, bits):\n    if not bits: raise ValueError('bits must be 1 to 8')\n",
+    "PIL/ImageOps.py": "def posterize(image, bits):\n"
+    "    if not bits:\n        raise ValueError('bits must be 1 to 8')\n",
 }
 FILE_NETWORKS = {"expansion": of_all_stages(CONVNEXT, expansion=3), "resnet": RESNET, "mixed": MIXED}
 
