@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from nas.weights import Weights
 
 HIGHEST_PRICE = 1e6
+CLASSES = {"imagenet-1k": 1000, "imagenet-22k": 21841}
+UNNAMED = "images"  # a data set of other classes than the recipe's
 DEFAULT = ("native", "convnext", "timm", "python")
 ALL = "all"
 EPILOG = """examples:
@@ -272,9 +274,10 @@ def recipe_of(pick: Pick, args: Namespace, head: Head) -> Recipe:
         gpu_memory=memory,
         num_classes=head.count,
     )
-    data = {"name": head.data, "classes": None if head.names is None else list(head.names)}
-    changed = {key: value for key, value in data.items() if value is not None}
-    return recipe.changed(data=changed) if changed else recipe
+    own = CLASSES.get(recipe.data.name) == recipe.data.num_classes
+    name = head.data or (recipe.data.name if own else UNNAMED)
+    names = None if head.names is None else list(head.names)
+    return recipe.changed(data={"name": name, "classes": names})
 
 
 def refuse_lacking(chosen: Chosen, targets: Sequence[str]) -> None:

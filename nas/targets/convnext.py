@@ -116,7 +116,8 @@ def built(chosen: Chosen, module: ModuleType) -> tuple[nn.Module, str]:
     if timm.module is not None:
         version = f"timm {getattr(timm.module, '__version__', '?')}"
         try:
-            return timm.module.create_model(chosen.name), version
+            classes = chosen.recipe.data.num_classes  # timm 0.3.2 has a default of its own
+            return timm.module.create_model(chosen.name, num_classes=classes), version
         except BROKEN as error:
             reason = f"{version} failed ({said(error)})"
     network: nn.Module = getattr(module, camel_case(chosen.name))()

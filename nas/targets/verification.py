@@ -213,9 +213,10 @@ if __name__ == "__main__":
     try:
         main()
     except Exception as error:
-        if "--json" not in sys.argv:
+        if "--json" not in sys.argv and not isinstance(error, ImportError):
             raise
-        what = f"{{type(error).__name__}}: {{error}}"
-        print(f"not verified: {library} {{{library}.__version__}} failed ({{what}})", file=sys.stderr)
-        sys.exit(4)
+        late = isinstance(error, ImportError)  # of a library that imports when it is asked for something
+        word = "cannot be imported" if late else f"{{{library}.__version__}} failed"
+        print(f"not verified: {library} {{word}} ({{type(error).__name__}}: {{error}})", file=sys.stderr)
+        sys.exit(3 if late else 4)
 '''

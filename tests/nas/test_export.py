@@ -382,7 +382,7 @@ def test_a_name_is_text_in_every_file(everything):
     folder, out = everything
     assert "\x1b" not in out and out.splitlines()[0].startswith("x # <script>")
     readme = (folder / "README.md").read_text()
-    assert readme.startswith(r"# x \# \<script\>alert(1)\</script\> \| \`rm -rf \$HOME\`")
+    assert readme.startswith(r"# x \# \<script>alert(1)\</script> \| \`rm -rf \$HOME\`")
     assert readme.splitlines()[1] == ""
     for file in folder.rglob("*.py"):
         ast.parse(file.read_text())

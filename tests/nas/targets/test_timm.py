@@ -280,6 +280,86 @@ def test_the_launcher_runs_a_script_that_finds_the_network(no_timm, run_in):
     assert ran.stdout.strip() == "['-c', 'timm.yaml'] ForTimm", ran.stderr
 
 
+INTERFACE = """
+import copy, torch, launch
+from timm.models import create_model
+make = lambda **kwargs: create_model("nas_small", **kwargs).eval()
+x, model = torch.randn(2, 3, 32, 32), make()
+maps, widths = model.forward_features(x), launch.DIMS
+assert maps.shape[:2] == (2, widths[-1]) and model.num_features == model.head_hidden_size == widths[-1]
+assert torch.equal(model.forward_head(maps), model(x)) and model(x).shape == (2, 7)
+assert torch.equal(model.forward_head(maps, pre_logits=True), launch.{network}.forward_features(model, x))
+assert make(num_classes=0)(x).shape == (2, widths[-1])
+assert make(num_classes=0, global_pool="")(x).shape == maps.shape
+last, found = model.forward_intermediates(x)
+assert torch.equal(last, maps) and torch.equal(found[-1], maps)
+for info, each in zip(model.feature_info, found):
+    assert each.shape == (2, info["num_chs"], 32 // info["reduction"], 32 // info["reduction"]), info
+    assert model.get_submodule(info["module"]) is not None
+few = copy.deepcopy(model)
+assert few.prune_intermediate_layers((0,)) == [0] and few.num_features == widths[0]
+first = few.forward_intermediates(x, indices=(0,), intermediates_only=True)
+assert len(first) == 1 and torch.equal(first[0], found[0])
+model.reset_classifier(3)
+assert model(x).shape == (2, 3) and model.get_classifier().out_features == model.num_classes == 3
+model.reset_classifier(0, "")
+assert torch.is_tensor(model(x)) and model(x).shape == maps.shape
+for wrong in ({{"global_pool": "max"}}, {{"global_pool": ""}}):
+    try:
+        make(**wrong)
+    except ValueError as error:
+        assert "global_pool" in str(error)
+    else:
+        raise AssertionError(wrong)
+plain = make()
+saving = copy.deepcopy(plain)
+saving.set_grad_checkpointing()
+for each in (plain, saving):
+    each(x).sum().backward()
+for one, other in zip(plain.parameters(), saving.parameters()):
+    torch.testing.assert_close(one.grad, other.grad)
+saving.set_grad_checkpointing(False)
+assert plain.no_weight_decay() == set()
+names = [name for name, _ in plain.named_parameters()]
+assert {{plain.group_matcher(coarse=True)(name) for name in names}} == set(range(len(widths) + 2))
+torch.testing.assert_close(torch.jit.script(plain)(x), plain(x))
+assert make(drop_rate=0.5).head_drop.p == 0.5
+"""
+
+
+@pytest.mark.parametrize("kind", FILE_NETWORKS)
+def test_the_network_has_timms_interface(no_timm, run_in, kind):
+    chosen = make_chosen(FILE_NETWORKS[kind])
+    script = INTERFACE.format(network="NasSmall")
+    files = dict(timm.export(chosen).files) | STAND_IN | {"interface.py": script}
+    ran = run_in(files, "interface.py")
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_timm_that_fails_in_use_leaves_it_unverified(monkeypatch):
+    def ended(code, said):
+        done = subprocess.CompletedProcess([], code, "", f"Warning: x\n{said}\n")
+        monkeypatch.setattr(timm, "_run", lambda files: done)
+
+    monkeypatch.setattr(timm, "installed", lambda name: True)
+    ended(verification.FAILED, "not verified: timm 0.1 failed (TypeError: unexpected 'use_grn')")
+    exported = timm.export(make_chosen(CONVNEXT))
+    assert exported.check is None and "timm.yaml" in exported.files
+    assert exported.unverified == "timm 0.1 failed (TypeError: unexpected 'use_grn')"
+    ended(1, "MemoryError")  # no word of the script's own
+    assert timm.export(make_chosen(CONVNEXT)).unverified == "MemoryError"
+
+
+def test_class_names_of_folders_keep_their_order_in_timm(no_timm):
+    chosen = make_chosen(CONVNEXT, num_classes=2, data={"classes": ["class2", "class10"]})
+    exported = timm.export(chosen)
+    assert exported.files["classes.txt"] == "class2\nclass10\n"
+    assert "class_map" not in yaml.safe_load(exported.files["timm.yaml"])
+    assert any("--class-map classes.txt" in note for note in exported.notes)
+    known = timm.export(dataclasses.replace(chosen, folders=True))
+    assert yaml.safe_load(known.files["timm.yaml"])["class_map"] == "classes.txt"
+
+
 def test_a_timm_that_cannot_be_imported_leaves_it_unverified(no_timm, run_in):
     files = dict(timm.export(make_chosen(FILE_NETWORKS["expansion"])).files)
     files["timm/__init__.py"] = "import torchvision_that_is_not_there\n"

@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import json
+import re
+import types
 
 import pytest
 import torch
@@ -181,6 +183,35 @@ def test_without_transformers_the_config_is_written_unverified(monkeypatch):
     assert "model.safetensors" not in exported.files
     assert exported.unverified == "transformers is not installed"
     assert any("pip install safetensors" in note for note in exported.notes)
+
+
+def test_a_transformers_that_fails_when_a_class_is_asked_for_leaves_it_unverified(monkeypatch):
+    """As it does beside a torchvision that does not fit torch: imports are lazy there."""
+
+    class Lazy(types.ModuleType):
+        __version__ = "5.0"
+
+        def __getattr__(self, name):
+            try:
+                raise RuntimeError("operator torchvision::nms does not exist")
+            except RuntimeError as error:
+                raise ModuleNotFoundError(f"Could not import module {name!r}.") from error
+
+    monkeypatch.setattr(target, "library", lambda name: Library(Lazy("transformers")))
+    exported = target.export(make_chosen(CONVNEXT))
+    assert exported.check is None and "config.json" in exported.files
+    why = "transformers cannot be imported (RuntimeError: operator torchvision::nms does not exist)"
+    assert exported.unverified == why
+
+
+def test_an_error_of_transformers_costs_the_check_alone(monkeypatch):
+    def fails(*arguments):
+        raise AttributeError("no such thing")
+
+    monkeypatch.setattr(target, "_check_rates", fails)
+    exported = target.export(make_chosen(CONVNEXT))
+    assert exported.check is None
+    assert re.fullmatch(r"transformers \S+ failed \(AttributeError: no such thing\)", exported.unverified)
 
 
 def test_the_commands_are_arguments_of_transformers():
