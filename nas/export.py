@@ -354,7 +354,7 @@ def check_folder(folder: Path, pick: Pick) -> None:
     if not there.is_dir():
         raise InputError(f"{folder}: {there} is a file; name another folder with --out")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"{folder}: {there} cannot be written to; name another folder with --out")
+        raise InputError(f"{there}: nothing can be written there; name another folder with --out")
     if not folder.is_dir() or all(is_left_over(entry) for entry in folder.iterdir()):
         return
     where = str(folder / "architecture.json")

@@ -216,6 +216,8 @@ if __name__ == "__main__":
         if "--json" not in sys.argv and not isinstance(error, ImportError):
             raise
         late = isinstance(error, ImportError)  # of a library that imports when it is asked for something
+        while error.__cause__ is not None:
+            error = error.__cause__
         word = "cannot be imported" if late else f"{{{library}.__version__}} failed"
         print(f"not verified: {library} {{word}} ({{type(error).__name__}}: {{error}})", file=sys.stderr)
         sys.exit(3 if late else 4)

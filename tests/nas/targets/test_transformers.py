@@ -175,6 +175,23 @@ def test_the_script_beside_it_verifies(run_in):
     assert found["params"] == exported.check.params and found["difference"] <= found["tolerance"]
 
 
+def test_the_script_says_in_a_line_that_transformers_cannot_be_imported(run_in):
+    lazy = """
+class Auto:
+    def __getattr__(self, name):
+        try:
+            raise RuntimeError("operator torchvision::nms does not exist")
+        except RuntimeError as error:
+            raise ModuleNotFoundError("Could not import module") from error
+AutoConfig = AutoModelForImageClassification = Auto()
+__version__ = "5.0"
+"""
+    files = dict(target.export(make_chosen(CONVNEXT)).files) | {"transformers/__init__.py": lazy}
+    ran = run_in(files, "verify_transformers.py")
+    why = "transformers cannot be imported (RuntimeError: operator torchvision::nms does not exist)"
+    assert (ran.returncode, ran.stderr) == (verification.ABSENT, f"not verified: {why}\n")
+
+
 def test_without_transformers_the_config_is_written_unverified(monkeypatch):
     monkeypatch.setattr(target, "library", lambda name: Library(None, f"{name} is not installed"))
     weights = randomised(CONVNEXT, 7, resolution=32)[0].state_dict()
