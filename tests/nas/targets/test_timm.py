@@ -445,3 +445,30 @@ def test_timm_trains_by_the_recipe(real_timm, no_timm, run_in, kind, variant):
     decay = recipe.optimizer.layer_decay
     last = timm.Layers(chosen.network.depths).last
     assert scale == pytest.approx(1 if decay is None else decay**last, rel=1e-4)
+
+
+FEATURES = """
+import torch, launch, timm
+from timm.models import group_parameters
+from timm.optim import create_optimizer_v2
+x = torch.randn(2, 3, 32, 32)
+net = timm.create_model("nas_small", features_only=True).eval()
+for map, channels, stride in zip(net(x), net.feature_info.channels(), net.feature_info.reduction()):
+    assert map.shape == (2, channels, 32 // stride, 32 // stride)
+assert len(net(x)) == len(launch.DIMS)
+last = timm.create_model("nas_small", features_only=True, out_indices=(-1,)).eval()
+assert [map.shape[1] for map in last(x)] == [launch.DIMS[-1]]
+model = timm.create_model("nas_small")
+optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-3, weight_decay=0.05, layer_decay=0.5)
+assert max(group["lr_scale"] for group in optimizer.param_groups) == 1
+assert len(group_parameters(model, model.group_matcher(coarse=True))) == len(launch.DIMS) + 2
+"""
+
+
+@pytest.mark.parametrize("kind", FILE_NETWORKS)
+@pytest.mark.parametrize("script", [INTERFACE, FEATURES], ids=["interface", "features"])
+def test_timm_uses_the_network_as_one_of_its_own(real_timm, no_timm, run_in, kind, script):
+    text = script.format(network="NasSmall") if script is INTERFACE else script
+    files = dict(timm.export(make_chosen(FILE_NETWORKS[kind])).files) | {"used.py": text}
+    ran = run_in(files, "used.py", PYTHONPATH=os.environ.get("PYTHONPATH", ""))
+    assert ran.returncode == 0, ran.stderr
