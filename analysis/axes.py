@@ -20,7 +20,7 @@ from analysis.study import Study, Tried
 from space.architecture import Architecture, Stage
 from space.budget import UNITS
 from space.cost import cost_columns
-from space.errors import InputError
+from space.errors import InputError, quoted
 
 Floats = NDArray[np.float64]
 Network = Tried | Architecture | Mapping[str, Any]
@@ -169,7 +169,7 @@ def axis_table(networks: Iterable[Network], which: str = "summary") -> AxisTable
     equally many stages; else the number of stages is an axis. Raises `InputError`.
     """
     if which not in SETS or which == "space":
-        raise InputError(f"axes {which!r}: networks have summary, stages or all")
+        raise InputError(f"axes {quoted(which)}: networks have summary, stages or all")
     recorded = [(row, network, _recorded(network)) for row, network in enumerate(networks)]
     found = [(row, network, values) for row, network, values in recorded if values.get("family") is None]
     rows = np.array([row for row, *_ in found], dtype=np.intp)
@@ -332,7 +332,7 @@ def sample_of(
     ]
     if budget is not None and not any(budget == band["text"] for study in studies for band in study.bands):
         known = ", ".join(dict.fromkeys(str(band["text"]) for study in studies for band in study.bands))
-        raise InputError(f"budget {budget!r}: the studies have {known}")
+        raise InputError(f"--budget {quoted(budget)}: the studies have {known}")
     found, outside = len(chosen), 0
     if most is not None and found > most:
         drawn = np.sort(np.random.default_rng(0).choice(found, most, replace=False))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from space.command import Command
+from space.errors import printable
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from analysis.published import Published
     from analysis.reference import PublishedPoint
 
-PUBLISHED_FLAGS = ("family", "source", "against", "against_source", "pretrain", "resolution", "noise")
+PUBLISHED_FLAGS = (
+    "family", "source", "recipe", "against", "against_source", "against_recipe", "pretrain", "resolution",
+    "test_set", "noise",
+)  # fmt: skip
 
 
 def parser() -> Command:
@@ -50,12 +54,16 @@ def parser() -> Command:
     add(
         "--source",
         metavar="NAME",
-        help="its source (default: ConvNeXt paper Table 1, or the family's only one)",
+        help="its source (default: that of --results if they have the family, else ConvNeXt paper Table 1, "
+        "or the only one)",
     )
+    add("--recipe", metavar="NAME", help="its recipe, of timm the tag (default: that of most networks)")
     add("--against", metavar="NAME", help="the second family (default: swin)")
-    add("--against-source", metavar="NAME", help="its source (default: as --source)")
+    add("--against-source", metavar="NAME", help="its source (default: the first family's)")
+    add("--against-recipe", metavar="NAME", help="its recipe (default: that of most of its networks)")
     add("--pretrain", metavar="NAME", help="pre-training set of both (default: imagenet-1k)")
     add("--resolution", type=int, metavar="N", help="of both, in pixels (default: 224)")
+    add("--test-set", metavar="NAME", help="images and labels of both, where a source has several")
     add(
         "--noise",
         type=_noise,
@@ -112,25 +120,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command.carry_out(act)
 
 
-def _own(paths: Sequence[Path]) -> list[PublishedPoint]:
-    """The results in the files; what timm's cannot be joined is told on stderr."""
-    from analysis.results import is_timm, read_results, read_timm
+def _own(paths: Sequence[Path]) -> Sequence[PublishedPoint]:
+    """The results in the files; what was read of each is told on stderr."""
+    from analysis.results import read_files
 
-    timm = [path for path in paths if is_timm(path)]
-    found: list[PublishedPoint] = []
-    for path in paths:
-        if path not in timm:
-            found += read_results(path)
-    if timm:
-        joined = read_timm(*timm)
-        found += joined.points
-        if joined.left_out:
-            print(
-                f"analysis.compare: {len(joined.left_out)} of timm's results have no costs at their image "
-                f"size, such as {joined.left_out[0]}",
-                file=sys.stderr,
-            )
-    return found
+    points, said = read_files(paths)
+    for line in said:
+        print(f"analysis.compare: {printable(line)}", file=sys.stderr)
+    return points
 
 
 def _show_answer(found: Answer, args: Namespace) -> None:
@@ -195,12 +192,12 @@ def _print_table(title: str, columns: Sequence[str], cells: Iterable[Sequence[st
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=Text(printable(title)), title_justify="left")
     numbers = ("GFLOPs", "accuracy", "points")
     for name in columns:
         table.add_column(name, justify="right" if name in numbers else "left")
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a bracket in a name is no markup
+        table.add_row(*(Text(printable(cell)) for cell in row))  # Text: a bracket in a name is no markup
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)  # a file or pipe has no edge to wrap at
@@ -209,7 +206,7 @@ def _print_table(title: str, columns: Sequence[str], cells: Iterable[Sequence[st
 
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line)
+        print(printable(line))
 
 
 def _write_csv(path: Path, columns: Sequence[str], values: Iterable[Mapping[str, Any]]) -> None:

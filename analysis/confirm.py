@@ -15,6 +15,7 @@ import numpy as np
 from scipy import special  # type: ignore[import-untyped]
 
 from analysis.difference import Difference
+from analysis.study import full_accuracy, line_of, role_of
 
 LEVEL = 0.95
 # a network is compared with a reference that costs less than itself by this much at most
@@ -111,9 +112,10 @@ def confirmed(trials: Iterable[Mapping[str, Any]]) -> list[Verdict]:
     by_number = {trial.get("number"): trial for trial in trials}
     again: dict[str | None, dict[int, dict[int, float]]] = {}
     for trial in trials:
-        if trial.get("role") == "confirmation" and trial["state"] == "complete" and trial["full_fidelity"]:
+        accuracy = full_accuracy(trial)
+        if role_of(trial) == "confirmation" and accuracy is not None and trial["of"] in by_number:
             seeds = again.setdefault(trial.get("budget"), {}).setdefault(trial["of"], {})
-            seeds[trial["seed"]] = trial["accuracy"]
+            seeds[trial["seed"]] = accuracy
     found = []
     for budget, numbers in again.items():
         means = [_mean(by_number[number], seeds) for number, seeds in numbers.items()]
@@ -167,4 +169,4 @@ def _against(candidates: Sequence[Mean], most: int, reference: Mean) -> Against 
 
 
 def _mean(trial: Mapping[str, Any], by_seed: Mapping[int, float]) -> Mean:
-    return Mean(trial["number"], trial["name"], trial["role"], trial["macs"], dict(by_seed))
+    return Mean(trial["number"], line_of(trial["name"]), trial["role"], trial["macs"], dict(by_seed))

@@ -40,9 +40,19 @@ def parser() -> Command:
         "--host", default="127.0.0.1", help="to serve from (default: %(default)s, this machine only)"
     )
     command.add_argument(
-        "--port", type=int, default=PORT, help="to serve from; 0 takes a free one (default: %(default)s)"
+        "--port", type=_port, default=PORT, help="to serve from; 0 takes a free one (default: %(default)s)"
     )
     return command
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 1 << 16:
+        raise ValueError
+    return value
+
+
+_port.__name__ = "port, a number from 0 to 65535,"  # argparse says "invalid port, ... value"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from analysis.figures import THEMES, template
 from analysis.page import Html, compact, document, join, section, tag
-from analysis.study import Study
+from analysis.study import Study, role_of
 from analysis.view import DARK, Cell, Figure, Table, View
 from analysis.views import networks
 from analysis.views.common import labels
@@ -151,7 +151,7 @@ def _header(page: Page) -> Html:
 def _described(study: Study) -> str:
     """Budgets and conditions of a study, and what was tried, in one line."""
     budgets = ", ".join(str(band.get("text")) for band in study.bands if band.get("text"))
-    trials = [t for t in study.mapping["trials"] if t.get("role") != "confirmation"]
+    trials = [t for t in study.mapping["trials"] if role_of(t) != "confirmation"]
     tried = f"{plural(len(trials), 'network')} tried, {len(study.networks)} trained in full"
     return " · ".join(filter(None, [budgets, study.conditions, tried]))
 

@@ -46,6 +46,7 @@ def at_equal_flops(
     flops_b: ArrayLike,
     values_b: ArrayLike,
     *,
+    names: tuple[str, str] = ("a", "b"),
     seeds_a: ArrayLike | None = None,
     seeds_b: ArrayLike | None = None,
     noise: float | None = None,
@@ -58,10 +59,11 @@ def at_equal_flops(
 
     flops (n,); values (n,) or (n, s), a column a seed. Columns whose ids in `seeds_a` (s,) and `seeds_b` are
     equal share data order and augmentation: they are paired, others left out; without ids the seeds are
-    independent. `noise` is the known standard deviation of one training, for values without seeds.
+    independent. Of equally close pairs the first in order counts. `names` are those of the sets in messages.
+    `noise` is the known standard deviation of one training, for values without seeds.
     Intervals: bootstrap standard error times Student's t. Raises `InputError`, also where no FLOPs agree.
     """
-    first, second = cost_table(flops_a, values_a, "a"), cost_table(flops_b, values_b, "b")
+    first, second = cost_table(flops_a, values_a, names[0]), cost_table(flops_b, values_b, names[1])
     if (seeds_a is None) != (seeds_b is None):
         raise InputError("compare: seeds of both sets are needed to pair them, or of neither")
     paired = seeds_a is not None and seeds_b is not None
@@ -69,7 +71,9 @@ def at_equal_flops(
         first, second = _common_seeds(first, second, np.asarray(seeds_a), np.asarray(seeds_b))
     matches = _matches(first[0], second[0], tolerance)
     if not matches:
-        raise InputError(f"compare: no two networks of a and b agree in FLOPs within {tolerance:.0%}")
+        raise InputError(
+            f"compare: no networks of {names[0]} and {names[1]} agree in FLOPs within {tolerance:.0%}"
+        )
     rng = np.random.default_rng(seed)
     pairs = []
     for i, j in matches:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import csv
 import io
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.view import PALETTE, Cell, Figure, Table, View
-from space.errors import InputError, first_line
-from space.files import write_bytes
+from space.errors import InputError, first_line, reason
+from space.files import make_folder, write_bytes
 
 # pixels of a figure for a paper: text of 15 px is of 9 points where it is printed 6.5 inches wide
 PAPER_WIDTH, PAPER_HEIGHT = 800, 500
@@ -101,9 +102,9 @@ def export(views: Sequence[View], folder: Path) -> list[Path]:
     files = {f"{_stem(view, table.name)}.csv": csv_bytes(table) for view in views for table in view.tables}
     files |= images({_stem(view, figure.name): figure for view in views for figure in view.figures})
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror})") from None
+        raise InputError(f"{folder}: cannot be made ({reason(error)})") from None
     return [write_bytes(folder / name, content) for name, content in sorted(files.items())]
 
 
@@ -151,6 +152,7 @@ def _browser_errors() -> Iterator[None]:
         from choreographer.errors import BrowserFailedError, ChromeNotFoundError
     except ModuleNotFoundError:
         raise InputError(NO_KALEIDO) from None
+    logging.getLogger("choreographer").setLevel(logging.CRITICAL)  # what it warns of is said below
     try:
         yield
     except ModuleNotFoundError:
@@ -158,7 +160,9 @@ def _browser_errors() -> Iterator[None]:
     except ChromeNotFoundError:
         raise InputError(NO_BROWSER) from None
     except BrowserFailedError as error:
-        raise InputError(f"figures: the browser does not start ({first_line(error)})") from None
+        said = error.args[0] if error.args else error  # some come with a tuple of sentences
+        said = said[0] if isinstance(said, tuple) and said else said
+        raise InputError(f"figures: the browser does not start ({first_line(str(said))})") from None
 
 
 def _stem(view: View, name: str) -> str:

@@ -15,6 +15,7 @@ from analysis.held_out import PERMUTATION
 from analysis.networkwise import EFFECTS, FEWEST, LEVEL, MATTERS, MOST, Interval
 from analysis.ranking import METHODS, QUICK, Importance, importance
 from analysis.study import Study
+from analysis.wording import plural
 from space.errors import InputError
 
 
@@ -50,11 +51,15 @@ def find(
     """
     sample = sample_of(studies, which, budget, most=max(MOST.values()))
     if not sample.axes:
-        raise InputError(f"{_names(studies)}: {len(sample)} networks, and no axis varies between them")
+        raise InputError(
+            f"{_names(studies)}: {plural(len(sample), 'network')}, and no axis varies between them"
+        )
     ids = sample.networks
     count = len(set(ids))
     if count < FEWEST:
-        raise InputError(f"{_names(studies)}: {count} networks trained in full; importance needs {FEWEST}")
+        raise InputError(
+            f"{_names(studies)}: {plural(count, 'network')} trained in full; importance needs {FEWEST}"
+        )
     repeats, halves, methods = (4, 20, METHODS) if thorough else (2, 10, QUICK)
     axes, y = sample.axes, sample.accuracy
     found = importance(axes, y, networks=ids, methods=methods, repeats=repeats, halves=halves)

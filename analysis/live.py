@@ -7,21 +7,23 @@ new every second. Dash carries it; the page and its script are the same as in th
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from analysis.dashboard_page import PANEL, SCRIPTS, STYLES, VIEWS, Page, payload
 from analysis.page import PLOTLY, THEME_BUTTON, asset, script
 from analysis.study import Study, read_study
 from analysis.view import View
-from space.errors import InputError
+from space.errors import InputError, reason
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -33,6 +35,10 @@ POLL = 1.0  # seconds between two looks at a study's files
 POSTGRES_POLL = 5.0  # a database elsewhere has no file to look at
 # of the time, at most, that reading the records, and each of the views, may take
 SHARE = 0.2
+MOST_BODY = 16 << 10  # bytes of a request; the page's own have 300
+UPDATE = "/_dash-update-component"
+SUITES = "/_dash-component-suites/"
+ROUTES = ("/", "/plotly.js", "/dashboard.js", "/dashboard.css", "/_dash-layout", "/_dash-dependencies")
 PUBLISH = 2.0  # seconds until what is ready is shown while slower views are still computed
 COMPUTING = "Being computed."
 
@@ -135,22 +141,24 @@ class Follower:
 
     def _read(self, followed: Followed) -> bool:
         """Whether the study has changed and was read again."""
-        if followed.running:
-            followed.running = _is_running(followed.study)
         mark = _mark(followed.study)
-        if mark == followed.mark or time.monotonic() < followed.due:
-            return False
+        changed = mark != followed.mark and time.monotonic() >= followed.due
         began = time.monotonic()
         try:
-            followed.study = read_study(followed.name)
-        except InputError as error:  # such as a database that is locked just now: shown, and tried again
-            self.problem = f"Cannot be read: {error}"
+            if changed:
+                followed.study = read_study(followed.name)
+            if changed or followed.running:
+                followed.running = _is_running(followed.study)
+        except (InputError, OSError) as error:  # a database that is locked just now: shown, and tried again
+            self.problem = f"Cannot be read: {InputError(str(error))}"
             return False
         finally:
-            followed.due = time.monotonic() + (time.monotonic() - began) / SHARE
+            if changed:
+                followed.due = time.monotonic() + (time.monotonic() - began) / SHARE
+        if not changed:
+            return False
         self.problem = ""
         followed.mark = mark  # of before the reading: what was written meanwhile is read the next time
-        followed.running = _is_running(followed.study)
         return True
 
 
@@ -194,9 +202,9 @@ def serve(names: Sequence[str], host: str, port: int) -> None:
         raise InputError(NO_DASH) from None
 
     class Quiet(WSGIRequestHandler):
-        """A line a request and second would bury everything else."""
+        """A line a request and second, or one a stranger's bytes, would bury everything else."""
 
-        def log_request(self, *_: Any) -> None:
+        def log(self, *_: Any) -> None:
             pass
 
     follower = Follower(names)
@@ -227,11 +235,20 @@ def serve(names: Sequence[str], host: str, port: int) -> None:
 
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if not host:
+        raise InputError("--host '': names no address; 0.0.0.0 is all of this machine's")
     try:
         return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"--host {host} --port {port}: cannot be listened on ({reason})") from None
+    except (OSError, OverflowError, ValueError) as error:  # a name that no host can have is a ValueError
+        raise InputError(f"--host {host} --port {port}: cannot be listened on ({reason(error)})") from None
+
+
+def _is_local(host: str) -> bool:
+    """Whether only this machine reaches that address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def app(follower: Follower, host: str = LOOPBACK[0]) -> Dash:
@@ -266,13 +283,14 @@ def app(follower: Follower, host: str = LOOPBACK[0]) -> Dash:
         "function (text, state) { Dashboard.live(text, state); return null; }",
         Output("shown", "data"), Input("page", "data"), Input("state", "data"),
     )  # fmt: skip
-    _files(it, [] if host not in LOOPBACK else [*LOOPBACK, "[::1]"])
+    _files(it, {*LOOPBACK, host.lower()} if _is_local(host) else set())
     return it
 
 
-def _files(it: Dash, hosts: Sequence[str]) -> None:
+def _files(it: Dash, hosts: Collection[str]) -> None:
     """The page's own files, and the policy of all answers; `hosts` are admitted, or all where it is empty."""
-    from flask import Response, abort, request
+    from flask import Response, request
+    from werkzeug.exceptions import Forbidden, HTTPException
 
     files: dict[str, tuple[Callable[[], str], str]] = {
         "plotly.js": (lambda: asset(PLOTLY), "text/javascript"),
@@ -292,16 +310,55 @@ def _files(it: Dash, hosts: Sequence[str]) -> None:
     )
 
     def refuse_others() -> None:
-        if hosts and request.host.rsplit(":", 1)[0] not in hosts:
-            abort(403)
+        if hosts and _name_of(request.headers.get("Host", "")) not in hosts:
+            raise Forbidden("This page is served to its own machine, under that machine's own names.")
+        _refuse(request.path, request.method, request.content_length, "Transfer-Encoding" in request.headers)
+
+    def answered(error: Exception) -> Response:
+        """One line for what a request has wrong."""
+        if isinstance(error, HTTPException):
+            code, line = error.code or 500, f"{error.code} {error.name}: {error.description}"
+        elif request.path == UPDATE:  # Dash looks at what it is sent only as it uses it
+            code, line = 400, "400 Bad Request: not what this page asks for."
+        elif request.path.startswith(SUITES):
+            code, line = 404, "404 Not Found: no file of this page."
+        else:
+            raise error
+        return Response(f"{line}\n", code, content_type="text/plain; charset=utf-8")
 
     def guarded(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = policy
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
+    it.server.config["MAX_CONTENT_LENGTH"] = MOST_BODY
+    it.server.register_error_handler(Exception, answered)
     it.server.before_request(refuse_others)
     it.server.after_request(guarded)
+
+
+def _name_of(host: str) -> str | None:
+    """The name in a Host header, without the port; None where it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _refuse(path: str, method: str, length: int | None, chunked: bool) -> None:
+    """Raises what a request is answered with that is none of the page's."""
+    from werkzeug.exceptions import LengthRequired, MethodNotAllowed, NotFound, RequestEntityTooLarge
+
+    part = path.startswith(SUITES) and "/" in path[len(SUITES) :]
+    if path not in (*ROUTES, UPDATE) and not part:  # Dash gives the page for any path
+        raise NotFound("No file of this page.")
+    methods = ["POST"] if path == UPDATE else ["GET", "HEAD"]
+    if method not in methods:
+        raise MethodNotAllowed(methods, "Not a request of this page.")
+    if chunked:
+        raise LengthRequired("A body says how long it is.")
+    if length is not None and length > MOST_BODY:
+        raise RequestEntityTooLarge(f"No request of this page has more than {MOST_BODY} bytes.")
 
 
 _INDEX = """<!doctype html>

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.distributions import Best, range_of_best
 from analysis.isoflop_sample import Floats, Group, Ints, Sample
 from analysis.scaling import FACTOR, Answer, Estimate, NotIdentified
-from space.errors import InputError
+from space.errors import InputError, quoted
 
 # at equal cost one of them gives way to the other: neither can be held while the other moves
 TRADED = ("depth", "width")
@@ -80,7 +80,7 @@ def optima_of(
     `counts` (resamples, n) are the bootstrap's. Raises `InputError` for a dimension the networks lack.
     """
     if dimension not in sample.dimensions:
-        raise InputError(f"isoflop: {dimension!r} is not one of {', '.join(sample.dimensions)}")
+        raise InputError(f"isoflop: {quoted(dimension)} is not one of {', '.join(sample.dimensions)}")
     x = sample.dimensions[dimension]
     centre = np.array([np.median(x[sample.group == g]) for g in range(len(sample.groups))])
     curves, others = _curves(x - centre[sample.group], sample.group), _others(sample, dimension)

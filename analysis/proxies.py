@@ -202,6 +202,7 @@ def measure(study: Mapping[str, Any], names: Sequence[str] | None = None) -> lis
     Complete trials at full fidelity, one fidelity; repeated trainings of a network count as their mean. Bands
     are never mixed: across them FLOPs alone would rank. Raises `InputError`.
     """
+    from analysis.wording import plural
     from nas.scores import SCORES, find
     from space.architecture import Architecture
 
@@ -210,7 +211,7 @@ def measure(study: Mapping[str, Any], names: Sequence[str] | None = None) -> lis
     most = max(len(found) for found in groups.values())
     if most < FEWEST:
         raise InputError(
-            f"study {study['name']}: {most} networks trained in full inside a band; "
+            f"study {study['name']}: {plural(most, 'network')} trained in full inside a band; "
             f"a rank correlation needs at least {FEWEST}"
         )
     batch, warnings = _batch(study) if any(one.needs_data for one in chosen) else (None, [])
@@ -260,7 +261,9 @@ def _by_network(
     trials: Sequence[Mapping[str, Any]], band: Mapping[str, Any]
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Fingerprint -> the trials that count."""
-    full = [t for t in trials if t["state"] == "complete" and t["full_fidelity"]]
+    from analysis.study import full_accuracy
+
+    full = [t for t in trials if full_accuracy(t) is not None]
     full = [t for t in full if not is_swin(t["architecture"])]  # scores are of ConvNets
     fidelity = max((t["fidelity"] for t in full), default=0)
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)

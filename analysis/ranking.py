@@ -17,7 +17,7 @@ from analysis.difference import UNCLEAR
 from analysis.evaluators import FANOVA, PED_ANOVA, above_chance
 from analysis.held_out import PERMUTATION, r2_lost
 from analysis.networkwise import LEVEL, MATTERS, MOST, TIED, Interval, at_most, checked_rows, half_width
-from space.errors import InputError
+from space.errors import InputError, quoted
 
 METHODS = (PED_ANOVA, FANOVA, PERMUTATION)
 QUICK = (PED_ANOVA, PERMUTATION)  # Optuna's fANOVA takes a few seconds
@@ -80,7 +80,7 @@ def importance(
     axes, y, ids = checked_rows(columns, accuracy, networks)
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
-        raise InputError(f"importance: no method {unknown[0]!r}; there are {', '.join(METHODS)}")
+        raise InputError(f"importance: no method {quoted(unknown[0])}; there are {', '.join(METHODS)}")
     ties = confounding(axes)
     rng = np.random.default_rng(seed)
     units = [tuple(group) for group in ties.groups]

@@ -7,12 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from space.errors import InputError
+from space.errors import InputError, quoted
 
 CONVNEXT_PAPER = "ConvNeXt paper Table 1"
 ROADMAP_T, ROADMAP_B = "resnet50-to-convnext-t", "resnet200-to-convnext-b"
+IMAGENET_1K = "imagenet-1k"  # the pre-training set of what has seen nothing else
+VALIDATION = "imagenet-1k val"  # the images and labels that top-1 is of, where nothing else is said
 # A line through points that differ in one of these compares recipes, not networks.
-PLANE = ("source", "pretrain", "resolution")
+PLANE = ("source", "test_set", "pretrain", "resolution")
 MOST_SHOWN = 8  # names in a message
 # Counting gives these where Table 10 prints 4.46 and 4.49; Table 11's same two steps agree with the count.
 COUNTED_GFLOPS: Mapping[tuple[str, int], float] = {(ROADMAP_T, 15): 4.15, (ROADMAP_T, 16): 4.456}
@@ -20,7 +22,11 @@ COUNTED_GFLOPS: Mapping[tuple[str, int], float] = {(ROADMAP_T, 15): 4.15, (ROADM
 
 @dataclass(frozen=True)
 class PublishedPoint:
-    """One network in one table: ImageNet-1K top-1 in percent, costs in millions and GFLOPs (MACs)."""
+    """One network in one table: ImageNet-1K top-1 in percent, costs in millions and GFLOPs (MACs).
+
+    `test_set`: the images and labels that top-1 is of. `recipe`: how the weights were trained, where a source
+    has several of a network.
+    """
 
     name: str
     family: str
@@ -32,6 +38,8 @@ class PublishedPoint:
     images_per_s: float | None
     device: str | None
     source: str
+    test_set: str = VALIDATION
+    recipe: str = ""
 
     @property
     def error(self) -> float:
@@ -91,12 +99,17 @@ def select(
     left = tuple(points)
     wanted = {"family": family, "source": source, "pretrain": pretrain, "resolution": resolution}
     for field, value in wanted.items():
-        known = list(dict.fromkeys(str(getattr(point, field)) for point in left))
+        known = [str(getattr(point, field)) for point in left]
         left = tuple(point for point in left if value is None or getattr(point, field) == value)
         if not left:
-            shown = ", ".join(known[:MOST_SHOWN]) + (", ..." if len(known) > MOST_SHOWN else "")
-            raise InputError(f"results: no {field} {value!r} here; there is {shown or 'nothing'}")
+            raise InputError(f"results: no {field} {quoted(value)} here; there is {listed(known)}")
     return one_plane(left, pool)
+
+
+def listed(names: Iterable[str], most: int = MOST_SHOWN) -> str:
+    """Different names in their order, the first of them, in a line."""
+    known = list(dict.fromkeys(names))
+    return ", ".join(known[:most]) + (f", {len(known) - most} more" if len(known) > most else "") or "nothing"
 
 
 def one_plane(points: Iterable[PublishedPoint], pool: Collection[str] = ()) -> tuple[PublishedPoint, ...]:
@@ -107,13 +120,11 @@ def one_plane(points: Iterable[PublishedPoint], pool: Collection[str] = ()) -> t
     points = tuple(points)
     unknown = sorted(set(pool) - set(PLANE))
     if unknown:
-        raise InputError(f"results: pool takes {', '.join(PLANE)}, not {unknown[0]!r}")
+        raise InputError(f"results: pool takes {', '.join(PLANE)}, not {quoted(unknown[0])}")
     for field in PLANE:
         values = list(dict.fromkeys(str(getattr(point, field)) for point in points))
         if len(values) > 1 and field not in pool:
-            raise InputError(
-                f"results: {field} differs ({', '.join(values)}): choose one, or pool=({field!r},)"
-            )
+            raise InputError(f"results: {field} differs ({listed(values)}): choose one, or pool=({field!r},)")
     return points
 
 
@@ -124,7 +135,7 @@ def roadmap(regime: str) -> tuple[RoadmapStep, ...]:
     """
     steps = [step for step in _steps() if step.regime == regime]
     if not steps:
-        raise InputError(f"roadmap: no regime {regime!r}; there is {ROADMAP_T} and {ROADMAP_B}")
+        raise InputError(f"roadmap: no regime {quoted(regime)}; there is {ROADMAP_T} and {ROADMAP_B}")
     return tuple(sorted(steps, key=lambda step: step.order))
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from space.command import Command
-from space.errors import InputError
 
 
 def write_report(study: Mapping[str, Any], path: str | Path, *, folder: str | Path | None = None) -> Path:
@@ -34,15 +33,15 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("study", metavar="STUDY", help="runs/NAME by its name, or a study folder")
     command.add_argument("--out", type=Path, metavar="FILE", help="where to (default: STUDY/report.html)")
     args = command.parse_args(argv)
-    try:
-        from nas.record import Record
 
-        record = Record.read(args.study)
-        print(write_report(record.mapping(), args.out or record.folder / "report.html", folder=record.folder))
-    except InputError as error:
-        print(f"analysis.report: {error}", file=sys.stderr)
-        return 2
-    return 0
+    def act() -> None:
+        from analysis.study import read_study
+
+        study = read_study(args.study)
+        folder = study.folder or Path()
+        print(write_report(study.mapping, args.out or folder / "report.html", folder=folder))
+
+    return command.carry_out(act)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from analysis.confirm import Verdict, confirmed
+from analysis.study import full_accuracy, in_full, reached, role_of
 from analysis.wording import COSTS, MISSING, Scale, finite, percent, plural
 
 Trial = Mapping[str, Any]
@@ -31,7 +32,7 @@ class Reported:
     @cached_property
     def trials(self) -> list[Trial]:
         """The search's own; trainings that confirm it are a matter of their own."""
-        return [_stopped(t) for t in self.study.get("trials") or [] if t.get("role") != "confirmation"]
+        return [_stopped(t) for t in self.study.get("trials") or [] if role_of(t) != "confirmation"]
 
     @cached_property
     def confirmations(self) -> list[Verdict]:
@@ -41,12 +42,12 @@ class Reported:
     @cached_property
     def finished(self) -> list[Trial]:
         """Trials with a result at full fidelity: only these are compared."""
-        return [t for t in self.trials if accuracy_of(t) is not None and t.get("full_fidelity", True)]
+        return [t for t in self.trials if full_accuracy(t) is not None]
 
     @cached_property
     def candidates(self) -> list[Trial]:
         """Of the finished, what the search proposed."""
-        return [t for t in self.finished if t.get("role") != "reference"]
+        return [t for t in self.finished if role_of(t) != "reference"]
 
     @cached_property
     def shortened(self) -> int:
@@ -57,7 +58,7 @@ class Reported:
     def best(self) -> Trial | None:
         """The best that was searched, also where a reference is better."""
         named = self._numbered("best")
-        if named is not None and named.get("role") != "reference":
+        if named is not None and role_of(named) != "reference":
             return named
         return max(self.candidates, key=lambda t: accuracy_of(t) or 0.0, default=None)
 
@@ -69,7 +70,7 @@ class Reported:
     @cached_property
     def other_references(self) -> list[Trial]:
         """Beside the first one, those with a result."""
-        return [t for t in self.finished if t.get("role") == "reference" and t is not self.reference]
+        return [t for t in self.finished if role_of(t) == "reference" and t is not self.reference]
 
     def _numbered(self, role: str) -> Trial | None:
         number = self.study.get(role)
@@ -127,7 +128,7 @@ def _stopped(trial: Trial) -> Trial:
 
 def accuracy_of(trial: Trial) -> float | None:
     """A fraction of 1; None without a result."""
-    return finite(trial.get("accuracy")) if trial.get("state") == "complete" else None
+    return reached(trial)
 
 
 def label_of(trial: Trial) -> str:
@@ -144,11 +145,11 @@ def kind_of(view: Reported, trial: Trial) -> str:
     """What it is drawn as: the best, a reference, a candidate, short of epochs, or failed."""
     if accuracy_of(trial) is None:
         return "failed"
-    if not trial.get("full_fidelity", True):
+    if not in_full(trial):
         return "short"
     if trial is view.best:
         return "best"
-    return "reference" if trial is view.reference or trial.get("role") == "reference" else "candidate"
+    return "reference" if trial is view.reference or role_of(trial) == "reference" else "candidate"
 
 
 def network_facts(view: Reported, trial: Trial) -> list[tuple[str, str]]:

@@ -10,37 +10,41 @@ A column's name states its unit, and nothing is guessed: `accuracy` is a fractio
 
 from __future__ import annotations
 
-import csv
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.reference import PLANE, PublishedPoint
-from space.errors import InputError
-from space.files import read_text
+from analysis.reference import PLANE, VALIDATION, PublishedPoint, listed
+from analysis.rows import Line, Rows, read_rows, reading
+from analysis.timm_names import timm_family, timm_pretrain, timm_recipe
+from space.errors import InputError, quoted
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Row = Mapping[str, str]
-
 # columns of which a file has exactly one, and what its numbers are divided by to be percent or GFLOPs
 ACCURACY = {"accuracy": 0.01, "top1": 1.0}
 COST = {"gflops": 1.0, "gmacs": 1.0, "mflops": 1e3, "macs": 1e9}
 SIZE = {"params_m": 1.0, "params": 1e6}
-OTHER = ("name", "family", "pretrain", "resolution", "seed", "source")
+OTHER = ("name", "family", "pretrain", "resolution", "seed", "source", "test_set", "recipe")
 TIMM_RESULTS = ("model", "top1", "param_count", "img_size")
 TIMM_COSTS = ("model", "infer_img_size", "infer_gmacs")
-# how words of a timm tag begin where the weights saw more than ImageNet-1K
-OTHER_DATA = (
-    "in21k", "in22k", "in12k", "jft", "ig1b", "yfcc", "laion", "datacomp", "dfn", "openai", "metaclip",
-    "clip", "siglip", "webli", "seer", "swag", "m30m", "m38m", "mim", "mae", "fcmae", "dino", "data2vec",
-    "lvd", "merged", "sa1b", "cc12m",
-)  # fmt: skip
+# the images and labels of timm's files, by their names: nothing in them tells
+TIMM_TEST_SETS = {
+    "results-imagenet": VALIDATION,
+    "results-imagenet-real": f"{VALIDATION}, ReaL labels",
+    "results-imagenet-a": "imagenet-a",
+    "results-imagenet-a-clean": f"{VALIDATION}, the classes of imagenet-a",
+    "results-imagenet-r": "imagenet-r",
+    "results-imagenet-r-clean": f"{VALIDATION}, the classes of imagenet-r",
+    "results-imagenetv2-matched-frequency": "imagenetv2",
+    "results-sketch": "imagenet-sketch",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +60,14 @@ class Result(PublishedPoint):
 
 @dataclass(frozen=True)
 class TimmResults:
-    """What timm's files give together; `left_out` says of each other row of the results why it is not in."""
+    """What timm's files give together; `left_out` says of each other row of the results why it is not in.
+
+    `said` is a line a file: what was read of it, and what was left out.
+    """
 
     points: tuple[Result, ...]
     left_out: tuple[str, ...]
+    said: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -89,23 +97,70 @@ def read_results(
     """The rows of a CSV file, a training each, in the file's order.
 
     Columns: name; `accuracy` (a fraction) or `top1` (percent); `gflops`, `gmacs`, `mflops` or `macs`, all of
-    them multiply-accumulates; and family, params_m or params, seed, resolution, pretrain and source. The
-    arguments stand in for columns that the file lacks; a source is the file's name where nothing else is
-    said. Raises `InputError` in one line with the file and the line in it.
+    them multiply-accumulates; and family, params_m or params, seed, resolution, pretrain, recipe, test_set
+    and source. The arguments stand in for columns that the file lacks; a source is the file's name where
+    nothing else is said. Raises `InputError` in one line with the file and the line in it.
     """
-    path = Path(path)
     given = {"family": family, "pretrain": pretrain, "resolution": resolution, "source": source}
-    columns, rows = _rows(path)
-    _check_columns(path, columns, {name for name, value in given.items() if value is not None})
+    return _own(read_rows(Path(path)), given)
+
+
+def read_files(paths: Sequence[Path]) -> tuple[tuple[Result, ...], tuple[str, ...]]:
+    """The results in files of your own and in timm's, and a line a file on what was read of it.
+
+    Files of one name in several folders are sources of their own. Raises `InputError`.
+    """
+    files = [read_rows(path) for path in paths]
+    names = Counter(path.name for path in paths)
+    points: list[Result] = []
+    said = []
+    for file in files:
+        if not _is_timm(file):
+            found = _own(file, {} if "source" in file.columns else {"source": _source(file.path, names)})
+            points += found
+            said.append(reading(file.path, len(file.rows), len(found), {}))
+    timm = [file for file in files if _is_timm(file)]
+    if timm:
+        joined = _join_timm(timm, names)
+        points += joined.points
+        said += joined.said
+    _check_repeats(points)
+    return tuple(points), tuple(said)
+
+
+def _source(path: Path, names: Mapping[str, int]) -> str:
+    return path.name if names.get(path.name, 1) == 1 else str(path)
+
+
+def _own(file: Rows, given: Mapping[str, object]) -> tuple[Result, ...]:
     defaults = {name: str(value) for name, value in given.items() if value is not None}
-    found = tuple(_result(_Line(path, number, row, defaults)) for number, row in rows)
-    if "top1" in columns and all(point.top1 <= 1 for point in found):
-        raise InputError(f"{path}: top1 is in percent, and no row is above 1: name fractions accuracy")
+    _check_columns(file.path, file.columns, set(defaults))
+    found = tuple(_result(line) for line in file.lines(defaults))
+    if "top1" in file.columns:
+        _check_percent(file, found)
     _check_repeats(found)
     return found
 
 
+def _check_percent(file: Rows, found: Sequence[Result]) -> None:
+    """No fraction passes for percent."""
+    low = [point for point in found if 0 < point.top1 <= 1]
+    if low and len(low) == sum(point.top1 > 0 for point in found):
+        raise InputError(f"{file.path}: top1 is in percent, and no row is above 1: name fractions accuracy")
+    if low:
+        raise InputError(
+            f"{low[0].place}: top1 {low[0].top1:g} is at most 1, and others are above: a fraction is written "
+            f"{100 * low[0].top1:g}; where it is percent, write all rows as fractions, in a column accuracy"
+        )
+
+
 def _check_columns(path: Path, columns: Sequence[str], given: set[str]) -> None:
+    if "model" in columns:
+        lacking = [[name for name in needed if name not in columns] for needed in (TIMM_RESULTS, TIMM_COSTS)]
+        raise InputError(
+            f"{path}: no file of timm's that is read here: accuracies (results-imagenet.csv) also have "
+            f"{', '.join(lacking[0])}, costs (benchmark-infer-*.csv) {', '.join(lacking[1])}"
+        )
     known = [*ACCURACY, *COST, *SIZE, *OTHER, "images_per_s", "device"]
     for kind, choices, needed in (
         ("accuracy", ACCURACY, True),
@@ -116,9 +171,7 @@ def _check_columns(path: Path, columns: Sequence[str], given: set[str]) -> None:
         if len(there) > 1:
             raise InputError(f"{path}: two columns of {kind}, {' and '.join(there)}: keep one")
         if needed and not there:
-            raise InputError(
-                f"{path}: no column of {kind}: {_one_of(choices)}; there is {', '.join(columns)}"
-            )
+            raise InputError(f"{path}: no column of {kind}: {_one_of(choices)}; there is {listed(columns)}")
     for name in ("name", "family", "resolution", "pretrain"):
         if name not in columns and name not in given:
             raise InputError(f"{path}: no column {name!r}, and no {name} given for the whole file")
@@ -126,14 +179,14 @@ def _check_columns(path: Path, columns: Sequence[str], given: set[str]) -> None:
         raise InputError(f"{path}: has a column {name!r}, so no {name} can be given for the whole file")
     unknown = sorted(set(columns) - set(known))
     if unknown:
-        raise InputError(f"{path}: unknown column {unknown[0]!r}; there is {', '.join(known)}")
+        raise InputError(f"{path}: unknown column {quoted(unknown[0])}; there is {', '.join(known)}")
 
 
 def _one_of(choices: Iterable[str]) -> str:
     return " or ".join(choices)
 
 
-def _result(line: _Line) -> Result:
+def _result(line: Line) -> Result:
     (accuracy,) = (name for name in ACCURACY if name in line.row)
     (cost,) = (name for name in COST if name in line.row)
     size = next((name for name in SIZE if name in line.row), None)
@@ -147,8 +200,10 @@ def _result(line: _Line) -> Result:
         params_m=math.nan if size is None else line.number(size, _positive, "above 0") / SIZE[size],
         gflops=line.number(cost, _positive, "above 0") / COST[cost],
         images_per_s=line.number("images_per_s", _positive, "above 0") if line.has("images_per_s") else None,
-        device=line.row.get("device") or None,
-        source=line.text("source") if line.has("source") else line.path.name,
+        device=line.text("device") if line.has("device") else None,
+        source=line.text("source") if line.has("source") else line.file.path.name,
+        test_set=line.text("test_set") if line.has("test_set") else VALIDATION,
+        recipe=line.text("recipe") if line.has("recipe") else "",
         seed=line.integer("seed", least=0) if line.has("seed") else None,
         place=str(line),
     )
@@ -168,10 +223,12 @@ def _check_repeats(points: Sequence[Result]) -> None:
     """The same training twice would count twice."""
     seen: dict[tuple[object, ...], Result] = {}
     for point in points:
-        key = (point.name, point.seed, *(getattr(point, field) for field in PLANE))
+        key = (point.name, point.seed, point.recipe, *(getattr(point, field) for field in PLANE))
         if key in seen:
             seed = "no seed" if point.seed is None else f"seed {point.seed}"
-            raise InputError(f"{point.place}: {point.name!r} with {seed} is there already: {seen[key].place}")
+            raise InputError(
+                f"{point.place}: {quoted(point.name)} with {seed} is there already: {seen[key].place}"
+            )
         seen[key] = point
 
 
@@ -180,8 +237,11 @@ def _check_repeats(points: Sequence[Result]) -> None:
 
 def is_timm(path: str | Path) -> bool:
     """Whether the CSV file is one of timm's: accuracies or costs. Raises `InputError`."""
-    columns, _ = _rows(Path(path))
-    return any(set(needed) <= set(columns) for needed in (TIMM_RESULTS, TIMM_COSTS))
+    return _is_timm(read_rows(Path(path)))
+
+
+def _is_timm(file: Rows) -> bool:
+    return any(set(needed) <= set(file.columns) for needed in (TIMM_RESULTS, TIMM_COSTS))
 
 
 def read_timm(*paths: str | Path) -> TimmResults:
@@ -189,102 +249,134 @@ def read_timm(*paths: str | Path) -> TimmResults:
 
     A row of accuracy is joined with costs of the same model and the same image size: top-1 at 288 pixels is
     never put beside the FLOPs at 224. Costs of a model hold for all its weights (`convnext_tiny` for
-    `convnext_tiny.fb_in1k`). The pre-training set is read from the weights' tag: `imagenet-1k` where nothing
-    else is named, imagenet-12k and -22k, otherwise the tag; without a tag it is `unknown`. The family is the
-    first word of the model's name without its depth. Source: the accuracy file's name. Raises `InputError`.
+    `convnext_tiny.fb_in1k`). Family and pre-training set follow from the name (`analysis.timm_names`); rows
+    whose name the rules do not know are left out. The recipe is the tag of the weights, the source the
+    accuracy file's name, which also tells the test set. Raises `InputError`.
     """
-    accuracies, costs = _timm_files([Path(path) for path in paths])
-    by_model = _timm_costs(costs)
-    points, left_out = [], []
-    for path in accuracies:
-        for number, row in _rows(path)[1]:
-            line = _Line(path, number, row, {})
+    files = [read_rows(Path(path)) for path in paths]
+    return _join_timm(files, Counter(file.path.name for file in files))
+
+
+def _join_timm(files: Sequence[Rows], names: Mapping[str, int]) -> TimmResults:
+    accuracies, costs = _timm_files(files)
+    by_model, said = _timm_costs(costs)
+    sizes: dict[str, list[int]] = {}
+    for model, size in sorted(by_model):
+        sizes.setdefault(model, []).append(size)
+    points: list[Result] = []
+    left_out: list[str] = []
+    for file in accuracies:
+        reasons: dict[str, list[str]] = {}
+        before = len(points)
+        for line in file.lines():
             model, size = line.text("model"), line.integer("img_size", least=1)
-            gmacs = by_model.get((model, size), by_model.get((model.partition(".")[0], size)))
-            if gmacs is not None:
-                points.append(_timm_point(line, gmacs))
+            bare = model.partition(".")[0]
+            gmacs = by_model.get((model, size), by_model.get((bare, size)))
+            reason, more = _unusable(model, gmacs, sizes.get(model) or sizes.get(bare))
+            if gmacs is not None and not reason:
+                points.append(_timm_point(line, gmacs, _source(file.path, names)))
                 continue
-            sizes = sorted(s for name, s in by_model if name in (model, model.partition(".")[0]))
-            there = f"at {', '.join(map(str, sizes))} pixels only" if sizes else "not of this model"
-            left_out.append(f"{line}: {model} at {size} pixels: costs are {there}")
+            reasons.setdefault(reason, []).append(model)
+            left_out.append(f"{line}: {model} at {size} pixels: {more}")
+        said.append(reading(file.path, len(file.rows), len(points) - before, reasons))
+    if not points and not any(
+        model_known(line.text("model")) for file in accuracies for line in file.lines()
+    ):
+        raise InputError(f"{accuracies[0].path}: no name of a model is one of timm's")
     if not points:
-        raise InputError(f"{accuracies[0]}: no model has costs at its image size in {costs[0]}")
+        raise InputError(f"{accuracies[0].path}: no model has costs at its image size in {costs[0].path}")
     _check_repeats(points)
-    return TimmResults(tuple(points), tuple(left_out))
+    return TimmResults(tuple(points), tuple(left_out), tuple(said))
 
 
-def _timm_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    found: tuple[list[Path], list[Path]] = ([], [])
-    for path in paths:
-        columns = set(_rows(path)[0])
+def _unusable(model: str, gmacs: float | None, sizes: Sequence[int] | None) -> tuple[str, str]:
+    """Why a row cannot be used, as a reason of many and in its own words; empty where it can."""
+    if timm_pretrain(model) is None:
+        tag = timm_recipe(model)
+        return (
+            "of weights that the rules do not know",
+            f"no rule for the tag {quoted(tag)}" if tag else "no tag",
+        )
+    if timm_family(model) is None:
+        return "of families that the rules do not know", "no rule for the family"
+    if gmacs is None:
+        there = f"at {', '.join(map(str, sizes))} pixels only" if sizes else "not of this model"
+        return "without costs at their image size", f"costs are {there}"
+    return "", ""
+
+
+def model_known(model: str) -> bool:
+    """Whether the rules tell family and pre-training set of a timm model."""
+    return timm_pretrain(model) is not None and timm_family(model) is not None
+
+
+def _timm_files(files: Sequence[Rows]) -> tuple[list[Rows], list[Rows]]:
+    found: tuple[list[Rows], list[Rows]] = ([], [])
+    for file in files:
+        columns = set(file.columns)
         kinds = [set(TIMM_RESULTS) <= columns, set(TIMM_COSTS) <= columns]
         if not any(kinds):
             raise InputError(
-                f"{path}: neither timm's accuracies ({', '.join(TIMM_RESULTS)}) nor its costs "
+                f"{file.path}: neither timm's accuracies ({', '.join(TIMM_RESULTS)}) nor its costs "
                 f"({', '.join(TIMM_COSTS)})"
             )
-        found[kinds.index(True)].append(path)
-    for files, what in zip(
+        found[kinds.index(True)].append(file)
+    for kind, what in zip(
         found, ("accuracies: results-imagenet.csv", "costs: benchmark-infer-*.csv"), strict=True
     ):
-        if not files:
-            raise InputError(f"{', '.join(map(str, paths)) or 'timm'}: no file of {what}")
+        if not kind:
+            given = ", ".join(str(file.path) for file in files) or "timm"
+            raise InputError(f"{given}: no file of {what}")
     return found
 
 
-def _timm_costs(paths: Sequence[Path]) -> dict[tuple[str, int], float]:
-    """GMACs by model and image size; rows without a count are left out."""
+def _timm_costs(files: Sequence[Rows]) -> tuple[dict[tuple[str, int], float], list[str]]:
+    """GMACs by model and image size, and a line a file; rows without a count are left out."""
     found: dict[tuple[str, int], float] = {}
-    for path in paths:
-        for number, row in _rows(path)[1]:
-            line = _Line(path, number, row, {})
-            if not line.has("infer_gmacs"):
-                continue  # timm could not count that model
+    said = []
+    for file in files:
+        uncounted = []
+        for line in file.lines():
             key = line.text("model"), line.integer("infer_img_size", least=1)
-            gmacs = line.number("infer_gmacs", lambda v: v >= 0, "not below 0")
+            gmacs = (
+                line.number("infer_gmacs", lambda v: v >= 0, "not below 0") if line.has("infer_gmacs") else 0
+            )
+            if gmacs == 0:  # timm could not count that model
+                uncounted.append(key[0])
+                continue
             # printed to 2 digits, so files of other devices may differ in the last one
             if abs(found.setdefault(key, gmacs) - gmacs) > 0.011:
                 raise InputError(
                     f"{line}: {key[0]} at {key[1]} pixels costs {gmacs} here, {found[key]} before"
                 )
-    return {key: gmacs for key, gmacs in found.items() if gmacs > 0}
+        used = len(file.rows) - len(uncounted)
+        said.append(reading(file.path, len(file.rows), used, {"without a count of GMACs": uncounted}))
+    return found, said
 
 
-def _timm_point(line: _Line, gmacs: float) -> Result:
+def _timm_point(line: Line, gmacs: float, source: str) -> Result:
     model = line.text("model")
     return Result(
         name=model,
-        family=timm_family(model),
-        pretrain=timm_pretrain(model),
+        family=timm_family(model) or "",
+        pretrain=timm_pretrain(model) or "",
         resolution=line.integer("img_size", least=1),
         top1=line.number("top1", lambda v: 0 <= v <= 100, "percent, from 0 to 100"),
         params_m=line.number("param_count", _positive, "above 0"),
         gflops=gmacs,
         images_per_s=None,
         device=None,
-        source=line.path.name,
+        source=source,
+        test_set=timm_test_set(line.file.path),
+        recipe=timm_recipe(model),
         place=str(line),
     )
 
 
-def timm_family(model: str) -> str:
-    """The first word of a timm model's name without its depth: `convnext`, `swin`, `resnet`, `convnextv2`."""
-    word = model.partition(".")[0].removeprefix("tf_").removeprefix("dm_").partition("_")[0]
-    named = re.match(r"[a-z]+?v\d|[a-z]+", word)
-    return named.group() if named else word
-
-
-def timm_pretrain(model: str) -> str:
-    """What the weights were trained with before ImageNet-1K, by their tag; see `read_timm`."""
-    _, dot, tag = model.partition(".")
-    if not dot:
-        return "unknown"
-    before = re.sub(r"_?(in1k)?(_\d+)?$", "", tag)
-    if not any(word.startswith(OTHER_DATA) for word in before.split("_")):
-        return "imagenet-1k" if "in1k" in tag else tag
-    one = re.fullmatch(r"(?:[a-z0-9]+_)?in(21k|22k|12k)_ft", before)
-    # 21K and 22K are two names of the same set
-    return before if one is None else f"imagenet-{one.group(1).replace('21k', '22k')}"
+def timm_test_set(path: Path) -> str:
+    """The images and labels of one of timm's files of accuracies; of an unknown name the file itself."""
+    # a browser calls a second download "results-imagenet (1).csv"
+    return TIMM_TEST_SETS.get(re.sub(r" ?\(\d+\)$", "", path.stem), f"that of {path.name}")
 
 
 # ---- a table --------------------------------------------------------------------------------------------
@@ -299,13 +391,14 @@ def table(points: Iterable[PublishedPoint]) -> Table:
 
     by_name: dict[tuple[str, ...], list[PublishedPoint]] = {}
     for point in points:
-        key = (point.name, *(str(getattr(point, field)) for field in PLANE))
+        key = (point.name, point.recipe, *(str(getattr(point, field)) for field in PLANE))
         by_name.setdefault(key, []).append(point)
-    groups = sorted(by_name.values(), key=lambda group: group[0].gflops)
+    # names decide between equal costs: files of results are often sorted by accuracy
+    groups = sorted(by_name.values(), key=lambda group: (group[0].gflops, group[0].name))
     for group in groups:
         if len({point.gflops for point in group}) > 1:
-            costs = ", ".join(f"{point.gflops:g}" for point in group)
-            raise InputError(f"results: {group[0].name!r} has several costs ({costs} GFLOPs)")
+            costs = listed(f"{point.gflops:g}" for point in group)
+            raise InputError(f"results: {quoted(group[0].name)} has several costs ({costs} GFLOPs)")
     by_seed = [{getattr(p, "seed", None): p.top1 for p in group} for group in groups]
     first = set(by_seed[0]) if by_seed else set()
     seeds = None
@@ -321,68 +414,3 @@ def table(points: Iterable[PublishedPoint]) -> Table:
         np.array(rows, dtype=np.float64).reshape(len(groups), len(seeds) if seeds else 1),
         seeds,
     )
-
-
-# ---- lines of a file ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A row of a file, whose fields are read by name; a bad one is an error that names file and line."""
-
-    path: Path
-    line: int
-    row: Row
-    defaults: Mapping[str, str]
-
-    def __str__(self) -> str:
-        return f"{self.path}, line {self.line}"
-
-    def has(self, name: str) -> bool:
-        return bool(self.row.get(name) or self.defaults.get(name))
-
-    def text(self, name: str) -> str:
-        value = self.row.get(name) or self.defaults.get(name)
-        if not value:
-            raise InputError(f"{self}: no {name}")
-        return value
-
-    def number(self, name: str, allowed: Callable[[float], bool], is_: str) -> float:
-        text = self.text(name)
-        try:
-            value = float(re.sub(r"(?<=\d),(?=\d{3}\b)", "", text))  # timm writes 1,014.45
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and allowed(value)):
-            raise InputError(f"{self}: {name} {text!r} must be {is_}")
-        return value
-
-    def integer(self, name: str, *, least: int) -> int:
-        value = self.number(name, lambda v: v == int(v) and v >= least, f"a whole number from {least}")
-        return int(value)
-
-
-def _rows(path: Path) -> tuple[list[str], list[tuple[int, Row]]]:
-    """The column names and the rows of a CSV file, each with its line number. Raises `InputError`."""
-    lines = read_text(path, str(path)).removeprefix("\ufeff").splitlines()
-    reader = csv.reader(lines, skipinitialspace=True)
-    rows: list[tuple[int, Row]] = []
-    try:
-        columns = [name.strip() for name in next(reader, [])]
-        for values in reader:
-            if not any(value.strip() for value in values):
-                continue
-            if len(values) != len(columns):
-                raise InputError(
-                    f"{path}, line {reader.line_num}: {len(values)} fields; the header has {len(columns)}"
-                )
-            fields = zip(columns, (value.strip() for value in values), strict=True)
-            rows.append((reader.line_num, dict(fields)))
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from None
-    if len(set(columns)) != len(columns):
-        twice = next(name for name in columns if columns.count(name) > 1)
-        raise InputError(f"{path}: the column {twice!r} is there twice")
-    if not rows:
-        raise InputError(f"{path}: no rows under a header of column names")
-    return columns, rows

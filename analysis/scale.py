@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.plan import Plan, Scaled, plan
 from analysis.rules import published_exponents
-from analysis.series import networks_text
 from analysis.wishes import KEPT, RULE
 from space.command import Command
-from space.errors import InputError
+from space.errors import InputError, reason
 
 if TYPE_CHECKING:
     from analysis.isoflop import Profiles
@@ -68,15 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write_proposal(found: Plan, out: Path | None) -> Path:
     """The proposed network as a file that `python -m space.describe` reads. Raises `InputError`."""
-    from space.files import write_text
+    from space.files import folders, write_text
 
     if out is None:
         folder = found.study.folder or Path()
         out = folder / "scaled" / f"{''.join(found.budget.text.split())}.json"
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror})") from None
     values = {
         "name": f"{found.study.name} scaled to {found.budget.text}",
         "study": found.study.name,
@@ -85,7 +80,11 @@ def write_proposal(found: Plan, out: Path | None) -> Path:
         "notes": list(found.notes),
         "architecture": found.proposal.to_dict(),
     }
-    return write_text(out, json.dumps(values, indent=2) + "\n")
+    try:
+        with folders(out.parent):
+            return write_text(out, json.dumps(values, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({reason(error)})") from None
 
 
 # ---- tables and sentences -------------------------------------------------------------------------------
@@ -94,6 +93,8 @@ def write_proposal(found: Plan, out: Path | None) -> Path:
 def print_plan(found: Plan, path: Path) -> None:
     """Rules, networks, prediction and remarks; a pipe gets plain text, as wide as it needs to be."""
     from rich.console import Console
+
+    from analysis.wording import plural
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -104,7 +105,7 @@ def print_plan(found: Plan, path: Path) -> None:
 
     sample = found.profiles.sample
     say(
-        f"{found.study.name}: {networks_text(len(sample.networks))} at {len(sample.groups)} budgets, "
+        f"{found.study.name}: {plural(len(sample.networks), 'network')} at {len(sample.groups)} budgets, "
         f"scaled to {found.budget.text}: {_how_far(found.beyond)}"
     )
     console.print(_rule_table(found))
@@ -225,13 +226,14 @@ def _network_table(found: Plan) -> Any:
 def prediction(found: Plan) -> list[str]:
     """The accuracy at the target, in sentences."""
     from analysis.scaling import Estimate
+    from analysis.wording import plural
 
     series = found.series
     kind = "fresh seeds" if series.fresh else "search values, which are optimistic"
     if series.fit is None:
         return [f"accuracy at the target: not identified ({series.reason})"]
     error = series.at([found.target])[0]
-    about = f"{series.fit.law.formula}, {networks_text(series.fit.networks)}, {kind}"
+    about = f"{series.fit.law.formula}, {plural(series.fit.networks, 'network')}, {kind}"
     if not isinstance(error, Estimate):
         return [f"accuracy at the target: not identified: of the error, {error.reason} ({about})"]
     lines = [

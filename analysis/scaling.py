@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special  # type: ignore[import-untyped]
 
-from space.errors import InputError
+from space.errors import InputError, quoted
 
 Floats = NDArray[np.float64]
 Terms = tuple[Floats, tuple[Floats, ...]]
@@ -276,7 +276,7 @@ def fit_law(
     `loss` is one of `LOSSES`. Raises `InputError`.
     """
     if loss not in LOSSES:
-        raise InputError(f"loss {loss!r} is not one of {', '.join(LOSSES)}")
+        raise InputError(f"loss {quoted(loss)} is not one of {', '.join(LOSSES)}")
     if not 0 < level < 1:
         raise InputError(f"level {level} must be between 0 and 1")
     problem = _Problem.of(law, flops, error, network, noise, LOSSES[loss])

@@ -137,9 +137,10 @@ def _series(family: str, points: Sequence[Point], fresh: bool, study: Study) -> 
 def _law(points: Sequence[Point], unit: float, study: Study) -> tuple[Fit | None, Choice | None, str]:
     """The law that predicts large networks from small ones; with few networks the one with a floor."""
     from analysis.scaling import SATURATING_POWER, choose_law, fit_law
+    from analysis.wording import plural
 
     costs, errors = _columns(points, unit)
-    count = networks_text(len(points))
+    count = plural(len(points), "network")
     if len(points) < 2 or max(costs) < NARROW * min(costs):
         return None, None, f"{count}; a law needs costs over a factor of at least {NARROW:g}"
     if len(points) < CHOICE_NEEDS:
@@ -166,8 +167,3 @@ def laws_of(study: Study, worst: float) -> list[Law]:
     if isinstance(classes, int) and classes > 1 and worst < 100 - 100 / classes:
         laws.append(double_saturation(100 - 100 / classes))
     return laws
-
-
-def networks_text(count: int) -> str:
-    """So many networks, in words."""
-    return "1 network" if count == 1 else f"{count} networks"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from space.errors import InputError
+from space.errors import InputError, printable
 from space.networks import is_swin
 
 FAMILIES = ("ConvNeXt", "Swin", "ResNet")
@@ -74,7 +74,7 @@ class Study:
     @property
     def name(self) -> str:
         """The folder's name."""
-        return str(self.mapping["name"])
+        return printable(str(self.mapping["name"]))
 
     @property
     def candidates(self) -> list[Tried]:
@@ -108,7 +108,7 @@ class Study:
         """What an accuracy of the study means, in a few words."""
         proxy = self.mapping["proxy"]
         size = f", {proxy['resolution']} px" if proxy.get("resolution") else ""
-        return f"{proxy['name']} proxy: {proxy.get('data')}, {proxy.get('epochs')} epochs{size}"
+        return printable(f"{proxy['name']} proxy: {proxy.get('data')}, {proxy.get('epochs')} epochs{size}")
 
     def cost(self, metric: str | None = None) -> NDArray[np.float64]:
         """Cost of every network, (n,)."""
@@ -143,45 +143,64 @@ def networks_of(trials: Iterable[Mapping[str, Any]]) -> list[Tried]:
     found: dict[int, tuple[Mapping[str, Any], dict[int, float]]] = {}
     later = []
     for trial in trials:
-        if trial.get("role") == "confirmation":
+        if role_of(trial) == "confirmation":
             later.append(trial)
-        elif _has_value(trial):
-            found[trial["number"]] = (trial, {trial["seed"]: trial["accuracy"]})
+        elif (accuracy := full_accuracy(trial)) is not None:
+            found[trial["number"]] = (trial, {trial["seed"]: accuracy})
     for trial in later:
-        if _has_value(trial) and trial["of"] in found:
-            found[trial["of"]][1][trial["seed"]] = trial["accuracy"]
+        accuracy = full_accuracy(trial)
+        if accuracy is not None and trial["of"] in found:
+            found[trial["of"]][1][trial["seed"]] = accuracy
     return [_tried(trial, accuracies) for trial, accuracies in found.values()]
 
 
 def family_of(trial: Mapping[str, Any]) -> str:
     """The family of a trial's network: of a reference by what it is and is called, else `searched`."""
-    if trial.get("role") != "reference":
+    if role_of(trial) != "reference":
         return SEARCHED
     if is_swin(trial.get("architecture") or {}):
         return "Swin"
-    name = str(trial.get("name") or "other")
+    name = line_of(trial.get("name")) or "other"
     if name.startswith("roadmap_"):
         return "roadmap"
     return next((family for family in FAMILIES if name.lower().startswith(family.lower())), name)
 
 
-def _has_value(trial: Mapping[str, Any]) -> bool:
+def role_of(trial: Mapping[str, Any]) -> str:
+    """`candidate`, `reference` or `confirmation`, as the record has it."""
+    return str(trial.get("role") or "candidate")
+
+
+def reached(trial: Mapping[str, Any]) -> float | None:
+    """The top-1 fraction of a trial that is complete, at whatever fidelity; None without one."""
     accuracy = trial.get("accuracy")
-    return (
-        trial["state"] == "complete"
-        and bool(trial.get("full_fidelity", True))
-        and isinstance(accuracy, int | float)
-        and math.isfinite(accuracy)
-    )
+    if trial.get("state") != "complete" or not isinstance(accuracy, int | float):
+        return None
+    return float(accuracy) if math.isfinite(accuracy) else None
+
+
+def in_full(trial: Mapping[str, Any]) -> bool:
+    """Whether a trial was trained at full fidelity; where the record does not say so, it was not."""
+    return bool(trial.get("full_fidelity"))
+
+
+def full_accuracy(trial: Mapping[str, Any]) -> float | None:
+    """The top-1 fraction that fronts, fits and rankings take: reached at full fidelity; None without one."""
+    return reached(trial) if in_full(trial) else None
+
+
+def line_of(name: object) -> str | None:
+    """A name as one line that every terminal can show."""
+    return None if name is None else printable(str(name))
 
 
 def _tried(trial: Mapping[str, Any], accuracies: Mapping[int, float]) -> Tried:
-    role = str(trial.get("role") or "candidate")
+    role = role_of(trial)
     return Tried(
         trial=trial["number"],
         role=role,
         family=family_of(trial),
-        name=trial.get("name"),
+        name=line_of(trial.get("name")),
         budget=trial.get("budget"),
         architecture=trial["architecture"],
         fingerprint=trial["fingerprint"],

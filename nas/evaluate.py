@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nas.result import TrialFailed
-from nas.weights import Weights, class_names_of, read_weights
+from nas.weights import Weights, read_weights
 from space.command import Command
 from space.errors import InputError, printable, shortened
 
@@ -122,7 +122,7 @@ def evaluate(args: argparse.Namespace) -> None:
     batches = open_validation(args, weights, resolution)
     labels = labels_of(batches, weights, args.data, args.checkpoint)
     precision = choose_precision(args.precision, device)
-    notes = [note for note in (getattr(batches, "read", ""), *weights.notes, labels.note) if note]
+    notes = [note for note in (batches.read, *weights.notes, labels.note) if note]
     if not args.json:
         print(f"{args.checkpoint}: {brief(weights.network)}, {weights.which}")
         print("".join(f"{note}\n" for note in notes), end="", flush=True)
@@ -149,7 +149,7 @@ def labels_of(batches: Batches, weights: Weights, spec: str, path: str) -> Label
     """
     import torch
 
-    names, known = class_names_of(batches), weights.classes
+    names, known = batches.classes, weights.classes
     if names is None or known is None:
         if batches.num_classes != weights.num_classes:
             raise InputError(

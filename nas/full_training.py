@@ -31,7 +31,7 @@ from nas.result import Epoch
 from nas.training import Run, StepDone, memory_errors_as_failures, run_epoch, start
 from nas.training_log import TrainingLog
 from nas.weights import BEST as BEST_WEIGHTS
-from nas.weights import better, class_names_of, start_from
+from nas.weights import better, start_from
 from space.checkpoints import some
 from space.errors import InputError, quoted, reason
 from space.files import locked, write_text
@@ -219,7 +219,7 @@ def _names(recipe: Recipe) -> list[str] | None:
 
 def with_classes(recipe: Recipe, batches: Batches, spec: str) -> Recipe:
     """The recipe with the names of the data's classes. Raises `InputError` where it has others of its own."""
-    own, there = recipe.data.classes, class_names_of(batches)
+    own, there = recipe.data.classes, batches.classes
     if there is None or own == there:
         return recipe
     if own is None:

@@ -68,7 +68,7 @@ STOCHASTIC_DEPTH: dict[str, dict[str, float]] = {
 """The published networks' rates, by recipe or family."""
 
 
-Count = Annotated[int, Field(ge=1, le=MOST)]
+Count = Annotated[int, Field(gt=0, le=MOST)]
 
 
 class Part(BaseModel):

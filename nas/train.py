@@ -102,10 +102,19 @@ def train(args: argparse.Namespace) -> None:
     cost_of(recipe.network, recipe.data.resolution)
     check_batch(recipe)
     check_folder(args.out, recipe, args.resume)
-    if args.init is not None and not Path(args.init).is_file():
-        raise InputError(f"--init {args.init}: there is no such file")
+    if args.init is not None:
+        _check_init(Path(args.init))
     with joined(args.device) as (ranks, device):
         _train(args, recipe, ranks, device)
+
+
+def _check_init(path: Path) -> None:
+    from space.weight_files import check_file
+
+    try:
+        check_file(path)
+    except InputError as error:
+        raise InputError(f"--init {error}") from None
 
 
 def _train(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) -> None:
@@ -147,7 +156,7 @@ def _train(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) 
 
 def _notes(run: Run) -> list[str]:
     """What there is to say before a training starts: what was read, and what is not as the recipe says."""
-    notes = [read] if (read := getattr(run.batches, "read", "")) else []
+    notes = [run.batches.read] if run.batches.read else []
     if run.ema_decay is not None and run.ema_decay != run.recipe.ema_decay:
         notes.append(
             f"EMA: decay {run.ema_decay:.6g}, not {run.recipe.ema_decay:g}, which would not forget the start "

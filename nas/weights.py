@@ -12,7 +12,6 @@ from space.errors import InputError, quoted
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from nas.data.batches import Batches
     from nas.recipe import DataSpec
     from space.checkpoints import Read
     from space.networks import Network
@@ -115,7 +114,7 @@ def start_from(network: Network, path: str | Path) -> Start:
         _refuse_shapes(found, network, None)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    notes = [which, *_left_out(found)]
+    notes = [f"starts from its {which}", *_left_out(found)]
     if found.missing:
         notes.append(f"without {', '.join(found.missing)}, which start afresh")
     head = found.state.get("head.weight")
@@ -168,12 +167,6 @@ def _left_out(found: Read) -> tuple[str, ...]:
     if not found.left_out:
         return ()
     return (f"left out, as they are computed: {some(found.left_out)}",)
-
-
-def class_names_of(batches: Batches) -> tuple[str, ...] | None:
-    """The names of a data set's classes, by label, where it has any."""
-    names = getattr(batches, "classes", None) or getattr(batches, "class_names", None)
-    return None if names is None else tuple(names)
 
 
 def _mapping(values: Any) -> Mapping[str, Any]:

@@ -92,7 +92,7 @@ HEAD = ("norm.", "head.")
 
 @dataclass(frozen=True)
 class Read:
-    """Weights under our names; names in the file that were not needed, and ours that are missing in it."""
+    """Weights under our names; masks in the file, which are computed, and ours that are missing in it."""
 
     state: State
     left_out: tuple[str, ...]
@@ -239,14 +239,14 @@ def _written(
 def _read(state: Mapping[str, Tensor], network: Network, layout: Layout, *, head: bool = True) -> Read:
     """`state` under our names and shapes."""
     names = theirs(network, layout)
-    left_out = tuple(name for name in state if COMPUTED.search(name) and isinstance(network, Swin))
-    given = {name: value for name, value in state.items() if name not in left_out}
+    computed = {name for name in state if COMPUTED.search(name)} if isinstance(network, Swin) else set()
+    given = {name: value for name, value in state.items() if name not in computed}
     if layout.startswith("transformers") and not any(name.startswith(BODIES) for name in given):
         body = next(iter(names.values()))[0].partition(".")[0]  # its bare model, without a classifier
         given = {name if name.startswith("classifier.") else f"{body}.{name}": v for name, v in given.items()}
     wanted = {part: name for name, parts in names.items() for part in parts}
     missing = [part for part in wanted if part not in given]
-    absent = () if head else tuple(wanted[part] for part in missing if wanted[part].startswith(HEAD))
+    absent = () if head else _whole(HEAD, [wanted[part] for part in missing], names)
     missing = [part for part in missing if wanted[part] not in absent]
     unexpected = [name for name in given if name not in wanted]
     if missing or unexpected:
@@ -258,7 +258,15 @@ def _read(state: Mapping[str, Tensor], network: Network, layout: Layout, *, head
     found = {
         name: _own_shape(name, _joined(parts, given)) for name, parts in names.items() if name not in absent
     }
-    return Read(found, left_out, absent)
+    return Read(found, tuple(name for name in state if name in computed and name.endswith("mask")), absent)
+
+
+def _whole(groups: Collection[str], missing: list[str], names: Collection[str]) -> tuple[str, ...]:
+    """The missing names of the groups, by what they start with, of which all are missing."""
+    gone = [
+        group for group in groups if not any(name.startswith(group) for name in names if name not in missing)
+    ]
+    return tuple(name for name in missing if name.startswith(tuple(gone)))
 
 
 def _joined(parts: tuple[str, ...], state: Mapping[str, Tensor]) -> Tensor:

@@ -200,6 +200,40 @@ def read_text(path: Path, where: str) -> str:
 # writing
 
 
+def make_folder(folder: Path) -> Path:
+    """The folder and those above it: all are there, or none that was not before. Raises `OSError`."""
+    with folders(folder):
+        return folder
+
+
+@contextlib.contextmanager
+def folders(folder: Path) -> Iterator[None]:
+    """The folder and those above it, made; where what is done meanwhile fails, they are gone again if empty.
+
+    Raises `OSError`.
+    """
+    made: list[Path] = []
+    try:
+        for each in reversed([folder, *folder.parents]):
+            if not each.is_dir():
+                _make(each)
+                made.append(each)
+        yield
+    except BaseException:
+        for each in reversed(made):
+            with contextlib.suppress(OSError):  # not empty: something was written there
+                each.rmdir()
+        raise
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir()
+    except FileExistsError:  # another process was quicker; or it is a file, or a link to nothing
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "Not a directory", str(folder)) from None
+
+
 def write_text(path: Path, text: str) -> Path:
     """Text written whole or not at all. Raises `InputError`."""
     # a lone surrogate, which JSON allows in a name, has no UTF-8
@@ -223,6 +257,10 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
     On the disk first (`sync`), so that a power cut leaves the old file or the new one. What writers of the
     same path left that died is removed. Raises `OSError`.
     """
+    if path.exists() and not (
+        path.is_file() or path.is_dir()
+    ):  # root could put a file in the place of /dev/null
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     sweep(path.parent, path.name)
     file, temporary = _temporary(path)
     try:
@@ -285,7 +323,7 @@ def locked(path: Path, busy: str) -> IO[str]:
     if fcntl is None:
         raise InputError(f"{path}: this system has no POSIX locks; Linux and macOS have, and Windows has WSL")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         lock = path.open("a", encoding="utf-8")
     except (OSError, ValueError) as error:
         raise InputError(f"{path.parent}: cannot be written ({reason(error)})") from None

@@ -76,15 +76,25 @@ def read_values(path: Path) -> Any:
         raise InputError(f"{path}: {error}") from None
 
 
+def check_file(path: Path) -> None:
+    """Raises `InputError` for what is no file to read."""
+    try:
+        _looked_into(path)
+    except UnreadableError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def loaded(path: Path, *, mapped: bool = False) -> Any:
     """As `read_values`, tensors in memory unless `mapped`. Raises `UnreadableError`."""
     size, first = _looked_into(path)
     if first.startswith(ZIP):
         _check_records(path, size)
-        return torch_values(str(path), mmap=mapped)
-    if first[8:9] == b"{":
+        if path.suffix != ".safetensors":
+            return torch_values(str(path), mmap=mapped)
+    elif first[8:9] == b"{":
         return _safetensors(path)
-    return torch_values(str(path))
+    with path.open("rb") as file:  # by its name torch would go by its suffix
+        return torch_values(file)
 
 
 def _looked_into(path: Path) -> tuple[int, bytes]:
@@ -94,14 +104,12 @@ def _looked_into(path: Path) -> tuple[int, bytes]:
         with open(handle, "rb") as file:  # noqa: PTH123
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                raise UnreadableError(
-                    "a folder" if stat.S_ISDIR(status.st_mode) else "a device or pipe, no file"
-                )
+                raise UnreadableError("a device or pipe, no file")
             first = file.read(9)
     except UnreadableError:
         raise
     except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
-        raise UnreadableError(f"cannot be read ({reason(error)})") from None
+        raise UnreadableError(reason(error)) from None
     if not first:
         raise UnreadableError("is empty")
     return status.st_size, first
@@ -137,7 +145,7 @@ def torch_values(file: str | IO[bytes], *, mmap: bool | None = None) -> Any:
         raise UnreadableError(f"cannot be read ({reason(error)})") from None
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"holds {quoted(refused[1])}" if refused else "damaged, or more than weights"
+        what = f"holds {quoted(refused[1])}" if refused else "is damaged, or no checkpoint"
         raise UnreadableError(f"{what}; only tensors and plain values are read") from None
     except Exception as error:  # torch.load has no one error for a damaged file
         said = first_line(error).split(". ")[0]

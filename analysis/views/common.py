@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.study import Study, Tried
+from analysis.study import Study, Tried, role_of
 from analysis.view import NEUTRAL
 
 Spec = dict[str, Any]
@@ -190,7 +190,7 @@ def band_of(study: Study, tried: Tried) -> str:
 def only(study: Study, trials: Set[int]) -> Study:
     """The study as if it had tried nothing but the networks of these trials; their repeats stay."""
     rows = study.mapping["trials"]
-    own = (row.get("of") if row.get("role") == "confirmation" else row["number"] for row in rows)
+    own = (row.get("of") if role_of(row) == "confirmation" else row["number"] for row in rows)
     kept = [row for row, number in zip(rows, own, strict=True) if number in trials]
     return Study({**study.mapping, "trials": kept}, study.folder)
 

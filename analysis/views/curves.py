@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from analysis.proxies import FEWEST, Relation, relations
-from analysis.study import Study, family_of
+from analysis.study import Study, family_of, in_full, role_of
 from analysis.view import NEUTRAL, PALETTE, Cell, Figure, Table, View, colour_of
 from analysis.views.common import (
     Spec,
@@ -73,7 +73,7 @@ class _Curves:
     @cached_property
     def last_epochs(self) -> dict[int, int]:
         """Number of a trial -> its last epoch that has an accuracy."""
-        own = (t for t in self.study.mapping["trials"] if t.get("role") != "confirmation")
+        own = (t for t in self.study.mapping["trials"] if role_of(t) != "confirmation")
         return {trial["number"]: last for trial in own if (last := _last_epoch(trial)) is not None}
 
     @cached_property
@@ -89,9 +89,9 @@ class _Curves:
     @cached_property
     def groups(self) -> dict[str, list[Trial]]:
         """What is drawn, by group; a trial is in one of them."""
-        references = [t for t in self.trials if t.get("role") == "reference"]
-        rest = [t for t in self.trials if t.get("role") != "reference"]
-        best = [t for t in self.full if t.get("role") != "reference"][:MOST_BEST]
+        references = [t for t in self.trials if role_of(t) == "reference"]
+        rest = [t for t in self.trials if role_of(t) != "reference"]
+        best = [t for t in self.full if role_of(t) != "reference"][:MOST_BEST]
         if len(best) == len(rest):  # so few that none stands out
             best = best[: max(1, len(best) // 3)]
         chosen = {t["number"] for t in best}
@@ -151,7 +151,7 @@ def _sample(trials: Sequence[Trial], most: int) -> list[Trial]:
 
 def _group(trial: Trial) -> str:
     if trial["state"] == "complete":
-        return "trained in full" if trial.get("full_fidelity", True) else "stopped early"
+        return "trained in full" if in_full(trial) else "stopped early"
     return "paused" if trial["state"] == "paused" else "running or interrupted"
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.difference import UNCLEAR
 from analysis.distributions import SpaceComparison, best_of, compare_spaces, edf
-from analysis.study import Study
+from analysis.study import Study, role_of
 from analysis.view import Cell, Figure, Table, View
 from analysis.views.common import (
     Plane,
@@ -158,7 +158,7 @@ def _sample(place: int, label: str, study: Study, budget: str, errors: Sequence[
         scheduler=str((mapping.get("scheduler") or {}).get("name", "none")),
         front=mapping.get("objective") == "front",
         failed=sum(
-            t["state"] == "failed" and t.get("role") == "candidate" and (t.get("budget") or budget) == budget
+            t["state"] == "failed" and role_of(t) == "candidate" and (t.get("budget") or budget) == budget
             for t in trials
         ),
         errors=np.array(errors),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.shapes import shapes_of
-from analysis.study import Study, family_of
+from analysis.study import Study, family_of, full_accuracy, in_full, role_of
 from analysis.view import Cell, Rows, Table, View
 from analysis.views.common import labels
 from analysis.wording import MISSING, finite, plural, sequence, stage_rows
@@ -47,20 +47,25 @@ class Network:
     @property
     def full(self) -> list[float]:
         """Accuracies at full fidelity, the search's first."""
-        return [value for t in self.trainings if t.get("full_fidelity", True) and (value := _reached(t))]
+        return list(self._by_seed.values())
 
     @property
     def fresh(self) -> list[float]:
         """Of these, those that nothing was chosen by: all of a reference's."""
-        found = self.trainings if self.trial.get("role") == "reference" else self.trainings[1:]
-        return [value for t in found if t.get("full_fidelity", True) and (value := _reached(t))]
+        chosen_by = None if role_of(self.trial) == "reference" else self.trial.get("seed")
+        return [value for seed, value in self._by_seed.items() if seed != chosen_by]
+
+    @property
+    def _by_seed(self) -> dict[Any, float]:
+        values = {trial.get("seed"): full_accuracy(trial) for trial in self.trainings}
+        return {seed: value for seed, value in values.items() if value is not None}
 
     @property
     def state(self) -> str:
         """Such as `trained`, `stopped early`, `failed`."""
         state = str(self.trial.get("state"))
         if state == "complete":
-            return "trained" if self.trial.get("full_fidelity", True) else "stopped early"
+            return "trained" if in_full(self.trial) else "stopped early"
         return "stopped early" if state == "paused" else state
 
     @property
@@ -75,7 +80,7 @@ def networks(studies: Sequence[Study]) -> list[Network]:
     for index, study in enumerate(studies):
         later = []
         for trial in study.mapping["trials"]:
-            if trial.get("role") == "confirmation":
+            if role_of(trial) == "confirmation":
                 later.append(trial)
             else:
                 found[index, trial["number"]] = Network(index, trial, [trial])
@@ -133,10 +138,6 @@ def _by_stage(architecture: Mapping[str, Any]) -> list[str]:
     """Depths, widths, kernels and expansions; of the last two one value where all stages agree."""
     depths, widths, *others = (values for _, values in stage_rows(architecture))
     return ["-".join(depths) or MISSING, "-".join(widths) or MISSING, *map(sequence, others)]
-
-
-def _reached(trial: Mapping[str, Any]) -> float | None:
-    return finite(trial.get("accuracy")) if trial.get("state") == "complete" else None
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -218,7 +219,7 @@ def _training(trial: Mapping[str, Any], step: int) -> list[Any]:
     epochs = [row.get("epoch") for row in rows]
     values = [finite(row.get("val_accuracy")) for row in rows]
     curve = [None if value is None else round(1e4 * value) for value in values]
-    accuracy = _reached(trial) if trial.get("full_fidelity", True) else None
+    accuracy = full_accuracy(trial)
     shown = None if accuracy is None else round(100 * accuracy, 2)
     return [trial.get("seed"), shown, curve, 0 if epochs == list(range(1, len(epochs) + 1)) else epochs]
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from analysis.pareto import hypervolume
-from analysis.study import Study, Tried
+from analysis.study import Study, Tried, role_of
 from analysis.view import NEUTRAL, Cell, Figure, Table, View
 from analysis.views.common import (
     Plane,
@@ -101,7 +101,7 @@ class _Course:
     @cached_property
     def trials(self) -> list[Trial]:
         """The search's own, without the trainings that confirm it."""
-        return [t for t in self.every if t.get("role") != "confirmation"]
+        return [t for t in self.every if role_of(t) != "confirmation"]
 
     @cached_property
     def candidates(self) -> list[Tried]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nas.data.crops import Crops, random_crop
 from nas.data.dataset import Data, Split, load
+from nas.data.imagefolder import cores
 from space.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,8 +36,16 @@ class Batches(Protocol):
         """How many classes there are."""
 
     @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Their names by label; None where they have none."""
+
+    @property
+    def read(self) -> str:
+        """What was read and what was left out, in a line; "" where there is nothing to say."""
+
+    @property
     def fingerprint(self) -> str:
-        """Digits that differ where the images or labels do."""
+        """Digits that differ where the images, labels or names of classes do, wherever they lie."""
 
     @property
     def train_size(self) -> int:
@@ -66,8 +75,18 @@ class Cached:
         return self.data.num_classes
 
     @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Their names by label; None where they have none."""
+        return self.data.classes
+
+    @property
+    def read(self) -> str:
+        """What was read and what was left out, in a line; "" where there is nothing to say."""
+        return self.data.read
+
+    @property
     def fingerprint(self) -> str:
-        """SHA-256 of pixels and labels."""
+        """SHA-256 of pixels, labels and names."""
         return self.data.fingerprint
 
     @property
@@ -117,8 +136,7 @@ def pinned(values: Tensor) -> Tensor:
 
 def default_workers() -> int:
     """Processes that decode images: this process's share of the CPU cores, at most 16."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(MOST_WORKERS, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    return max(1, min(MOST_WORKERS, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def open_batches(spec: str, recipe: Recipe, *, workers: int | None = None, seed: int) -> Batches:

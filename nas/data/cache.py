@@ -1,25 +1,28 @@
 """One file per data set and size: a JSON header, then the images and labels of both splits.
 
 The file is written beside its name and renamed, so a reader never sees half of it and two builders at once
-only do the work twice. A file that is cut short, changed or of another version is built again.
+only do the work twice. A file that is cut short, changed or of another version is built again, and what
+builders left that died is removed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
 import os
+import stat
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from space.errors import InputError
+from space.errors import InputError, printable, reason
+from space.files import make_folder, replacing, sweep
 
 if TYPE_CHECKING:
     from nas.data.dataset import Source
@@ -35,7 +38,7 @@ Arrays = dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
 
 
 def default_dir() -> Path:
-    """`$XDG_CACHE_HOME/convnext-nas`, or `~/.cache/convnext-nas`."""
+    """`$XDG_CACHE_HOME/convnext-nas`, or `~/.cache/convnext-nas`. Raises `RuntimeError` without a home."""
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "convnext-nas"
 
@@ -45,21 +48,49 @@ def writable_dir(cache_dir: Path | None) -> Path:
 
     Raises `InputError` if a folder that was asked for cannot be written.
     """
-    folder = default_dir() if cache_dir is None else cache_dir
-    if _can_write(folder):
-        return folder
     if cache_dir is not None:
-        raise InputError(f"cache: {folder} cannot be written; name a folder that can")
-    own = Path(tempfile.gettempdir()) / f"convnext-nas-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+        if _can_write(cache_dir):
+            return cache_dir
+        raise InputError(f"cache: {cache_dir} cannot be written; name a folder that can")
+    try:
+        folder = default_dir()
+        if _can_write(folder):
+            return folder
+        why = f"{folder} cannot be written"
+    except RuntimeError:
+        why = "there is no home directory"
+    own = _own_temporary_dir(why)
+    log.warning("cache: %s; using %s (XDG_CACHE_HOME sets another)", printable(why), own)
+    return own
+
+
+def _own_temporary_dir(why: str) -> Path:
+    """A folder in the system's temporary one, whose name others can guess: its owner is looked at."""
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    try:
+        own = Path(tempfile.gettempdir()) / f"convnext-nas-{user}"
+    except OSError:  # no folder can be written at all
+        raise InputError(f"cache: {why}, nor can the temporary folder; set XDG_CACHE_HOME") from None
+    with contextlib.suppress(OSError):
+        own.mkdir(mode=0o700)
+    try:
+        status = own.lstat()
+    except OSError:
+        raise InputError(f"cache: {why}, nor can {own}; set XDG_CACHE_HOME") from None
+    if hasattr(os, "getuid") and (
+        not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022
+    ):
+        raise InputError(
+            f"cache: {why}, and {own} is no folder that only you can write; remove it, or set XDG_CACHE_HOME"
+        )
     if not _can_write(own):
-        raise InputError(f"cache: neither {folder} nor {own} can be written; set XDG_CACHE_HOME")
-    log.warning("cache: %s cannot be written; using %s", folder, own)
+        raise InputError(f"cache: {why}, nor can {own}; set XDG_CACHE_HOME")
     return own
 
 
 def _can_write(folder: Path) -> bool:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError:
@@ -72,63 +103,74 @@ def read_or_build(source: Source, name: str, resolution: int, cache_dir: Path | 
     text = json.dumps(key, sort_keys=True)
     folder = writable_dir(cache_dir)
     path = folder / f"{name}-{resolution}px-{hashlib.sha256(text.encode()).hexdigest()[:12]}.bin"
-    if path.exists():
-        try:
-            return read(path, key)
-        except ValueError as error:
-            log.warning("cache: %s %s; building it again", path, error)
+    try:
+        return read(path, key)
+    except FileNotFoundError:
+        pass
+    except ValueError as error:
+        log.warning("cache: %s %s; building it again", path, error)
+    except OSError as error:
+        log.warning("cache: %s cannot be read (%s); building it again", path, reason(error))
     build(source, key, path)
-    return read(path, key)
+    try:
+        return read(path, key)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cache: {path}, just written: {reason(error)}; the disk may be failing") from None
 
 
 def read(path: Path, key: dict[str, Any]) -> tuple[Arrays, str]:
-    """Maps a cache file. Raises `ValueError` if it is not, whole and unchanged, what `key` asks for."""
+    """Maps a cache file. Raises `OSError`; `ValueError` if it is not, whole, what `key` asks for."""
     with path.open("rb") as file:
         head = file.read(HEADER_BYTES)
-    if not head.startswith(MAGIC):
-        raise ValueError("is not a cache file")
-    try:
-        header = json.loads(head[len(MAGIC) :].rstrip(b"\0"))
-    except ValueError:
-        raise ValueError("has a damaged header") from None
-    digest = header.pop("sha256", None)
-    if header != key:
-        raise ValueError("was written for another request or version")
-    if path.stat().st_size != HEADER_BYTES + _payload_bytes(key):
-        raise ValueError("is cut short")
-    if _digest(path) != digest:
-        raise ValueError("does not match its SHA-256")
-    return _mapped(path, key, "r"), str(digest)
+        if not head.startswith(MAGIC):
+            raise ValueError("is not a cache file")
+        try:
+            header = json.loads(head[len(MAGIC) :].rstrip(b"\0"))
+            digest = header.pop("sha256", None)
+        except (ValueError, AttributeError, RecursionError):
+            raise ValueError("has a damaged header") from None
+        if header != key:
+            raise ValueError("was written for another request or version")
+        if os.fstat(file.fileno()).st_size != HEADER_BYTES + _payload_bytes(key):
+            raise ValueError("is cut short")
+        if _digest(file) != digest:
+            raise ValueError("does not match its SHA-256")
+        return _mapped(file, key, "r"), str(digest)
 
 
 def build(source: Source, key: dict[str, Any], path: Path) -> None:
     """Writes a cache file under a temporary name, then renames it. Raises `InputError` if it cannot."""
-    with _temporary(path) as temporary:
-        try:
-            with temporary.open("wb") as file:
-                file.truncate(HEADER_BYTES + _payload_bytes(key))
-            arrays = _mapped(temporary, key, "r+")
+    sweep(path.parent)
+    size = HEADER_BYTES + _payload_bytes(key)
+    try:
+        with replacing(path) as file:
+            _reserve(file, size)
+            arrays = _mapped(file, key, "r+")
             for split, (images, labels) in arrays.items():
                 source.fill(split, images, labels)
                 for array in (images, labels):
                     if isinstance(array, np.memmap):
                         array.flush()
-            header = MAGIC + json.dumps(key | {"sha256": _digest(temporary)}).encode()
-            with temporary.open("r+b") as file:
-                file.write(header.ljust(HEADER_BYTES, b"\0"))
-            temporary.replace(path)
-        except OSError as error:
-            raise InputError(f"cache: {path} cannot be written: {error.strerror or error}") from None
+            header = MAGIC + json.dumps(key | {"sha256": _digest(file)}).encode()
+            file.seek(0)
+            file.write(header.ljust(HEADER_BYTES, b"\0"))
+    except OSError as error:
+        raise InputError(
+            f"cache: {path} ({size / 1e6:,.1f} MB) cannot be written: {reason(error)}; XDG_CACHE_HOME sets "
+            "another folder"
+        ) from None
 
 
-@contextlib.contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
+def _reserve(file: IO[bytes], size: int) -> None:
+    """Takes the disk's space now: a full disk under a memory-mapped file ends the process without a word."""
     try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        os.posix_fallocate(file.fileno(), 0, size)
+    except (AttributeError, OSError) as error:  # macOS has none, and some file systems cannot
+        if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+        for start in range(0, size, CHUNK):
+            file.write(bytes(min(CHUNK, size - start)))
+        file.flush()
 
 
 def _payload_bytes(key: dict[str, Any]) -> int:
@@ -136,23 +178,22 @@ def _payload_bytes(key: dict[str, Any]) -> int:
     return sum(size * per_image for size in key["sizes"].values())
 
 
-def _mapped(path: Path, key: dict[str, Any], mode: Any) -> Arrays:
+def _mapped(file: IO[bytes], key: dict[str, Any], mode: Any) -> Arrays:
     """Labels stand before images, so that they stay aligned to 8 bytes in the first split at least."""
     arrays: Arrays = {}
     offset, side = HEADER_BYTES, key["resolution"]
     for split, size in key["sizes"].items():
-        labels = np.memmap(path, np.int64, mode, offset, (size,))
+        labels = np.memmap(file, np.int64, mode, offset, (size,))
         offset += labels.nbytes
-        images = np.memmap(path, np.uint8, mode, offset, (size, side, side, 3))
+        images = np.memmap(file, np.uint8, mode, offset, (size, side, side, 3))
         offset += images.nbytes
         arrays[split] = (images, labels if mode == "r+" else np.array(labels))
     return arrays
 
 
-def _digest(path: Path) -> str:
+def _digest(file: IO[bytes]) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        file.seek(HEADER_BYTES)
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
+    file.seek(HEADER_BYTES)
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
     return digest.hexdigest()

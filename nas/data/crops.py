@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.data.images import as_rgb
 from nas.data.subset import uniform
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ RATIO = (3 / 4, 4 / 3)  # width to height of a random crop
 ATTEMPTS = 10
 REDUCED_MARGIN = 2  # times R that a crop must keep where a JPEG is decoded smaller
 STREAM = 0x63726F70  # tells these draws from others of the same seed
+MOST_STRETCHED = 16  # times R that the longer side of a resized image is made in whole
 WARP_FROM = 384  # the official code warps instead of cropping from here on (datasets.py, build_transform)
 
 
@@ -61,18 +63,6 @@ def _reduced(image: Image, most: int) -> float:
     return 1.0 if drafted is None else full[0] / drafted[1][2]
 
 
-def as_rgb(image: Image) -> Image:
-    """Any image as 8-bit RGB: transparency is dropped as timm does, 16 bits keep their upper 8."""
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        from PIL import Image as Pillow
-
-        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        image = Pillow.fromarray(grey)
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # Pillow warns about the direct way
-    return image.convert("RGB")
-
-
 def crop_box(
     size: tuple[int, int], scale: tuple[float, float], draws: NDArray[np.float64]
 ) -> tuple[int, int, int, int]:
@@ -109,9 +99,22 @@ def centre_crop(image: Image, resolution: int, eval_crop: float, interpolation: 
     short = math.floor(resolution / eval_crop)
     least = min(image.size)
     width, height = (int(short * length / least) for length in image.size)
-    resized = as_rgb(image).resize((width, height), method)
-    left, top = round((width - resolution) / 2), round((height - resolution) / 2)
-    return np.asarray(resized.crop((left, top, left + resolution, top + resolution)))
+    corner = round((width - resolution) / 2), round((height - resolution) / 2)
+    return part_of_resized(as_rgb(image), (width, height), corner, resolution, method)
+
+
+def part_of_resized(
+    image: Image, size: tuple[int, int], corner: tuple[int, int], side: int, method: Resampling
+) -> NDArray[np.uint8]:
+    """The part uint8 [side, side, 3] at `corner` (left, top) of an RGB image resized to `size`."""
+    (width, height), (left, top) = size, corner
+    if max(size) <= MOST_STRETCHED * side:
+        resized = image.resize(size, method)
+        return np.asarray(resized.crop((left, top, left + side, top + side)))
+    # of a strip, what is cut away is never made: of 1 x 1,000,000 pixels it would be 50 billion
+    across, down = image.size[0] / width, image.size[1] / height
+    right, bottom = min((left + side) * across, image.size[0]), min((top + side) * down, image.size[1])
+    return np.asarray(image.resize((side, side), method, (left * across, top * down, right, bottom)))
 
 
 def resampling(interpolation: str) -> Resampling:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data import cache, cifar, digits, fractal, imagefolder
-from space.errors import InputError
+from space.errors import InputError, quoted
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -30,19 +31,26 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Two splits of one data set; `fingerprint` is the SHA-256 of their pixels and labels."""
+    """Two splits of one data set, the same wherever it lies if its `fingerprint` is the same.
+
+    That is the SHA-256 of pixels, labels and the names of classes where a user gave them.
+    """
 
     train: Split
     val: Split
     num_classes: int
     fingerprint: str
     spec: str
+    classes: tuple[str, ...] | None = None  # names by label; None where they have none
+    read: str = ""  # what was read and what was left out, in a line
 
 
 class Source(Protocol):
     """What a data set's file hands to the cache: sizes, what tells it apart, and its pixels."""
 
     num_classes: int
+    classes: tuple[str, ...] | None
+    read: str
     sizes: dict[str, int]
 
     def identity(self) -> dict[str, Any]:
@@ -96,7 +104,9 @@ def load(
     name = spec.partition(":")[0]
     arrays, digest = cache.read_or_build(source, name, resolution, cache_dir)
     splits = {split: Split(*arrays[split]) for split in ("train", "val")}
-    return Data(splits["train"], splits["val"], source.num_classes, digest, spec)
+    if name == "imagefolder":  # the others' names are fixed
+        digest = hashlib.sha256("\0".join([digest, *(source.classes or ())]).encode()).hexdigest()
+    return Data(splits["train"], splits["val"], source.num_classes, digest, spec, source.classes, source.read)
 
 
 def open_source(
@@ -110,10 +120,10 @@ def open_source(
     """The source a spec names, its path and sizes checked. Raises `InputError`."""
     name, _, path = spec.partition(":")
     if name not in SOURCES:
-        raise InputError(f"data: {spec!r} is no data set; there are {', '.join(SOURCES)}")
+        raise InputError(f"data: {quoted(spec)} is no data set; there are {', '.join(SOURCES)}")
     if name in NEED_PATH and not path:
         raise InputError(f"data: {name} needs a path, {name}:PATH, {NEED_PATH[name]}")
     if name not in NEED_PATH and path:
-        raise InputError(f"data: {name} takes no path; {spec!r} should be {name!r}")
+        raise InputError(f"data: {name} takes no path; {quoted(spec)} should be {name!r}")
     request = Request(Path(path) if path else None, resolution, train_size, val_size, num_classes, seed)
     return SOURCES[name](request)

@@ -34,6 +34,8 @@ class Digits:
         ):
             size = chosen_size(asked, len(pool), split, "digits")
             self.indices[split] = pool[balanced(self.labels[pool], size, (request.seed, 1))]
+        self.classes: tuple[str, ...] | None = tuple("0123456789"[: self.num_classes])
+        self.read = ""
         self.sizes = {split: len(indices) for split, indices in self.indices.items()}
         self.seed = request.seed
 

@@ -47,6 +47,8 @@ class Fractal:
 
     def __init__(self, request: Request) -> None:
         self.num_classes = CLASSES if request.num_classes is None else request.num_classes
+        self.classes: tuple[str, ...] | None = None
+        self.read = ""
         self.sizes = {
             "train": 4000 if request.train_size is None else request.train_size,
             "val": 1000 if request.val_size is None else request.val_size,

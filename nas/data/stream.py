@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,12 +18,15 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from nas.data.batches import pinned
 from nas.data.crops import Crops, centre_crop, random_crop
-from nas.data.imagefolder import LAYOUT, class_names, image_files, same_classes
-from space.errors import InputError, first_line
+from nas.data.images import opened
+from nas.data.listing import SPLITS, Folder
+from space.errors import InputError, first_line, reason
 
 VALIDATION = -1  # in place of an epoch
 WORKER = "DataLoader worker"  # as torch's messages about one that died call it
 AHEAD = 2  # batches that each worker prepares beforehand
+# of a split's files for the fingerprint: to read all of ImageNet would take an hour on some disks
+MOST_HASHED, MOST_HASHED_BYTES = 4096, 1 << 30
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,15 @@ class _Decoder(Dataset[Tensor | str]):
 
     def __getitem__(self, task: _Task) -> Tensor | str:
         pixels = np.empty((len(task.files), self.resolution, self.resolution, 3), np.uint8)
-        for place, (index, file) in enumerate(zip(task.indices, task.files, strict=True)):
-            try:
+        try:
+            for place, (index, file) in enumerate(zip(task.indices, task.files, strict=True)):
                 pixels[place] = self._decoded(file, task.epoch, index)
-            except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError .. by format
-                return f"data: {file} cannot be read as an image: {error}"
+        except InputError as error:
+            return str(error)
         return torch.from_numpy(pixels)
 
     def _decoded(self, file: str, epoch: int, index: int) -> NDArray[np.uint8]:
-        from PIL import Image
-
-        with Image.open(file) as image:
+        with opened(file) as image:
             if self.crops is not None and epoch != VALIDATION:
                 return random_crop(image, self.crops, epoch, index)
             return centre_crop(image, self.resolution, self.eval_crop, self.interpolation)
@@ -83,7 +83,7 @@ class Streamed:
 
     Training images are `crops`, or where that is None cropped as validation's are: shorter side resized to
     R / `eval_crop`, then the centre. With `training` False only PATH/val need be there. Raises `InputError`
-    here for a wrong layout, and while iterating for a file that is no image, by its name.
+    here for a wrong layout, and while iterating for an image that is damaged, by its name.
     """
 
     def __init__(
@@ -97,27 +97,21 @@ class Streamed:
         workers: int = 0,
         training: bool = True,
     ) -> None:
-        self._root = Path(path)
-        if not self._root.is_dir():
-            raise InputError(f"data: {self._root} is no folder; imagefolder needs {LAYOUT}")
-        splits = ("train", "val") if training else ("val",)
-        names = {split: class_names(self._root / split) for split in splits}
-        if training:
-            same_classes(self._root, names)
-        self.class_names = names["val"]
+        splits = SPLITS if training else SPLITS[1:]
+        folder = Folder(path, splits)
+        self.classes: tuple[str, ...] | None = folder.classes
+        self.num_classes = len(folder.classes)
+        found = {split: folder.images(split, folder.classes) for split in splits}
+        self.read = folder.read(self.num_classes, [(len(each.files),) * 2 for each in found.values()])
         self._files: dict[str, list[str]] = {"train": []}
         self._labels = {"train": torch.zeros(0, dtype=torch.int64)}
-        for split in splits:
-            files, labels = image_files(self._root / split, self.class_names)
-            self._files[split], self._labels[split] = [str(file) for file in files], torch.from_numpy(labels)
+        self._sizes = {"train": np.zeros(0, np.int64)}
+        for split, images in found.items():
+            self._files[split], self._sizes[split] = images.files, images.sizes
+            self._labels[split] = torch.from_numpy(images.labels)
         self._plan, self._turn = _Plan(), 0
         self._decoder = _Decoder(resolution, eval_crop, interpolation, crops)
         self._workers = workers
-
-    @property
-    def num_classes(self) -> int:
-        """How many class folders there are."""
-        return len(self.class_names)
 
     @property
     def train_size(self) -> int:
@@ -131,14 +125,15 @@ class Streamed:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of every file's place below PATH, size in bytes and label; no file is read."""
-        digest = hashlib.sha256()
+        """SHA-256 of the classes' names, every image's label and bytes, and the content of a sample."""
+        digest = hashlib.sha256("\0".join(self.classes or ()).encode())
         for split in sorted(self._files):
-            root = len(str(self._root / split))
-            for file, label in zip(self._files[split], self._labels[split].tolist(), strict=True):
-                # plain strings: with Path a million files take half a minute
-                place = split + file[root:].replace(os.sep, "/")
-                digest.update(os.fsencode(f"{place}\0{_size(file)}\0{label}\n"))
+            files = self._files[split]
+            sample = files[:: 1 + len(files) // MOST_HASHED]
+            for values in (np.array([len(files)]), self._labels[split].numpy(), self._sizes[split]):
+                digest.update(values.astype("<i8").tobytes())
+            for file in sample:
+                digest.update(_content(file, MOST_HASHED_BYTES // len(sample)))
         return digest.hexdigest()
 
     def training(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -190,11 +185,13 @@ class Streamed:
         )
 
 
-def _size(file: str) -> int:
+def _content(file: str, most: int) -> bytes:
+    """SHA-256 of a file's first `most` bytes. Raises `InputError`."""
     try:
-        return os.stat(file).st_size  # noqa: PTH116
+        with Path(file).open("rb") as opened_file:
+            return hashlib.sha256(opened_file.read(most)).digest()
     except OSError as error:
-        raise InputError(f"data: {file} cannot be read as an image: {error.strerror}") from None
+        raise InputError(f"data: {file} cannot be read as an image: {reason(error)}") from None
 
 
 def _processes() -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
-from space.errors import InputError
+from space.errors import InputError, reason
 
 
 def uniform(seed: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -41,3 +44,16 @@ def chosen_classes(asked: int | None, there: int, where: str) -> int:
     if asked is not None and not 2 <= asked <= there:
         raise InputError(f"num_classes: {asked} asked for; {where} has {there}, and at least 2 are needed")
     return there if asked is None else asked
+
+
+def existing_folder(path: str | Path, needed: str) -> Path:
+    """The folder at `path`, `~` being the user's own. Raises `InputError` that ends with what is needed."""
+    folder = Path(os.path.expanduser(path))  # noqa: PTH111  Path's own raises without a home
+    try:
+        folder.stat()
+        if folder.is_dir():
+            return folder
+        why = "is no folder"
+    except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
+        why = f"is no folder ({reason(error)})"
+    raise InputError(f"data: {folder} {why}; {needed}")

@@ -11,6 +11,7 @@ import random
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -645,12 +646,13 @@ def search(folder, *flags):
 
 
 @contextlib.contextmanager
-def served(*studies):
-    """The address of a server of these studies, in a process of its own."""
+def served(*studies, stderr=None):
+    """The address of a server of these studies, in a process of its own, and the process."""
     command = [sys.executable, "-m", "analysis.dashboard", *map(str, studies), "--serve", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": stderr}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:
         try:
-            yield process.stdout.readline().split()[0]
+            yield process.stdout.readline().split()[0], process
         finally:
             process.terminate()
 
@@ -658,7 +660,7 @@ def served(*studies):
 def test_the_server_follows_a_running_study(browser, tmp_path):
     folder = tmp_path / "growing"
     assert search(folder, "--budget", "4.5GFLOPs", "--trials", "6").returncode == 0
-    with served(folder) as address:
+    with served(folder) as (address, _):
         context = browser.new_context(viewport=DESKTOP)
         page = context.new_page()
         seen, asked = [], set()
@@ -696,7 +698,7 @@ def test_the_server_follows_a_study_in_a_database(browser, postgres_url, tmp_pat
     follower = live.Follower([str(folder)], ["networks"])
     follower.look()
     assert follower.status.endswith("no search is running.")
-    with served(folder) as address:
+    with served(folder) as (address, _):
         context = browser.new_context(viewport=DESKTOP)
         page = context.new_page()
         page.goto(address)
@@ -725,6 +727,71 @@ def test_the_server_answers_this_machine_only(client):
     assert client.get("/", headers={"Host": "localhost:8050"}).status_code == 200
     assert client.get("/", headers={"Host": "[::1]:8050"}).status_code == 200
     assert client.get("/", headers={"Host": "elsewhere.example:8050"}).status_code == 403
+
+    for host in ("127.0.0.1.elsewhere.example", "localhost@elsewhere.example", "[::1", "a b", ""):
+        assert client.get("/", headers={"Host": host}).status_code == 403
+
+
+ASKED = {
+    "output": "..page.data...version.data...state.data..",
+    "outputs": [{"id": name, "property": "data"} for name in ("page", "version", "state")],
+    "inputs": [{"id": "tick", "property": "n_intervals", "value": 1}],
+    "changedPropIds": ["tick.n_intervals"],
+    "state": [{"id": "version", "property": "data", "value": None}],
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (ASKED, 200),
+        ({**ASKED, "output": "x.y"}, 400),
+        ({**ASKED, "inputs": []}, 400),
+        ({**ASKED, "outputs": 5}, 400),
+        ({**ASKED, "more": "x" * live.MOST_BODY}, 413),
+        ([], 400),
+        (None, 400),
+        ("x", 400),
+        (b"", 400),
+        (b"{", 400),
+        (b"\xff\xfe", 400),
+        (b"[" * 9000, 400),
+        (b"x" * (1 << 20), 413),
+    ],
+)
+def test_what_the_page_does_not_ask_for_is_answered_in_a_line(client, body, code, capfd):
+    data = body if isinstance(body, bytes) else json.dumps(body)
+    answer = client.post(live.UPDATE, data=data, content_type="application/json")
+    assert answer.status_code == code
+    if code != 200:
+        assert answer.text.startswith(f"{code} ") and answer.text.count("\n") == 1
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_only_the_pages_routes_and_methods_are_answered(client):
+    for path in ("/nowhere", "/_reload-hash", "/_favicon.ico", "/_dash-component-suites/os/path.py",
+                 "/_dash-component-suites/dash/dash.py", "/_dash-component-suites/dash"):  # fmt: skip
+        assert client.get(path).status_code == 404
+    assert client.put("/").status_code == client.get(live.UPDATE).status_code == 405
+    chunked = client.post(live.UPDATE, data=b"", headers={"Transfer-Encoding": "chunked"})
+    assert chunked.status_code == 411
+
+
+def test_a_stranger_is_answered_without_a_word_in_the_terminal():
+    with served(ROOT / "studies" / "default", stderr=subprocess.PIPE) as (address, process):
+        host, port = address.removeprefix("http://").rstrip("/").rsplit(":", 1)
+        for sent in (
+            b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+            b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"POST /_dash-update-component HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\nx",
+            b"POST /_dash-update-component HTTP/1.1\r\nContent-Length: -1\r\n\r\nx",
+        ):
+            with socket.create_connection((host, int(port)), timeout=20) as stranger:
+                stranger.sendall(sent)
+                stranger.shutdown(socket.SHUT_WR)
+                assert stranger.recv(100)
+        process.terminate()
+        assert process.stderr.read() == ""
 
 
 def test_the_server_gives_no_file_but_the_pages(client):
@@ -772,6 +839,28 @@ def test_a_slow_view_is_made_for_a_share_of_the_time(monkeypatch, recorded):
         clock[0] += 1
     assert len(made) >= 2
     assert all(b - a >= 8 + 8 / live.SHARE for a, b in itertools.pairwise(made))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--port", "99999"], "invalid port, a number from 0 to 65535, value: '99999'"),
+        (["--port", "-1"], "invalid port"),
+        (["--port", "x"], "invalid port"),
+        (["--host", ""], "--host '': names no address"),
+        (["--host", "no such host"], "cannot be listened on"),
+        (["--host", "x" * 300], "cannot be listened on"),
+        (["--host", "a..b"], "cannot be listened on"),
+        (["--host", "::zz"], "cannot be listened on"),
+    ],
+)
+def test_addresses_that_cannot_be_served_from_are_one_line(flags, message, capsys):
+    try:
+        code = dashboard.main([str(ROOT / "studies" / "default"), "--serve", *flags])
+    except SystemExit as stopped:
+        code = stopped.code
+    error = capsys.readouterr().err
+    assert code == 2 and message in error and error.count("\n") == 1
 
 
 def test_a_port_in_use_is_one_line(capsys):

@@ -54,7 +54,7 @@ def test_mixing_planes_is_refused_unless_asked_for_by_name(fields, differs):
 def test_unknown_fields_say_what_there_is():
     with pytest.raises(InputError, match=r"no family 'resnext'.*convnext, .*swin"):
         published_points(family="resnext")
-    with pytest.raises(InputError, match="pool takes source, pretrain, resolution, not 'device'"):
+    with pytest.raises(InputError, match="pool takes source, test_set, pretrain, resolution, not 'device'"):
         one_plane([], pool=["device"])
     with pytest.raises(InputError, match="no regime"):
         roadmap("t")

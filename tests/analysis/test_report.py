@@ -254,7 +254,7 @@ def infinite_study():
 def bare_study():
     """Only what a trial cannot do without."""
     trials = [
-        {"number": 0, "state": "complete", "accuracy": 0.5, "macs": 5e6},
+        {"number": 0, "state": "complete", "full_fidelity": True, "accuracy": 0.5, "macs": 5e6},
         {"number": 1, "state": "failed"},
     ]
     return {"trials": trials, "best": 0, "budget": None}

@@ -1,17 +1,18 @@
 """Weights to and from the real software: `python -m tests.benchmarks.real_weights --official DIR`.
 
 timm's, transformers' and the official code's networks with random weights, saved as each of them saves, read
-by this project; and this project's weights, converted, loaded strictly by each of them: the largest difference
-of any logit of two images. What is not installed, or not in DIR (checkouts of facebookresearch/ConvNeXt as
-convnext, facebookresearch/ConvNeXt-V2 as convnextv2, microsoft/Swin-Transformer as swin), is left out, said.
+by this project; and this project's weights, converted, loaded strictly by each of them: the largest
+difference of any logit of two images. What is not installed, or not in DIR (checkouts of
+facebookresearch/ConvNeXt as convnext, facebookresearch/ConvNeXt-V2 as convnextv2, microsoft/Swin-Transformer
+as swin), is left out, said.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib
-import importlib.metadata
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -35,6 +36,12 @@ V1, SWIN = named("convnext_tiny"), named_swin("swin_tiny")
 _ATTO = Architecture.convnext([2, 2, 6, 2], [40, 80, 160, 320], layer_scale=None)
 V2 = replace(_ATTO, stages=tuple(replace(stage, grn=True) for stage in _ATTO.stages))
 NETWORKS: dict[str, Network] = {"convnext_tiny": V1, "convnextv2_atto": V2, "swin_tiny": SWIN}
+
+OFFICIAL = (  # folder, module, class or function, network
+    ("convnext", "models.convnext", "convnext_tiny", "convnext_tiny"),
+    ("convnextv2", "models.convnextv2", "convnextv2_atto", "convnextv2_atto"),
+    ("swin", "models.swin_transformer", "SwinTransformer", "swin_tiny"),
+)
 
 
 @dataclass(frozen=True)
@@ -140,12 +147,10 @@ def transformers_software() -> Software:
     from safetensors.torch import save_file
 
     convnext = {"num_labels": CLASSES, "layer_norm_eps": 1e-6}
+    v2 = convnext | {"depths": V2.depths, "hidden_sizes": [40, 80, 160, 320]}
     classes = {
         "convnext_tiny": ("ConvNext", convnext),
-        "convnextv2_atto": (
-            "ConvNextV2",
-            convnext | {"depths": V2.depths, "hidden_sizes": [40, 80, 160, 320]},
-        ),
+        "convnextv2_atto": ("ConvNextV2", v2),
         "swin_tiny": ("Swin", {"num_labels": CLASSES}),
     }
 
@@ -250,12 +255,9 @@ def main(argv: list[str] | None = None) -> int:
     programs: list[Callable[[], Software]] = [
         timm_software,
         transformers_software,
-        lambda: official_software(args.official, "convnext", "models.convnext", "convnext_tiny", V1_NAME),
-        lambda: official_software(
-            args.official, "convnextv2", "models.convnextv2", "convnextv2_atto", V2_NAME
-        ),
-        lambda: official_software(
-            args.official, "swin", "models.swin_transformer", "SwinTransformer", "swin_tiny"
+        *(
+            functools.partial(official_software, args.official, part, module, make, network)
+            for part, module, make, network in OFFICIAL
         ),
     ]
     print("| software | version | network | direction | largest difference | spread of the logits |")
@@ -271,8 +273,6 @@ def main(argv: list[str] | None = None) -> int:
                 print(f"| {' | '.join(row)} |", flush=True)
     return 0
 
-
-V1_NAME, V2_NAME, _ = NETWORKS
 
 if __name__ == "__main__":
     sys.exit(main())

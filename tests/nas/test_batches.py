@@ -11,7 +11,8 @@ from PIL import Image
 
 from nas.data import Data, Split
 from nas.data.batches import Cached, default_workers, open_batches
-from nas.data.crops import Crops, as_rgb, centre_crop, crop_box, random_crop
+from nas.data.crops import Crops, centre_crop, crop_box, random_crop
+from nas.data.images import as_rgb
 from space.errors import InputError
 
 

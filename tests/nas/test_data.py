@@ -1,8 +1,10 @@
 """Data sets, their cache, and what a user is told about a wrong one."""
 
+import errno
 import json
 import multiprocessing
 import os
+import stat
 
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ from PIL import Image
 from nas.data import cache, fractal, load
 from nas.data.augment import beta, crop_and_flip, mix, normalise, soft_targets
 from nas.data.cifar import PIXELS
-from nas.data.subset import balanced
+from nas.data.subset import balanced, existing_folder
 from space.errors import InputError
+from space.files import replacing
 
 
 def small_fractal(cache_dir, **changes):
@@ -118,6 +121,61 @@ def test_a_build_that_fails_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_cache_has_its_space_on_the_disk_before_it_is_mapped(tmp_path, monkeypatch):
+    """A full disk under a sparse file that is mapped is SIGBUS."""
+    fill, taken = fractal.Fractal.fill, []
+
+    def watched(self, split, images, labels):
+        (part,) = tmp_path.iterdir()
+        status = part.stat()
+        taken.append(status.st_blocks * 512 >= status.st_size > images.nbytes)
+        fill(self, split, images, labels)
+
+    def unsupported(*_):
+        raise OSError(errno.EOPNOTSUPP, "not supported")
+
+    monkeypatch.setattr(fractal.Fractal, "fill", watched)
+    first = small_fractal(tmp_path).fingerprint
+    next(tmp_path.iterdir()).unlink()
+    monkeypatch.setattr(cache.os, "posix_fallocate", unsupported)
+    assert small_fractal(tmp_path).fingerprint == first
+    assert taken == [True] * 4
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache.os, "posix_fallocate", full)
+    with pytest.raises(InputError) as raised:
+        small_fractal(tmp_path)
+    assert "cannot be written: No space left on device; XDG_CACHE_HOME sets another" in one_line(raised)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_builder_left_is_removed_by_the_next_of_any_data_set(tmp_path):
+    with replacing(tmp_path / "digits-32px-0.bin"):
+        (busy,) = tmp_path.iterdir()
+        left = tmp_path / busy.name.replace("digits-32px-0.bin", "digits-32px-1.bin")
+        left.write_bytes(b"half")
+        small_fractal(tmp_path)
+        assert busy.exists() and not left.exists()
+
+
+def test_a_cache_that_cannot_be_read_is_built_again(tmp_path, monkeypatch, caplog):
+    first = small_fractal(tmp_path)
+    read, refusals = cache.read, iter([PermissionError(errno.EACCES, "Permission denied")])
+
+    def refused_once(path, key):
+        for error in refusals:
+            raise error
+        return read(path, key)
+
+    monkeypatch.setattr(cache, "read", refused_once)
+    assert small_fractal(tmp_path).fingerprint == first.fingerprint
+    assert "cannot be read (Permission denied); building it again" in caplog.text
+
+
 def test_two_processes_build_at_once(tmp_path):
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         prints = pool.map(_fingerprint, [tmp_path] * 2)
@@ -145,6 +203,48 @@ def test_an_unwritable_cache_dir(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
     small_fractal(None)
     assert "cannot be written; using" in caplog.text
+
+
+@pytest.fixture
+def homeless(tmp_path, monkeypatch):
+    """Nobody's home, as under `docker --user`: the folder that the cache falls back to."""
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(cache.Path, "home", no_home)
+    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    return tmp_path / f"convnext-nas-{os.getuid()}"
+
+
+def test_without_a_home_the_cache_is_a_temporary_folder_of_one_s_own(homeless, caplog):
+    small_fractal(None)
+    assert stat.S_IMODE(homeless.stat().st_mode) == 0o700 and len(list(homeless.iterdir())) == 1
+    assert f"there is no home directory; using {homeless}" in caplog.text
+    small_fractal(None)
+
+
+def test_a_temporary_folder_that_is_another_s_is_refused(homeless, tmp_path, monkeypatch):
+    (tmp_path / "trap").mkdir(mode=0o700)
+    homeless.symlink_to(tmp_path / "trap")
+    words = (
+        r"no home directory, and .* is no folder that only you can write; remove it, or set XDG_CACHE_HOME$"
+    )
+    with pytest.raises(InputError, match=words):
+        small_fractal(None)
+    homeless.unlink()
+    homeless.mkdir()
+    homeless.chmod(0o777)
+    with pytest.raises(InputError, match=words):
+        small_fractal(None)
+    homeless.chmod(0o700)
+    owner = os.getuid()
+    monkeypatch.setattr(cache.os, "getuid", lambda: owner + 1)
+    homeless.rename(tmp_path / f"convnext-nas-{owner + 1}")
+    with pytest.raises(InputError, match=words):
+        small_fractal(None)
+    assert list((tmp_path / "trap").iterdir()) == []
 
 
 # digits, CIFAR, image folder
@@ -195,6 +295,43 @@ def test_cifar100_uses_the_fine_label(tmp_path):
     folder = cifar_files(tmp_path / "c", ["train.bin", "test.bin"], 2, 100, count=200)
     data = load(f"cifar100:{folder}", 32, train_size=100, val_size=100, cache_dir=tmp_path / "cache")
     assert data.num_classes == 100 and sorted(data.train.labels) == list(range(100))
+
+
+def test_cifar_says_its_classes_and_how_much_is_read_of_what_was_published(tmp_path):
+    folder = cifar_files(tmp_path / "c", CIFAR10_FILES, 1, 10)
+    data = load(f"cifar10:{folder}", 32, train_size=30, num_classes=3, cache_dir=tmp_path / "cache")
+    assert data.classes == ("airplane", "automobile", "bird")
+    assert data.read == (
+        f"{folder}: 3 classes, 30 of 100 (as published: 50,000) + 6 of 20 (as published: 10,000) images"
+    )
+    fine = cifar_files(tmp_path / "f", ["train.bin", "test.bin"], 2, 100, count=100)
+    names = load(f"cifar100:{fine}", 32, cache_dir=tmp_path / "cache").classes
+    assert (len(names), names[0], names[25], names[99]) == (100, "apple", "couch", "worm")
+
+
+def test_sets_that_are_made_have_nothing_to_say(tmp_path):
+    fractals, digits = small_fractal(tmp_path), load("digits", 8, num_classes=3, cache_dir=tmp_path)
+    assert (fractals.classes, fractals.read) == (None, "")
+    assert (digits.classes, digits.read) == (("0", "1", "2"), "")
+
+
+def test_a_cifar_file_larger_than_published_is_not_read(tmp_path):
+    folder = cifar_files(tmp_path / "c", CIFAR10_FILES, 1, 10)
+    os.truncate(folder / "test_batch.bin", 3073 * 10_001)
+    with pytest.raises(InputError, match=r"test_batch.bin has 30,733,073 bytes, more than the 30,730,000 of"):
+        load(f"cifar10:{folder}", 32, cache_dir=tmp_path)
+    (folder / "test_batch.bin").unlink()
+    os.mkfifo(folder / "test_batch.bin")
+    with pytest.raises(InputError, match=r"test_batch.bin is no file; cifar10 needs"):
+        load(f"cifar10:{folder}", 32, cache_dir=tmp_path)
+
+
+def test_the_python_version_of_cifar_is_told_from_the_binary_one(tmp_path):
+    (tmp_path / "data_batch_1").write_bytes(b"pickle")
+    with pytest.raises(
+        InputError, match=r"data_batch_1.bin is missing \(this is the Python version, not the"
+    ):
+        load(f"cifar10:{tmp_path}", 32, cache_dir=tmp_path)
 
 
 def test_cifar_mistakes(tmp_path):
@@ -271,8 +408,8 @@ def extra_class(root):
     (root / "train" / "green").mkdir()
 
 
-def unreadable_image(root):
-    (root / "train" / "red" / "0.JPEG").write_bytes(b"no picture")
+def cut_image(root):
+    cut(root / "train" / "red" / "0.JPEG")
 
 
 @pytest.mark.parametrize(
@@ -282,7 +419,7 @@ def unreadable_image(root):
         (empty_class, "red has no images"),
         (flat_layout, "train has no class folders"),
         (extra_class, "3 classes in train and 2 in val, which must be the same; green is only in train"),
-        (unreadable_image, "0.JPEG cannot be read as an image"),
+        (cut_image, "0.JPEG cannot be read as an image: "),
     ],
 )
 def test_imagefolder_mistakes(folder, tmp_path, mistake, words):
@@ -305,6 +442,17 @@ def test_wrong_specs(spec, words, tmp_path):
     with pytest.raises(InputError) as raised:
         load(spec, 16, cache_dir=tmp_path)
     assert words in one_line(raised)
+
+
+def test_a_home_is_expanded_and_a_wrong_path_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a %41 #\nb").mkdir()
+    assert existing_folder("~/a %41 #\nb", "x") == tmp_path / "a %41 #\nb"
+    (tmp_path / "file").touch()
+    for path in ("~/file", "~/none", "~nobody/x", "a\0b", "x" * 300):
+        with pytest.raises(InputError, match=r"is no folder.*; needed$") as raised:
+            existing_folder(path, "needed")
+        one_line(raised)
 
 
 def test_balanced_subset_is_even_and_repeatable():

@@ -1,12 +1,13 @@
 """The moving average of weights, number by number against its definition (timm's ModelEmaV2)."""
 
 import copy
+import math
 
 import pytest
 import torch
 from torch import nn
 
-from nas.ema import Ema
+from nas.ema import Ema, ema_decay
 
 
 def network():
@@ -66,3 +67,18 @@ def test_the_average_starts_at_the_weights_it_is_given():
     moved(net)
     ema.update(net)
     torch.testing.assert_close(ema.network[3].weight, 0.75 * first + 0.25 * net[3].weight.detach())
+
+
+@pytest.mark.parametrize("steps", [1_281_167 // 4096 * 300, 1_281_167 // 512 * 30])
+def test_the_published_trainings_keep_their_decay(steps):
+    """From scratch on ImageNet-1K, and ConvNeXt-XL's fine-tuning, the shortest one with an average."""
+    assert ema_decay(0.9999, steps) == 0.9999
+
+
+@pytest.mark.parametrize("steps", [1, 7, 100, 2000, 50_000])
+def test_a_short_training_forgets_its_start_as_the_published_ones_do(steps):
+    decay = ema_decay(0.9999, steps)
+    assert 0 < decay < 0.9999
+    assert decay**steps == pytest.approx(math.exp(-7.5))
+    assert ema_decay(decay / 2, steps) == decay / 2  # what is asked for is the most
+    assert ema_decay(0.0, steps) == 0

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from nas import evaluate
 from nas.data import load
 from nas.data.augment import normalise
 from nas.data.crops import centre_crop
-from nas.weights import read_weights
+from nas.weights import read_weights, weights_of
 from space.checkpoints import to_official, to_timm, to_transformers
 from space.families import named
 from space.network import build
@@ -86,14 +87,14 @@ def evaluated(capsys, *words):
     return json.loads(capsys.readouterr().out)
 
 
-def refused(capsys, *words):
-    """The one line of a mistake."""
+def refused(capsys, *words, begun=False):
+    """The one line of a mistake, nothing being printed before it but of an evaluation that has begun."""
     try:
         code = evaluate.main([str(word) for word in words])
     except SystemExit as ended:
         code = ended.code
     printed = capsys.readouterr()
-    assert code == 2 and printed.out == ""
+    assert code == 2 and bool(printed.out) == begun
     assert printed.err.startswith("nas.evaluate: ") and printed.err.count("\n") == 1
     return printed.err
 
@@ -116,6 +117,104 @@ def test_the_average_is_taken_where_there_is_one(place, digits, capsys):
     for flags, seed in (((), 1), (("--ema",), 1), (("--no-ema",), 0)):
         found = evaluated(capsys, path, "--data", "digits", *flags)
         assert found["loss"] == pytest.approx(of[seed], rel=1e-4) and found["ema"] == (seed == 1)
+
+
+def test_the_weights_that_were_better_are_taken(place, digits, capsys):
+    of = {seed: counted(model(seed), digits[0])[2] for seed in (0, 1)}
+    cases = [
+        ({"best_weights": "model", "epoch": 4}, 0, "weights, better than their moving average after epoch 4"),
+        (
+            {"best_weights": "model_ema"},
+            1,
+            "moving average of the weights, better than the weights after epoch 3",
+        ),
+        ({"val_accuracy": 0.21, "ema_accuracy": 0.125}, 0, "weights, better than"),  # of an older version
+        ({"val_accuracy": 0.2, "ema_accuracy": 0.2}, 1, "moving average"),
+        ({"val_accuracy": 0.2, "ema_accuracy": None}, 1, "moving average of the weights"),
+    ]
+    for changes, seed, words in cases:
+        path = checkpoint(place / "c.pt", model(0), model(1), **changes)
+        found = evaluated(capsys, path, "--data", "digits")
+        assert found["loss"] == pytest.approx(of[seed], rel=1e-4) and found["ema"] == (seed == 1)
+        assert found["weights"].startswith(words)
+        state = weights_of(TINY, path)
+        assert torch.equal(state["head.weight"], model(seed).state_dict()["head.weight"])
+        for flag, asked in (("--ema", 1), ("--no-ema", 0)):
+            assert evaluated(capsys, path, "--data", "digits", flag)["ema"] == (asked == 1)
+
+
+def folder_of(root, *names, count=3):
+    """A validation folder of images that tell the classes' labels apart only by their folder."""
+    rng = np.random.default_rng(0)
+    for name in names:
+        (root / "val" / name).mkdir(parents=True)
+        for i in range(count):
+            noise = rng.integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+            Image.fromarray(noise).save(root / "val" / name / f"{i}.png")
+    return f"imagefolder:{root}"
+
+
+def loss_of(built, spec, places):
+    """Cross-entropy over a folder whose classes stand at these places among the network's."""
+    files = sorted(Path(spec.partition(":")[2]).rglob("*.png"))
+    pixels = np.stack([centre_crop(Image.open(file), SIDE, 0.5, "bilinear") for file in files])
+    labels = torch.tensor(places).repeat_interleave(len(files) // len(places))
+    with torch.inference_mode():
+        logits = built.eval()(normalise(torch.from_numpy(pixels)))
+    return torch.nn.functional.cross_entropy(logits, labels).item()
+
+
+@pytest.mark.parametrize(
+    ("names", "places", "note"),
+    [
+        (("ant", "bee", "cat"), [0, 1, 2], ""),
+        (("cat", "ant", "bee"), [1, 2, 0], ""),  # the network's order; a folder's is sorted
+        (("bee", "ant", "cat", "dog"), [1, 0, 2], "classes: 3 of the network's 4, among all of which it "
+                                                  "chooses; without dog"),
+    ],
+)  # fmt: skip
+def test_classes_are_mapped_by_name(place, capsys, names, places, note):
+    spec = folder_of(place / "data", "ant", "bee", "cat")
+    built = model(classes=len(names))
+    path = checkpoint(place / "c.pt", built, num_classes=len(names), classes=list(names))
+    found = evaluated(capsys, path, "--data", spec, "--workers", "0")
+    assert found["loss"] == pytest.approx(loss_of(built, spec, places), rel=1e-4)
+    assert [line for line in found["notes"] if line.startswith("classes")] == ([note] if note else [])
+
+
+def test_classes_that_the_network_does_not_know_are_named(place, capsys):
+    spec = folder_of(place / "data", "ant", "bee", "wasp")
+    path = checkpoint(place / "c.pt", model(classes=3), num_classes=3, classes=["ant", "bee", "cat"])
+    line = refused(capsys, path, "--data", spec, "--workers", "0")
+    assert "has classes that the network does not know: wasp; it knows cat" in line
+    path = checkpoint(place / "c.pt", model(classes=2), num_classes=2, classes=["ant", "bee"])
+    line = refused(capsys, path, "--data", spec, "--workers", "0")
+    assert line.endswith("has classes that the network does not know: wasp\n")
+
+
+def test_without_names_their_number_is_what_can_be_checked(place, capsys):
+    spec = folder_of(place / "data", "ant", "bee", "cat")
+    path = checkpoint(place / "c.pt", model(classes=3), num_classes=3)
+    assert evaluate.main([str(path), "--data", spec, "--workers", "0"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("classes: 3 in both; ") and lines[2].endswith("could not be checked")
+    assert f"{path} keeps no names" in lines[2]
+    path = checkpoint(place / "c.pt", model(classes=4), num_classes=4)
+    assert "has 3 classes; the network in" in refused(capsys, path, "--data", spec, "--workers", "0")
+
+
+def test_odd_values_in_a_checkpoint_are_one_line(place, capsys):
+    for changes, words in (
+        ({"classes": ["a"] * 10}, "classes: must be 10 different names, not ['a', "),
+        ({"classes": "abcdefghij"}, "classes: must be 10 different names"),
+        ({"recipe": {"data": {"resolution": -3}}}, "recipe: data.resolution: "),
+        ({"recipe": {"data": {"resolution": "n" * 10**6}}}, "recipe: data.resolution: "),
+        ({"recipe": {"data": [1]}}, "recipe: data: "),
+        ({"architecture": {"stages": torch.zeros(3)}}, "architecture: "),
+        ({"architecture": {"family": "swin", "width": [], "depths": 3}}, "architecture: "),
+    ):
+        line = refused(capsys, checkpoint(place / "c.pt", **changes), "--data", "digits")
+        assert f"c.pt: {words}" in line and len(line) < 1300
 
 
 def test_text_names_network_weights_and_intervals(place, capsys):
@@ -156,7 +255,7 @@ def test_a_swin_s_checkpoint(place, digits, capsys):
     states = model(network=swin).state_dict()
     states.pop("head.bias")
     checkpoint(place / "cut.pt", network=swin, model=states)
-    assert "the keys are not those of the network: head.bias" in refused(capsys, "cut.pt", "--data", "digits")
+    assert "this network: missing head.bias" in refused(capsys, "cut.pt", "--data", "digits")
 
 
 def test_image_folder_needs_val_only_and_is_cropped_as_the_recipe_says(place, capsys):
@@ -177,9 +276,9 @@ def test_image_folder_needs_val_only_and_is_cropped_as_the_recipe_says(place, ca
         found = evaluated(capsys, path, "--data", "imagefolder:data", "--workers", "0", *flags)
         assert found["loss"] == pytest.approx(loss, rel=1e-4)
         assert found["top5"] is None and found["images"] == 6
-    (place / "data" / "val" / "bee" / "broken.png").write_text("no image")
+    (place / "data" / "val" / "bee" / "broken.png").write_bytes(files[0].read_bytes()[:99])
     assert "broken.png cannot be read as an image" in refused(
-        capsys, path, "--data", "imagefolder:data", "--workers", "0"
+        capsys, path, "--data", "imagefolder:data", "--workers", "0", begun=True
     )
 
 
@@ -246,9 +345,13 @@ def test_damaged_files_are_refused(place, capsys):
     (place / "cut.pt").write_bytes(content[: len(content) // 2])
     assert "cut.pt: " in refused(capsys, "cut.pt", "--data", "digits")
     (place / "text.safetensors").write_text("no tensors here")
-    assert "not a readable safetensors file" in refused(capsys, "text.safetensors", "--data", "digits")
-    torch.save({"model": {"stem": torch.zeros(1)}, "architecture": TINY.to_dict()}, place / "headless.pt")
-    assert "no classifier among its weights" in refused(capsys, "headless.pt", "--data", "digits")
+    assert "is damaged, or no checkpoint" in refused(capsys, "text.safetensors", "--data", "digits")
+    torch.save({"model": {"stem": torch.zeros(1)}, "architecture": TINY.to_dict()}, place / "other.pt")
+    assert "missing downsample_layers" in refused(capsys, "other.pt", "--data", "digits")
+    backbone = {name: value for name, value in model().state_dict().items() if not name.startswith("head.")}
+    checkpoint(place / "headless.pt", model=backbone)
+    line = refused(capsys, "headless.pt", "--data", "digits")
+    assert "headless.pt: holds no classifier (head.weight, " in line and "nas.train --init" in line
     checkpoint(place / "odd.pt", architecture={"stages": 3})
     assert "odd.pt: architecture: " in refused(capsys, "odd.pt", "--data", "digits")
 
@@ -257,7 +360,7 @@ def test_weights_that_are_not_finite_give_no_accuracy(place, capsys):
     broken = model()
     with torch.no_grad():
         broken.head.bias.fill_(float("nan"))
-    assert "not finite" in refused(capsys, checkpoint(place / "c.pt", broken), "--data", "digits")
+    assert "not finite" in refused(capsys, checkpoint(place / "c.pt", broken), "--data", "digits", begun=True)
 
 
 def test_reading_weights_leaves_torch_s_randomness(place):

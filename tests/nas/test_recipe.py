@@ -309,3 +309,46 @@ def test_the_file_explains_itself(tmp_path):
     assert "batch_size: 256  # images a device and forward pass\n" in text
     assert "  eval_crop: 0.875  # validation: the centre crop's share of the shorter side\n" in text
     assert "clip_norm: null  # of the gradient; null: no clipping\n" in text
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("0", "1", "1e5", "0o17", "-3", "+.5", ".inf"),
+        ("true", "null", "no", "~", "y", "", " "),
+        ("a: b", "#x", "- y", "{z}", "é", "日本", "'q'", '"', "\\n", "new\nline", "tab\t"),
+        tuple(f"n{i:08}" for i in range(2000)),
+    ],
+)
+def test_names_of_classes_and_data_survive_the_file(tmp_path, names):
+    """Those too that are text to YAML 1.1, which writes them, and numbers to YAML 1.2, which reads them."""
+    data = {"name": names[2], "num_classes": len(names), "classes": list(names)}
+    recipe = recipe_for(named_network("convnext_tiny")).changed(data=data)
+    (tmp_path / "recipe.yaml").write_text(recipe_text(recipe))
+    again = read_recipe(tmp_path / "recipe.yaml")
+    assert again == recipe and again.data.classes == names
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "epochs: 1e400", "epochs: 99999999999999999999", "epochs: .nan", "optimizer: {lr: .inf}", "seed: -1",
+        "ema_decay: 1", "ema_decay: .nan", "data: {num_classes: 1}", "data: {num_classes: 99999999999}",
+        "data: {resolution: 0}", "data: {resolution: 99999999999}", "data: {classes: [1, 2]}",
+        "data: {classes: yes}", "data: [1]", "optimizer: text", "architecture: {}", "architecture: 3",
+        "architecture: {stages: {a: 1}}", "total_batch_size: 99999999999", "accumulation: [1]",
+        "schedule: {warmup_epochs: 1e9}", "augmentation: {rand_augment: rand-m9-x}", "lr: " + "9" * 5000,
+        "precision: " + "p" * 10**6, "1: 2", "? [a]\n: 3",
+    ],
+    ids=range(26),
+)  # fmt: skip
+def test_odd_values_are_one_short_line(tmp_path, change):
+    recipe = recipe_for(named_network("convnext_tiny"))
+    values = recipe.model_dump(mode="json")
+    key = change.partition(":")[0]
+    values.pop(key, None)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"{yaml.safe_dump(values)}\n{change}\n")
+    with pytest.raises(InputError, match=r"recipe\.yaml: ") as caught:
+        read_recipe(path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1300

@@ -8,7 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nas.data.crops import Crops, as_rgb, centre_crop, random_crop
+from nas.data.crops import Crops, centre_crop, random_crop
+from nas.data.imagefolder import decode
+from nas.data.images import as_rgb
 from nas.data.stream import Streamed
 from space.errors import InputError
 
@@ -89,37 +91,37 @@ def test_iteration_given_up_does_not_disturb_the_next(folder):
         next(given_up)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_broken_file_is_one_line_that_names_it(folder, tmp_path, workers):
+@pytest.fixture
+def two(folder, tmp_path):
+    """Two classes with one image each, to be spoiled."""
     for split in ("train", "val"):
-        (tmp_path / split / "ant").mkdir(parents=True)
-        (tmp_path / split / "ant" / "whole.png").write_bytes((folder / "val" / "ant" / "0.png").read_bytes())
-    cut = tmp_path / "train" / "ant" / "cut.png"
-    cut.write_bytes((folder / "val" / "ant" / "0.png").read_bytes()[:500])
-    (tmp_path / "val" / "ant" / "text.jpg").write_text("no image")
-    batches = streamed(tmp_path, workers)
+        for name in ("ant", "bee"):
+            (tmp_path / split / name).mkdir(parents=True)
+            content = (folder / "val" / name / "0.png").read_bytes()
+            (tmp_path / split / name / "whole.png").write_bytes(content)
+    return tmp_path
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_damaged_file_is_one_line_that_names_it(two, workers):
+    damaged = two / "train" / "ant" / "cut.png"
+    damaged.write_bytes((two / "train" / "ant" / "whole.png").read_bytes()[:500])
+    batches = streamed(two, workers)
     with pytest.raises(InputError) as raised:
-        list(batches.training(0, groups(2)))
-    assert (
-        str(cut) in str(raised.value)
-        and "\n" not in str(raised.value)
-        and "Traceback" not in str(raised.value)
-    )
-    with pytest.raises(InputError, match=r"text\.jpg cannot be read as an image"):
-        list(batches.validation(groups(2)))
+        list(batches.training(0, groups(3)))
+    line = str(raised.value)
+    assert line.startswith(f"data: {damaged} cannot be read as an image: image file is truncated")
+    assert "\n" not in line and "Traceback" not in line
     assert len(list(batches.validation([torch.tensor([1])]))) == 1  # the batches go on
 
 
-def test_file_that_vanishes_is_named(folder, tmp_path):
-    for split in ("train", "val"):
-        (tmp_path / split / "ant").mkdir(parents=True)
-        picture(0).save(tmp_path / split / "ant" / "gone.png")
-    batches = streamed(tmp_path)
-    (tmp_path / "train" / "ant" / "gone.png").unlink()
-    with pytest.raises(InputError, match=r"gone\.png cannot be read as an image: No such file"):
+def test_file_that_vanishes_is_named(two):
+    batches = streamed(two)
+    (two / "train" / "ant" / "whole.png").unlink()
+    with pytest.raises(InputError, match=r"whole\.png cannot be read as an image: No such file"):
         _ = batches.fingerprint
-    with pytest.raises(InputError, match=r"gone\.png cannot be read as an image: .*No such file"):
-        list(batches.training(0, groups(1)))
+    with pytest.raises(InputError, match=r"whole\.png cannot be read as an image: No such file"):
+        list(batches.training(0, groups(2)))
 
 
 def test_worker_killed_is_one_line(folder, monkeypatch):
@@ -141,6 +143,8 @@ def kinds():
     grey16 = Image.fromarray(np.full((20, 20), 200 * 256 + 37, np.uint16))
     palette = Image.new("P", (20, 20), 1)
     palette.putpalette([9, 9, 9, 10, 200, 30])
+    cut_out = Image.new("RGB", (20, 20), (10, 200, 30))
+    cut_out.info["transparency"] = (10, 200, 30)
     return {
         "grey.png": (Image.new("L", (20, 20), 77), (77, 77, 77)),
         "grey.jpg": (Image.new("L", (20, 20), 77), (77, 77, 77)),
@@ -150,6 +154,11 @@ def kinds():
         "palette.png": (palette, (10, 200, 30)),
         "cmyk.jpg": (Image.new("CMYK", (20, 20), (0, 255, 255, 0)), (255, 0, 0)),
         "sixteen.png": (grey16, (200, 200, 200)),
+        "sixteen.tif": (grey16, (200, 200, 200)),
+        "sixteen.pgm": (grey16, (200, 200, 200)),
+        "colour.tiff": (Image.new("RGB", (20, 20), (10, 200, 30)), (10, 200, 30)),
+        "moving.gif": (palette, (10, 200, 30)),
+        "cutout.png": (cut_out, (10, 200, 30)),
         "lossless.webp": (Image.new("RGB", (20, 20), (10, 200, 30)), (10, 200, 30)),
         "plain.ppm": (Image.new("RGB", (20, 20), (10, 200, 30)), (10, 200, 30)),
         "plain.bmp": (Image.new("RGB", (20, 20), (10, 200, 30)), (10, 200, 30)),
@@ -158,18 +167,18 @@ def kinds():
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", list(kinds()))
-def test_every_kind_of_image_becomes_rgb(tmp_path, name):
+def test_every_kind_of_image_becomes_rgb_streamed_or_cached(two, name):
     image, expected = kinds()[name]
     options = {"lossless": True} if name.endswith("webp") else {}
     for split in ("train", "val"):
-        (tmp_path / split / "ant").mkdir(parents=True)
         transparency = {"transparency": b"\x00\x10"} if name == "palette.png" and split == "val" else {}
-        image.save(tmp_path / split / "ant" / name, **options, **transparency)
-    batches = streamed(tmp_path)
-    for read in (batches.training(0, groups(1)), batches.validation(groups(1))):
-        ((pixels, _),) = read
-        assert pixels.shape == (1, SIDE, SIDE, 3)
-        assert np.abs(pixels.numpy().astype(int) - expected).max() <= (3 if name.endswith("jpg") else 0)
+        image.save(two / split / "ant" / f"0{name}", **options, **transparency)
+    batches = streamed(two)
+    read = [next(batches.training(0, groups(1))), next(batches.validation(groups(1)))]
+    cached = decode([two / split / "ant" / f"0{name}" for split in ("train", "val")], SIDE)
+    for pixels in [*(pixels.numpy() for pixels, _ in read), cached]:
+        assert pixels.shape[1:] == (SIDE, SIDE, 3)
+        assert np.abs(pixels.astype(int) - expected).max() <= (3 if name.endswith("jpg") else 0)
 
 
 def test_sixteen_bits_keep_their_upper_eight_whatever_pillow_calls_them():
@@ -178,10 +187,10 @@ def test_sixteen_bits_keep_their_upper_eight_whatever_pillow_calls_them():
         assert np.asarray(as_rgb(image))[0, :, 0].tolist() == [0, 0, 1, 255]
 
 
-def test_fingerprint_tells_names_sizes_and_classes_apart_but_not_places(folder, tmp_path, monkeypatch):
+def test_fingerprint_is_of_content_and_classes_not_of_places(folder, tmp_path, monkeypatch):
     def copy(where, change=lambda _: None):
         root = tmp_path / where
-        for file in sorted(folder.rglob("*.png")):
+        for file in sorted(folder.rglob("*.png"), reverse=where == "here"):
             own = root / file.relative_to(folder)
             own.parent.mkdir(parents=True, exist_ok=True)
             own.write_bytes(file.read_bytes())
@@ -192,24 +201,48 @@ def test_fingerprint_tells_names_sizes_and_classes_apart_but_not_places(folder, 
         with (root / "val/bee/1.png").open("ab") as file:
             file.write(b"x")
 
-    def renamed(root):
+    def edited(root):
+        content = bytearray((root / "val/bee/1.png").read_bytes())
+        content[100] ^= 1
+        (root / "val/bee/1.png").write_bytes(content)
+
+    def reordered(root):
         (root / "train/ant/0.png").rename(root / "train/ant/9.png")
 
     def moved(root):
-        (root / "train/ant/0.png").rename(root / "train/bee/00.png")
+        (root / "train/ant/3.png").rename(root / "train/bee/.3.png")
+        (root / "train/bee/.3.png").rename(root / "train/bee/!.png")
+
+    def renamed(root):
+        for split in ("train", "val"):
+            (root / split / "bee").rename(root / split / "wasp")
+
+    def spelled(root):
+        (root / "train/ant/0.png").rename(root / "train/ant/00.png")
 
     same = streamed(folder).fingerprint
-    assert copy("here") == same
+    assert copy("here") == copy("spelled", spelled) == same
     monkeypatch.chdir(folder)
     assert streamed(".").fingerprint == same
     assert streamed(f"{folder}/").fingerprint == streamed(folder / ".." / folder.name).fingerprint == same
-    assert len({same, copy("a", longer), copy("b", renamed), copy("c", moved)}) == 4
+    changes = (longer, edited, reordered, moved, renamed)
+    assert len({same, *(copy(change.__name__, change) for change in changes)}) == 6
+
+
+def test_fingerprint_reads_a_sample_of_many_files(folder, monkeypatch):
+    read = []
+    monkeypatch.setattr("nas.data.stream.MOST_HASHED", 3)
+    monkeypatch.setattr("nas.data.stream._content", lambda file, most: read.append((file, most)) or b"")
+    _ = streamed(folder).fingerprint
+    assert [file[-14:] for file, _ in read[:3]] == ["rain/ant/0.png", "rain/ant/3.png", "rain/bee/2.png"]
+    assert [most for _, most in read] == [(1 << 30) // 3] * 3 + [(1 << 30) // 2] * 2
 
 
 def test_validation_alone_needs_no_training_folder(folder, tmp_path):
     (tmp_path / "val").symlink_to(folder / "val")
     batches = streamed(tmp_path, training=False)
-    assert (batches.train_size, batches.val_size, batches.class_names) == (0, 4, ["ant", "bee"])
+    assert (batches.train_size, batches.val_size, batches.classes) == (0, 4, ("ant", "bee"))
+    assert batches.read == f"{tmp_path}: 2 classes, 4 images"
     with pytest.raises(InputError, match=r"train is missing; imagefolder needs"):
         streamed(tmp_path)
 
@@ -220,6 +253,8 @@ def test_wrong_layouts_are_one_line(folder, tmp_path):
     for split in ("train", "val"):
         (tmp_path / split / "ant").mkdir(parents=True)
         picture(0).save(tmp_path / split / "ant" / "a.png")
+    with pytest.raises(InputError, match="one class folder, 'ant'; a classifier needs at least two classes"):
+        streamed(tmp_path)
     (tmp_path / "train" / "bee").mkdir()
     with pytest.raises(InputError, match="bee is only in train"):
         streamed(tmp_path)
@@ -233,3 +268,9 @@ def test_without_random_crops_training_is_cropped_as_validation_is(folder):
     ((pixels, _),) = batches.training(0, [torch.tensor([0])])
     expected = centre_crop(Image.open(Path(folder, "train", "ant", "0.png")), SIDE, 0.875, "bicubic")
     assert np.array_equal(pixels[0].numpy(), expected)
+
+
+def test_twelve_bits_in_a_tiff_keep_their_upper_eight():
+    image = Image.fromarray(np.array([[0, 15, 16, 4095]], np.uint16))
+    image.tag_v2 = {258: (12,)}
+    assert np.asarray(as_rgb(image))[0, :, 0].tolist() == [0, 0, 1, 255]

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -18,11 +19,14 @@ from PIL import Image, ImageDraw
 from nas import full_training, train
 from nas.checkpoint import CheckpointError, load_plain, save_plain
 from nas.full_training import difference, initial_weights
-from nas.recipe import recipe_from, recipe_text
+from nas.recipe import read_recipe, recipe_from, recipe_text
 from space.architecture import Architecture
 from space.checkpoints import load_weights, to_official, to_timm, to_transformers
 from space.errors import InputError
+from space.families import named
 from space.network import build
+from space.networks import build_network
+from space.swin import Swin
 
 ROOT = Path(__file__).parents[2]
 NET = Architecture.convnext([1, 1], [8, 16], drop_path=0.1)
@@ -125,12 +129,17 @@ def test_an_image_folder_is_learned_through_the_whole_recipe(run, place):
     assert "best top-1" in out.splitlines()[-1]
     files = {p.name for p in (place / "out").iterdir()}
     assert files == {"recipe.yaml", "checkpoint-last.pt", "checkpoint-best.pt", "log.csv", "summary.json",
-                     "tensorboard"}  # fmt: skip
+                     "tensorboard", ".lock"}  # fmt: skip
     best = weights("out/checkpoint-best.pt")
     assert best["architecture"] == values.architecture and best["num_classes"] == 3
     summary = json.loads(Path("out/summary.json").read_text())
     assert summary["best"]["epoch"] == best["epoch"] and summary["epochs"] == 14
     assert max(best["val_accuracy"], best["ema_accuracy"]) == max(log["val_accuracy"] + log["ema_accuracy"])
+    assert best["classes"] == summary["classes"] == ["bars", "discs", "frames"]
+    assert read_recipe("out/recipe.yaml").data.classes == ("bars", "discs", "frames")
+    which = "model_ema" if best["ema_accuracy"] >= best["val_accuracy"] else "model"
+    assert best["best_weights"] == summary["best_weights"] == which
+    assert f" of {'their moving average' if which == 'model_ema' else 'the weights'} after" in out
     for name in ("last", "best"):  # the project's own reader
         load_weights(build(values.network, 3), f"out/checkpoint-{name}.pt")
 
@@ -240,7 +249,7 @@ def test_a_damaged_checkpoint_is_found(place, damage):
     if damage == "changed":
         content[len(content) // 2] ^= 1  # within the weights
     path.write_bytes(content[: {"changed": None, "cut": 700, "empty": 0}[damage]])
-    with pytest.raises(CheckpointError, match="is damaged"):
+    with pytest.raises(CheckpointError, match="is empty" if damage == "empty" else "is damaged"):
         load_plain(path)
 
 
@@ -263,7 +272,8 @@ def test_a_mistake_is_one_line_and_nothing_is_written(run, place, folder):
         (recipe(), ["--data", "nothing"], "'nothing' is no data set"),
         (recipe(total_batch_size=160, batch_size=160, accumulation=1), [], "there are 144 training images"),
         (recipe(), ["--device", "cuda:7"], "device 'cuda:7' cannot be used"),
-        (recipe(), ["--init", "no.pt"], "--init no.pt: there is no such file"),
+        (recipe(), ["--init", "no.pt"], "--init no.pt: No such file"),
+        (recipe(), ["--init", "/dev/zero"], "--init /dev/zero: a device or pipe, no file"),
         (recipe(), ["--resume"], "--out out: holds no training to resume"),
     ]  # fmt: skip
     for values, flags, words in cases:
@@ -288,9 +298,85 @@ def test_a_folder_that_holds_a_training_is_kept(run, place):
     path = place / "out" / "checkpoint-last.pt"
     path.write_bytes(before[path][:1000])
     code, _, err = run(recipe(epochs=1), "--resume")
-    assert code == 2 and "checkpoint-last.pt: is damaged; remove it to train again from the start" in err
+    assert code == 2 and "checkpoint-last.pt: is damaged" in err
+    assert "remove it to train again from the start" in err
     path.write_bytes(before[path])
     assert {p: p.read_bytes() for p in (place / "out").glob("*.*")} == before
+
+
+def test_the_recipe_s_classes_are_the_folder_s(run, place):
+    shapes = {"name": "shapes", "num_classes": 3, "resolution": 32}
+    named = recipe(epochs=1, data=shapes | {"classes": ["bars", "discs", "frames"]})
+    assert run(named)[0] == 0
+    assert run(recipe(epochs=1), "--resume")[0] == 0  # one that leaves the names to the data is the same
+    for names, words in (
+        (["bars", "rings", "frames"], "rings only in the recipe; discs only in the data"),
+        (["discs", "bars", "frames"], "another order there: bars, discs, frames"),
+    ):
+        code, out, err = run(recipe(data=shapes | {"classes": names}), out="other")
+        assert (code, out) == (2, "") and "recipe: data.classes: not the classes of imagefolder:" in err
+        assert words in err and not (place / "other").exists()
+    for names, words in (
+        (["a"], "classes: 1 names, but num_classes is 3"),
+        (["a", "b", "a"], "'a' stands twice"),
+    ):
+        with pytest.raises(InputError, match=words):
+            recipe(data=shapes | {"classes": names})
+
+
+def test_two_trainings_in_one_folder_are_refused(run, place, folder):
+    with full_training.hold(place / "out"):
+        code, out, err = run(recipe(epochs=1))
+        assert (code, out) == (2, "") and f"another nas.train is at work there (process {os.getpid()})" in err
+        assert err.count("\n") == 1 and "torchrun that was killed" in err
+        assert {path.name for path in (place / "out").iterdir()} == {".lock"}
+    assert run(recipe(epochs=1))[0] == 0
+    Path("recipe.yaml").write_text(recipe_text(recipe(epochs=40)))
+    process = begun("live", folder, 0)
+    try:
+        code, _, err = run(recipe(epochs=40), "--resume", out="live")
+        assert code == 2 and f"(process {process.pid})" in err
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+    # the lock ends with its process
+    assert run(recipe(epochs=40), "--resume", "--epochs-limit", 2, out="live")[0] == 0
+
+
+@pytest.mark.parametrize("resolution", [16, 64])
+def test_one_image_and_batch_norm(run, place, resolution):
+    """A map of one pixel has one value a channel, which BatchNorm cannot train on; a larger one has more."""
+    network = dataclasses.replace(
+        named("resnet50"),
+        stages=tuple(dataclasses.replace(stage, depth=1, width=8) for stage in named("resnet50").stages),
+    )
+    values = recipe(
+        network, epochs=1, ema_decay=None, total_batch_size=48, batch_size=1, accumulation=48,
+        data={"name": "shapes", "num_classes": 3, "resolution": resolution},
+    )  # fmt: skip
+    code, out, err = run(values)
+    if resolution == 64:
+        assert code == 0, err
+        return
+    assert (code, out) == (2, "") and not (place / "out").exists()
+    assert "recipe: batch_size: 1 leaves BatchNorm a single value a channel" in err and err.count("\n") == 1
+
+
+def test_a_last_checkpoint_that_is_none_is_one_line(run, place):
+    assert run(recipe(epochs=1))[0] == 0
+    path = place / "out" / "checkpoint-last.pt"
+    kept = weights(path)
+    for changes, words in (
+        ({"training": None}, "does not fit this training"),
+        ({"training": kept["training"] | {"optimizer": {"state": {}, "param_groups": []}}}, "does not fit"),
+        ({"training": kept["training"] | {"generator": torch.zeros(3)}}, "does not fit this training"),
+        ({"model": {}}, "does not fit this training"),
+        ({"recipe": 3}, "does not fit this training"),
+    ):
+        torch.save(kept | changes, path)
+        code, out, err = run(recipe(epochs=1), "--resume")
+        assert (code, out) == (2, "") and words in err and err.count("\n") == 1
+        assert "remove it to train again from the start" in err
 
 
 def test_other_images_do_not_continue_a_training(run, place, folder):
@@ -364,6 +450,55 @@ def test_weights_of_every_layout_are_started_from(place, layout, classes):
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
+def test_what_is_taken_and_what_is_not_is_said(run, place):
+    torch.manual_seed(1)
+    state = build(NET, 3).state_dict()
+    wide = build(NET, 7).state_dict()
+    backbone = {name: value for name, value in state.items() if not name.startswith("head.")}
+    fresh = "a fresh one of 3 classes is trained"
+    cases = [
+        (backbone, ["starts from its weights", "without head.weight, head.bias, which start afresh"]),
+        ({"model": wide}, ["starts from its weights", f"without its classifier, of 7 classes; {fresh}"]),
+        ({"model_ema": state}, ["starts from its moving average of the weights, all there is"]),
+        ({"model": wide, "model_ema": state, "best_weights": "model_ema", "epoch": 5},
+         ["starts from its moving average of the weights, better than the weights after epoch 5"]),
+        ({"model": state, "classes": ["frames", "bars", "discs"]},
+         ["starts from its weights",
+          "its classes are these in another order; its classifier's rows are put in theirs"]),
+        ({"model": state, "classes": ["a", "b", "c"]},
+         ["starts from its weights", f"without its classifier, of other classes (a, b, c); {fresh}"]),
+    ]  # fmt: skip
+    for values, notes in cases:
+        torch.save(values, "given.pt")
+        said = []
+        found = initial_weights("given.pt", NET, 3, ("bars", "discs", "frames"), said.append)
+        assert said == [f"--init given.pt: {note}" for note in notes]
+        assert all(
+            torch.equal(found[name], state[name]) for name in backbone if values.get("model") is not wide
+        )
+        if "another order" in notes[-1]:
+            assert torch.equal(found["head.weight"], state["head.weight"][[1, 2, 0]])
+            assert torch.equal(found["head.bias"], state["head.bias"][[1, 2, 0]])
+    code, out, _ = run(recipe(epochs=1), "--init", "given.pt")
+    assert code == 0 and "--init given.pt: without its classifier, of other classes (a, b, c)" in out
+
+
+def test_a_swin_starts_from_its_official_weights(place):
+    swin = Swin(12, (2, 1), window=3)
+    state = build_network(swin, 3).state_dict()
+    torch.save({"model": state | {"layers.0.blocks.1.attn_mask": torch.zeros(4, 9, 9)}}, "given.pt")
+    said = []
+    found = initial_weights("given.pt", swin, 3, None, said.append)
+    assert all(torch.equal(value, state[name]) for name, value in found.items())
+    assert "left out, as they are computed: " in said[1] and "attn_mask" in said[1]
+
+
+def test_a_short_training_s_average_forgets_the_start(run, place):
+    code, out, _ = run(recipe(epochs=2, ema_decay=0.9999))
+    assert code == 0 and "EMA: decay 0.39160" in out  # e^(-7.5 / 8 steps)
+    assert json.loads(Path("out/summary.json").read_text())["ema_decay"] == pytest.approx(math.exp(-7.5 / 8))
+
+
 @pytest.mark.parametrize("layout", ["official", "timm"])
 def test_fine_tuning_starts_where_the_weights_are(run, place, layout):
     """A rate of next to nothing leaves them there, in the network and in its average; the head is fresh."""
@@ -413,5 +548,5 @@ def test_weights_of_another_network_are_refused(run, place):
     Path("given.pt").write_bytes(b"nothing")
     assert run(recipe(), "--init", "given.pt")[0] == 2
     torch.save({"bias": torch.zeros(3)}, "given.pt")
-    with pytest.raises(InputError, match=r"given\.pt: no classifier among its weights"):
+    with pytest.raises(InputError, match=r"--init given\.pt: the keys are not those .*; unexpected bias"):
         initial_weights("given.pt", NET, 3)

@@ -1,7 +1,10 @@
 """Trainings that are kept: a checkpoint changes no bit, and a damaged one loses nothing but time."""
 
+import copy
 import dataclasses
+import io
 import logging
+import os
 import pickle
 import resource
 import subprocess
@@ -123,9 +126,43 @@ def test_a_pickle_in_a_checkpoint_is_not_run(tmp_path):
 
     path = tmp_path / "x.ckpt"
     checkpoint.save(path, {}, {"evil": Evil()})
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(CheckpointError, match="only tensors and plain values are read"):
         checkpoint.load(path, {})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "odd", ["pickle", "empty", "shapes", "moments", "curve", "epoch", "folder", "pipe", "zero"]
+)
+def test_what_is_no_checkpoint_starts_the_training_again(data, tmp_path, caplog, odd):
+    path = tmp_path / "x.ckpt"
+    trainer = ProxyTrainer(PROXY, "cpu", data=data)
+    whole = train(TINY, PROXY, data, 5, device="cpu")
+    trained(trainer, Job(0, TINY, 5, 2, path))
+    assert path.exists()
+    kept = torch.load(io.BytesIO(path.read_bytes()[len(checkpoint.MAGIC) + checkpoint.HEAD.size :]))
+    state, identity = kept["state"], kept["identity"]
+    moments = copy.deepcopy(state["optimizer"])
+    moments["state"][0]["exp_avg"] = torch.zeros(2)
+    changed = {
+        "pickle": {"network": trained}, "empty": dict.fromkeys(state), "curve": {"curve": []},
+        "epoch": {"epoch": "two"}, "moments": {"optimizer": moments},
+        "shapes": {"network": {name: value[:1] for name, value in state["network"].items()}},
+    }  # fmt: skip
+    if odd in changed:
+        checkpoint.save(path, identity, state | changed[odd])
+    else:
+        path.unlink()
+        if odd == "folder":
+            path.mkdir()
+        elif odd == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero")
+    with caplog.at_level(logging.WARNING):
+        training = trained(trainer, Job(0, TINY, 5, 4, tmp_path / "x.ckpt"))
+    assert bits(training.result()) == bits(whole)
+    assert "the training starts again" in caplog.text
 
 
 FULL_DISK = """\

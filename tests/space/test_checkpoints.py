@@ -22,6 +22,9 @@ from space.architecture import Architecture, Stage, Stem
 from space.errors import InputError
 from space.families import named
 from space.network import Network, build
+from space.networks import build_network
+from space.swin import Swin
+from space.weight_files import read_values
 from tests.space.strategies import architectures
 
 CLASSES = 6
@@ -30,6 +33,7 @@ SMALL = Architecture.convnext(DEPTHS, WIDTHS)
 V2 = Architecture(
     stages=tuple(dataclasses.replace(stage, grn=True) for stage in SMALL.stages), layer_scale=None
 )
+SWIN = Swin(12, (2, 1), window=3)
 ISOTROPIC = Architecture.convnext([2], [12], stem=Stem(patch_size=8, norm=False), layer_scale=None)
 READERS = {
     "official": (checkpoints.to_official, checkpoints.from_official),
@@ -315,9 +319,94 @@ def test_architectures_without_a_layout_are_refused_by_field(architecture: Archi
                 convert(state, architecture)
 
 
-def test_transformers_has_no_grn():
-    with pytest.raises(InputError, match=r"stages\[0\].grn"):
-        checkpoints.to_transformers({}, V2)
+def transformers_v2() -> nn.Module:
+    from transformers import ConvNextV2Config, ConvNextV2ForImageClassification
+
+    config = ConvNextV2Config(
+        depths=list(DEPTHS), hidden_sizes=list(WIDTHS), num_stages=len(DEPTHS), layer_norm_eps=1e-6,
+        num_labels=CLASSES, patch_size=4,
+    )  # fmt: skip
+    return ConvNextV2ForImageClassification(config)
+
+
+def transformers_swin() -> nn.Module:
+    from transformers import SwinConfig, SwinForImageClassification
+
+    config = SwinConfig(
+        embed_dim=SWIN.width, depths=list(SWIN.depths), num_heads=list(SWIN.heads), window_size=SWIN.window,
+        image_size=70, num_labels=CLASSES,
+    )  # fmt: skip
+    return SwinForImageClassification(config)
+
+
+@pytest.mark.parametrize(("make", "network"), [(transformers_v2, V2), (transformers_swin, SWIN)])
+def test_same_logits_as_transformers_v2_and_swin_both_ways(tmp_path: Path, make, network: Network):
+    from safetensors.torch import save_file
+
+    theirs = randomised(make())
+    theirs.save_pretrained(tmp_path)
+    for state in (theirs.state_dict(), read_values(tmp_path / "model.safetensors")):
+        ours = build_network(network, CLASSES).eval()
+        ours.load_state_dict(checkpoints.from_transformers(state, network), strict=False)
+        assert_same_logits(Logits(theirs), ours)
+    ours = randomised(build_network(network, CLASSES), seed=5)
+    state = checkpoints.to_transformers(ours.state_dict(), network)
+    save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "model.safetensors", {"format": "pt"})
+    other, told = type(theirs).from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(told.values()), told
+    assert_same_logits(ours, Logits(other.eval()))
+
+
+def timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A Swin's official state dict as timm 0.9 and later have it: downsampling stands before its stage."""
+    moved = {}
+    for name, value in state.items():
+        if name.endswith("relative_position_index"):
+            continue
+        if ".downsample." in name:
+            stage = int(name.split(".")[1])
+            moved[name.replace(f"layers.{stage}.", f"layers.{stage + 1}.")] = value
+        else:
+            moved[name.replace("head.", "head.fc.")] = value
+    return moved
+
+
+@pytest.mark.parametrize("layout", ["official", "timm", "transformers", "bare timm", "bare official"])
+def test_a_swin_of_every_layout(tmp_path: Path, layout: str):
+    source = randomised(build_network(SWIN, CLASSES))
+    state = source.state_dict()
+    masks = {f"layers.0.blocks.{i}.attn_mask": torch.zeros(4, 9, 9) for i in (1,)}
+    values = {
+        "official": state | masks,
+        "timm": timm_names(state),
+        "transformers": checkpoints.to_transformers(state, SWIN),
+        "bare timm": {k: v for k, v in timm_names(state).items() if "head." not in k},
+        "bare official": {k: v for k, v in state.items() if "head." not in k},
+    }[layout]
+    if layout.startswith("bare"):
+        found = checkpoints.read(values, SWIN, head=False)
+        assert set(found.missing) == {"head.weight", "head.bias"}
+        assert all(torch.equal(value, state[name]) for name, value in found.state.items())
+        return
+    target = build_network(SWIN, CLASSES).eval()
+    checkpoints.load_weights(target, saved(tmp_path / "w.pth", values))
+    assert_same_logits(source, target)
+    if layout == "official":
+        assert "layers.0.blocks.1.attn_mask" in checkpoints.read(values, SWIN).left_out
+    back = {"official": checkpoints.to_official, "timm": checkpoints.to_timm}.get(layout)
+    if back is not None:
+        again = back(state, SWIN)
+        assert again.keys() == values.keys() - masks.keys()
+        assert all(torch.equal(again[name], values[name]) for name in again)
+
+
+def test_transformers_bare_models_have_no_body_s_name():
+    state = small_network().state_dict()
+    theirs = checkpoints.to_transformers(state, SMALL)
+    bare = {k.removeprefix("convnext."): v for k, v in theirs.items() if not k.startswith("classifier.")}
+    found = checkpoints.read(bare, SMALL, head=False)
+    assert found.missing == ("head.weight", "head.bias")
+    assert all(torch.equal(value, state[name]) for name, value in found.state.items())
 
 
 def saved(path: Path, values: object) -> Path:
@@ -326,18 +415,42 @@ def saved(path: Path, values: object) -> Path:
 
 
 @pytest.mark.parametrize("layout", ["own", *READERS])
-@pytest.mark.parametrize("wrapping", [None, "model", "state_dict", "model_ema", "ddp", "compiled"])
+@pytest.mark.parametrize(
+    "wrapping",
+    [
+        None,
+        "model",
+        "state_dict",
+        "model_ema",
+        "ddp",
+        "compiled",
+        "compiled ddp",
+        "ddp compiled",
+        "lightning",
+    ],
+)
 def test_load_weights_of_every_layout_and_wrapping(tmp_path: Path, layout: str, wrapping: str | None):
     source, target = small_network(), build(SMALL, CLASSES).eval()
     state = source.state_dict()
     if layout != "own":
         state = READERS[layout][0](state, SMALL)
-    prefix = {"ddp": "module.", "compiled": "_orig_mod."}.get(wrapping or "", "")
+    prefixes = {"ddp": "module.", "compiled": "_orig_mod.", "lightning": "model."}
+    prefix = "".join(prefixes.get(part, "") for part in (wrapping or "").split())
     values: object = {prefix + name: value for name, value in state.items()}
     if wrapping in ("model", "state_dict", "model_ema"):
         values = {"epoch": 3, "args": argparse.Namespace(lr=4e-3), wrapping: values}
     checkpoints.load_weights(target, saved(tmp_path / "w.pth", values))
     assert_same_logits(source, target)
+
+
+def test_an_average_of_torch_s_own_and_stages_compiled_apart(tmp_path: Path):
+    source = small_network()
+    averaged = torch.optim.swa_utils.AveragedModel(source)
+    apart = {k.replace("stages.1.", "stages.1._orig_mod."): v for k, v in source.state_dict().items()}
+    for values in ({"model_ema": averaged.state_dict()}, averaged.state_dict(), apart):
+        target = build(SMALL, CLASSES).eval()
+        checkpoints.load_weights(target, saved(tmp_path / "w.pth", values))
+        assert_same_logits(source, target)
 
 
 @pytest.mark.parametrize("name", ["resnet50", "roadmap_t_6", "roadmap_t_13"])
@@ -366,12 +479,16 @@ def without(name: str) -> dict[str, Tensor]:
         ([torch.zeros(1)], "holds no weights"),
         ({"model": {}}, "holds no weights"),
         ({"epoch": 3}, "epoch is int, not a tensor"),
+        ({3: torch.zeros(1)}, "unexpected 3"),
+        ({"a": torch.zeros(1).expand(10**9)}, "a is a tensor that claims more numbers than it has"),
+        ({"a": torch.eye(3).to_sparse()}, "a is a tensor of another kind"),
+        ({"a": torch.zeros(1), "module.a": torch.zeros(1)}, "holds 'a' twice"),
         ({"head.fc.weight": torch.zeros(6, 24)}, "timm's layout: missing"),
         ({"classifier.weight": torch.zeros(6, 24)}, "transformers' layout: missing"),
         ({"stem.weight": torch.zeros(6, 24)}, "the official layout: missing"),
-        (SMALL, "only tensors and plain values are read"),
+        (SMALL, "holds 'space.architecture.Architecture'; only tensors and plain values are read"),
     ],
-    ids=range(12),
+    ids=range(16),
 )
 def test_a_wrong_file_is_one_clear_line(tmp_path: Path, values: object, message: str):
     model = small_network()
@@ -396,7 +513,7 @@ def test_a_damaged_file_is_one_clear_line(tmp_path: Path, content: bytes):
 def test_a_truncated_checkpoint_is_one_clear_line(tmp_path: Path):
     path = saved(tmp_path / "w.pth", small_network().state_dict())
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(InputError, match="not a readable checkpoint") as caught:
+    with pytest.raises(InputError, match="is damaged") as caught:
         checkpoints.load_weights(small_network(), path)
     assert "\n" not in str(caught.value)
 

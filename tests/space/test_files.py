@@ -12,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from space.errors import InputError, quoted
-from space.files import TEMPORARY, locked, parse_json, parse_yaml, read_text, replacing, sweep, write_text
+from space.files import (
+    TEMPORARY,
+    folders,
+    locked,
+    make_folder,
+    parse_json,
+    parse_yaml,
+    read_text,
+    replacing,
+    sweep,
+    write_text,
+)
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
@@ -232,3 +243,19 @@ def test_without_posix_locks_the_systems_are_named(tmp_path, monkeypatch):
     write_text(tmp_path / "page", "x")  # writing needs none
     with pytest.raises(InputError, match="Linux and macOS"):
         locked(tmp_path / ".lock", "")
+
+
+def test_a_folder_is_made_with_all_above_it_or_with_none(tmp_path):
+    assert make_folder(tmp_path / "a" / "b").is_dir()
+    assert make_folder(tmp_path / "a" / "b").is_dir()  # again
+    for name in ("n" * 300, "nul\0"):
+        with pytest.raises((OSError, ValueError)):
+            make_folder(tmp_path / "new" / "below" / name)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("file", "file/below", "dangling/below"):
+        with pytest.raises(NotADirectoryError):
+            make_folder(tmp_path / name)
+    with pytest.raises(InputError), folders(tmp_path / "new"):
+        write_text(tmp_path / "new" / ("n" * 300), "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "dangling", "file"]
