@@ -180,7 +180,7 @@ def test_the_weights_are_those_that_the_checkpoint_says_were_better(ran, tmp_pat
         (("--gpus", "7"), "gpus 7: a total batch of 4096 does not split"),
         (("--variant", "imagenet-2k"), "variant 'imagenet-2k': must be one of"),
         (("--resolution", "4"), "resolution 4"),
-        (("--weights", "nowhere.pt"), "nowhere.pt: cannot be read (No such file"),
+        (("--weights", "nowhere.pt"), "No such file or directory"),
     ],
 )
 def test_a_mistake_is_one_line(study, ran, tmp_path, arguments, words):
