@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from space.errors import InputError
+from space.errors import InputError, printable, shortened
 
 if TYPE_CHECKING:
     from analysis.study import Study
     from space.architecture import Architecture
+
+
+LONGEST_NAME = 60
+LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,18 @@ class Pick:
     network: Architecture
     label: str
     title: str
+    """One line, whatever a file or a study calls the network."""
     study: Study | None = None
     trial: int | None = None
 
     @property
     def name(self) -> str:
-        """A Python identifier that no library's own network has."""
-        return "nas_" + re.sub(r"\W+", "_", self.label, flags=re.ASCII).strip("_").lower()
+        """A Python identifier that no library's own network has, of at most `LONGEST_NAME` characters."""
+        own = re.sub(r"\W+", "_", self.label, flags=re.ASCII).strip("_").lower()
+        if not own or len(own) > LONGEST_NAME - 8:  # of other letters, or cut: not the network's alone
+            digits = self.network.fingerprint[:8]
+            own = f"{own[: LONGEST_NAME - 17].strip('_')}_{digits}".strip("_")
+        return f"nas_{own}"
 
     @property
     def values(self) -> dict[str, Any]:
@@ -45,7 +54,7 @@ def by_itself(text: str) -> Pick:
 
     name, network = read_network(text)
     label = Path(text).stem if is_file(text) else name
-    return Pick(convnet(network, name), label, name)
+    return Pick(convnet(network, name), label, _title(name) or label)
 
 
 def of_trial(study: Study, number: int | None) -> Pick:
@@ -93,7 +102,11 @@ def _pick(study: Study, trial: dict[str, Any]) -> Pick:
     title = f"trial {number} of {study.name}"
     if trial["name"]:
         title = f"{trial['name']} ({title})"
-    return Pick(network, f"{study.name} trial {number}", title, study, number)
+    return Pick(network, f"{study.name} trial {number}", _title(title), study, number)
+
+
+def _title(name: str) -> str:
+    return shortened(printable(name), LONGEST_TITLE)
 
 
 def picks(study: str | None, trial: int | None, front: bool, arch: str | None) -> Sequence[Pick]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from nas.targets.quoting import in_markdown
 from space.architecture import Architecture
 from space.errors import InputError
 from space.networks import Network, cost_of
@@ -196,6 +197,8 @@ def estimates(
     count = IMAGES.get(recipe.data.name) if train_images is None else train_images
     if count is None:
         raise InputError(f"{recipe.data.name}: how many training images? Known are {', '.join(IMAGES)}")
+    if count < recipe.total_batch_size:
+        raise InputError(f"{count} training images are fewer than a total batch of {recipe.total_batch_size}")
     images = recipe.epochs * (count // recipe.total_batch_size) * recipe.total_batch_size
     return tuple(found for gpu in gpus if (found := _estimate(recipe, gpu, images, price)) is not None)
 
@@ -228,7 +231,7 @@ def estimate_lines(
     try:
         found = estimates(recipe, train_images=train_images, price=price)
     except InputError as error:
-        return [f"No estimate of time: {error}"]
+        return [f"No estimate of time: {in_markdown(str(error))}"]
     if not found:
         need = memory_of(recipe, precision="bf16").needed(1) / GB
         return [f"No estimate of time: one image needs {need:.0f} GB, more than the GPUs known here have."]

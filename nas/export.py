@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import math
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from space.command import Command
-from space.errors import InputError
+from space.errors import InputError, quoted, reason
 
 if TYPE_CHECKING:
     from argparse import Namespace
-
-    from torch import Tensor
 
     from nas.chosen import Pick
     from nas.model_card import Outcome
     from nas.recipe import Recipe
     from nas.targets.target import Chosen, Exported
+    from nas.weights import Weights
 
+HIGHEST_PRICE = 1e6
+CLASSES = {"imagenet-1k": 1000, "imagenet-22k": 21841}
+UNNAMED = "images"  # a data set of other classes than the recipe's
 DEFAULT = ("native", "convnext", "timm", "python")
 ALL = "all"
 EPILOG = """examples:
@@ -66,9 +70,21 @@ def parser() -> Command:
         "--weights",
         type=Path,
         metavar="CHECKPOINT",
-        help="trained weights to export with it; their moving average where it has one",
+        help="trained weights to export with it: the better of the weights and their moving average",
     )
-    add("--num-classes", type=int, metavar="N", help="outputs of the head (default: the recipe's data set's)")
+    add(
+        "--num-classes",
+        type=int,
+        metavar="N",
+        help="outputs of the head (default: as many as --classes, --weights or the study's own images have, "
+        "else the recipe's data set)",
+    )
+    add(
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="the classes' names by label, one a line (default: those of --weights or of the study's data)",
+    )
     add(
         "--variant",
         default="imagenet-1k",
@@ -92,9 +108,9 @@ def main(argv: list[str] | None = None) -> int:
     command = parser()
     args = command.parse_args(argv)
 
-    def act() -> None:
-        for line in export(args, targets_of(args.to)):
-            print(line, flush=True)
+    def act() -> int:
+        failed = export(args, targets_of(args.to))
+        return command.ended(1, "; ".join(failed)) if failed else 0
 
     return command.carry_out(act)
 
@@ -105,80 +121,198 @@ def targets_of(names: Sequence[str]) -> tuple[str, ...]:
 
     for name in names:
         if name not in (*TARGETS, ALL):
-            raise InputError(f"--to: {name!r} is no target; there are {', '.join(TARGETS)}, and {ALL}")
+            raise InputError(f"--to: {quoted(name)} is no target; there are {', '.join(TARGETS)}, and {ALL}")
     return tuple(TARGETS) if ALL in names else tuple(name for name in TARGETS if name in names)
 
 
 def export(args: Namespace, targets: Sequence[str]) -> list[str]:
-    """Check and write every network; a line for each thing done. Raises `InputError`."""
+    """Check and write every network, each step said as it is done; what failed. Raises `InputError`."""
     from nas.chosen import picks
 
-    if args.gpu_price is not None and not 0 < args.gpu_price < math.inf:
-        raise InputError(f"--gpu-price: {args.gpu_price:g} is no price; write it like 2.5")
+    price = args.gpu_price
+    if price is not None and not 0 < price < HIGHEST_PRICE:
+        raise InputError(f"--gpu-price: {price:g} is no price; write it like 2.5")
     named = ALL not in args.to and args.to != list(DEFAULT)  # then a refusal is the user's to know first
     found = picks(args.study, args.trial, args.front, args.arch)
     if args.weights is not None and len(found) > 1:
         raise InputError("--weights: belong to one network; leave out --front")
-    lines: list[str] = []
-    for pick in found:
-        folder = folder_of(args, pick, len(found))
+    folders = [folder_of(args, pick, len(found)) for pick in found]
+    for pick, folder in zip(found, folders, strict=True):
         check_folder(folder, pick)
-        lines += export_one(pick, folder, args, targets, named)
-    return lines
+    failed: list[str] = []
+    for pick, folder in zip(found, folders, strict=True):
+        failed += export_one(pick, folder, args, targets, named)
+    return failed
 
 
 def export_one(pick: Pick, folder: Path, args: Namespace, targets: Sequence[str], named: bool) -> list[str]:
-    """Every target of one network, checked, then written. Raises `InputError`; then nothing is written."""
-    from nas.model_card import model_card
+    """Every target of one network, checked, then written; what failed.
 
-    recipe = recipe_of(pick, args)
-    chosen = chosen_of(pick, recipe, args.weights)
-    outcomes = [export_target(name, chosen, named) for name in targets]
-    files: dict[str, str | bytes] = {"architecture.json": architecture_json(pick)}
+    Raises `InputError`; then nothing is written.
+    """
+    from nas.model_card import model_card
+    from nas.targets.target import Chosen
+
+    weights = None
+    if args.weights is not None:
+        from nas.weights import read_weights
+
+        weights = read_weights(args.weights, network=pick.network)
+    head = head_of(pick, args, weights)
+    recipe = recipe_of(pick, args, head)
+    state = None if weights is None else weights.model.state_dict()
+    chosen = Chosen(pick.network, pick.name, pick.title, recipe, state, head.folders)
+    if named:
+        refuse_lacking(chosen, targets)
+    which = None if weights is None else f"{weights.which}, of {args.weights.name}"
+    print(f"{pick.title}: {folder}")
+    for what, said in (("classes", head.said), ("weights", which)):
+        if said:
+            print(f"  {what:<12} {said}", flush=True)
+    outcomes = [shown(name, chosen, named) for name in targets]
+    failed = [f"{each.target}: {each.refused}" for each in outcomes if each.failed]
+    if all(each.exported is None for each in outcomes):
+        return [*failed, "nothing was written"]
+    files: dict[str, str | bytes] = {"architecture.json": architecture_json(pick, recipe.data.classes)}
     for outcome in outcomes:
         if outcome.exported is not None:
             files |= {f"{outcome.target}/{name}": content for name, content in outcome.exported.files.items()}
-    files["README.md"] = model_card(pick, recipe, outcomes, args.gpu_price)
+    files["README.md"] = model_card(pick, recipe, outcomes, args.gpu_price, which)
     write(folder, files)
-    return [
-        f"{pick.title}: {folder}",
-        *(f"  {outcome.target:<12} {outcome.verified}" for outcome in outcomes),
-        f"  {folder / 'README.md'}",
-    ]
+    print(f"  {folder / 'README.md'}", flush=True)
+    return failed
 
 
-def recipe_of(pick: Pick, args: Namespace) -> Recipe:
+@dataclass(frozen=True)
+class Head:
+    """The classes that the head tells apart; `count` None: as many as the recipe's data set has.
+
+    `folders`: the names are known to be those of the data set's folders; `data` is its name.
+    """
+
+    count: int | None = None
+    names: tuple[str, ...] | None = None
+    said: str = ""
+    folders: bool = False
+    data: str | None = None
+
+
+def head_of(pick: Pick, args: Namespace, weights: Weights | None) -> Head:
+    """The classes that the flags ask for, else of the weights, else of a study of the user's own images.
+
+    Raises `InputError` where two of them differ.
+    """
+    from nas.class_names import class_names, read_class_names
+
+    study = Head() if pick.study is None else _head_of_study(pick)
+    head = study
+    if weights is not None:
+        count, where = weights.num_classes, f"--weights {args.weights}"
+        head = Head(count, said=f"{count}, as the head of {args.weights.name} has", data=study.data)
+        if weights.classes is not None:
+            names = class_names(weights.classes, where)
+            head = Head(count, names, f"{count}, named in {args.weights.name}", True, study.data)
+        elif study.count == count:
+            head = study
+    if args.classes is not None:
+        where = f"--classes {args.classes}"
+        names = read_class_names(args.classes, where)
+        if weights is not None and len(names) != weights.num_classes:
+            raise InputError(
+                f"{where}: {len(names)} names; the head of {args.weights} has {weights.num_classes} outputs"
+            )
+        head = Head(len(names), names, f"{len(names)}, named in {args.classes.name}", data=study.data)
+    asked = args.num_classes
+    if asked is None or asked == head.count:
+        return head
+    if args.classes is not None:
+        raise InputError(f"--num-classes: {asked}; --classes {args.classes} has {head.count} names")
+    if weights is not None:
+        raise InputError(
+            f"--num-classes: {asked}; the head of {args.weights} has {weights.num_classes} outputs"
+        )
+    return Head(asked)
+
+
+def _head_of_study(pick: Pick) -> Head:
+    """The classes of a study of the user's own images; of any other, the names alone, if any fit."""
+    from nas.class_names import class_names
+    from nas.proxy import PRESETS, load_proxy
+    from nas.targets.quoting import CONTROL
+
+    assert pick.study is not None
+    record = pick.study.mapping
+    data, proxy = record.get("data") or {}, record.get("proxy") or {}
+    kind, _, path = str(data.get("spec")).partition(":")
+    count, names = proxy.get("num_classes"), data.get("classes")
+    if kind != "imagefolder" or not isinstance(count, int) or count < 2:
+        return Head()
+    place = Path(path).name
+    name = None if not place or CONTROL.search(place) else place
+    if proxy.get("name") in PRESETS and load_proxy(proxy["name"]).num_classes == count:
+        # of ImageNet, say: the full training has all of them
+        return Head(said=f"of {name or path} the proxy took {count}; --num-classes N says how many there are")
+    if names is not None:
+        names = class_names(names, f"study {pick.study.name}: its data's classes (--classes FILE names them)")
+        if len(names) != count:
+            names = None
+    said = f"{count}, those of the study's data ({name or path}); --num-classes N for another head"
+    return Head(count, names, said, names is not None, name)
+
+
+def recipe_of(pick: Pick, args: Namespace, head: Head) -> Recipe:
     """The recipe for the network on the GPUs of the flags. Raises `InputError`."""
     from nas.recipe import recipe_for
     from nas.sizes import bytes_of
 
     memory = None if args.gpu_memory is None else bytes_of(args.gpu_memory, "--gpu-memory")
-    return recipe_for(
+    recipe = recipe_for(
         pick.network,
         variant=args.variant,
         resolution=args.resolution,
         gpus=args.gpus,
         gpu_memory=memory,
-        num_classes=args.num_classes,
+        num_classes=head.count,
     )
+    own = CLASSES.get(recipe.data.name) == recipe.data.num_classes
+    name = head.data or (recipe.data.name if own else UNNAMED)
+    names = None if head.names is None else list(head.names)
+    return recipe.changed(data={"name": name, "classes": names})
 
 
-def chosen_of(pick: Pick, recipe: Recipe, checkpoint: Path | None) -> Chosen:
-    """What the targets take. Raises `InputError` for weights that are not the network's."""
-    from nas.targets.target import Chosen
+def refuse_lacking(chosen: Chosen, targets: Sequence[str]) -> None:
+    """Raise `InputError` for a target that cannot express the network, before any is checked."""
+    from nas.targets import load_target
 
-    weights: Mapping[str, Tensor] | None = None
-    if checkpoint is not None:
-        from nas.weights import weights_of
+    for name in targets:
+        lacking = load_target(name).lacks(chosen.network)
+        if lacking is not None:
+            raise InputError(f"{chosen.title}: {name}: {lacking}; nothing was written")
 
-        weights = weights_of(pick.network, checkpoint, recipe.data.num_classes)
-    return Chosen(pick.network, pick.name, pick.title, recipe, weights)
+
+def shown(name: str, chosen: Chosen, named: bool) -> Outcome:
+    """`export_target`, said before and after it on a terminal, after it elsewhere."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    if terminal:
+        print(f"  {name:<12} is checked ...", end="", flush=True)
+    try:
+        outcome = export_target(name, chosen, named)
+    finally:
+        if terminal:
+            print("\r\x1b[K", end="", flush=True)
+    print(f"  {name:<12} {outcome.verified}", flush=True)
+    return outcome
 
 
 def export_target(name: str, chosen: Chosen, named: bool) -> Outcome:
-    """One target's files, checked, or its refusal. Raises `InputError` for a refusal where it was `named`."""
+    """One target's files, checked, or its refusal, or what it failed for, which costs this target alone.
+
+    Raises `InputError` for what is wrong with the network's weights or names, and for a refusal where the
+    target was `named`.
+    """
     from nas.model_card import Outcome
     from nas.targets import load_target
+    from nas.targets.library import BROKEN, said
     from nas.targets.target import Mismatch, Refused
 
     module = load_target(name)
@@ -189,8 +323,12 @@ def export_target(name: str, chosen: Chosen, named: bool) -> Outcome:
         if named:
             raise InputError(f"{chosen.title}: {name}: {refusal}; nothing was written") from None
         return Outcome(name, module.SUMMARY, None, str(refusal))
+    except InputError:
+        raise
     except Mismatch as mismatch:
-        raise InputError(f"{name}: {mismatch}; nothing was written, please report it") from None
+        return Outcome(name, module.SUMMARY, None, f"{mismatch}; please report it", failed=True)
+    except BROKEN as error:
+        return Outcome(name, module.SUMMARY, None, f"failed ({said(error)}); please report it", failed=True)
 
 
 def folder_of(args: Namespace, pick: Pick, count: int) -> Path:
@@ -205,35 +343,84 @@ def folder_of(args: Namespace, pick: Pick, count: int) -> Path:
 
 
 def check_folder(folder: Path, pick: Pick) -> None:
-    """A folder that is there must be this network's. Raises `InputError`."""
+    """A folder that is there must be this network's, any other must be possible. Raises `InputError`."""
+    from space.files import parse_json, read_text
+
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; name another folder with --out")
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if folder.is_symlink() and not folder.exists():
+        raise InputError(f"{folder}: is a link to what is not there; name another folder with --out")
+    there = next((each for each in (folder, *folder.parents) if each.exists()), Path())
+    if not there.is_dir():
+        raise InputError(f"{folder}: {there} is a file; name another folder with --out")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{there}: nothing can be written there; name another folder with --out")
+    if not folder.is_dir() or all(is_left_over(entry) for entry in folder.iterdir()):
         return
+    where = str(folder / "architecture.json")
     try:
-        fingerprint = json.loads((folder / "architecture.json").read_text(encoding="utf-8"))["fingerprint"]
-    except (OSError, ValueError, LookupError, TypeError):
+        fingerprint = parse_json(read_text(folder / "architecture.json", where), where)["fingerprint"]
+    except (InputError, LookupError, TypeError):
         raise InputError(
             f"{folder}: holds other things than an export; name another folder with --out"
         ) from None
     if fingerprint != pick.network.fingerprint:
-        raise InputError(f"{folder}: holds another network ({fingerprint}); name another folder with --out")
+        raise InputError(
+            f"{folder}: holds another network ({quoted(fingerprint)}); name another folder with --out"
+        )
+
+
+def is_left_over(path: Path) -> bool:
+    """Whether this is what an export leaves in its folder that is killed before its first file is whole."""
+    from nas.targets import TARGETS
+    from space.files import is_temporary
+
+    if path.is_dir() and not path.is_symlink():
+        return path.name in TARGETS and all(is_temporary(entry) for entry in path.iterdir())
+    return is_temporary(path)
 
 
 def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Every file, each whole or not at all; the README last. Raises `InputError`."""
-    from space.files import write_bytes
+    """Every file, the first of them first: all are on the disk before one takes its name.
 
-    for name, content in files.items():
-        path = folder / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{path.parent}: cannot be made ({error.strerror})") from None
-        write_bytes(path, content.encode("utf-8", errors="replace") if isinstance(content, str) else content)
+    Killed before, it leaves temporary files, which the next one removes; in the moment of the renaming, a
+    folder that holds `architecture.json` and is this network's. Raises `InputError`.
+    """
+    from space.files import replacing, sweep
+
+    made: list[Path] = []
+    try:
+        for parent in dict.fromkeys((folder / name).parent for name in files):
+            make_folders(parent, made)
+            sweep(parent)
+        with contextlib.ExitStack() as stack:
+            for name, content in reversed(list(files.items())):  # the last that is opened is renamed first
+                file = stack.enter_context(replacing(folder / name))
+                file.write(content.encode("utf-8", errors="replace") if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+    except BaseException as error:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):  # not empty: something is written
+                path.rmdir()
+        if isinstance(error, OSError | ValueError):
+            raise InputError(f"{folder}: cannot be written ({reason(error)})") from None
+        raise
 
 
-def architecture_json(pick: Pick) -> str:
+def make_folders(folder: Path, made: list[Path]) -> None:
+    """The folder with its parents, each that was not there added to `made`. Raises `OSError`."""
+    missing = []
+    for each in (folder, *folder.parents):
+        if each.exists():
+            break
+        missing.append(each)
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        made.append(each)
+
+
+def architecture_json(pick: Pick, classes: Sequence[str] | None) -> str:
     """The network with what it costs and what is known of it; `python -m space.describe` reads it."""
     from space.cost import cost
 
@@ -245,6 +432,8 @@ def architecture_json(pick: Pick) -> str:
         "macs": total.macs,
         "activations": total.activations,
     }
+    if classes is not None:
+        values["classes"] = list(classes)
     if pick.study is not None:
         trial, proxy = pick.values, pick.study.mapping["proxy"]
         values["evidence"] = {

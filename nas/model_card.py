@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nas.targets.quoting import in_code, in_markdown
 from space.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from nas.targets.target import Check, Exported
 
 WIDTH = 110
+MOST_CLASSES = 20  # named here
 
 
 @dataclass(frozen=True)
@@ -25,38 +27,45 @@ class Outcome:
     summary: str
     exported: Exported | None
     refused: str | None = None
+    failed: bool = False
+    """Whether that is no refusal but a form that differs, or that something of it raised an error."""
 
     @property
     def verified(self) -> str:
         """In a few words."""
         if self.exported is None:
             return f"not written: {self.refused}"
-        return (
-            "not verified here"
-            if self.exported.check is None
-            else f"verified with {self.exported.check.library}"
-        )
+        if self.exported.check is None:
+            return f"not verified here: {self.exported.unverified}"
+        return f"verified with {self.exported.check.library}"
 
 
 def model_card(
-    pick: Pick, recipe: Recipe, outcomes: Sequence[Outcome], gpu_price: float | None = None
+    pick: Pick,
+    recipe: Recipe,
+    outcomes: Sequence[Outcome],
+    gpu_price: float | None = None,
+    weights: str | None = None,
 ) -> str:
-    """Markdown; with `gpu_price`, of a GPU hour, it estimates costs."""
+    """Markdown; with `gpu_price`, of a GPU hour, it estimates costs. `weights` says which there are."""
+    named = recipe.data.classes
     sections = [
-        [f"# {pick.title}", "", *_what(pick)],
+        [f"# {in_markdown(pick.title)}", "", *_what(pick)],
         ["## Cost", "", *_cost(pick, recipe)],
         *(
             [["## How it was found", "", *_found(pick)], ["## Evidence", "", *_evidence(pick)]]
             if pick.study
             else []
         ),
+        *([["## Weights", "", _wrapped(f"{in_markdown(weights)}.")]] if weights else []),
+        *([["## Classes", "", *_classes(named)]] if named else []),
         ["## Training it", "", *_recipe(recipe, gpu_price)],
         *(_target(outcome) for outcome in outcomes if outcome.exported is not None),
     ]
     refused = [outcome for outcome in outcomes if outcome.exported is None]
     if refused:
-        lines = [f"* {outcome.target}: {outcome.refused}" for outcome in refused]
-        sections.append(["## Targets that cannot express it", "", *lines])
+        lines = [_wrapped(f"* {each.target}: {in_markdown(str(each.refused))}", "  ") for each in refused]
+        sections.append(["## Targets that are not here", "", *lines])
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
 
 
@@ -64,9 +73,9 @@ def check_text(check: Check) -> str:
     """What was compared with the original, in a sentence."""
     macs = "" if check.macs is None else f", {check.macs:,} multiply-accumulates"
     return (
-        f"{check.library}, {check.images}: {check.params:,} parameters{macs}, as the original; logits with "
-        f"the same weights differ by {check.difference / check.largest:.1e} of the largest at most (allowed "
-        f"{check.tolerance / check.largest:.0e})."
+        f"{in_markdown(check.library)}, {check.images}: {check.params:,} parameters{macs}, as the original; "
+        f"logits with the same weights differ by {check.difference / check.largest:.1e} of the largest at "
+        f"most (allowed {check.tolerance / check.largest:.0e})."
     )
 
 
@@ -74,6 +83,12 @@ def _wrapped(text: str, indent: str = "") -> str:
     return textwrap.fill(
         text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+
+
+def _classes(names: Sequence[str]) -> list[str]:
+    first = ", ".join(in_markdown(name) for name in names[:MOST_CLASSES])
+    rest = "" if len(names) <= MOST_CLASSES else f", ... up to {in_markdown(names[-1])}"
+    return [_wrapped(f"{len(names)}, by label: {first}{rest}. `architecture.json` has all of them.")]
 
 
 def _what(pick: Pick) -> list[str]:
@@ -139,15 +154,18 @@ def _found(pick: Pick) -> list[str]:
     record = study.mapping
     done = sum(1 for one in record["trials"] if one["state"] == "complete")
     budget, space = trial.get("budget") or record["budget"]["text"], record.get("space") or {}
-    lines = [f"* study `{study.name}`, trial {pick.trial}, made {str(record['created'])[:10]}"]
+    made = in_markdown(str(record["created"])[:10])
+    lines = [f"* study {in_code(study.name)}, trial {pick.trial}, made {made}"]
     if trial.get("role") == "reference":
         lines.append("* a published network, trained there as a reference")
     else:
         count = space.get("in_band")
-        among = f", one of {count:,} networks of the space `{space['name']}` in it" if count else ""
-        lines.append(f"* budget {budget}{among}")
-        lines.append(f"* sampler {record['sampler']}, {done} trainings in all, seed {record['seed']}")
-    return [*lines, f"* {study.conditions}"]
+        name = in_code(str(space.get("name")))
+        among = f", one of {count:,} networks of the space {name} in it" if count else ""
+        lines.append(f"* budget {in_markdown(str(budget))}{among}")
+        sampler = in_markdown(str(record["sampler"]))
+        lines.append(f"* sampler {sampler}, {done} trainings in all, seed {record['seed']}")
+    return [*lines, f"* {in_markdown(study.conditions)}"]
 
 
 def _evidence(pick: Pick) -> Iterator[str]:
@@ -156,10 +174,11 @@ def _evidence(pick: Pick) -> Iterator[str]:
     assert pick.study is not None and pick.trial is not None
     try:
         for line in evidence(pick.study, pick.trial):
-            yield _wrapped(f"* {line}", "  ")
+            yield _wrapped(f"* {in_markdown(line)}", "  ")
     except InputError:
         state = pick.values.get("reason") or pick.values["state"]
-        yield _wrapped(f"* none: this network has no result at full fidelity ({state})", "  ")
+        why = in_markdown(str(state))
+        yield _wrapped(f"* none: this network has no result at full fidelity ({why})", "  ")
     yield ""
     yield _wrapped(
         "A proxy accuracy is the share of that data set's images classified right after that short training. "
@@ -172,8 +191,8 @@ def _recipe(recipe: Recipe, gpu_price: float | None) -> list[str]:
 
     split = f"{recipe.devices} GPUs x {recipe.batch_size} images x {recipe.accumulation} accumulated"
     return [
-        _wrapped(f"{recipe.epochs} epochs of {recipe.data.name} at {recipe.data.resolution} pixels, "
-                 f"total batch {recipe.total_batch_size} ({split}), stochastic depth "
+        _wrapped(f"{recipe.epochs} epochs of {in_markdown(recipe.data.name)} at {recipe.data.resolution} "
+                 f"pixels, total batch {recipe.total_batch_size} ({split}), stochastic depth "
                  f"{recipe.architecture['drop_path']:g}, "
                  f"{'no EMA' if recipe.ema_decay is None else f'EMA {recipe.ema_decay:g}'}."),
         "",
@@ -185,7 +204,7 @@ def _target(outcome: Outcome) -> list[str]:
     exported = outcome.exported
     assert exported is not None
     checked = (
-        f"Not verified here: the library is not installed. This verifies it: `{exported.verify}`"
+        f"Not verified here: {in_markdown(exported.unverified)}. This verifies it: {in_code(exported.verify)}"
         if exported.check is None
         else f"Verified before it was written: {check_text(exported.check)}"
     )
@@ -197,7 +216,7 @@ def _target(outcome: Outcome) -> list[str]:
         *_commands(exported.commands),
         "",
         _wrapped(checked),
-        *(line for note in exported.notes for line in ("", _wrapped(note))),
+        *(line for note in exported.notes for line in ("", _wrapped(in_markdown(note)))),
     ]
 
 

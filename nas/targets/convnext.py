@@ -10,16 +10,19 @@ bicubic resizing, and has layer-wise decay for its own S, B, L and XL alone.
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import shlex
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nas.class_names import FILE, class_file
+from nas.targets.library import BROKEN, library, said
+from nas.targets.quoting import in_shell
 from nas.targets.target import Check, Chosen, Exported, Refused
 from space.families import named
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from types import ModuleType
+
+    from torch import Tensor, nn
 
     from nas.recipe import Recipe
     from space.architecture import Architecture
@@ -81,6 +84,8 @@ def export(chosen: Chosen) -> Exported:
     }
     if chosen.weights is not None:
         files["weights.pth"] = saved({"model": dict(original.state_dict())})
+    if chosen.classes is not None:
+        files[FILE] = class_file(chosen.classes)
     return Exported(
         files=files,
         check=check,
@@ -91,31 +96,32 @@ def export(chosen: Chosen) -> Exported:
 
 
 def checked(chosen: Chosen, source: str, original: Network, images: Tensor) -> Check:
-    """model.py against the original; through timm's registry where timm is installed."""
+    """model.py against the original; through timm's registry where timm is installed and works."""
+    from nas.targets.checking import compare_module, imported
+
+    with imported(source, f"{chosen.name}_model") as module:
+        network, name = built(chosen, module)
+        network.load_state_dict(original.state_dict())
+        return compare_module(original, images, network.eval(), library=name, relative=RELATIVE)
+
+
+def built(chosen: Chosen, module: ModuleType) -> tuple[nn.Module, str]:
+    """The network of the generated module, and what made it: timm, or torch and why not timm."""
     import torch
 
-    from nas.targets.checking import compare_module, imported
     from nas.targets.source import camel_case
 
-    timm = installed_timm()
-    library = f"torch {torch.__version__} (no timm here: not through its registry)"
-    with imported(source, f"{chosen.name}_model") as module:
-        if timm is None:
-            network = getattr(module, camel_case(chosen.name))()
-        else:
-            library = f"timm {timm.__version__}"
-            network = timm.create_model(chosen.name)
-        network.load_state_dict(original.state_dict())
-        return compare_module(original, images, network.eval(), library=library, relative=RELATIVE)
-
-
-def installed_timm() -> Any:
-    """timm, or None where it is not installed or does not fit the installed torchvision."""
-    try:
-        timm = importlib.import_module("timm")
-    except (ImportError, RuntimeError):
-        return None
-    return timm if hasattr(timm, "create_model") else None
+    timm = library("timm")
+    reason = timm.missing
+    if timm.module is not None:
+        version = f"timm {getattr(timm.module, '__version__', '?')}"
+        try:
+            classes = chosen.recipe.data.num_classes  # timm 0.3.2 has a default of its own
+            return timm.module.create_model(chosen.name, num_classes=classes), version
+        except BROKEN as error:
+            reason = f"{version} failed ({said(error)})"
+    network: nn.Module = getattr(module, camel_case(chosen.name))()
+    return network, f"torch {torch.__version__}, not through timm's registry: {reason}"
 
 
 def refuse_recipe(recipe: Recipe, network: Architecture) -> None:
@@ -174,7 +180,7 @@ def commands(recipe: Recipe, registered: str, *, weights: bool) -> tuple[str, ..
     lines = [f"--model {registered}", *flags(recipe)]
     found = [
         f"git clone {REPOSITORY}",
-        "pip install timm==0.3.2 tensorboardX six",
+        "pip install timm==0.3.2 'pillow<13' tensorboardX six",  # 13 posterizes to no less than 1 bit
         " \\\n    ".join([launch, *lines, "--output_dir results"]),
     ]
     if weights:
@@ -209,7 +215,7 @@ def flags(recipe: Recipe) -> Iterator[str]:
     yield f"--warmup_epochs {int(schedule.warmup_epochs)} --min_lr {schedule.min_lr:g}"
     augmentation = recipe.augmentation
     yield (
-        f"--aa {shlex.quote(augmentation.rand_augment or '')} --color_jitter {augmentation.color_jitter:g} "
+        f"--aa {in_shell(augmentation.rand_augment or '')} --color_jitter {augmentation.color_jitter:g} "
         f"--train_interpolation {data.interpolation}"
     )
     yield f"--reprob {augmentation.random_erasing:g} --remode pixel --recount 1"
@@ -233,7 +239,7 @@ def flags(recipe: Recipe) -> Iterator[str]:
 def data_flags(recipe: Recipe) -> str:
     """main.py's IMNET has 1000 classes and train/ and val/; any other number is an image_folder."""
     data = recipe.data
-    path = f"/path/to/{shlex.quote(data.name)}"
+    path = f"/path/to/{in_shell(data.name)}"
     if data.num_classes == 1000:
         return f"--data_set IMNET --nb_classes 1000 --data_path {path}"
     folder = f"--data_set image_folder --nb_classes {data.num_classes}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
+from nas.targets.quoting import in_comment, in_shell
 from nas.targets.target import Chosen, Exported, Mismatch
 
 if TYPE_CHECKING:
@@ -16,6 +16,11 @@ SUMMARY = "recipe.yaml for this toolkit's own trainer, python -m nas.train"
 LIBRARY: str | None = None
 GPUS_A_NODE = 8
 CHECKPOINT = "checkpoint-best.pt"  # what nas.train leaves for nas.evaluate
+
+NAMED = (
+    "recipe.yaml names the classes, and a training takes data with classes of these names alone; with "
+    "data.classes null it takes the data's own."
+)
 
 
 def lacks(network: Architecture) -> str | None:  # noqa: ARG001 - every network is this toolkit's own
@@ -32,7 +37,7 @@ def export(chosen: Chosen) -> Exported:
     from space.files import parse_yaml
     from space.networks import convnet
 
-    text = recipe_text(chosen.recipe, chosen.title)
+    text = recipe_text(chosen.recipe, in_comment(chosen.title))
     where = "recipe.yaml"
     found = recipe_from(parse_yaml(text, where), where)
     if found != chosen.recipe:
@@ -45,12 +50,13 @@ def export(chosen: Chosen) -> Exported:
         check=check,
         verify="python -m space.describe ../architecture.json",
         commands=commands(chosen.recipe),
+        notes=() if chosen.classes is None or chosen.folders else (NAMED,),
     )
 
 
 def commands(recipe: Recipe) -> tuple[str, ...]:
     """The commands that train the recipe, on one device and on all of them, and evaluate the result."""
-    data = f"--data imagefolder:/path/to/{shlex.quote(recipe.data.name)}"
+    data = f"--data imagefolder:/path/to/{in_shell(recipe.data.name)}"
     start = " --init /path/to/checkpoint.pth" if fine_tunes(recipe) else ""
     train = f"-m nas.train recipe.yaml {data} --out training{start}"
     found = [f"python {train}"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import math
+import re
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from nas.targets.library import library
+from nas.targets.quoting import in_comment
 from nas.targets.target import Chosen, Exported, Refused
 from nas.targets.torch_export import RANDOM_WEIGHTS, exported_program
 from space.cost import cost
@@ -43,14 +45,14 @@ def lacks(network: Architecture) -> str | None:
 def export(chosen: Chosen) -> Exported:
     """NAME.onnx with the architecture in its metadata; what is checked is the file's content.
 
-    Raises `Refused`, also where onnx, onnxruntime or onnxscript is not installed: they write the file.
+    Raises `Refused`, also where onnx, onnxruntime or onnxscript is not here or broken: they write the file.
     """
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise Refused(f"{', '.join(missing)}: not installed; pip install 'convnext-nas[export]'")
     reason = lacks(chosen.network)
     if reason is not None:
         raise Refused(reason)
+    missing = [found.missing for found in map(library, PACKAGES) if found.module is None]
+    if missing:
+        raise Refused(f"{', '.join(missing)}; pip install 'convnext-nas[export]'")
     import onnxruntime
     import torch
 
@@ -112,7 +114,8 @@ def onnx_program(chosen: Chosen, original: Network, images: Tensor) -> ONNXProgr
 def final_model(chosen: Chosen, program: ONNXProgram) -> ModelProto:
     """The optimised model with its architecture in the metadata, and no path of this machine."""
     model: ModelProto = program.model_proto
-    model.doc_string = chosen.title
+    model.doc_string = in_comment(chosen.title)
+    name_batch(model)
     for node in model.graph.node:  # traces of this machine's files
         del node.metadata_props[:]
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
@@ -128,9 +131,21 @@ def final_model(chosen: Chosen, program: ONNXProgram) -> ModelProto:
         "mean": json.dumps([0.485, 0.456, 0.406]),
         "std": json.dumps([0.229, 0.224, 0.225]),
     }
+    if chosen.classes is not None:
+        facts["classes"] = json.dumps(chosen.classes)
     for key, value in facts.items():
         model.metadata_props.add(key=key, value=value)
     return model
+
+
+def name_batch(model: ModelProto) -> None:
+    """Call the axis of the images in a batch `batch` throughout, where the exporter has s77, say."""
+    graph = model.graph
+    own = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for size in value.type.tensor_type.shape.dim:
+            if size.dim_param:  # by itself, or in an expression such as 49*s77
+                size.dim_param = re.sub(rf"\b{re.escape(own)}\b", "batch", size.dim_param)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from nas.class_names import FILE, class_file
 from nas.targets.target import Chosen, Exported
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def export(chosen: Chosen) -> Exported:
     }
     if chosen.weights is not None:
         files["weights.pt"] = saved(dict(original.state_dict()))
+    if chosen.classes is not None:
+        files[FILE] = class_file(chosen.classes)
     return Exported(
         files=files,
         check=check,

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from nas.targets.quoting import in_docstring
 from nas.targets.target import Chosen
 from space.architecture import Activation, Architecture, Norm, Stage
 from space.checkpoints import to_official
@@ -236,7 +237,6 @@ def _body(
 
 def _docstring(network: Architecture, class_name: str, title: str, num_classes: int, resolution: int) -> str:
     counted = cost(network, resolution, num_classes)
-    title = title.replace("\\", "\\\\").replace('"""', "'''").strip()
     about = (
         f"{brief(network)}: {counted.params:,} parameters and {counted.macs:,} multiply-accumulates at "
         f"{resolution}x{resolution} with {num_classes} classes; fingerprint {network.fingerprint}."
@@ -247,7 +247,7 @@ def _docstring(network: Architecture, class_name: str, title: str, num_classes: 
         else "The weights are named as in convnext-nas."
     )
     text = "\n".join([_wrapped(about, 0), "", f"It depends on torch alone. {names}"])
-    return f'"""{" ".join(f"{class_name}: {title}".split())}\n\n{text}\n"""'
+    return f'"""{in_docstring(f"{class_name}: {title}")}\n\n{text}\n"""'
 
 
 def _has_official_names(network: Architecture) -> bool:
@@ -455,6 +455,7 @@ def _network(
         f"class {class_name}(nn.Module):",
         '    """Images (N, 3, H, W) -> logits (N, num_classes).',
         "",
+        "    num_classes: 0 leaves the classifier out: features (N, C).",
         "    drop_path_rate: stochastic depth at the last block, rising from 0 at the first.",
         *(["    layer_scale_init_value: LayerScale at the start."] * (network.layer_scale is not None)),
         "    head_init_scale: factor on the initial weights of the classifier.",
@@ -534,11 +535,14 @@ def _head(plan: Plan) -> list[str]:
     }[plan.network.norm]
     return [
         *([f"self.norm = {norm}"] * plan.network.head_norm),
-        "self.head = nn.Linear(DIMS[-1], num_classes)",
+        "self.head = (",
+        "    nn.Linear(DIMS[-1], num_classes) if num_classes > 0 else nn.Identity()",
+        ")",
         "",
         "self.apply(init_weights)",
-        "self.head.weight.data.mul_(head_init_scale)",
-        "self.head.bias.data.mul_(head_init_scale)",
+        "if num_classes > 0:",
+        "    self.head.weight.data.mul_(head_init_scale)",
+        "    self.head.bias.data.mul_(head_init_scale)",
     ]
 
 
@@ -629,10 +633,10 @@ def _number(value: float) -> str:
 GUARDED_IMPORT = """\
 try:
     from timm.models import register_model
-except ImportError:
+except Exception:  # noqa: BLE001 - also a timm whose own imports fail
     try:
         from timm.models.registry import register_model  # timm 0.3.2
-    except ImportError:
+    except Exception:  # noqa: BLE001
 
         def register_model(function):
             \"\"\"Without timm there is no registry: the function as it is.\"\"\"
@@ -646,7 +650,9 @@ class LayerNorm2d(nn.LayerNorm):
         super().__init__(dim, eps=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = super().forward(x.permute(0, 2, 3, 1))
+        x = x.permute(0, 2, 3, 1)
+        shape, eps = self.normalized_shape, self.eps
+        x = nn.functional.layer_norm(x, shape, self.weight, self.bias, eps)
         return x.permute(0, 3, 1, 2)"""
 RMS_NORM = """\
 class RMSNorm(nn.Module):
@@ -663,7 +669,8 @@ class RMSNorm2d(RMSNorm):
     \"\"\"RMSNorm over the channels of (N, C, H, W).\"\"\"
 
     def forward(self, x: Tensor) -> Tensor:
-        x = super().forward(x.permute(0, 2, 3, 1))
+        x = x.permute(0, 2, 3, 1)
+        x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.weight
         return x.permute(0, 3, 1, 2)"""
 GROUP_NORM = """\
 def group_norm(dim: int) -> nn.GroupNorm:
@@ -696,7 +703,7 @@ class Pointwise(nn.Linear):
     \"\"\"1x1 convolution of (N, C, H, W); the weight is (out, in).\"\"\"
 
     def forward(self, x: Tensor) -> Tensor:
-        x = super().forward(x.permute(0, 2, 3, 1))
+        x = nn.functional.linear(x.permute(0, 2, 3, 1), self.weight, self.bias)
         return x.permute(0, 3, 1, 2)"""
 POINTWISE_STRIDED = """\
 class Pointwise(nn.Linear):
@@ -710,7 +717,7 @@ class Pointwise(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x[:, :, :: self.stride, :: self.stride]
-        x = super().forward(x.permute(0, 2, 3, 1))
+        x = nn.functional.linear(x.permute(0, 2, 3, 1), self.weight, self.bias)
         return x.permute(0, 3, 1, 2)"""
 DROP_PATH = """\
 class DropPath(nn.Module):

@@ -27,6 +27,13 @@ class Chosen:
     recipe: Recipe
     weights: Mapping[str, Tensor] | None = None
     """A state dict under the names of `space.network`; None: no weights, the file starts from random ones."""
+    folders: bool = False
+    """Whether `classes` are known to be the names of the data set's folders."""
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The classes' names by label, each one line and unlike the others; None: not known."""
+        return self.recipe.data.classes
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,15 @@ class Exported:
     files: Mapping[str, str | bytes]
     """Content by name, relative to the target's folder."""
     check: Check | None
-    """None: the library that would build it is not installed."""
+    """None: the library that would build it is not here, or cannot be used; `unverified` says why."""
     verify: str
     """The command that verifies the files, run in the target's folder."""
     commands: tuple[str, ...]
     """The exact commands that train or use it, run in the target's folder."""
     notes: tuple[str, ...] = ()
     """What a user must know before relying on it, a sentence each."""
+    unverified: str = ""
+    """Why there is no check: "timm is not installed"."""
 
 
 class Refused(InputError):  # noqa: N818 - what happened, not a fault
@@ -70,7 +79,7 @@ class Refused(InputError):  # noqa: N818 - what happened, not a fault
 
 
 class Mismatch(Exception):  # noqa: N818 - as above
-    """An export whose parameters, MACs or logits differ from the original's: nothing may be written."""
+    """A form whose parameters, MACs or logits differ from the original's: it may not be written."""
 
 
 class Target(Protocol):

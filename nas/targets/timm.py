@@ -15,7 +15,6 @@ What is known of timm here, from train.py (huggingface/pytorch-image-models) and
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import math
@@ -27,10 +26,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from nas.class_names import FILE, class_file
 from nas.layer_decay import head_layer
 from nas.targets import verification
+from nas.targets.library import installed
+from nas.targets.quoting import in_comment
 from nas.targets.target import Check, Chosen, Exported, Mismatch, Refused
 from space.architecture import Architecture
+from space.errors import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +89,7 @@ def _words(values: set[Any]) -> str:
 def export(chosen: Chosen) -> Exported:
     """The network and its recipe for timm's train.py. Raises `Refused` and `Mismatch`.
 
-    Where timm is installed and importable, the files are verified with it, in a process of its own.
+    Where timm is installed and can be imported, the files are verified with it, in a process of its own.
     """
     from nas.targets.source import chosen_source
 
@@ -99,22 +102,30 @@ def export(chosen: Chosen) -> Exported:
     else:
         command += f" launch.py {TRAIN} -c timm.yaml --data-dir DATA"
         files |= {f"{chosen.name}.py": chosen_source(chosen), "launch.py": _launcher(chosen)}
-    files["timm.yaml"] = _yaml_text(
-        chosen, why, arguments | train_arguments(chosen.recipe, why is None), command
-    )
-    files["verify_timm.py"] = verification.script("timm", MAKE)
+    arguments |= train_arguments(chosen.recipe, why is None)
+    if chosen.classes is not None:
+        files[FILE] = class_file(chosen.classes)
+        if chosen.folders:
+            arguments["class_map"] = FILE
+    files["timm.yaml"] = _yaml_text(chosen, why, arguments, command)
+    files["verify_timm.py"] = verification.script("timm", MAKE, PILLOW)
     files["verify_timm.json"] = verification.expected(
         chosen,
         lambda state: state if why is not None else timm_state(state, chosen.network),
         launcher=why is not None,
+        posterizes=chosen.recipe.augmentation.rand_augment is not None,
     )
-    check = _verified(files)
+    check, said = verified(files)
     tuned = chosen.recipe.optimizer.layer_decay is not None
-    commands = [f"{command} --pretrained --pretrained-path CHECKPOINT" if tuned else command]
+    commands = [INSTALL, f"{command} --pretrained --pretrained-path CHECKPOINT" if tuned else command]
     if chosen.weights is not None:
         files[f"{chosen.name}.pth"] = _checkpoint(chosen.weights, chosen.network, why)
         commands.append(f"{command} --initial-checkpoint {chosen.name}.pth")
-    return Exported(files, check, "python verify_timm.py", tuple(commands), tuple(_notes(chosen, why)))
+    notes = _notes(chosen, why)
+    if check is not None and said:
+        notes.append(f"Here {said}.")
+    unverified = "" if check is not None else said
+    return Exported(files, check, "python verify_timm.py", tuple(commands), tuple(notes), unverified)
 
 
 def torchrun(devices: int) -> str:
@@ -129,8 +140,14 @@ def torchrun(devices: int) -> str:
 def _notes(chosen: Chosen, why: str | None) -> list[str]:
     notes = [
         "PYTORCH_IMAGE_MODELS is a clone of https://github.com/huggingface/pytorch-image-models at the "
-        "version of the installed timm; DATA has train/ and validation/ (or val/), a folder per class."
+        "version of the installed timm; DATA has train/ and validation/ (or val/), a folder per class.",
+        "timm needs the torchvision that was made for the installed torch, from the same index as that.",
     ]
+    if chosen.classes is not None and not chosen.folders:
+        notes.append(
+            f"{FILE} has the classes by label; where DATA's folders have these names, --class-map {FILE} "
+            "keeps their order: timm sorts numbers in names otherwise."
+        )
     if why is not None:
         notes.append(
             f"timm's own ConvNeXt class does not have {why}; launch.py registers {chosen.name} first."
@@ -288,26 +305,26 @@ def _layer_decay(recipe: Recipe, timms_class: bool) -> float | None:
 def _yaml_text(chosen: Chosen, why: str | None, values: Mapping[str, Any], command: str) -> str:
     import yaml
 
-    lines = [f"{chosen.title}, for timm's train.py:", f"    {command}"]
+    lines = [in_comment(f"{chosen.title}, for timm's train.py:"), f"    {command}"]
     if why is not None:
-        lines.append(f"launch.py registers the model: timm's ConvNeXt class does not have {why}")
+        lines.append(in_comment(f"launch.py registers the model: timm's ConvNeXt class does not have {why}"))
     recipe = chosen.recipe
     lines.append(
         f"{recipe.devices} devices x {recipe.batch_size} x {recipe.accumulation} steps = "
         f"{recipe.total_batch_size} images; epochs counts those after the warm-up"
     )
     text = yaml.safe_dump(dict(values), sort_keys=False, default_flow_style=None, width=100)
-    return (
-        "".join(f"# {' '.join(line.split()) if not line.startswith(' ') else line}\n" for line in lines)
-        + text
-    )
+    return "".join(f"# {line}\n" for line in lines) + text
 
 
 def _launcher(chosen: Chosen) -> str:
     from nas.targets.source import camel_case
 
     data, layers = chosen.recipe.data, Layers(chosen.network.depths)
+    stem = chosen.network.stem
     return LAUNCH.format(
+        stride=4 if stem.type == "resnet" else stem.patch_size,
+        through=THROUGH_STRIDED if chosen.network.downsampling == "strided" else THROUGH,
         name=chosen.name,
         network=camel_case(chosen.name),
         train=TRAIN,
@@ -341,30 +358,36 @@ def timm_state(weights: Mapping[str, Tensor], network: Architecture) -> dict[str
 # -- the check
 
 
-def _verified(files: Mapping[str, str | bytes]) -> Check | None:
-    """What verify_timm.py says, in a process of its own; None where timm is not there or cannot be imported.
+def verified(files: Mapping[str, str | bytes]) -> tuple[Check | None, str]:
+    """What verify_timm.py says, in a process of its own: the check and what else would end a training.
 
-    Raises `Mismatch`.
+    Or None and why timm cannot say. Raises `Mismatch`.
     """
-    if importlib.util.find_spec("timm") is None:
-        return None
+    if not installed("timm"):
+        return None, "timm is not installed"
+    try:
+        ran = _run(files)
+    except OSError as error:  # no room for the files, say
+        return None, f"verify_timm.py cannot be run ({first_line(error)})"
+    lines = ran.stderr.strip().splitlines() or [f"verify_timm.py ended with exit code {ran.returncode}"]
+    last = lines[-1].removeprefix("not verified: ")
+    if ran.returncode == verification.DIFFERS and last.startswith("verify_timm.py: "):
+        raise Mismatch(f"timm: {last}")
+    if ran.returncode not in (0, verification.AILING):
+        return None, in_comment(last)
+    check = Check(**json.loads(ran.stdout.strip().splitlines()[-1]))
+    return check, last if ran.returncode == verification.AILING else ""
+
+
+def _run(files: Mapping[str, str | bytes]) -> subprocess.CompletedProcess[str]:
     with TemporaryDirectory() as folder:
         for name, content in files.items():
             data = content.encode() if isinstance(content, str) else content
             (Path(folder) / name).write_bytes(data)
-        ran = subprocess.run(
+        return subprocess.run(
             [sys.executable, "verify_timm.py", "--json"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if ran.returncode == verification.ABSENT:
-        return None
-    if ran.returncode:
-        lines = ran.stderr.strip().splitlines() or [f"verify_timm.py ended with exit code {ran.returncode}"]
-        raise Mismatch(f"timm: {lines[-1]}")
-    return Check(**json.loads(ran.stdout.strip().splitlines()[-1]))
+            cwd=folder, capture_output=True, encoding="utf-8", errors="replace", check=False,
+        )  # fmt: skip
 
 
 MAKE = """
@@ -384,6 +407,18 @@ MAKE = """
     )
 """
 
+INSTALL = "pip install timm 'pillow<13'"
+PILLOW = """
+    try:
+        from PIL import Image, ImageOps, __version__
+
+        if expected["posterizes"]:  # RandAugment's strongest posterize, about one image in 660
+            ImageOps.posterize(Image.new("RGB", (1, 1)), 0)
+    except ValueError as error:
+        return [f"timm's RandAugment fails under Pillow {__version__} ({error}): pip install 'pillow<13'"]
+    return []
+"""
+
 LAUNCH = '''\
 """Registers {name} with timm, then runs a script of timm's:
 
@@ -394,10 +429,13 @@ import runpy
 import sys
 from pathlib import Path
 
+import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from {name} import {network}
+from {name} import DIMS, {network}, init_weights
 
 default_cfgs = generate_default_cfgs(
     {{
@@ -415,6 +453,8 @@ default_cfgs = generate_default_cfgs(
         }}
     }}
 )
+# image pixels to a pixel of the first stage's map; each stage behind it halves again
+STEM_STRIDE = {stride}
 # the layer of each stage's first block and of the head, for --layer-decay: three blocks a layer
 FIRST_LAYER = {first}
 LAST_LAYER = {last}
@@ -430,24 +470,136 @@ def layer_of(name):
     return LAST_LAYER
 
 
+def stage_of(name):
+    """The same with a layer for each stage: the stem 0, the stages 1 to N, the head N + 1."""
+    part, *place = name.split(".")
+    if part == "downsample_layers":
+        return int(place[0]) + 1 if int(place[0]) > 0 else 0
+    return int(place[0]) + 1 if part == "stages" else len(DIMS) + 1
+
+
 class ForTimm({network}):
-    """The network, with what timm's train.py asks of a model."""
+    """The network, with what timm asks of a model."""
 
     def __init__(self, drop_rate=0.0, global_pool="avg", **kwargs):
-        if drop_rate or global_pool != "avg":
-            raise ValueError("the head is average pooling without dropout: no --drop, no --gp")
         super().__init__(**kwargs)
+        self.num_features = self.head_hidden_size = DIMS[-1]
+        self.in_chans = kwargs.get("in_chans", 3)
+        self.feature_info = [
+            {{"num_chs": dim, "reduction": STEM_STRIDE * 2**i, "module": f"stages.{{i}}"}}
+            for i, dim in enumerate(DIMS)
+        ]
+        self.grad_checkpointing = False
+        self.drop_rate = drop_rate
+        self.head_drop = nn.Dropout(drop_rate)
+        if not hasattr(self, "norm"):
+            self.norm = nn.Identity()
+        self.set_pool(global_pool)
 
+    def set_pool(self, global_pool):
+        if global_pool not in ("avg", ""):
+            raise ValueError(f"global_pool {{global_pool!r}}: the head is average pooling, or '' for none")
+        if not global_pool and self.num_classes > 0:
+            raise ValueError("global_pool '': maps have no classifier, num_classes must be 0")
+        self.global_pool = global_pool
+
+    def stage(self, blocks: nn.Sequential, x):
+        for block in blocks:
+            x = checkpoint(block, x, use_reentrant=False)
+        return x
+
+    def forward_features(self, x):
+        """Images (N, 3, H, W) -> the last map (N, C, h, w)."""
+{through}
+        return x
+
+    def forward_head(self, x, pre_logits: bool = False):
+        if self.global_pool == "":  # the norm of each pixel
+            shape = x.permute(0, 2, 3, 1).shape
+            x = self.norm(x.permute(0, 2, 3, 1).reshape(-1, shape[3])).reshape(shape)
+            x = x.permute(0, 3, 1, 2)
+        else:
+            x = self.norm(x.mean((-2, -1)))
+        x = self.head_drop(x)
+        return x if pre_logits else self.head(x)
+
+    def forward(self, x):
+        return self.forward_head(self.forward_features(x))
+
+    @torch.jit.ignore
     def get_classifier(self):
         return self.head
 
+    @torch.jit.ignore
+    def reset_classifier(self, num_classes, global_pool=None, reset_other=False):
+        like = next(self.parameters())
+        self.num_classes = num_classes
+        self.set_pool(self.global_pool if global_pool is None else global_pool)
+        self.head = nn.Linear(self.num_features, num_classes) if num_classes > 0 else nn.Identity()
+        self.head.apply(init_weights)
+        self.head.to(device=like.device, dtype=like.dtype).train(self.training)
+        if reset_other:
+            self.norm = nn.Identity()
+
+    @torch.jit.ignore
+    def set_grad_checkpointing(self, enable=True):
+        self.grad_checkpointing = enable
+
+    @torch.jit.ignore
     def group_matcher(self, coarse=False):
-        return layer_of
+        return stage_of if coarse else layer_of
+
+    @torch.jit.ignore
+    def no_weight_decay(self):
+        return set()  # none but biases and 1-D parameters, which timm leaves out by itself
+
+    def taken(self, indices):
+        """The stages that timm's indices mean: all of them, the last few, or these."""
+        count = len(self.stages)
+        if indices is None:
+            return list(range(count))
+        if isinstance(indices, int):
+            indices = range(-indices, 0)
+        if not all(-count <= i < count for i in indices):
+            raise ValueError(f"indices {{list(indices)}}: there are {{count}} stages")
+        return [i % count for i in indices]
+
+    @torch.jit.ignore
+    def forward_intermediates(
+        self, x, indices=None, norm=False, stop_early=False, output_fmt="NCHW", intermediates_only=False
+    ):
+        """The maps of these stages; the norm is behind the pooling, so it is for none of them."""
+        if output_fmt != "NCHW":
+            raise ValueError(f"output_fmt {{output_fmt!r}}: the maps are NCHW")
+        taken = self.taken(indices)
+        maps = {{}}
+        for i in range(max(taken) + 1 if stop_early else len(self.stages)):
+            if i < len(self.downsample_layers):
+                x = self.downsample_layers[i](x)
+            x = self.stage(self.stages[i], x) if self.grad_checkpointing else self.stages[i](x)
+            maps[i] = x
+        found = [maps[i] for i in sorted(set(taken))]
+        return found if intermediates_only else (x, found)
+
+    @torch.jit.ignore
+    def prune_intermediate_layers(self, indices=1, prune_norm=False, prune_head=True):
+        taken = self.taken(indices)
+        last = max(taken)
+        pruned = last < len(self.stages) - 1
+        self.stages = self.stages[: last + 1]
+        self.downsample_layers = self.downsample_layers[: last + 1]
+        self.num_features = self.head_hidden_size = DIMS[last]
+        if prune_norm or pruned:
+            self.norm = nn.Identity()
+        if prune_head or pruned:
+            self.reset_classifier(0, "")
+        return taken
 
 
 @register_model
 def {name}(pretrained=False, **kwargs):
-    return build_model_with_cfg(ForTimm, "{name}", pretrained, **kwargs)
+    features = {{"out_indices": tuple(range(len(DIMS))), "feature_cls": "getter"}}
+    return build_model_with_cfg(ForTimm, "{name}", pretrained, feature_cfg=features, **kwargs)
 
 
 if __name__ == "__main__":
@@ -457,3 +609,17 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(sys.argv[0]).resolve().parent))
     runpy.run_path(sys.argv[0], run_name="__main__")
 '''
+THROUGH = """\
+        for downsample, stage in zip(self.downsample_layers, self.stages):
+            x = downsample(x)
+            if self.grad_checkpointing and not torch.jit.is_scripting():
+                x = self.stage(stage, x)
+            else:
+                x = stage(x)"""
+THROUGH_STRIDED = """\
+        x = self.downsample_layers[0](x)
+        for stage in self.stages:
+            if self.grad_checkpointing and not torch.jit.is_scripting():
+                x = self.stage(stage, x)
+            else:
+                x = stage(x)"""

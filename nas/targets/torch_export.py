@@ -6,6 +6,7 @@ import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from nas.class_names import FILE, class_file
 from nas.targets.target import Chosen, Exported
 
 if TYPE_CHECKING:
@@ -55,8 +56,11 @@ def export(chosen: Chosen) -> Exported:
         f"For inference with images of {size}x{size}, in batches of any size; stochastic depth is gone.",
         "Read it with torch.export.load, in this version of torch or a later one; only files you trust.",
     )
+    files: dict[str, str | bytes] = {name: content}
+    if chosen.classes is not None:
+        files[FILE] = class_file(chosen.classes)
     return Exported(
-        files={name: content},
+        files=files,
         check=check,
         verify=command,
         commands=(command,),

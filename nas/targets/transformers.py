@@ -11,8 +11,6 @@ image_processing_convnext.py of transformers 5.23:
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from nas.targets import verification
+from nas.targets.library import BROKEN, library, said, unless_broken
 from nas.targets.target import Check, Chosen, Exported, Mismatch, Refused
 from nas.targets.timm import torchrun
 
@@ -80,17 +79,21 @@ def export(chosen: Chosen) -> Exported:
         "config.json": _json(config(chosen)),
         "preprocessor_config.json": _json(preprocessor(chosen.recipe)),
     }
-    check = None
-    if importlib.util.find_spec("transformers") is not None:
-        if chosen.weights is not None:
-            files["model.safetensors"] = _safetensors(state_for(chosen.weights, chosen.network))
-        check = _checked(files, chosen)
+    notes = _notes(chosen)
+    if chosen.weights is not None:
+        safetensors = library("safetensors.torch")  # comes with transformers
+        if safetensors.module is None:
+            notes.append(f"model.safetensors is not written: {safetensors.missing}; pip install safetensors")
+        else:
+            state = state_for(chosen.weights, chosen.network)
+            files["model.safetensors"] = _safetensors(safetensors.module, state)
+    check, unverified = verified(files, chosen)
     files["verify_transformers.py"] = verification.script("transformers", MAKE)
     files["verify_transformers.json"] = verification.expected(
         chosen, lambda state: state_for(state, chosen.network)
     )
     verify = "python verify_transformers.py"
-    return Exported(files, check, verify, commands(chosen), tuple(_notes(chosen, check)))
+    return Exported(files, check, verify, commands(chosen), tuple(notes), unverified)
 
 
 def is_v2(network: Architecture) -> bool:
@@ -102,6 +105,7 @@ def config(chosen: Chosen) -> dict[str, Any]:
     """The values of config.json."""
     network, recipe = chosen.network, chosen.recipe
     v2 = is_v2(network)
+    labels = chosen.classes or [f"LABEL_{i}" for i in range(recipe.data.num_classes)]
     values: dict[str, Any] = {
         "architectures": ["ConvNextV2ForImageClassification" if v2 else "ConvNextForImageClassification"],
         "model_type": "convnextv2" if v2 else "convnext",
@@ -115,8 +119,8 @@ def config(chosen: Chosen) -> dict[str, Any]:
         "layer_norm_eps": EPS,
         "drop_path_rate": _drop_path(recipe),
         "image_size": recipe.data.resolution,
-        "id2label": {str(i): f"LABEL_{i}" for i in range(recipe.data.num_classes)},
-        "label2id": {f"LABEL_{i}": i for i in range(recipe.data.num_classes)},
+        "id2label": {str(i): name for i, name in enumerate(labels)},
+        "label2id": {name: i for i, name in enumerate(labels)},
     }
     if not v2:
         values["layer_scale_init_value"] = _layer_scale(chosen)
@@ -171,25 +175,32 @@ def state_for(weights: Mapping[str, Tensor], network: Architecture) -> dict[str,
     return state
 
 
-def _checked(files: Mapping[str, str | bytes], chosen: Chosen) -> Check | None:
-    """transformers reads the very files and builds the network; its logits against the original's.
+def verified(files: Mapping[str, str | bytes], chosen: Chosen) -> tuple[Check | None, str]:
+    """The check by transformers, or None and why there is none. Raises `Mismatch` and `InputError`."""
+    from nas.targets.checking import original_of
 
-    None where transformers' own imports fail, a broken torchvision's, say.
-    """
-    try:
-        from transformers import AutoConfig
-        from transformers import AutoModelForImageClassification as Auto
-        from transformers.utils import logging
-    except (ImportError, RuntimeError):
-        return None
+    original_of(chosen)  # refuses another network's weights, whether transformers is here or not
+    found = library("transformers")
+    if found.module is None:
+        return None, found.missing
+    try:  # it imports a model's code when the class is asked for
+        getattr(found.module, config(chosen)["architectures"][0])
+    except BROKEN as error:
+        return None, f"transformers cannot be imported ({said(error)})"
+    name = f"transformers {found.module.__version__}"
+    return unless_broken(lambda: _checked(files, chosen, name), name)
 
-    from nas.targets.checking import compare_module, randomised, with_weights
+
+def _checked(files: Mapping[str, str | bytes], chosen: Chosen, library: str) -> Check:
+    """transformers reads the very files and builds the network; its logits against the original's."""
+    from transformers import AutoConfig
+    from transformers import AutoModelForImageClassification as Auto
+    from transformers.utils import logging
+
+    from nas.targets.checking import compare_module, randomised
 
     data = chosen.recipe.data
     original, images = randomised(chosen.network, data.num_classes, resolution=data.resolution)
-    if chosen.weights is not None:
-        with_weights(chosen.network, chosen.weights, data.num_classes)  # refuses another network's
-    library = f"transformers {importlib.metadata.version('transformers')}"
     with TemporaryDirectory() as folder:
         for name, content in files.items():
             (Path(folder) / name).write_bytes(content.encode() if isinstance(content, str) else content)
@@ -237,10 +248,9 @@ MAKE = """
 """
 
 
-def _safetensors(state: Mapping[str, Tensor]) -> bytes:
-    from safetensors.torch import save  # comes with transformers
-
-    return bytes(save({name: value.contiguous() for name, value in state.items()}, metadata={"format": "pt"}))
+def _safetensors(module: Any, state: Mapping[str, Tensor]) -> bytes:
+    whole = {name: value.contiguous() for name, value in state.items()}
+    return bytes(module.save(whole, metadata={"format": "pt"}))
 
 
 def _json(values: Mapping[str, Any]) -> str:
@@ -282,7 +292,7 @@ def commands(chosen: Chosen) -> tuple[str, ...]:
 SCRIPT = "TRANSFORMERS/examples/pytorch/image-classification/run_image_classification.py"
 
 
-def _notes(chosen: Chosen, check: Check | None) -> list[str]:
+def _notes(chosen: Chosen) -> list[str]:
     recipe = chosen.recipe
     notes = [
         "AutoModelForImageClassification.from_pretrained('.') loads it"
@@ -306,6 +316,4 @@ def _notes(chosen: Chosen, check: Check | None) -> list[str]:
             f"ConvNextImageProcessor crops {'nothing' if full else 'eval_crop 1.0 as it says'} at "
             f"{recipe.data.resolution} pixels; the recipe's eval_crop is {recipe.data.eval_crop:g}."
         )
-    if check is None and chosen.weights is not None:
-        notes.append("model.safetensors is not written without transformers: pip install transformers")
     return notes

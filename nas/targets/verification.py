@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 IMAGES = 2
 CLASSES = 1000  # logits that are kept of each image, at most
 RELATIVE = 1e-4
-ABSENT = 3
-"""The script's exit code where the library cannot be imported."""
+DIFFERS, ABSENT, FAILED, AILING = 1, 3, 4, 5
+"""The script's exit codes: another network; the library cannot be imported; it raises something; the network
+is right, and training it would end here."""
 
 
 def drawn(name: str, shape: Sequence[int]) -> Tensor:
@@ -110,9 +111,12 @@ def expected(chosen: Chosen, mapped: Mapped, **more: object) -> str:
     )
 
 
-def script(library: str, make: str) -> str:
-    """The script; `make` is the body of a function of `expected`, the JSON's values, that gives the model."""
-    return SCRIPT.format(library=library, make=make.strip("\n"), alike=ALIKE)
+def script(library: str, make: str, troubles: str = "    return []") -> str:
+    """The script; `make` is the body of a function of `expected`, the JSON's values, that gives the model.
+
+    `troubles` is the body of one that gives sentences on what would end a training here.
+    """
+    return SCRIPT.format(library=library, make=make.strip("\n"), troubles=troubles.strip("\n"), alike=ALIKE)
 
 
 SCRIPT = '''\
@@ -120,7 +124,7 @@ SCRIPT = '''\
 
 Makes the model with {library} and compares its parameters, multiply-accumulates, stochastic depth and logits
 with the original's, which verify_{library}.json has, under weights that every machine computes alike. Exit
-code 1: it differs; 3: {library} cannot be imported.
+code 1: it differs; 3: {library} cannot be imported; 5: it is right, but a training would end here.
 """
 
 from __future__ import annotations
@@ -134,7 +138,8 @@ from pathlib import Path
 try:
     import {library}
 except Exception as error:  # also a library whose own imports fail
-    print(f"not verified: {library} cannot be imported: {{error}}", file=sys.stderr)
+    what = f"{{type(error).__name__}}: {{error}}"
+    print(f"not verified: {library} cannot be imported ({{what}})", file=sys.stderr)
     sys.exit(3)
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -146,6 +151,10 @@ HERE = Path(__file__).resolve().parent
 
 def make(expected):
 {make}
+
+
+def troubles(expected):
+{troubles}
 
 
 def require(same, what, found, wanted):
@@ -194,8 +203,22 @@ def main():
     print(", ".join(f"{{key}} {{value}}" for key, value in found.items()))
     if "--json" in sys.argv:
         print(json.dumps(found))
+    said = troubles(expected)
+    for line in said:
+        print(line, file=sys.stderr)
+    sys.exit(5 if said else 0)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Exception as error:
+        if "--json" not in sys.argv and not isinstance(error, ImportError):
+            raise
+        late = isinstance(error, ImportError)  # of a library that imports when it is asked for something
+        while error.__cause__ is not None:
+            error = error.__cause__
+        word = "cannot be imported" if late else f"{{{library}.__version__}} failed"
+        print(f"not verified: {library} {{word}} ({{type(error).__name__}}: {{error}})", file=sys.stderr)
+        sys.exit(3 if late else 4)
 '''

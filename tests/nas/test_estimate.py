@@ -205,6 +205,10 @@ def test_a_data_set_of_unknown_size_must_be_told():
         "No estimate of time: flowers: how many training images? Known are imagenet-1k, imagenet-22k"
     ]
     assert estimates(recipe, train_images=8192)[0].hours[0] > 0
+    with pytest.raises(InputError, match="600 training images are fewer than a total batch of 4096"):
+        estimates(recipe, train_images=600)  # not a training of no time
+    odd = recipe.changed(data={"name": "<b>*my*</b>"})
+    assert estimate_lines(odd)[0].startswith(r"No estimate of time: \<b>\*my\*\</b>: how many")
 
 
 @pytest.mark.parametrize("price", [None, 2.5])

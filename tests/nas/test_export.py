@@ -1,16 +1,29 @@
 """Exports as a user makes them: one folder a network, checked, with a README of its own."""
 
+import ast
+import contextlib
+import dataclasses
+import errno
+import io
 import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from analysis.study import Study
 from nas import export, search
+from nas.chosen import Pick, by_itself
+from nas.recipe import read_recipe
 from nas.record import Record
 from nas.targets.target import Mismatch
 from space import describe
 from space.architecture import Architecture
+from space.errors import InputError
 from space.network import build
 
 SEARCH = [
@@ -115,11 +128,38 @@ def test_weights_are_exported_with_the_network(ran, tmp_path):
     average = {name: value / 2 for name, value in model.state_dict().items()}
     torch.save({"model": model.state_dict(), "model_ema": average}, tmp_path / "w.pth")
     arguments = ("--arch", tmp_path / "a.json", "--to", "python", "--weights", tmp_path / "w.pth")
-    code, _, err = ran(*arguments, "--out", tmp_path / "no")
-    assert code == 2 and "head" in err and not (tmp_path / "no").exists()
-    assert ran(*arguments, "--num-classes", 7, "--out", tmp_path / "yes")[0] == 0
+    code, out, err = ran(*arguments, "--num-classes", 9, "--out", tmp_path / "no")
+    assert (code, out) == (2, "") and not (tmp_path / "no").exists()
+    assert f"--num-classes: 9; the head of {tmp_path / 'w.pth'} has 7 outputs" in err
+    code, out, _ = ran(*arguments, "--out", tmp_path / "yes")
+    assert code == 0 and "classes      7, as the head of w.pth has\n" in out
+    assert "weights      moving average of the weights, of w.pth\n" in out
     kept = torch.load(tmp_path / "yes/python/weights.pt", weights_only=True)
     assert all(torch.equal(kept[name], value) for name, value in average.items())
+    readme = (tmp_path / "yes/README.md").read_text()
+    assert "## Weights\n\nmoving average of the weights, of w.pth.\n" in readme
+    assert "num_classes: int = 7" in (tmp_path / "yes/python/model.py").read_text()
+
+
+def test_the_weights_are_those_that_the_checkpoint_says_were_better(ran, tmp_path):
+    architecture = Architecture.convnext([1, 1], [8, 16])
+    (tmp_path / "a.json").write_text(architecture.to_json())
+    own = build(architecture, num_classes=3).state_dict()
+    values = {"model": own, "model_ema": {name: value / 2 for name, value in own.items()}, "epoch": 4}
+    names = {"classes": ["cat", "dog", "eel"], "best_weights": "model"}
+    torch.save(values | names, tmp_path / "w.pt")
+    arguments = ("--arch", tmp_path / "a.json", "--to", "native", "timm", "python", "--weights")
+    code, out, _ = ran(*arguments, tmp_path / "w.pt", "--resolution", 64, "--out", tmp_path / "out")
+    assert code == 0 and "weights, better than their moving average after epoch 4, of w.pt" in out
+    kept = torch.load(tmp_path / "out/python/weights.pt", weights_only=True)
+    assert all(torch.equal(kept[name], value) for name, value in own.items())
+    assert "classes      3, named in w.pt\n" in out
+    assert yaml.safe_load((tmp_path / "out/native/recipe.yaml").read_text())["data"]["classes"] == [
+        "cat", "dog", "eel"
+    ]  # fmt: skip
+    assert yaml.safe_load((tmp_path / "out/timm/timm.yaml").read_text())["class_map"] == "classes.txt"
+    for target in ("timm", "python"):
+        assert (tmp_path / "out" / target / "classes.txt").read_text() == "cat\ndog\neel\n"
 
 
 @pytest.mark.parametrize(
@@ -132,10 +172,15 @@ def test_weights_are_exported_with_the_network(ran, tmp_path):
         (("--gpu-memory", "lots"), "--gpu-memory 'lots': write it like 40GB"),
         (("--gpu-memory", "1MB"), "not even one image fits, which needs"),
         (("--gpu-price", "-1"), "--gpu-price: -1 is no price"),
+        (("--gpu-price", "nan"), "--gpu-price: nan is no price"),
+        (("--gpu-price", "1e300"), "--gpu-price: 1e+300 is no price"),
+        (("--gpus", "1000000000"), "gpus 1000000000: a total batch of 4096 does not split over them; 4096"),
+        (("--gpu-memory", "1e400GB"), "--gpu-memory '1e400GB': write it like 40GB"),
+        (("--classes", "nowhere.txt"), "--classes nowhere.txt: cannot be read (No such file"),
         (("--gpus", "7"), "gpus 7: a total batch of 4096 does not split"),
         (("--variant", "imagenet-2k"), "variant 'imagenet-2k': must be one of"),
         (("--resolution", "4"), "resolution 4"),
-        (("--weights", "nowhere.pt"), "nowhere.pt: No such file"),
+        (("--weights", "nowhere.pt"), "No such file or directory"),
     ],
 )
 def test_a_mistake_is_one_line(study, ran, tmp_path, arguments, words):
@@ -166,13 +211,273 @@ def test_what_lies_there_is_never_lost(study, ran, tmp_path):
     assert {name: (own / name).read_bytes() for name in written(own)} == before
 
 
-def test_a_form_that_differs_is_not_written(study, ran, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Mismatch("model.py: logits differ by 1"), "model.py: logits differ by 1; please report it"),
+        (RuntimeError("no kernel\nmore"), "failed (RuntimeError: no kernel); please report it"),
+        (SystemExit(3), "failed (SystemExit: 3); please report it"),
+    ],
+)
+def test_a_target_that_fails_costs_itself_alone(study, ran, tmp_path, monkeypatch, error, words):
     from nas.targets import python
 
-    def differs(chosen):
-        raise Mismatch("model.py: logits differ by 1")
+    def fails(chosen):
+        raise error
 
-    monkeypatch.setattr(python, "export", differs)
-    code, _, err = ran(study, "--to", "native", "python", "--out", tmp_path / "net")
-    assert code == 2 and "python: model.py: logits differ by 1; nothing was written" in err
-    assert not (tmp_path / "net").exists()
+    monkeypatch.setattr(python, "export", fails)
+    code, out, err = ran(study, "--to", "native", "python", "--out", tmp_path / "net")
+    assert code == 1 and err == f"nas.export: python: {words}\n"
+    assert f"  python       not written: {words}\n" in out and "  native       verified with torch" in out
+    assert written(tmp_path / "net") == ["README.md", "architecture.json", "native/recipe.yaml"]
+    code, _, err = ran(study, "--to", "python", "--out", tmp_path / "none")
+    assert code == 1 and err.endswith("; nothing was written\n") and not (tmp_path / "none").exists()
+
+
+def test_each_target_is_said_as_it_is_checked(study, tmp_path, monkeypatch):
+    from nas.targets import native, python
+
+    said = []
+    monkeypatch.setattr("builtins.print", lambda *text, **_: said.append(" ".join(map(str, text))))
+    before = {}
+    for module in (native, python):
+        own = module.export
+
+        def watched(chosen, own=own, name=module.NAME):
+            before[name] = list(said)
+            return own(chosen)
+
+        monkeypatch.setattr(module, "export", watched)
+    assert export.main([str(study), "--to", "native", "python", "--out", str(tmp_path / "net")]) == 0
+    assert before["native"] and str(tmp_path / "net") in before["native"][0]
+    assert any(line.startswith("  native ") for line in before["python"])
+    assert said[-1] == f"  {tmp_path / 'net' / 'README.md'}"
+
+
+# -- the folder
+
+
+def leftovers(folder):
+    return [name for name in written(folder) if ".convnext-nas-part" in name]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from nas import export
+at, files = int(sys.argv[1]), {f"{a}/{b}.txt": b"x" for a in ("native", "python") for b in "ab"}
+calls = 0
+def counted(real):
+    def call(*arguments, **options):
+        global calls
+        calls += 1
+        if calls == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **options)
+    return call
+for name in ("open", "fsync", "mkdir", "replace", "unlink"):
+    setattr(os, name, counted(getattr(os, name)))
+export.write(Path(sys.argv[2]), {"architecture.json": sys.argv[3], **files, "README.md": "done"})
+"""
+
+
+def test_a_kill_at_any_moment_leaves_a_folder_that_the_same_command_completes(tmp_path):
+    pick = by_itself("convnext_tiny")
+    kept = export.architecture_json(pick, None)
+    states = set()
+    for at in range(1, 100):
+        folder = tmp_path / str(at)
+        command = [sys.executable, "-c", KILLED, str(at), folder, kept]
+        finished = subprocess.run(command, check=False).returncode == 0
+        if folder.exists():
+            states.add(tuple(name for name in written(folder) if name not in leftovers(folder)))
+        export.check_folder(folder, pick)
+        export.write(folder, {"architecture.json": kept, "python/model.py": "x", "README.md": "done"})
+        assert not [name for name in leftovers(folder) if not name.startswith("native/")]
+        if finished:
+            break
+    assert finished and len(states) > 5 and () in states
+
+
+def test_what_a_killed_export_left_is_removed_and_what_is_being_written_is_not(ran, tmp_path):
+    folder = tmp_path / "net"
+    (folder / "native").mkdir(parents=True)
+    (folder / ".architecture.json.0123.convnext-nas-part").write_text("{")
+    (folder / "native/.recipe.yaml.4567.convnext-nas-part").write_text("cut")
+    assert ran("--arch", "convnext_tiny", "--to", "native", "--out", folder)[0] == 0
+    assert written(folder) == ["README.md", "architecture.json", "native/recipe.yaml"]
+
+
+def test_no_room_for_all_files_is_room_for_none(tmp_path, monkeypatch):
+    import os
+
+    own, calls = os.fsync, []
+
+    def full(handle):
+        calls.append(handle)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        own(handle)
+
+    files = {
+        "architecture.json": "{}",
+        "native/recipe.yaml": "new",
+        "python/model.py": "new",
+        "README.md": "new",
+    }
+    old = tmp_path / "old"
+    export.write(old, dict.fromkeys(files, "old"))
+    monkeypatch.setattr(os, "fsync", full)
+    for folder in (old, tmp_path / "deep" / "new"):
+        calls.clear()
+        with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)$"):
+            export.write(folder, files)
+    assert {name: (old / name).read_text() for name in written(old)} == dict.fromkeys(files, "old")
+    assert not (tmp_path / "deep").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("file", "is a file; name another folder with --out"),
+        ("file/net", "file is a file; name another folder with --out"),
+        ("dangling", "is a link to what is not there; name another folder with --out"),
+        ("x" * 300, "File name too long"),
+    ],
+)
+def test_an_odd_place_is_one_line_before_anything_is_checked(ran, tmp_path, place, words):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    code, out, err = ran("--arch", "convnext_tiny", "--to", "native", "--out", tmp_path / place)
+    assert (code, out) == (2, "") and words in err and err.count("\n") == 1
+    assert written(tmp_path) == ["file"]
+
+
+# -- names
+
+
+HOSTILE = (
+    'x\n# <script>alert(1)</script> | `rm -rf $HOME` "\'; *a* [b](c) \x1b[31m\u2028\ud800 \\N{x} """ end'
+)
+NAMES = ["tench", "it's", 'a "b" $c', "\u7db2 \u7d61", "null"]
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """Every target of a network of an odd name with classes of odd names, and what was printed."""
+    folder = tmp_path_factory.mktemp("everything")
+    values = {"name": HOSTILE, "architecture": Architecture.convnext([1, 1], [8, 16]).to_dict()}
+    (folder / "a.json").write_text(json.dumps(values))
+    text = "\ufeff" + "\r\n".join(NAMES) + "\r\n\r\n"
+    (folder / "names.txt").write_text(text, encoding="utf-8", newline="")
+    given = {"--arch": "a.json", "--classes": "names.txt", "--out": "o"}
+    arguments = [str(word) for flag, name in given.items() for word in (flag, folder / name)]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert export.main([*arguments, "--to", "all", "--resolution", "64"]) == 0
+    return folder / "o", printed.getvalue()
+
+
+def test_a_name_is_text_in_every_file(everything):
+    folder, out = everything
+    assert "\x1b" not in out and out.splitlines()[0].startswith("x # <script>")
+    readme = (folder / "README.md").read_text()
+    assert readme.startswith(r"# x \# \<script>alert(1)\</script> \| \`rm -rf \$HOME\`")
+    assert readme.splitlines()[1] == ""
+    for file in folder.rglob("*.py"):
+        ast.parse(file.read_text())
+    assert "alert(1)" in ast.get_docstring(ast.parse((folder / "python/model.py").read_text()))
+    for file in folder.rglob("*.yaml"):
+        text = file.read_text()
+        assert isinstance(yaml.safe_load(text), dict) and "\x1b" not in text
+        assert [line for line in text.splitlines() if "script" in line] == [text.splitlines()[0]]
+
+
+def test_class_names_reach_every_export(everything):
+    import onnx
+
+    folder, out = everything
+    assert "  classes      5, named in names.txt\n" in out
+    for target in ("convnext", "timm", "torch", "python"):
+        assert (folder / target / "classes.txt").read_text(encoding="utf-8").splitlines() == NAMES
+    config = json.loads((folder / "transformers/config.json").read_text())
+    assert config["id2label"] == {str(i): name for i, name in enumerate(NAMES)}
+    assert config["label2id"] == {name: i for i, name in enumerate(NAMES)}
+    assert list(read_recipe(folder / "native/recipe.yaml").data.classes) == NAMES
+    facts = {entry.key: entry.value for entry in onnx.load(folder / "onnx/nas_a.onnx").metadata_props}
+    assert json.loads(facts["classes"]) == NAMES
+    assert json.loads((folder / "architecture.json").read_text())["classes"] == NAMES
+    assert "class_map" not in yaml.safe_load((folder / "timm/timm.yaml").read_text())  # folders may differ
+    assert '5, by label: tench, it\'s, a "b" \\$c' in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("label", ["x" * 200, "\u7db2", "Trial 7", "a-b c"])
+def test_a_label_makes_an_identifier_that_is_not_too_long(label):
+    from nas.targets.source import camel_case, module_source
+
+    network = Architecture.convnext([1, 1], [8, 16])
+    name = Pick(network, label, "a network").name
+    assert name.isidentifier() and name.startswith("nas_") and len(name) <= 64
+    module_source(network, camel_case(name), title="a network", register_as=name)
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "words"),
+    [
+        ("a\nb\na\n", (), "classes 0 and 2 are both 'a'; their names must differ"),
+        ("a\n\nb\n", (), "class 1 is ''; a name is one line of text"),
+        ("a\nb\x1b[0m\n", (), r"class 1 is 'b\x1b[0m'; a name is one line of text"),
+        ("a\n", (), "1 names; a classifier has two classes or more"),
+        ("a\nb\n", ("--num-classes", 3), "--num-classes: 3; --classes {} has 2 names"),
+    ],
+)
+def test_class_names_that_cannot_be_are_one_line(ran, tmp_path, text, more, words):
+    path = tmp_path / "names.txt"
+    path.write_text(text)
+    code, out, err = ran("--arch", "convnext_tiny", "--classes", path, *more, "--out", tmp_path / "o")
+    assert (code, out) == (2, "") and words.format(path) in err and err.count("\n") == 1
+    assert not (tmp_path / "o").exists()
+
+
+def of_images(name="smoke", count=3, classes=("cat", "dog", "eel"), spec="imagefolder:/data/my photos"):
+    """A pick of a study of these images, as the record has it."""
+    mapping = {
+        "name": "s", "trials": [], "data": {"spec": spec, "fingerprint": "f", "classes": classes},
+        "proxy": {"name": name, "num_classes": count},
+    }  # fmt: skip
+    pick = by_itself("convnext_tiny")
+    return dataclasses.replace(pick, study=Study(mapping, Path("runs/s")), trial=0)
+
+
+def head_of(pick, *arguments):
+    return export.head_of(pick, export.parser().parse_args(list(map(str, arguments))), None)
+
+
+def test_a_study_of_the_user_s_own_images_has_their_classes():
+    head = head_of(of_images())
+    assert (head.count, head.names, head.folders) == (3, ("cat", "dog", "eel"), True)
+    assert head.said == "3, those of the study's data (my photos); --num-classes N for another head"
+    args = export.parser().parse_args([])
+    data = export.recipe_of(of_images(), args, head).data
+    assert (data.name, data.num_classes, data.classes) == ("my photos", 3, ("cat", "dog", "eel"))
+    older = head_of(of_images(classes=None))
+    assert (older.count, older.names) == (3, None)
+    assert head_of(of_images(), "--num-classes", 1000) == export.Head(1000)
+    assert head_of(of_images(spec="fractal", classes=None)) == export.Head()
+    capped = head_of(of_images("imagenet-subset", 100, None))
+    assert capped.count is None and "the proxy took 100; --num-classes N says" in capped.said
+    with pytest.raises(InputError, match=r"--classes FILE names them\): class 1 is "):
+        head_of(of_images(classes=["a", "b\nc", "d"]))
+
+
+def test_a_data_set_s_name_is_one_word_of_a_command():
+    from nas.targets import convnext, native
+
+    recipe = export.recipe_of(of_images(), export.parser().parse_args([]), head_of(of_images()))
+    for name in ("my photos", "it's", "$HOME `x`", "a;b"):
+        changed = recipe.changed(data={"name": name})
+        words = shlex.split(native.commands(changed)[0])
+        assert words[5] == f"imagefolder:/path/to/{name}"
+        assert f"/path/to/{name}/train" in shlex.split(convnext.data_flags(changed))
+    with pytest.raises(InputError, match="has line breaks or control characters"):
+        native.commands(recipe.changed(data={"name": "a\nb"}))

@@ -316,7 +316,7 @@ def test_export_writes_what_the_trial_was(run, workplace, capsys):
     [
         (["one", "--trial", "9"], "there is no trial 9"),
         (["two"], "no such study"),
-        (["one", "--out", "tiny.yaml/x"], "cannot be made"),
+        (["one", "--out", "tiny.yaml/x"], "is a file"),
     ],
 )
 def test_export_refuses_in_one_line(run, capsys, flags, message):

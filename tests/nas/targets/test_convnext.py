@@ -6,6 +6,7 @@ Neither the official repository nor timm is here: FLAGS has the names and types 
 
 import argparse
 import shlex
+from pathlib import Path
 
 import pytest
 import torch
@@ -202,6 +203,38 @@ def test_main_py_finds_the_network_through_timm(timm, which, run_in):
     start = "0" if which is RESNET else "1e-6"
     done = run_in({}, "train.py", *command.split(), "--layer_scale_init_value", start)
     assert done.stdout == f"{params} 7\n", done.stderr
+
+
+BROKEN = {"timm/__init__.py": "raise RuntimeError('operator torchvision::nms does not exist')\n"}
+CHECKED = """
+from nas.targets import convnext
+from tests.nas.targets.conftest import make_chosen
+print(convnext.export(make_chosen(data={"resolution": 64, "num_classes": 7})).check.library)
+"""
+
+
+@pytest.mark.parametrize(
+    ("timm", "words"),
+    [
+        (BROKEN, "timm cannot be imported (RuntimeError: operator torchvision::nms does not exist)\n"),
+        ({"timm/nothing.txt": ""}, "timm is not installed\n"),  # a folder of that name is no library
+        ({"timm/__init__.py": "__version__ = '9'\n"}, "timm 9 failed (AttributeError: module 'timm' has no "),
+        (TIMM_OLD, "timm 0.3.2\n"),
+    ],
+    ids=["broken", "folder", "other", "old"],
+)
+def test_a_timm_that_does_not_work_leaves_the_check_to_torch(run_in, timm, words):
+    done = run_in({**timm, "check.py": CHECKED}, "check.py", PYTHONPATH=f".:{Path.cwd()}")
+    assert done.returncode == 0, done.stderr
+    assert words in done.stdout
+    if "0.3.2" not in words:
+        assert done.stdout.startswith("torch ") and "not through timm's registry: " in done.stdout
+
+
+def test_a_model_file_beside_a_broken_timm_is_a_module_all_the_same(run_in):
+    files = convnext.export(make_chosen(data={"resolution": 64, "num_classes": 7})).files
+    done = run_in({**files, **BROKEN}, "-c", "import model; print(model.nas_small().num_classes)")
+    assert done.stdout == "7\n", done.stderr
 
 
 def test_the_model_file_needs_no_timm_and_refuses_a_dead_start(run_in):

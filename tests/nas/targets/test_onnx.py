@@ -1,6 +1,7 @@
 """The target onnx: what ONNX Runtime computes from the file is the network."""
 
 import json
+import re
 
 import numpy as np
 import onnx as onnx_library
@@ -41,6 +42,10 @@ def test_a_valid_file_that_says_what_it_is(exports):
         assert Architecture.from_json(facts["architecture"]) == network
         assert facts["fingerprint"] == network.fingerprint
         assert json.loads(facts["mean"]) == [0.485, 0.456, 0.406]
+        sizes = [v.type.tensor_type.shape.dim[0] for v in (*model.graph.input, *model.graph.output)]
+        assert [size.dim_param for size in sizes] == ["batch", "batch"]
+        symbols = [d.dim_param for v in model.graph.value_info for d in v.type.tensor_type.shape.dim]
+        assert not any(re.search(r"\bs\d+\b", symbol) for symbol in symbols)
         assert b"/nas/targets" not in content
         assert b"stack_trace" not in content
 
@@ -88,9 +93,18 @@ def test_a_network_that_no_file_holds_is_refused_by_its_size():
         onnx.export(make_chosen(wide))
 
 
+def test_a_broken_library_is_one_line(monkeypatch, tmp_path):
+    (tmp_path / "broken_runtime.py").write_text("raise RuntimeError('numpy 1 was expected\\nsecond')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(onnx, "PACKAGES", ("onnx", "broken_runtime"))
+    words = r"^broken_runtime cannot be imported \(RuntimeError: numpy 1 was expected\); pip install "
+    with pytest.raises(Refused, match=words):
+        onnx.export(make_chosen())
+
+
 def test_a_missing_library_is_one_line(monkeypatch):
     monkeypatch.setattr(onnx, "PACKAGES", ("onnx", "no_such_runtime"))
     with pytest.raises(
-        Refused, match=r"^no_such_runtime: not installed; pip install 'convnext-nas\[export\]'$"
+        Refused, match=r"^no_such_runtime is not installed; pip install 'convnext-nas\[export\]'$"
     ):
         onnx.export(make_chosen())

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import importlib
 import re
 import subprocess
 import sys
@@ -192,6 +193,29 @@ def test_a_wrong_module_is_noticed(old, new):
         check(CONVNEXT, 32, text.replace(old, new))
 
 
+@pytest.mark.parametrize("network", [CONVNEXT, RESNET, MIXED], ids=["convnext", "resnet", "mixed"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torchscript_compiles_it(network, tmp_path, monkeypatch):
+    (tmp_path / "scripted_module.py").write_text(source(network))  # it reads the source's file
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("scripted_module")
+    images = torch.randn(2, 3, 32, 32)
+    for classes in (CLASSES, 0):
+        model = module.Searched(num_classes=classes).eval()
+        torch.testing.assert_close(torch.jit.script(model)(images), model(images))
+    assert torch.jit.script(module.Searched(drop_path_rate=0.5).train())(images).shape == (2, CLASSES)
+    del sys.modules["scripted_module"]
+
+
+def test_no_classes_leave_the_features():
+    for network in (CONVNEXT, RESNET):
+        model = generated(source(network), num_classes=0).eval()
+        images = torch.randn(2, 3, 32, 32)
+        assert model(images).shape == (2, network.stages[-1].out)
+        assert torch.equal(model(images), model.forward_features(images))
+        assert not any(name.startswith("head") for name in model.state_dict())
+
+
 def test_arguments():
     text = source(CONVNEXT, drop_path=0.3, layer_scale=0.5)
     model = generated(text, num_classes=3, in_chans=1, head_init_scale=0.0)
@@ -221,7 +245,10 @@ def test_a_training_step_reaches_every_weight():
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("title", ['says "so"', 'ends in """', "back\\slash \\N{x}", "two\nlines", ""])
+@pytest.mark.parametrize(
+    "title",
+    ['says "so"', 'ends in """', "back\\slash \\N{x}", "two\nlines", "", "\x00\x1b[0m\ud800", "x" * 9999],
+)
 def test_any_title_is_text(title):
     text = module_source(CONVNEXT, "Searched", title=title, num_classes=CLASSES)
     assert ast.get_docstring(ast.parse(text)).startswith("Searched:")

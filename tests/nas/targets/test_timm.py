@@ -71,7 +71,7 @@ def chosen_for(network, variant="imagenet-1k", **changes):
 
 @pytest.fixture
 def no_timm(monkeypatch):
-    monkeypatch.setattr(timm.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(timm, "installed", lambda name: False)
 
 
 def arguments_of(chosen):
@@ -167,8 +167,8 @@ def test_what_timms_class_lacks_gets_a_model_file(no_timm, network, axis):
     exported = timm.export(chosen_for(network))
     assert set(exported.files) > {"nas_small.py", "launch.py"}
     assert yaml.safe_load(exported.files["timm.yaml"])["model"] == "nas_small"
-    assert all("launch.py" in command for command in exported.commands)
-    assert exported.check is None and axis in exported.notes[1]
+    assert all("launch.py" in command for command in exported.commands[1:])
+    assert exported.check is None and axis in exported.notes[2]
 
 
 @pytest.mark.parametrize("name", ["convnext_tiny", "convnext_small", "convnext_base", "convnext_xlarge"])
@@ -198,7 +198,7 @@ def test_weights_go_to_timms_names(no_timm):
     network = randomised(SMALL, 7, resolution=32)[0]
     chosen = dataclasses.replace(chosen_for(SMALL), weights=network.state_dict())
     exported = timm.export(chosen)
-    assert exported.files["nas_small.pth"] and "--initial-checkpoint nas_small.pth" in exported.commands[1]
+    assert exported.files["nas_small.pth"] and "--initial-checkpoint nas_small.pth" in exported.commands[2]
     state = timm.timm_state(network.state_dict(), SMALL)
     assert set(state) > {"stem.0.weight", "stages.1.blocks.2.conv_dw.weight", "head.fc.bias"}
     group = timm.timm_state(network.state_dict(), dataclasses.replace(SMALL, norm="group"))
@@ -218,12 +218,20 @@ def register_model(function):
     return function
 def generate_default_cfgs(values):
     return values
-def build_model_with_cfg(cls, name, pretrained, pretrained_cfg=None, **kwargs):
+def build_model_with_cfg(cls, name, pretrained, pretrained_cfg=None, feature_cfg=None, **kwargs):
     return cls(**kwargs)
 def create_model(name, pretrained=False, pretrained_cfg=None, **kwargs):
     kwargs = {key: value for key, value in kwargs.items() if value is not None}
     return made[name](pretrained=pretrained, pretrained_cfg=pretrained_cfg, **kwargs)
 """,
+    "PIL/__init__.py": "__version__ = '12.0.0'\n",
+    "PIL/Image.py": "new = lambda mode, size: None\n",
+    "PIL/ImageOps.py": "posterize = lambda image, bits: image\n",
+}
+PILLOW_13 = {
+    "PIL/__init__.py": "__version__ = '13.0.0'\n",
+    "PIL/ImageOps.py": "def posterize(image, bits):\n"
+    "    if not bits:\n        raise ValueError('bits must be 1 to 8')\n",
 }
 FILE_NETWORKS = {"expansion": of_all_stages(CONVNEXT, expansion=3), "resnet": RESNET, "mixed": MIXED}
 
@@ -236,6 +244,17 @@ def test_the_model_file_verifies_in_a_process_of_its_own(no_timm, run_in, kind):
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout.splitlines()[-1])
     assert found["library"] == "timm stand-in" and 0 <= found["difference"] <= found["tolerance"]
+
+
+def test_a_pillow_that_would_end_the_training_is_said(no_timm, run_in):
+    files = dict(timm.export(make_chosen(FILE_NETWORKS["expansion"])).files) | STAND_IN | PILLOW_13
+    ran = run_in(files, "verify_timm.py", "--json")
+    assert ran.returncode == verification.AILING and json.loads(ran.stdout.splitlines()[-1])["params"]
+    assert ran.stderr == (
+        "timm's RandAugment fails under Pillow 13.0.0 (bits must be 1 to 8): pip install 'pillow<13'\n"
+    )
+    plain = make_chosen(FILE_NETWORKS["expansion"], augmentation={"rand_augment": None})
+    assert run_in(dict(timm.export(plain).files), "verify_timm.py").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -261,6 +280,86 @@ def test_the_launcher_runs_a_script_that_finds_the_network(no_timm, run_in):
     assert ran.stdout.strip() == "['-c', 'timm.yaml'] ForTimm", ran.stderr
 
 
+INTERFACE = """
+import copy, torch, launch
+from timm.models import create_model
+make = lambda **kwargs: create_model("nas_small", **kwargs).eval()
+x, model = torch.randn(2, 3, 32, 32), make()
+maps, widths = model.forward_features(x), launch.DIMS
+assert maps.shape[:2] == (2, widths[-1]) and model.num_features == model.head_hidden_size == widths[-1]
+assert torch.equal(model.forward_head(maps), model(x)) and model(x).shape == (2, 7)
+assert torch.equal(model.forward_head(maps, pre_logits=True), launch.{network}.forward_features(model, x))
+assert make(num_classes=0)(x).shape == (2, widths[-1])
+assert make(num_classes=0, global_pool="")(x).shape == maps.shape
+last, found = model.forward_intermediates(x)
+assert torch.equal(last, maps) and torch.equal(found[-1], maps)
+for info, each in zip(model.feature_info, found):
+    assert each.shape == (2, info["num_chs"], 32 // info["reduction"], 32 // info["reduction"]), info
+    assert model.get_submodule(info["module"]) is not None
+few = copy.deepcopy(model)
+assert few.prune_intermediate_layers((0,)) == [0] and few.num_features == widths[0]
+first = few.forward_intermediates(x, indices=(0,), intermediates_only=True)
+assert len(first) == 1 and torch.equal(first[0], found[0])
+model.reset_classifier(3)
+assert model(x).shape == (2, 3) and model.get_classifier().out_features == model.num_classes == 3
+model.reset_classifier(0, "")
+assert torch.is_tensor(model(x)) and model(x).shape == maps.shape
+for wrong in ({{"global_pool": "max"}}, {{"global_pool": ""}}):
+    try:
+        make(**wrong)
+    except ValueError as error:
+        assert "global_pool" in str(error)
+    else:
+        raise AssertionError(wrong)
+plain = make()
+saving = copy.deepcopy(plain)
+saving.set_grad_checkpointing()
+for each in (plain, saving):
+    each(x).sum().backward()
+for one, other in zip(plain.parameters(), saving.parameters()):
+    torch.testing.assert_close(one.grad, other.grad)
+saving.set_grad_checkpointing(False)
+assert plain.no_weight_decay() == set()
+names = [name for name, _ in plain.named_parameters()]
+assert {{plain.group_matcher(coarse=True)(name) for name in names}} == set(range(len(widths) + 2))
+torch.testing.assert_close(torch.jit.script(plain)(x), plain(x))
+assert make(drop_rate=0.5).head_drop.p == 0.5
+"""
+
+
+@pytest.mark.parametrize("kind", FILE_NETWORKS)
+def test_the_network_has_timms_interface(no_timm, run_in, kind):
+    chosen = make_chosen(FILE_NETWORKS[kind])
+    script = INTERFACE.format(network="NasSmall")
+    files = dict(timm.export(chosen).files) | STAND_IN | {"interface.py": script}
+    ran = run_in(files, "interface.py")
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_timm_that_fails_in_use_leaves_it_unverified(monkeypatch):
+    def ended(code, said):
+        done = subprocess.CompletedProcess([], code, "", f"Warning: x\n{said}\n")
+        monkeypatch.setattr(timm, "_run", lambda files: done)
+
+    monkeypatch.setattr(timm, "installed", lambda name: True)
+    ended(verification.FAILED, "not verified: timm 0.1 failed (TypeError: unexpected 'use_grn')")
+    exported = timm.export(make_chosen(CONVNEXT))
+    assert exported.check is None and "timm.yaml" in exported.files
+    assert exported.unverified == "timm 0.1 failed (TypeError: unexpected 'use_grn')"
+    ended(1, "MemoryError")  # no word of the script's own
+    assert timm.export(make_chosen(CONVNEXT)).unverified == "MemoryError"
+
+
+def test_class_names_of_folders_keep_their_order_in_timm(no_timm):
+    chosen = make_chosen(CONVNEXT, num_classes=2, data={"classes": ["class2", "class10"]})
+    exported = timm.export(chosen)
+    assert exported.files["classes.txt"] == "class2\nclass10\n"
+    assert "class_map" not in yaml.safe_load(exported.files["timm.yaml"])
+    assert any("--class-map classes.txt" in note for note in exported.notes)
+    known = timm.export(dataclasses.replace(chosen, folders=True))
+    assert yaml.safe_load(known.files["timm.yaml"])["class_map"] == "classes.txt"
+
+
 def test_a_timm_that_cannot_be_imported_leaves_it_unverified(no_timm, run_in):
     files = dict(timm.export(make_chosen(FILE_NETWORKS["expansion"])).files)
     files["timm/__init__.py"] = "import torchvision_that_is_not_there\n"
@@ -269,7 +368,7 @@ def test_a_timm_that_cannot_be_imported_leaves_it_unverified(no_timm, run_in):
 
 
 def test_a_mismatch_stops_the_export(monkeypatch):
-    monkeypatch.setattr(timm.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(timm, "installed", lambda name: True)
     failed = subprocess.CompletedProcess([], 1, "", "verify_timm.py: logits differ by: 1.0\n")
     monkeypatch.setattr(timm.subprocess, "run", lambda *args, **kwargs: failed)
     with pytest.raises(Mismatch, match="logits differ"):
@@ -346,3 +445,30 @@ def test_timm_trains_by_the_recipe(real_timm, no_timm, run_in, kind, variant):
     decay = recipe.optimizer.layer_decay
     last = timm.Layers(chosen.network.depths).last
     assert scale == pytest.approx(1 if decay is None else decay**last, rel=1e-4)
+
+
+FEATURES = """
+import torch, launch, timm
+from timm.models import group_parameters
+from timm.optim import create_optimizer_v2
+x = torch.randn(2, 3, 32, 32)
+net = timm.create_model("nas_small", features_only=True).eval()
+for map, channels, stride in zip(net(x), net.feature_info.channels(), net.feature_info.reduction()):
+    assert map.shape == (2, channels, 32 // stride, 32 // stride)
+assert len(net(x)) == len(launch.DIMS)
+last = timm.create_model("nas_small", features_only=True, out_indices=(-1,)).eval()
+assert [map.shape[1] for map in last(x)] == [launch.DIMS[-1]]
+model = timm.create_model("nas_small")
+optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-3, weight_decay=0.05, layer_decay=0.5)
+assert max(group["lr_scale"] for group in optimizer.param_groups) == 1
+assert len(group_parameters(model, model.group_matcher(coarse=True))) == len(launch.DIMS) + 2
+"""
+
+
+@pytest.mark.parametrize("kind", FILE_NETWORKS)
+@pytest.mark.parametrize("script", [INTERFACE, FEATURES], ids=["interface", "features"])
+def test_timm_uses_the_network_as_one_of_its_own(real_timm, no_timm, run_in, kind, script):
+    text = script.format(network="NasSmall") if script is INTERFACE else script
+    files = dict(timm.export(make_chosen(FILE_NETWORKS[kind])).files) | {"used.py": text}
+    ran = run_in(files, "used.py", PYTHONPATH=os.environ.get("PYTHONPATH", ""))
+    assert ran.returncode == 0, ran.stderr

@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import json
+import re
+import types
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ import torch
 from nas.targets import transformers as target
 from nas.targets import verification
 from nas.targets.checking import randomised
+from nas.targets.library import Library
 from nas.targets.target import Mismatch, Refused
 from space.architecture import Stem
 from space.design_space import load_space
@@ -172,13 +175,60 @@ def test_the_script_beside_it_verifies(run_in):
     assert found["params"] == exported.check.params and found["difference"] <= found["tolerance"]
 
 
+def test_the_script_says_in_a_line_that_transformers_cannot_be_imported(run_in):
+    lazy = """
+class Auto:
+    def __getattr__(self, name):
+        try:
+            raise RuntimeError("operator torchvision::nms does not exist")
+        except RuntimeError as error:
+            raise ModuleNotFoundError("Could not import module") from error
+AutoConfig = AutoModelForImageClassification = Auto()
+__version__ = "5.0"
+"""
+    files = dict(target.export(make_chosen(CONVNEXT)).files) | {"transformers/__init__.py": lazy}
+    ran = run_in(files, "verify_transformers.py")
+    why = "transformers cannot be imported (RuntimeError: operator torchvision::nms does not exist)"
+    assert (ran.returncode, ran.stderr) == (verification.ABSENT, f"not verified: {why}\n")
+
+
 def test_without_transformers_the_config_is_written_unverified(monkeypatch):
-    monkeypatch.setattr(target.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(target, "library", lambda name: Library(None, f"{name} is not installed"))
     weights = randomised(CONVNEXT, 7, resolution=32)[0].state_dict()
     exported = target.export(make_chosen(CONVNEXT, weights=weights))
     assert exported.check is None and exported.verify == "python verify_transformers.py"
     assert "model.safetensors" not in exported.files
-    assert any("pip install transformers" in note for note in exported.notes)
+    assert exported.unverified == "transformers is not installed"
+    assert any("pip install safetensors" in note for note in exported.notes)
+
+
+def test_a_transformers_that_fails_when_a_class_is_asked_for_leaves_it_unverified(monkeypatch):
+    """As it does beside a torchvision that does not fit torch: imports are lazy there."""
+
+    class Lazy(types.ModuleType):
+        __version__ = "5.0"
+
+        def __getattr__(self, name):
+            try:
+                raise RuntimeError("operator torchvision::nms does not exist")
+            except RuntimeError as error:
+                raise ModuleNotFoundError(f"Could not import module {name!r}.") from error
+
+    monkeypatch.setattr(target, "library", lambda name: Library(Lazy("transformers")))
+    exported = target.export(make_chosen(CONVNEXT))
+    assert exported.check is None and "config.json" in exported.files
+    why = "transformers cannot be imported (RuntimeError: operator torchvision::nms does not exist)"
+    assert exported.unverified == why
+
+
+def test_an_error_of_transformers_costs_the_check_alone(monkeypatch):
+    def fails(*arguments):
+        raise AttributeError("no such thing")
+
+    monkeypatch.setattr(target, "_check_rates", fails)
+    exported = target.export(make_chosen(CONVNEXT))
+    assert exported.check is None
+    assert re.fullmatch(r"transformers \S+ failed \(AttributeError: no such thing\)", exported.unverified)
 
 
 def test_the_commands_are_arguments_of_transformers():
