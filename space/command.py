@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from space.errors import InputError, printable, reason
+from space.errors import InputError, reason
 
 CUT = 141  # a shell's word for a program whose reader has gone
 
@@ -30,6 +30,12 @@ class Command(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with 2."""
         self.exit(2, f"{self.name}: {InputError(message)} (--help shows the flags)\n")
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        # `--flag=--`: argparse before Python 3.13 takes the dashes away and stumbles over what is left
+        if arg_strings == ["--"] and action.option_strings and action.nargs is None:
+            raise argparse.ArgumentError(action, "expected one argument")
+        return super()._get_values(action, arg_strings)
 
     @property
     def name(self) -> str:
@@ -69,7 +75,7 @@ class Command(argparse.ArgumentParser):
         """Say in one line why the command ends; the exit code."""
         with suppress(OSError):
             if not self.quiet:
-                print(f"{self.name}: {printable(message)}", file=sys.stderr)
+                print(f"{self.name}: {InputError(message)}", file=sys.stderr)
         return code
 
 
