@@ -75,6 +75,13 @@ def test_a_command_by_itself_is_judged_the_same(tmp_path):
 
 
 CASE = Case("nas.search", "flags", "--seed", "x", ("--seed", "x"), secret="SECRET")
+CRASH = """\
+Traceback (most recent call last):
+  File "/here/nas/x.py", line 5, in <module>
+    f()
+  File "/there/y.py", line 7, in f
+ValueError: no
+"""
 RIGHT = Outcome(2, "", "nas.search: no\n", 1.0, 10.0, ())
 
 
@@ -88,7 +95,7 @@ RIGHT = Outcome(2, "", "nas.search: no\n", 1.0, 10.0, ())
         ({"err": "nas.search: no\nmore\n"}, "2 lines on stderr"),
         ({"err": ""}, "0 lines on stderr"),
         ({"err": "error: no\n"}, "the line does not start with the command's name"),
-        ({"err": "Traceback (most recent call last):\n  x\n"}, "traceback"),
+        ({"err": CRASH}, "traceback (nas/x.py:5: ValueError: no)"),
         ({"err": "nas.search: \x1b[31m\n"}, "the line is not printable"),
         ({"err": f"nas.search: {'x' * 2000}\n"}, "a line of 2012 characters"),
         ({"err": "nas.search: SECRET\n"}, "shows a secret"),

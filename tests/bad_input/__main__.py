@@ -1,6 +1,6 @@
 """Gives every command input that must be refused, and checks how it refuses: the campaign of bad input.
 
-    python -m tests.bad_input [--only PATTERN] [--jobs N] [--json PATH]
+    python -m tests.bad_input [--only PATTERN ...] [--jobs N] [--json PATH]
 
 Each input is run as a user runs the command, in a folder, a home and a cache of its own, within bounds of
 time and memory. Right is exit code 2, one printable line on stderr that starts with the command's name,
@@ -56,13 +56,10 @@ class Tried:
         }  # fmt: skip
 
 
-def selected(pattern: str | None) -> list[Case]:
-    """The cases whose line holds the pattern, with * and ? as in a shell; all for None."""
-    return [
-        case
-        for case in all_cases()
-        if pattern is None or fnmatch.fnmatch(case.line.lower(), f"*{pattern.lower()}*")
-    ]
+def selected(patterns: Sequence[str]) -> list[Case]:
+    """The cases whose line holds one of the patterns, with * and ? as in a shell; all for none."""
+    wanted = [f"*{pattern.lower()}*" for pattern in patterns or ("",)]
+    return [case for case in all_cases() if any(fnmatch.fnmatch(case.line.lower(), one) for one in wanted)]
 
 
 def try_all(
@@ -122,7 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
     parse = argparse.ArgumentParser(description="Give every command bad input, and check how it refuses it.")
     parse.add_argument(
-        "--only", metavar="PATTERN", help="inputs whose line (command | kind | aim | name) holds this"
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="PATTERN",
+        help="inputs whose line (command | kind | aim | name) holds this",
     )
     parse.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="commands at once")
     parse.add_argument("--seconds", type=float, default=SECONDS, metavar="S", help="that a command may take")

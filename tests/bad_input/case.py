@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,12 +91,19 @@ def _ended(case: Case, found: Outcome) -> str:
 def _said(case: Case, found: Outcome) -> str:
     lines = found.err.splitlines()
     if "Traceback" in found.err:
-        return "traceback"
+        return f"traceback ({_place(lines)})"
     if not case.told:
         return "says something on stderr" if lines else ""
     if found.code is None:
         return ""
     return _line(case, lines[0]) if len(lines) == 1 else f"{len(lines)} lines on stderr"
+
+
+def _place(lines: Sequence[str]) -> str:
+    """Where a traceback ends in this project's own code, and its last line."""
+    places = re.findall(r'File ".*?/((?:space|nas|analysis)/[^"]*)", line (\d+)', "\n".join(lines))
+    where = ":".join(places[-1]) if places else "nowhere here"
+    return f"{where}: {lines[-1][:160]}"
 
 
 def _line(case: Case, line: str) -> str:

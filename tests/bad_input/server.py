@@ -30,7 +30,7 @@ BESIDE = (
 )
 # heavy, and asked for by few
 NOT = ("nas.engines.ray_trial", "nas.engines.ray_tune", "analysis.live")
-ADDRESS_SPACE = 6 << 30  # bytes over the imports': the machine must survive what takes all memory
+ADDRESS_SPACE = 4 << 30  # bytes over the imports': the machine must survive what takes all memory
 LOOK = 0.002
 
 
