@@ -13,7 +13,7 @@ SEARCHES = {
     "small": ("--budget", "20M..40M", "--objective", "best", "--trials", "12", *SIMULATED),
     "sweep": ("--budget", "8M,16M,32M", "--trials", "36", *SIMULATED),
 }
-MEASURED = ("convnext_tiny", "--seeds", "2", "--proxy", "simulated:separable")
+MEASURED = ("convnext_tiny", "--seeds", "5", "--proxy", "simulated:separable")
 TINY = {"stages": [{"depth": 1, "width": 8}] * 4, "layer_scale": 1.0}
 PROXY = {
     "data": "digits", "resolution": 32, "train_size": 32, "val_size": 32, "epochs": 1, "batch_size": 16,

@@ -110,8 +110,10 @@ TRAIN_KINDS: Mapping[str, Change] = {
     "class b only in val": _remove("train/b"),
     "class b is called B in train": _each("train", "B"),
     "an empty class in train": _in_place("train/b", folder),
+    "class b is a file": _in_place("val/b", lambda path, _: _written(path, b"x")),
+    "class b is a link to itself": _in_place("val/b", link("b")),
 }
-"""For commands that read both splits."""
+"""For commands that read both splits: an evaluation takes the classes that there are."""
 KINDS: Mapping[str, Change] = {
     "no val": _remove("val"),
     "val is a file": _in_place("val", lambda path, _: _written(path, b"x")),
@@ -120,8 +122,6 @@ KINDS: Mapping[str, Change] = {
     "val is empty": _in_place("val", folder),
     "an empty class in val": _in_place("val/b", folder),
     "a class more, empty": _empty_class,
-    "class b is a file": _in_place("val/b", lambda path, _: _written(path, b"x")),
-    "class b is a link to itself": _in_place("val/b", link("b")),
     "only hidden images in a class": _only("._{}.png"),
     "only names that end like no image": _only("{}.txt"),
     "images without a suffix": _only("{}"),
@@ -168,12 +168,13 @@ WHOLE: Mapping[str, Make] = {
     "a pipe": fifo,
     "a link to nothing": link("nowhere"),
     "a link to itself": link("images"),
-    "one class": lambda path, _: images(path, "a"),
     "images beside train": lambda path, _: images(path / "x"),
     "no class but one of another encoding": lambda path, _: Path(f"{path}/val/\udcff").mkdir(parents=True),
 }
 
 FOLDER = f"{LONG[:200]}/{LONG[:200]}"
+ONE_CLASS: Mapping[str, Make] = {"one class": lambda path, _: images(path, "a")}
+
 CIFAR: Mapping[str, Mapping[str, bytes | Make]] = {
     "an empty folder": {"images": folder},
     "empty files": {f"images/{name}.bin": b"" for name in ("data_batch_1", "data_batch_2", "test_batch")},
@@ -212,7 +213,7 @@ def cases() -> Iterator[Case]:
         kinds = {**KINDS, **(TRAIN_KINDS if command in BOTH else {}), **CONTENTS}
         for name, change in kinds.items():
             yield _case(command, name, argv, _changed(change))
-        for name, make in WHOLE.items():
+        for name, make in {**WHOLE, **(ONE_CLASS if command in BOTH else {})}.items():
             yield _case(command, name, argv, make)
         for name, files in CIFAR.items():
             words = tuple("cifar10:images" if word == SPEC else word for word in argv)
@@ -245,6 +246,8 @@ def _changed(change: Change) -> Make:
 
 def _case(command: str, name: str, argv: Sequence[str], make: Make) -> Case:
     case = Case(command, "folders of data", "imagefolder", name, tuple(argv), {**GIVEN, "images": make})
-    if command == "nas.train" and name.removeprefix("workers decode: ") in CONTENTS:
+    if name.removeprefix("workers decode: ") not in CONTENTS:
+        return case
+    if command == "nas.train":
         return replace(case, printed=True, leaves=("work/out", "work/out/*", "work/out/tensorboard/*"))
-    return case
+    return replace(case, printed=command == "nas.evaluate")

@@ -81,8 +81,6 @@ def _spoilt(study: str) -> Mapping[str, Make]:
 
 EDITS: Mapping[str, Sequence[str]] = {
     "no study in it": ("delete from studies",),
-    "a study of another name": ("update studies set study_name = 'other'",),
-    "no directions": ("delete from study_directions",),
     "no attributes": ("delete from study_user_attributes",),
     "no format": ("delete from study_user_attributes where key = 'format'",),
     "a newer format": ("update study_user_attributes set value_json = '99' where key = 'format'",),
