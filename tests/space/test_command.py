@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from space.command import made_to_stay
+from space.command import Command, made_to_stay
 
 
 @pytest.fixture
@@ -74,6 +74,22 @@ def ended(act, **streams):
 )
 def test_whatever_ends_a_command_is_a_code_and_a_line(body, code, line):
     assert ended(f"def act(): {body}") == (code, line)
+
+
+def test_a_line_is_cut_short_whatever_it_quotes():
+    code, line = ended("def act(): os.mkdir('n' * 5000)")
+    assert code == 2 and line.startswith("the.command: nnn") and line.endswith("nnn: File name too long\n")
+    assert len(line) < 1300
+
+
+@pytest.mark.parametrize("flag", ["--number=--", "--number="])
+def test_a_flag_whose_value_is_dashes_or_nothing(capsys, flag):
+    command = Command(prog="python -m the.command")
+    command.add_argument("--number", type=int)
+    with pytest.raises(SystemExit) as ends:
+        command.parse_args([flag])
+    assert ends.value.code == 2
+    assert capsys.readouterr().err.startswith("the.command: argument --number: ")
 
 
 def test_a_bug_is_a_traceback():
