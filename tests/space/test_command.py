@@ -110,6 +110,27 @@ def test_a_full_or_closed_stdout_is_no_traceback():
     assert ended(act, **closed) == (0, "")
 
 
+def test_a_full_stderr_and_a_help_that_cannot_be_read():
+    code = "import sys\nfrom space.command import Command\nCommand(prog='python -m the.command').parse_args()"
+    with Path("/dev/full").open("w") as full:
+        for flag, streams, line in (
+            ("--nope", {"stderr": full}, None),
+            ("--help", {"stdout": full, "stderr": subprocess.PIPE}, "the.command: No space left on device\n"),
+            ("--help", {"stdout": full, "stderr": full}, None),
+        ):
+            done = subprocess.run([sys.executable, "-c", code, flag], text=True, check=False, **streams)
+            assert (done.returncode, done.stderr) == (2, line)
+
+
+def test_nothing_is_said_on_stdout_where_stderr_is_closed():
+    for act in ("def act(): raise InputError('no')", "def act(): Command(prog='x').parse_args(['--nope'])"):
+        code = f"import sys\nfrom space.command import Command\nfrom space.errors import InputError\n{act}\n"
+        code += "sys.exit(Command(prog='x').carry_out(act))"
+        command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", code]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+
+
 def test_what_a_terminal_cannot_show_is_written_out():
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     assert ended("def act(): print('ü\\udcff')", env=environment, stdout=subprocess.DEVNULL) == (0, "")

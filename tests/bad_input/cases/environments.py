@@ -8,13 +8,14 @@ from pathlib import Path
 
 from tests.bad_input.case import COMMANDS, Case, Make
 from tests.bad_input.cases.flags import BASE, GIVEN, SEARCH
-from tests.bad_input.wrong import ESCAPE, LONG, stocked
+from tests.bad_input.stock import PROXY
+from tests.bad_input.wrong import ESCAPE, LONG, document, stocked
 
 WRONG = dict.fromkeys(COMMANDS, (f"--{ESCAPE}-é-�",))
 RIGHT = {
     "space.describe": ("convnext_tiny",),
     "analysis.compare": ("--published", "--noise", "0.1"),
-    "analysis.importance": ("small",),
+    "analysis.importance": ("sweep",),
     "analysis.scale": ("sweep", "--to", "48M", "--out", "found.json"),
     "nas.export": ("--arch", "convnext_tiny", "--to", "native", "--out", "exported"),
     "nas.evaluate": ("model.pt", "--data", "imagefolder:images", "--workers", "0"),
@@ -76,17 +77,20 @@ def _printed(command: str, argv: tuple[str, ...]) -> Iterator[Case]:
 
 
 def _homeless() -> Iterator[Case]:
-    """No place for the cache of a data set."""
-    argv = (*SEARCH, "--proxy", "smoke")
+    """No place for the cache of a data set where it should be: another is taken, and named."""
+    files = {"tiny.json": stocked("tiny.json"), "proxy.yaml": document(PROXY, ".yaml"), "file.txt": "x"}
+    argv = ("tiny.json", "--seeds", "1", "--proxy", "proxy.yaml")
+    case = Case("nas.measure", "environments", "cache", "", argv, files)
+    case = replace(case, code=0, told=None, printed=True, leaves=("work/runs", "work/runs/**/*", "tmp/**/*"))
     for name, env in {
-        "the cache is a file": {"XDG_CACHE_HOME": "{place}/work/file.txt", "TMPDIR": "{place}/work/file.txt"},
-        "the cache is in /proc": {"XDG_CACHE_HOME": "/proc/x", "TMPDIR": "/proc/x"},
-        "the cache has a long name": {"XDG_CACHE_HOME": f"/{LONG}", "TMPDIR": f"/{LONG}"},
-        "HOME is in /proc": {"XDG_CACHE_HOME": None, "HOME": "/proc/x", "TMPDIR": "/proc/x"},
+        "a file": {"XDG_CACHE_HOME": "{place}/work/file.txt"},
+        "in /proc": {"XDG_CACHE_HOME": "/proc/x"},
+        "of a long name": {"XDG_CACHE_HOME": f"/{LONG}"},
+        "in a home in /proc": {"XDG_CACHE_HOME": None, "HOME": "/proc/x"},
     }.items():
-        for command in ("nas.search", "nas.measure"):
-            words = argv if command == "nas.search" else ("convnext_tiny", "--proxy", "smoke")
-            yield Case(command, "environments", "cache", name, words, {"file.txt": "x"}, env=env)
+        yield replace(case, name=f"the cache is {name}", env=env)
+    nobody = {"HOME": None, "XDG_CACHE_HOME": None}
+    yield replace(case, aim="user", name="an unknown user without a home trains", env=nobody, user="unknown")
 
 
 def _strangers() -> Iterator[Case]:
@@ -102,20 +106,6 @@ def _strangers() -> Iterator[Case]:
             env=homeless,
         )
         yield replace(case, user="unknown")
-    nowhere = {**homeless, "TMPDIR": "/proc/x"}
-    for command, argv in (
-        ("nas.search", (*SEARCH, "--proxy", "smoke")),
-        ("nas.measure", ("convnext_tiny", "--proxy", "smoke")),
-    ):
-        yield Case(
-            command,
-            "environments",
-            "user",
-            "an unknown user with no place for a cache",
-            argv,
-            env=nowhere,
-            user="unknown",
-        )
     for command in ("analysis.compare", "analysis.dashboard", "nas.export", "analysis.proxies"):
         files = {"runs/small": stocked("small"), "runs/small/study.db": _unreadable("small/study.db")}
         yield Case(

@@ -323,7 +323,7 @@ RECIPE_FILE = Noun(
         ("augmentation", "random_resized_crop"): (*PAIR, [1, 0.5], [0, 1], [0.5, 2]),
         ("augmentation", "crop_padding"): WHOLE,
         ("augmentation", "flip"): SWITCH,
-        ("augmentation", "rand_augment"): ("x", "", 5, [], {}, True, "rand-m9-x1", "rand-m999", LONG,
+        ("augmentation", "rand_augment"): ("x", "", 5, [], {}, True, "rand-m9-x1", LONG,
             "a\x00b"),
         ("augmentation", "color_jitter"): NONNEGATIVE,
         ("augmentation", "random_erasing"): SHARE,

@@ -73,8 +73,6 @@ FILES: Mapping[str, str | bytes | Make] = {
     "a blank line": "\n",
     "a head alone": HEAD,
     "columns of others": "a,b,c\n1,2,3\n",
-    "semicolons": (HEAD + ROW).replace(",", ";"),
-    "tabs": (HEAD + ROW).replace(",", "\t"),
     "no name": _head("x,family,resolution,pretrain,top1,gflops"),
     "no family": _head("name,x,resolution,pretrain,top1,gflops"),
     "no resolution": _head("name,family,x,pretrain,top1,gflops"),
