@@ -6,6 +6,7 @@ The same for every engine, and a function of the record: after a crash it is reb
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 
 # a training in which the driver has died so often, with no epoch gained, is taken to be the reason
 MOST_ATTEMPTS = 5
+# failures alike, from the first training on, that end a search: a published network should train anywhere,
+# while an axis may have a value with which no network trains
+MOST_ALIKE, MOST_ALIKE_CANDIDATES = 3, 8
+
+
+class SearchEnded(Exception):  # noqa: N818 - no error of the program's
+    """To go on training would be of no use; the message says why, in one line."""
 
 
 @dataclass
@@ -107,6 +115,7 @@ class SearchController:
         self._choose = choose
         self._began = time.monotonic()
         self._running: dict[int, Running] = {}
+        self._alike: list[str] = []  # reasons of the first trainings, where all failed unexpectedly
         self._unfinished: list[int] = []
         self._paused: set[int] = set()  # with a checkpoint
         self._checkpoints = record.folder / "checkpoints"
@@ -166,8 +175,11 @@ class SearchController:
         self._learn(number)
         self._ended(number)
 
-    def failed(self, job: Job, reason: str) -> None:
-        """The job gave no result; a failure is a result too."""
+    def failed(self, job: Job, reason: str, *, unexpected: bool = False) -> None:
+        """The job gave no result; a failure is a result too.
+
+        Raises `SearchEnded` where nothing has ever been trained and this is how it fails every time.
+        """
         curve = self._running[job.trial].curve
         spent = sum(point["seconds"] for point in curve)
         self._record.fail(job.trial, reason, fidelity=len(curve), curve=curve, train_seconds=spent)
@@ -175,12 +187,23 @@ class SearchController:
             self._branch(job.trial).rungs.failed(job.trial)
         self._learn(job.trial)
         self._ended(job.trial)
+        self._end_alike(reason if unexpected else None)
 
     def interrupted(self) -> None:
         """The search stops here on purpose: running trainings did not fail."""
         for number in self._running:
             attempts = self._record.trial(number)["attempts"] or 1
             self._record.progress(number, attempts=attempts - 1)
+
+    def _end_alike(self, reason: str | None) -> None:
+        """Where the first trainings all end with one unexpected error, no network is to blame."""
+        self._alike = [] if reason is None else [*self._alike, reason]
+        kinds = {re.sub(r"\d+", "0", each) for each in self._alike}  # sizes differ from network to network
+        trials = self._record.trials()
+        published = any(t["role"] == "reference" and t["state"] == "failed" for t in trials)
+        enough = len(self._alike) >= (MOST_ALIKE if published else MOST_ALIKE_CANDIDATES)
+        if enough and len(kinds) == 1 and not any(t["fidelity"] for t in trials):
+            raise SearchEnded(f"the first {len(self._alike)} trainings all failed alike: {reason}")
 
     # rebuilding
 
@@ -277,7 +300,7 @@ class SearchController:
             if not self._has_time(branch.rungs.levels[0]):
                 self._out_of_time()
                 return None
-            missing = next((r for r in branch.references if r.name not in branch.trained), None)
+            missing = next((r for r in branch.references if not r.is_among(branch.trained)), None)
             if missing is not None:
                 return self._begin_reference(branch, missing)
             if branch.rungs.may_start():

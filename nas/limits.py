@@ -12,7 +12,7 @@ import numpy as np
 from space.budget import UNITS, parse_budget, quantity
 from space.columns import Array
 from space.cost import Cost, cost_columns
-from space.errors import InputError
+from space.errors import InputError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 METRICS = ("params", "activations")
 SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
+MOST_SECONDS = 86400.0
 LATENCY = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s)\s*", re.I)
 # draws that look for a network within the limits: seconds where counts are exact, slower through bins
 MOST_DRAWS, MOST_BINNED_DRAWS = 1_000_000, 100_000
@@ -98,16 +99,20 @@ def parse_most(text: str, metric: str) -> int:
     except InputError:
         budget = None
     if budget is None or ".." in text or budget.metric != metric:
-        raise InputError(f"max-{metric}: {text!r} is no number of {metric}; write it like 30M or 30M{metric}")
+        raise InputError(
+            f"max-{metric}: {quoted(text)} is no number of {metric}; write it like 30M or 30M{metric}"
+        )
     return budget.high
 
 
 def parse_latency(text: str) -> float:
     """Seconds of `5ms`, `0.005s` or `500us`. Raises `InputError` in one line."""
-    match = LATENCY.fullmatch(text)
+    match = LATENCY.fullmatch(text) if len(text) <= 100 else None
     seconds = float(match[1]) * SECONDS[match[2].lower()] if match else 0.0
-    if seconds <= 0:
-        raise InputError(f"max-latency: {text.strip()!r} is no time; write it like 5ms, 0.005s or 500us")
+    if not 0 < seconds <= MOST_SECONDS:
+        raise InputError(
+            f"max-latency: {quoted(text.strip())} is no time; write it like 5ms, 0.005s or 500us"
+        )
     return seconds
 
 

@@ -73,11 +73,10 @@ def main(argv: list[str] | None = None) -> int:
     flags["networks"] = flags["networks"] or None
 
     def act() -> int:
-        from rich.console import Console
-
+        from nas.progress import lasting_console
         from nas.settings import read_measure_settings
 
-        return measure(read_measure_settings(flags), Console(highlight=False))
+        return measure(read_measure_settings(flags), lasting_console())
 
     return command.carry_out(act, lambda: "nothing was trained")
 
@@ -86,14 +85,16 @@ def measure(settings: MeasureSettings, console: Console) -> int:
     """Train every network with every seed. Raises `InputError` before anything is trained."""
     with made_to_stay():
         from nas.record import Record, study_folder
-        from nas.search import carry_out
+        from nas.search import carry_out, moved
 
         folder = study_folder(settings.study or "measured")
         Record.check_free(folder, resume=settings.resume)
 
     def opened(plan: Measurement, folder: Path) -> Record:
         if settings.resume:
-            return Record.resume(folder, plan.binding())
+            record = Record.resume(folder, plan.binding())
+            record.ask(**moved(settings))
+            return record
         return Record.create(folder, plan.binding(), settings.model_dump(mode="json"))
 
     def finished(_: Measurement, record: Record, *, interrupted: bool) -> bool:
@@ -118,7 +119,7 @@ class Measurement:
         from space.networks import convnet, cost_of
 
         networks = read_networks(settings.networks)
-        judge = simulated_judge(settings) or proxy_judge(settings)
+        judge = (simulated_judge(settings) or proxy_judge(settings))()
         for one in networks:
             if judge.name == "simulated":
                 convnet(one.network, one.name)
@@ -184,6 +185,7 @@ BUDGET = "named networks"
 def read_networks(names: Sequence[str]) -> list[Reference]:
     """The networks of names, groups and files, none twice. Raises `InputError`."""
     from nas.reference import Reference
+    from space.describe import read_network
     from space.families import ROADMAP_STEPS
 
     found: dict[str, Reference] = {}
@@ -202,20 +204,14 @@ def read_networks(names: Sequence[str]) -> list[Reference]:
     return list(found.values())
 
 
-def read_network(text: str) -> tuple[str, Any]:
-    """Name and network of a name or a file. Raises `InputError`."""
-    from space.describe import is_file, read_file
-    from space.networks import named_network
-
-    return read_file(text) if is_file(text) else (text, named_network(text))
-
-
 def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     """The table of the networks, and where everything is; whether any training succeeded."""
     from analysis.study import Study
 
     record.write_summary()
     study = Study(record.mapping(), record.folder)
+    for warning in study.mapping["warnings"]:
+        console.print(f"note: {warning}", markup=False)
     for trial in study.mapping["trials"]:
         if trial["state"] == "failed":
             console.print(f"trial {trial['number']} failed: {trial['reason']}", markup=False)
@@ -232,20 +228,21 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
 def table(study: Mapping[str, Any], networks: Sequence[Any]) -> Table:
     """Each network's cost, and its accuracy over the seeds."""
     import numpy as np
+    from rich.markup import escape
     from rich.table import Table
 
     from space.budget import quantity
 
     proxy = study["proxy"]
     conditions = f"the {proxy['name']} proxy ({proxy['data']}, {proxy['epochs']} epochs)"
-    shown = Table(title=f"accuracy under {conditions}")
+    shown = Table(title=escape(f"accuracy under {conditions}"))
     for heading in ("network", "FLOPs", "params", "accuracy", "sd of seeds", "seeds"):
         shown.add_column(heading, justify="left" if heading == "network" else "right")
     for one in networks:
         values = np.array(list(one.accuracies.values()))
         spread = f"{values.std(ddof=1):.1%}" if len(values) > 1 else "-"
         cells = (quantity(one.macs), quantity(one.params), f"{values.mean():.1%}", spread, str(len(values)))
-        shown.add_row(one.label, *cells)
+        shown.add_row(escape(one.label), *cells)
     return shown
 
 

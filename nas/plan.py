@@ -13,7 +13,7 @@ from nas.controller import Branch
 from nas.limits import Limits, parse_latency, parse_most
 from nas.proposals import Proposer
 from nas.proxy import Proxy, load_proxy, proxy_from
-from nas.reference import Reference, references_of
+from nas.reference import Reference, check_family, references_of
 from nas.result import TrialFailed
 from nas.rungs import Rungs
 from nas.settings import RunSettings, Settings
@@ -21,7 +21,7 @@ from space.band import BandSampler
 from space.budget import Budget, parse_budgets
 from space.cost import RESOLUTION, cost_columns
 from space.design_space import DesignSpace, load_space, space_from
-from space.errors import InputError
+from space.errors import MOST_NAME, InputError, printable, quoted, shortened
 from space.networks import cost_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ DEFAULT_REFERENCES = ("convnext", "swin")
 # the model-based samplers start after this share of the trials, and never before so many
 STARTUP_SHARE = 0.3
 MIN_STARTUP = 5
+MOST_SIMULATED = 86400.0  # seconds of a simulated epoch
 SIMULATED = re.compile(r"simulated:([a-z_]+)(?::(\d+(?:\.\d+)?))?")
 
 
@@ -54,6 +55,7 @@ class Judge:
     trainer: Trainer
     facts: dict[str, Any]  # of the proxy, for the record
     data: dict[str, Any]
+    read: str = ""  # what was read of the data set, in a line
 
     def uses_gpu(self, device: str) -> bool:
         """Whether trainings of a search from this machine want a GPU unless told otherwise."""
@@ -90,18 +92,22 @@ class Plan:
     @classmethod
     def of(cls, settings: Settings) -> Plan:
         """Work it out. Raises `InputError`, before any training."""
+        # what is read at once comes before what takes time: counting, and the data set
+        budgets = parse_budgets(settings.budget, settings.band)
+        limits = read_limits(settings)
+        families = reference_families(settings)
         space = read_space(settings.space)
-        bands = [BandSampler(space, budget) for budget in parse_budgets(settings.budget, settings.band)]
+        prepare = simulated_judge(settings) or proxy_judge(settings)
+        bands = [BandSampler(space, budget) for budget in budgets]
         for band in bands:
             if band.count == 0:
                 raise InputError(band.why_empty())
+        limits.meeting(bands)
+        judge = prepare()
         front = is_front(settings, bands)
-        judge = simulated_judge(settings) or proxy_judge(settings)
-        families = reference_families(settings, judge)
         references = [references_of(band.budget, space, front, families) for band in bands]
         for band, known in zip(bands, references, strict=True):
             check_resolution(judge, band, known)
-        limits = read_limits(settings)
         plan = cls(settings, space, bands, references, judge, limits)
         plan.scheduler  # noqa: B018  refuse a bad one now
         return plan
@@ -255,27 +261,35 @@ def is_front(settings: Settings, bands: Sequence[BandSampler]) -> bool:
     return settings.objective == "front"
 
 
-def simulated_judge(settings: RunSettings) -> Judge | None:
-    """A law in place of training, for a rehearsal; None where the proxy is a real one."""
+def simulated_judge(settings: RunSettings) -> Callable[[], Judge] | None:
+    """A law in place of training, for a rehearsal; None where the proxy is a real one.
+
+    Raises `InputError`.
+    """
     from nas.simulated import LAWS, SimulatedTrainer
 
     if not (isinstance(settings.proxy, str) and settings.proxy.startswith("simulated")):
         return None
-    match = SIMULATED.fullmatch(settings.proxy)
-    if match is None or match[1] not in LAWS:
+    match = SIMULATED.fullmatch(settings.proxy) if len(settings.proxy) <= 100 else None
+    seconds = float(match[2] or 0) if match else 0.0
+    if match is None or match[1] not in LAWS or seconds > MOST_SIMULATED:
         raise InputError(
-            f"proxy {settings.proxy!r}: write it like simulated:LAW or simulated:LAW:SECONDS (of an epoch); "
+            f"proxy {quoted(settings.proxy)}: write it like simulated:LAW or simulated:LAW:SECONDS "
+            f"(of an epoch, at most {MOST_SIMULATED:g}); "
             f"the laws are {', '.join(LAWS)}"
         )
-    trainer = SimulatedTrainer(LAWS[match[1]], seconds=float(match[2] or 0))
+    trainer = SimulatedTrainer(LAWS[match[1]], seconds=seconds)
     law = f"simulated:{match[1]}"
     facts = {"name": law, "fingerprint": law, "data": law, "epochs": trainer.epochs}
-    return Judge("simulated", trainer.epochs, trainer, facts, {"spec": law, "fingerprint": law})
+    data = {"spec": law, "fingerprint": law, "classes": None}
+    return lambda: Judge("simulated", trainer.epochs, trainer, facts, data)
 
 
-def reference_families(settings: Settings, judge: Judge) -> tuple[str, ...]:
+def reference_families(settings: Settings) -> tuple[str, ...]:
     """The families that the search is compared with. Raises `InputError`."""
-    simulated = judge.name == "simulated"
+    simulated = isinstance(settings.proxy, str) and settings.proxy.startswith("simulated")
+    for family in settings.references or ():
+        check_family(family)
     if settings.references is None:
         return ("convnext",) if simulated else DEFAULT_REFERENCES
     if simulated and "swin" in settings.references:
@@ -283,16 +297,32 @@ def reference_families(settings: Settings, judge: Judge) -> tuple[str, ...]:
     return settings.references
 
 
-def proxy_judge(settings: RunSettings) -> Judge:
-    """The proxy of the settings, its data set loaded."""
+def proxy_judge(settings: RunSettings) -> Callable[[], Judge]:
+    """The proxy of the settings; called, it loads its data set. Raises `InputError`, both times."""
     from nas.trainer import ProxyTrainer
 
     name, proxy, device = choose_proxy(settings)
-    data = proxy.load_data()
-    return Judge(
-        name, proxy.epochs, ProxyTrainer(proxy, device, data=data), proxy_facts(name, proxy, data),
-        {"spec": data.spec, "fingerprint": data.fingerprint},
-    )  # fmt: skip
+    proxy.check_data()
+
+    def loaded() -> Judge:
+        data = proxy.load_data()
+        if data.num_classes < 2:
+            raise InputError(f"data {quoted(proxy.data)}: has one class; there is nothing to tell apart")
+        classes = getattr(data, "classes", None)
+        return Judge(
+            name,
+            proxy.epochs,
+            ProxyTrainer(proxy, device, data=data),
+            proxy_facts(name, proxy, data),
+            {
+                "spec": data.spec,
+                "fingerprint": data.fingerprint,
+                "classes": None if classes is None else list(classes),
+            },
+            getattr(data, "read", ""),
+        )
+
+    return loaded
 
 
 def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
@@ -307,7 +337,7 @@ def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
     if name == "auto":
         name = "gpu" if torch.cuda.is_available() and settings.device.startswith(("auto", "cuda")) else "cpu"
     if isinstance(name, str):
-        label, proxy = Path(name).stem, load_proxy(name)
+        label, proxy = shortened(printable(Path(name).stem), MOST_NAME), load_proxy(name)
     else:
         label, proxy = "custom", proxy_from(name, "proxy")
     if settings.data is not None:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from space.budget import quantity
+from space.command import LastingOutput
 from space.networks import brief, network_from
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -37,6 +38,12 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def lasting_console() -> Console:
+    """What a search writes to: it goes on where nobody reads that, for all of it is in the record."""
+    note = "the search goes on without it; Ctrl-C ends it, and --resume goes on with its study"
+    return Console(highlight=False, file=cast("TextIO", LastingOutput(note)))
 
 
 @dataclass
@@ -156,7 +163,7 @@ class Progress:
             table.add_column(title, no_wrap=True, justify="left" if title == "network" else "right")
         for trial in self._recent:
             style = "bold green" if trial["accuracy"] is not None and trial["accuracy"] == self._best else ""
-            table.add_row(*trial_row(trial), style=style)
+            table.add_row(*map(Text, trial_row(trial)), style=style)
         return table
 
     def _now(self) -> Text:

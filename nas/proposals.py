@@ -32,7 +32,7 @@ from space.architecture import Architecture
 from space.band import BandSampler
 from space.columns import Array
 from space.cost import cost_columns
-from space.errors import InputError
+from space.errors import InputError, quoted
 from space.networks import Network, cost_of
 from space.swin import Swin
 
@@ -106,7 +106,7 @@ class Proposer:
         parallel: bool = False,
     ) -> None:
         if sampler not in SAMPLERS:
-            raise InputError(f"sampler: {sampler!r} is none of {', '.join(SAMPLERS)}")
+            raise InputError(f"sampler: {quoted(sampler)} is none of {', '.join(SAMPLERS)}")
         self.distributions: dict[str, BaseDistribution] = distributions(band.space)
         self._band = band
         self._space = band.space

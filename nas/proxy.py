@@ -8,16 +8,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StrictBool, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
-from nas.bounds import Alpha, NonNegative, Positive, Share
-from space.errors import InputError
-from space.files import parse_yaml
+from nas.bounds import MOST_PIXELS, Alpha, BelowOne, Counted, NonNegative, Pixels, Positive, Share
+from nas.mistakes import validated
+from space.errors import MOST_QUOTED, InputError, shortened
+from space.files import parse_yaml, read_text
 
 if TYPE_CHECKING:
     from nas.data import Data
@@ -34,14 +36,16 @@ class Proxy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str = "fractal"  # fractal, digits, cifar10:PATH, cifar100:PATH, imagefolder:PATH
-    num_classes: Annotated[int, Field(ge=2)] | None = None  # None: all the data set has
-    resolution: PositiveInt = 32  # pixels
-    train_size: PositiveInt | None = None  # images, at most; None: all
-    val_size: PositiveInt | None = None
-    data_seed: Annotated[int, Field(ge=0)] = 0  # chooses the subset, or draws the fractals; not the trial's
+    num_classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None  # None: all the data set has
+    resolution: Pixels = 32
+    train_size: Counted | None = None  # images, at most; None: all
+    val_size: Counted | None = None
+    data_seed: Annotated[int, Field(ge=0, lt=2**63)] = (
+        0  # chooses the subset, or draws the fractals; not the trial's
+    )
 
-    epochs: PositiveInt = 5
-    batch_size: PositiveInt = 64
+    epochs: Annotated[int, Field(gt=0, le=1_000_000)] = 5
+    batch_size: Counted = 64
     lr: Positive = 1e-3
     min_lr: NonNegative = 1e-6
     warmup_epochs: NonNegative = 1.0
@@ -49,14 +53,14 @@ class Proxy(BaseModel):
     betas: tuple[Share, Share] = (0.9, 0.999)
     clip_norm: Positive | None = None  # the recipe clips nothing
 
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    label_smoothing: BelowOne = 0.1
     mixup: Alpha = 0.0  # alpha; the recipe has .8
     cutmix: Alpha = 0.0  # alpha; the recipe has 1.0
     mixup_prob: Share = 1.0
     flip: StrictBool = True
-    crop_padding: Annotated[int, Field(ge=0)] = 0  # pixels
+    crop_padding: Annotated[int, Field(ge=0, le=MOST_PIXELS)] = 0  # pixels
 
-    stochastic_depth: Annotated[float, Field(ge=0, lt=1)] | None = None  # None: the architecture's own
+    stochastic_depth: BelowOne | None = None  # None: the architecture's own
     layer_scale: Positive | Literal["architecture"] = "architecture"  # a number replaces LayerScale's 1e-6
     head_init_scale: Positive = 1.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -69,6 +73,16 @@ class Proxy(BaseModel):
         if max(self.betas) >= 1:
             raise ValueError("betas: both must be below 1")
         return self
+
+    def check_data(self) -> None:
+        """Raises `InputError` where the data set's name or path is wrong, without reading a file."""
+        from nas.data import open_source
+
+        _, _, path = self.data.partition(":")
+        if not path or not os.path.exists(path):  # noqa: PTH110  a NUL, a name too long: no file
+            open_source(
+                self.data, self.resolution, self.train_size, self.val_size, self.data_seed, self.num_classes
+            )
 
     def load_data(self, cache_dir: Path | None = None) -> Data:
         """The data set at this proxy's sizes. Raises `InputError`."""
@@ -136,32 +150,20 @@ class Proxy(BaseModel):
 
 def load_proxy(name: str | Path) -> Proxy:
     """The preset of that name, or the YAML file at that path. Raises `InputError`, one line."""
+    where = f"proxy {shortened(str(name), MOST_QUOTED)}"
     if str(name) in PRESETS:
         text = (resources.files("nas") / "proxies" / f"{name}.yaml").read_text(encoding="utf-8")
+    elif not os.path.exists(name):  # noqa: PTH110  a NUL, a name too long: no file
+        presets = ", ".join(PRESETS)
+        raise InputError(f"{where}: No such file or directory; name a YAML file or one of {presets}")
     else:
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise InputError(
-                f"proxy {name}: {reason}; name a YAML file or one of {', '.join(PRESETS)}"
-            ) from None
-    values = parse_yaml(text, f"proxy {name}")
-    return proxy_from({} if values is None else values, f"proxy {name}")
+        text = read_text(Path(name), where)
+    values = parse_yaml(text, where)
+    return proxy_from({} if values is None else values, where)
 
 
 def proxy_from(values: Any, where: str) -> Proxy:
     """A proxy from plain values. Raises `InputError` naming the first key that is wrong."""
     if not isinstance(values, Mapping):
         raise InputError(f"{where}: must be a mapping of fields, not {type(values).__name__}")
-    for key in values:
-        if key not in Proxy.model_fields:
-            raise InputError(f"{where}: {key}: unknown key; the keys are {', '.join(Proxy.model_fields)}")
-    try:
-        return Proxy(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0]) + ": " if first["loc"] else ""
-        got = f", not {first['input']!r}" if first["loc"] else ""
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where}: {key}{message[0].lower()}{message[1:]}{got}") from None
+    return validated(Proxy, values, where)

@@ -41,7 +41,7 @@ from nas.storage import (
     without_password,
 )
 from nas.trial_rows import TrialStore, trial_store
-from space.errors import InputError
+from space.errors import InputError, quoted
 from space.files import read_text, write_text
 from space.networks import Network, cost_of, is_swin
 
@@ -52,6 +52,8 @@ READABLE = (1, 2)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # settings that make results comparable; a study is resumed under the same ones only
 BINDING = ("budget", "objective", "limits", "space", "proxy", "data", "seed", "sampler", "scheduler")
+# but for where data and files lie and what they are called: fingerprints tell them apart
+UNBOUND = {"proxy": ("name", "data"), "data": ("spec", "classes")}
 # what a study of format 1 was started with
 BEFORE: dict[str, Any] = {"objective": "best", "limits": {}, "scheduler": {"name": "none"}}
 PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn")
@@ -302,6 +304,12 @@ class Record:
         if text not in self.warnings:
             self._set("warnings", [*self.warnings, text])
 
+    def ask(self, **values: Any) -> None:
+        """Keep what the user now says of settings that do not bind the study, for the next `--resume`."""
+        asked = self.asked
+        if any(asked.get(name) != value for name, value in values.items()):
+            self._set("asked", asked | values)
+
     def add_wall_seconds(self, seconds: float) -> None:
         """Add the time of this run to the study's."""
         self._set("wall_seconds", self._attributes["wall_seconds"] + seconds)
@@ -483,9 +491,12 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[
             continue
         if isinstance(old, dict) and isinstance(new, dict):
             names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-            yield from (f"{key}.{name} {old.get(name)!r}, not {new.get(name)!r}" for name in names)
+            names = [name for name in names if name not in UNBOUND.get(key, ())]
+            yield from (
+                f"{key}.{name} {quoted(old.get(name))}, not {quoted(new.get(name))}" for name in names
+            )
         else:
-            yield f"{key} {old!r}, not {new!r}"
+            yield f"{key} {quoted(old)}, not {quoted(new)}"
 
 
 def _headline(trials: list[dict[str, Any]], number: int | None) -> dict[str, Any] | None:

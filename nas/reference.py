@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from space.architecture import Architecture
 from space.budget import Budget
 from space.design_space import DesignSpace
-from space.errors import InputError
+from space.errors import InputError, quoted
 from space.families import named
 from space.networks import Network, cost_of
 from space.swin import PUBLISHED as SWINS
 from space.swin import named_swin, swin_reference
 
 CONVNEXTS = {
+    "convnext_atto": "ConvNeXt-A",
+    "convnext_femto": "ConvNeXt-F",
+    "convnext_pico": "ConvNeXt-P",
+    "convnext_nano": "ConvNeXt-N",
     "convnext_tiny": "ConvNeXt-T",
     "convnext_small": "ConvNeXt-S",
     "convnext_base": "ConvNeXt-B",
@@ -28,6 +32,7 @@ RESNETS = {
     "resnet152": "ResNet-152",
     "resnet200": "ResNet-200",
 }
+SCALED_TO = " at width "
 WIDTH_STEPS = (8, 4, 2, 1, 0.5, 0.25, 0.125)
 
 
@@ -38,6 +43,12 @@ class Reference:
     name: str
     network: Network
     in_band: bool
+
+    def is_among(self, trained: Collection[str]) -> bool:
+        """Whether it, or another scaled size of its family in its place, is among names of references."""
+        family = self.name.partition("-")[0]
+        stands_in = any(SCALED_TO in name and name.partition("-")[0] == family for name in trained)
+        return self.name in trained or stands_in
 
 
 def references_of(
@@ -51,14 +62,19 @@ def references_of(
     """
     found: list[Reference] = []
     for family in families:
-        if family not in FAMILIES:
-            raise InputError(f"reference {family!r}: is none of {', '.join(FAMILIES)}, or none")
+        check_family(family)
         published = [r for r in FAMILIES[family](space) if budget.allows(_cost(r.network, budget))]
         if front and published:
             found += published
         else:
             found.append(published[-1] if published else SCALED[family](budget, space))
     return found
+
+
+def check_family(name: str) -> None:
+    """Raises `InputError` unless there is a family of this name."""
+    if name not in FAMILIES:
+        raise InputError(f"reference {quoted(name)}: is none of {', '.join(FAMILIES)}, or none")
 
 
 def _convnexts(space: DesignSpace) -> list[Reference]:
@@ -111,7 +127,7 @@ def _scaled(published: Mapping[str, str], budget: Budget, space: DesignSpace) ->
         network = _with_width(named(nearest), width)
         if budget.allows(_cost(network, budget)):
             break
-    label = f"{published[nearest]} at width {width:g}"
+    label = f"{published[nearest]}{SCALED_TO}{width:g}"
     return Reference(label, _as_in(space, network), in_band=budget.allows(_cost(network, budget)))
 
 

@@ -2,12 +2,59 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from space.errors import first_line, printable, shortened
+
+log = logging.getLogger(__name__)
+
+MOST_REASON = 300  # characters
+# as torch calls errors after which no more can be done on that device in the same process
+LOST_DEVICE = ("AcceleratorError", "CUDA error", "HIP error", "CUBLAS_STATUS", "CUDNN_STATUS_EXECUTION")
 
 
 class TrialFailed(RuntimeError):  # noqa: N818 - a trial's outcome, recorded with its reason
     """This training gave no result; the message is the reason, in one line."""
+
+
+class UnexpectedFailure(TrialFailed):
+    """A training ended with an error that nobody foresaw: class and first line. It can travel to a driver."""
+
+    @property
+    def lost_device(self) -> bool:
+        """Whether the process cannot use its device any more."""
+        return any(words in str(self) for words in LOST_DEVICE)
+
+
+@contextmanager
+def outcomes() -> Iterator[None]:
+    """Whatever building or training a network raises is its outcome: `TrialFailed`.
+
+    Not what ends a process, such as Ctrl-C. Where an unexpected error came from is logged, at debug level.
+    """
+    try:
+        yield
+    except TrialFailed as failure:
+        if type(failure) is TrialFailed:
+            raise TrialFailed(first_line(failure)) from None
+        raise
+    except Exception as error:
+        frames = "".join(traceback.format_exception(error, limit=-5))
+        log.debug("a training raised\n%s", frames)
+        if isinstance(error, MemoryError):
+            raise TrialFailed(f"out of memory: {first_line(error)}") from None
+        raise UnexpectedFailure(described(error)) from None
+
+
+def described(error: BaseException) -> str:
+    """An error as the reason of a failure, in one line: its class, and the first line of what it says."""
+    name, said = type(error).__name__, first_line(str(error))
+    return shortened(printable(f"{name}: {said}" if said else name), MOST_REASON)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import math
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 
-from space.errors import InputError
+from space.errors import InputError, quoted
 
 SCHEDULERS = ("none", "asha", "halving", "hyperband")
 MOST_PAUSES = 3
@@ -245,7 +245,7 @@ class Rungs:
 
 def _check(scheduler: str, epochs: int, trials: int, eta: int, min_epochs: int | None) -> None:
     if scheduler not in SCHEDULERS:
-        raise InputError(f"scheduler: {scheduler!r} is none of {', '.join(SCHEDULERS)}")
+        raise InputError(f"scheduler: {quoted(scheduler)} is none of {', '.join(SCHEDULERS)}")
     for name, value, least in (("epochs", epochs, 1), ("trials", trials, 1), ("eta", eta, 2)):
         if value < least:
             raise InputError(f"{name}: {value} is less than {least}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
 import re
 import shlex
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from space.command import Command, made_to_stay
+from space.errors import MOST_NAME
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from nas.plan import Plan
     from nas.progress import Progress
     from nas.record import Record
-    from nas.settings import Settings
+    from nas.settings import RunSettings, Settings
 
 AnyPlan = TypeVar("AnyPlan", "Plan", "Measurement")
 
@@ -114,11 +116,10 @@ def main(argv: list[str] | None = None) -> int:
     study_file = flags.pop("study_file")
 
     def act() -> int:
-        from rich.console import Console
-
+        from nas.progress import lasting_console
         from nas.settings import read_settings
 
-        return search(read_settings(flags, study_file), Console(highlight=False))
+        return search(read_settings(flags, study_file), lasting_console())
 
     return command.carry_out(act, lambda: "nothing was trained")
 
@@ -156,6 +157,8 @@ def carry_out(
             with console.status("preparing the data set…"):
                 plan = prepare()
             engine = held.enter_context(engine_of(plan, folder))
+            if plan.judge.read:
+                console.print(plan.judge.read, markup=False, soft_wrap=True)
             record = opened(plan, folder)
             held.callback(record.close)
         with unwritable(folder):
@@ -185,7 +188,9 @@ def run(plan: Plan | Measurement, record: Record, engine: Engine, console: Conso
 
 
 def drive(engine: Engine, controller: SearchController, record: Record, progress: Progress) -> bool:
-    """Let the engine train what the controller decides."""
+    """Let the engine train what the controller decides; True where it was interrupted."""
+    from nas.controller import SearchEnded
+
     began = time.monotonic()
     with progress, interrupts():
         try:
@@ -193,6 +198,8 @@ def drive(engine: Engine, controller: SearchController, record: Record, progress
         except KeyboardInterrupt:
             controller.interrupted()
             return True
+        except SearchEnded as ended:
+            record.warn(str(ended))
         finally:
             record.add_wall_seconds(time.monotonic() - began)
             record.write_summary()
@@ -248,7 +255,17 @@ def open_record(plan: Plan, folder: Path) -> Record:
 
         asked["storage"] = without_password(settings.storage)
         return Record.join(folder, settings.storage, binding, asked)
-    return Record.resume(folder, binding) if settings.resume else Record.create(folder, binding, asked)
+    if not settings.resume:
+        return Record.create(folder, binding, asked)
+    record = Record.resume(folder, binding)
+    record.ask(**moved(settings))
+    return record
+
+
+def moved(settings: RunSettings) -> dict[str, Any]:
+    """What may be said anew of a study: where its data and its proxy's file lie."""
+    places = {"data": settings.data, "proxy": settings.proxy}
+    return {name: place for name, place in places.items() if place is not None}
 
 
 def chosen(trials: list[dict[str, Any]], count: int, front: bool) -> list[dict[str, Any]]:
@@ -273,8 +290,12 @@ def choose_folder(settings: Settings) -> Path:
 
     if settings.study is not None:
         return study_folder(settings.study)
-    name = f"{read_space(settings.space).name}-{settings.budget}"
-    first = study_folder(re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-."))
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{read_space(settings.space).name}-{settings.budget}").strip(
+        "-."
+    )
+    if len(name) > MOST_NAME:  # of many budgets
+        name = f"{name[:MOST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    first = study_folder(name)
     folder, last, number = first, first, 1
     while folder.exists() and settings.storage is None:
         last, number = folder, number + 1
@@ -332,6 +353,7 @@ def finish(record: Record, console: Console, confirm: tuple[int, int], *, interr
 def front_table(study: Mapping[str, Any]) -> Table | None:
     """The networks no other beats in both cost and accuracy, and the reference."""
     import numpy as np
+    from rich.markup import escape
     from rich.table import Table
 
     from analysis.pareto import front
@@ -348,12 +370,13 @@ def front_table(study: Mapping[str, Any]) -> Table | None:
     on_front = front([done[i][metric] for i in convnets], [done[i]["accuracy"] for i in convnets])
     shown = set(convnets[on_front].tolist()) | {i for i, t in enumerate(done) if t["role"] == "reference"}
     proxy = study["proxy"]
-    table = Table(title=f"front under the {proxy['name']} proxy ({proxy['data']}, {proxy['epochs']} epochs)")
+    under = f"front under the {proxy['name']} proxy ({proxy['data']}, {proxy['epochs']} epochs)"
+    table = Table(title=escape(under))
     for heading in TABLE_HEADINGS:
         table.add_column(heading, justify="left" if heading == "network" else "right", overflow="fold")
     for i in sorted(shown, key=lambda i: int(done[i][metric])):
         best = done[i]["number"] == study["best"]
-        table.add_row(*trial_row(done[i]), style="bold" if best else "")
+        table.add_row(*map(escape, trial_row(done[i])), style="bold" if best else "")
     return table
 
 

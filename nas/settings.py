@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from nas.mistakes import FLAGS, flag, validated
 from nas.sizes import bytes_of
-from space.errors import InputError
+from space.errors import InputError, quoted
 from space.files import parse_yaml, read_text
 
-Model = TypeVar("Model", bound=BaseModel)
 RAY_ONLY = ("workers", "cpus_per_trial", "gpus_per_trial", "gpu_memory", "ray_address")
+# no text of a setting is longer; paths may be
+MOST_TEXT = 4096
+Text = Annotated[str, Field(max_length=MOST_TEXT)]
+MOST_SECONDS = 10 * 365 * 86400.0
 CONFIRM = re.compile(r"(\d{1,3})x(\d{1,3})")
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
@@ -24,28 +28,38 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    proxy: str | dict[str, Any] = "auto"
-    data: str | None = None
+    proxy: Text | dict[str, Any] = "auto"
+    data: Text | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
-    study: str | None = None
+    study: Text | None = None
     resume: bool = False
     engine: Literal["local", "ray"] = "local"
-    workers: int | None = Field(default=None, ge=1)
-    cpus_per_trial: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    gpus_per_trial: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    gpu_memory: str | None = None
-    ray_address: str | None = None
-    storage: str | None = None
-    device: str = "auto"
-    threads: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1, le=100_000)
+    cpus_per_trial: float | None = Field(default=None, ge=1e-4, le=100_000, allow_inf_nan=False)
+    gpus_per_trial: float | None = Field(default=None, ge=0, le=100_000, allow_inf_nan=False)
+    gpu_memory: Text | None = None
+    ray_address: Text | None = None
+    storage: Text | None = None
+    device: Text = "auto"
+    threads: int | None = Field(default=None, ge=1, le=4096)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_named(cls, value: Any) -> Any:
+        """No path, name or address holds a NUL, and no system call takes one."""
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("holds a NUL character")
+        return value
 
     @model_validator(mode="after")
     def _engine_fits(self) -> Self:
         for name in RAY_ONLY:
             if self.engine == "local" and getattr(self, name) is not None:
-                raise ValueError(f"{name} needs --engine ray; the local engine trains one network at a time")
+                raise ValueError(
+                    f"{flag(name)} needs --engine ray; the local engine trains one network at a time"
+                )
         if self.engine == "ray" and self.threads is not None:
-            raise ValueError("threads is for --engine local; with ray it is --cpus-per-trial")
+            raise ValueError("--threads is for --engine local; with ray it is --cpus-per-trial")
         return self
 
     @property
@@ -57,21 +71,21 @@ class RunSettings(BaseModel):
 class Settings(RunSettings):
     """One search. A study file holds the same keys; `space` and `proxy` may be written out in it."""
 
-    budget: str = Field(min_length=1)
+    budget: str = Field(min_length=1, max_length=MOST_TEXT)
     band: tuple[float, float] = (0.95, 1.0)
-    space: str | dict[str, Any] = "convnext"
-    trials: int | None = Field(default=None, ge=1)
-    time_limit: str | None = None
+    space: Text | dict[str, Any] = "convnext"
+    trials: int | None = Field(default=None, ge=1, le=1_000_000)
+    time_limit: Text | None = None
     sampler: Literal["random", "tpe", "gp", "nsga2", "evolution", "surrogate"] = "surrogate"
     objective: Literal["auto", "best", "front"] = "auto"
-    max_params: str | None = None
-    max_activations: str | None = None
-    max_latency: str | None = None
+    max_params: Text | None = None
+    max_activations: Text | None = None
+    max_latency: Text | None = None
     scheduler: Literal["none", "asha", "halving", "hyperband"] = "none"
-    eta: int = Field(default=3, ge=2)
-    min_epochs: int | None = Field(default=None, ge=1)
-    confirm: str | None = None
-    reference: str | None = None
+    eta: int = Field(default=3, ge=2, le=1000)
+    min_epochs: int | None = Field(default=None, ge=1, le=1_000_000)
+    confirm: Text | None = None
+    reference: Text | None = None
 
     @field_validator("band", mode="before")
     @classmethod
@@ -101,7 +115,9 @@ class Settings(RunSettings):
             return 0, 0
         match = CONFIRM.fullmatch(self.confirm.strip())
         if match is None or (int(match[1]) > 0) != (int(match[2]) > 0):
-            raise InputError(f"confirm {self.confirm!r}: write it like 3x3, networks times seeds, or 0x0")
+            raise InputError(
+                f"confirm {quoted(self.confirm)}: write it like 3x3, networks times seeds, or 0x0"
+            )
         return int(match[1]), int(match[2])
 
     @property
@@ -113,7 +129,7 @@ class Settings(RunSettings):
 class MeasureSettings(RunSettings):
     """Named networks, each trained with several seeds."""
 
-    networks: tuple[str, ...] = Field(min_length=1)
+    networks: tuple[Text, ...] = Field(min_length=1, max_length=10_000)
     seeds: int = Field(default=3, ge=1, le=1000)
 
 
@@ -123,15 +139,15 @@ def read_measure_settings(flags: Mapping[str, Any]) -> MeasureSettings:
     values = _resumed(given, {}, measured=True) | given
     if "networks" not in values:
         raise InputError("which networks? Give names (python -m space.describe --list) or files")
-    settings = validated(MeasureSettings, values, "flags")
-    settings.gpu_bytes  # noqa: B018  refuse a bad one now
+    settings = validated(MeasureSettings, values, FLAGS, flags=given)
+    _check(settings)
     return settings
 
 
 def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings:
     """The study file's values under the flags that were given. Raises `InputError` in one line."""
     values: dict[str, Any] = {}
-    where = "flags"
+    where = FLAGS
     if study_file is not None:
         where = f"study file {study_file}"
         values = dict(read_study_file(study_file))
@@ -139,9 +155,21 @@ def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings
     values = _resumed(given, values, measured=False)
     if "budget" not in {**values, **given}:
         raise InputError("--budget is missing: a cost such as 4.5GFLOPs, 600MFLOPs or 30Mparams")
-    settings = validated(Settings, values | given, where)
-    settings.time_limit_seconds, settings.confirmations, settings.gpu_bytes  # noqa: B018  refuse bad ones now
+    settings = validated(Settings, values | given, where, flags=given)
+    settings.time_limit_seconds, settings.confirmations  # noqa: B018  refuse bad ones now
+    _check(settings)
     return settings
+
+
+def _check(settings: RunSettings) -> None:
+    """Refuse what the fields alone do not show, before anything takes time."""
+    settings.gpu_bytes  # noqa: B018  refuse a bad one now
+    if settings.engine == "ray":
+        from nas.engines.ray_tune import check_address, check_shares
+
+        check_shares(settings.cpus_per_trial, settings.gpus_per_trial or 0.0, settings.workers)
+        if settings.ray_address is not None:
+            check_address(settings.ray_address)
 
 
 def _resumed(given: Mapping[str, Any], values: dict[str, Any], *, measured: bool) -> dict[str, Any]:
@@ -172,28 +200,15 @@ def read_study_file(path: Path) -> Mapping[str, Any]:
     return values
 
 
-def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
-    """A pydantic model of `values`, or one line about its first error."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(model.model_fields)
-            raise InputError(f"{where}: {name}: unknown key; the keys are {known}") from None
-        reason = first["msg"].removeprefix("Value error, ")
-        got = f"{name}: {first['input']!r}: " if name else ""
-        raise InputError(f"{where}: {got}{reason}") from None
-
-
 def parse_duration(text: str) -> float:
     """Seconds of `90`, `90s`, `10m`, `1h30m`."""
-    match = DURATION.fullmatch(text.strip())
+    match = DURATION.fullmatch(text.strip()) if len(text) <= 100 else None
     if match is None or not any(match.groups()):
-        raise InputError(f"time limit {text!r}: write it like 90s, 10m or 1h30m")
+        raise InputError(f"time limit {quoted(text)}: write it like 90s, 10m or 1h30m")
     hours, minutes, seconds = (float(group or 0) for group in match.groups())
     total = hours * 3600 + minutes * 60 + seconds
     if total <= 0:
-        raise InputError(f"time limit {text!r}: must be more than nothing")
+        raise InputError(f"time limit {quoted(text)}: must be more than nothing")
+    if total > MOST_SECONDS:
+        raise InputError(f"time limit {quoted(text)}: is more than ten years")
     return total

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -36,6 +37,7 @@ from nas.result import Epoch, Result, TrialFailed
 from space.architecture import ACTIVATIONS, NORMS, Architecture
 from space.columns import Array, Columns, columns_of
 from space.cost import cost, cost_columns
+from space.errors import InputError
 from space.factors import NETWORK
 from space.files import write_text
 from space.networks import convnet
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from nas.job import Job
     from space.band import BandSampler
     from space.design_space import DesignSpace
+
+log = logging.getLogger(__name__)
 
 CHANCE, TOP = 0.1, 0.75
 EPOCHS = 9
@@ -283,12 +287,15 @@ class SimulatedTraining:
         return tuple(self._curve)
 
     def epoch(self) -> Epoch:
-        """One epoch more, and the checkpoint written. Raises `InputError` where it cannot be."""
+        """One epoch more, and the checkpoint written."""
         point = self._point(len(self._curve) + 1)
         time.sleep(self._trainer.seconds)
         self._curve.append(point)
         if self._job.checkpoint is not None:
-            write_text(self._job.checkpoint, json.dumps({**self._whose, "done": len(self._curve)}) + "\n")
+            try:
+                write_text(self._job.checkpoint, json.dumps({**self._whose, "done": len(self._curve)}) + "\n")
+            except InputError as error:  # the training is worth more than its checkpoint
+                log.warning("%s; after a crash this training starts again", error)
         return point
 
     def result(self) -> Result:

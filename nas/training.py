@@ -8,6 +8,7 @@ with randomness of its own: however processes share the slots, the training is t
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,8 +36,13 @@ from space.errors import InputError, first_line
 from space.networks import Network, build_network, cost_of
 from space.swin import Swin
 
-# in torch's messages, by device and version
-NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+# in what torch, oneDNN, cuDNN, the C++ library and the system say, by device and version
+NO_MEMORY = (
+    "out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory",
+    "unable to allocate", "failed to allocate", "allocation failed", "alloc_failed", "defaultcpuallocator",
+    "bad_alloc", "bad allocation", "unable to mmap", "mmap failed", "could not create a primitive",
+    "could not create a memory", "could not execute a primitive",
+)  # fmt: skip
 EVALUATION_BATCH = 256  # images; for the memory's sake, it changes no result
 READ_EVERY = 50  # optimiser steps between looks at the losses, where a look makes the device wait
 
@@ -533,13 +539,14 @@ def _randomness(device: torch.device) -> list[Tensor]:
 
 @contextlib.contextmanager
 def memory_errors_as_failures() -> Iterator[None]:
-    """`TrialFailed` in place of whatever torch says when there is no memory."""
+    """`TrialFailed` in place of whatever torch, its libraries and the system say when there is no memory."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise TrialFailed(f"out of memory: {first_line(error)}") from None
-    except RuntimeError as error:
-        if not any(words in str(error) for words in NO_MEMORY):
+    except (RuntimeError, OSError) as error:
+        told = str(error).lower()
+        if getattr(error, "errno", None) != errno.ENOMEM and not any(words in told for words in NO_MEMORY):
             raise
         raise TrialFailed(f"out of memory: {first_line(error)}") from None
 

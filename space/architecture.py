@@ -32,7 +32,7 @@ from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, Literal
 
-from space.errors import InputError
+from space.errors import InputError, quoted, word
 
 Style = Literal["bottleneck", "inverted"]
 Conv = Literal["dense", "grouped", "depthwise"]
@@ -210,7 +210,7 @@ class Architecture:
     def from_dict(cls, values: Mapping[str, Any]) -> Architecture:
         """An architecture from plain values; missing fields take ConvNeXt's, unknown ones raise."""
         if not isinstance(values, Mapping):
-            raise ArchitectureError(f"an architecture is a mapping of fields, not {values!r}")
+            raise ArchitectureError(f"an architecture is a mapping of fields, not {quoted(values)}")
         _refuse_unknown(values, _KNOWN, "")
         stages = tuple(_read_stages(values))
         network = {**_DEFAULTS, **values}
@@ -225,7 +225,11 @@ class Architecture:
         """An architecture from JSON text, canonical or not."""
         from space.files import parse_json
 
-        return cls.from_dict(parse_json(text, "architecture"))
+        try:
+            values = parse_json(text, "architecture")
+        except InputError as error:
+            raise ArchitectureError(str(error)) from None
+        return cls.from_dict(values)
 
 
 NETWORK_FIELDS = tuple(f.name for f in dataclasses.fields(Architecture) if f.name != "stages")
@@ -291,20 +295,22 @@ def _refuse_unknown(values: Mapping[str, Any], known: Mapping[str, Any], where: 
         return
     for name in values:
         if name not in known:
-            raise ArchitectureError(f"{where}{name}: unknown field; the fields are {', '.join(known)}")
+            raise ArchitectureError(f"{where}{word(name)}: unknown field; the fields are {', '.join(known)}")
 
 
 def _read_stages(values: Mapping[str, Any]) -> Iterator[Stage]:
     block, stages = values.get("block", {}), values.get("stages")
     if not isinstance(block, Mapping):
-        raise ArchitectureError(f"block: {block!r} is not a mapping")
+        raise ArchitectureError(f"block: {quoted(block)} is not a mapping")
     _refuse_unknown(block, _KNOWN_BLOCK, "block.")
     if not isinstance(stages, Sequence) or isinstance(stages, str) or not stages:
         raise ArchitectureError("stages: must be a list of 1 to 6 stages, each with depth and width")
+    if len(stages) > MAX_STAGES:
+        raise ArchitectureError(f"stages: {len(stages)} stages; must be 1 to {MAX_STAGES}")
     block = _with_tuples(block) if block else {}
     for i, stage in enumerate(stages):
         if type(stage) is not dict and not isinstance(stage, Mapping):
-            raise ArchitectureError(f"stages[{i}]: {stage!r} is not a mapping")
+            raise ArchitectureError(f"stages[{i}]: {quoted(stage)} is not a mapping")
         if not stage.keys() <= _KNOWN_STAGE.keys():
             _refuse_unknown(stage, _KNOWN_STAGE, f"stages[{i}].")
         merged = {**block, **_with_tuples(stage)}
@@ -326,7 +332,7 @@ def _with_tuples(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _read_stem(values: Any) -> Stem:
     if not isinstance(values, Mapping):
-        raise ArchitectureError(f"stem: {values!r} is not a mapping")
+        raise ArchitectureError(f"stem: {quoted(values)} is not a mapping")
     _refuse_unknown(values, _KNOWN_STEM, "stem.")
     return Stem(**values)
 
@@ -335,14 +341,14 @@ def _need_int(value: Any, high: int, name: str) -> None:
     if type(value) is int and 1 <= value <= high:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ArchitectureError(f"{name}: {value!r} must be an integer of at least 1")
+        raise ArchitectureError(f"{name}: {quoted(value)} must be an integer of at least 1")
     if value > high:
-        raise ArchitectureError(f"{name}: {value} must be at most {high}")
+        raise ArchitectureError(f"{name}: {quoted(value)} must be at most {high}")
 
 
 def _need_bool(value: Any, name: str) -> None:
     if not isinstance(value, bool):
-        raise ArchitectureError(f"{name}: {value!r} must be true or false")
+        raise ArchitectureError(f"{name}: {quoted(value)} must be true or false")
 
 
 _NUMBERS = (int, float)
@@ -350,17 +356,17 @@ _NUMBERS = (int, float)
 
 def _need_number(value: Any, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, _NUMBERS) or not -1e9 < value < 1e9:
-        raise ArchitectureError(f"{name}: {value!r} must be a number")
+        raise ArchitectureError(f"{name}: {quoted(value)} must be a number")
 
 
 def _need_choice(value: Any, choices: Sequence[str], name: str) -> None:
     if value not in choices:
-        raise ArchitectureError(f"{name}: {value!r} must be one of {', '.join(choices)}")
+        raise ArchitectureError(f"{name}: {quoted(value)} must be one of {', '.join(choices)}")
 
 
 def _check_stages(stages: Any) -> None:
     if not isinstance(stages, tuple | list) or not all(isinstance(stage, Stage) for stage in stages):
-        raise ArchitectureError(f"stages: {stages!r} is not a sequence of stages")
+        raise ArchitectureError(f"stages: {quoted(stages)} is not a sequence of stages")
     if not 1 <= len(stages) <= MAX_STAGES:
         raise ArchitectureError(f"stages: {len(stages)} stages; must be 1 to {MAX_STAGES}")
 
@@ -369,19 +375,19 @@ def checked_network(values: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical values of `NETWORK_FIELDS`. Raises `ArchitectureError`."""
     stem, drop_path, layer_scale = values["stem"], values["drop_path"], values["layer_scale"]
     if not isinstance(stem, Stem):
-        raise ArchitectureError(f"stem: {stem!r} is not a stem")
+        raise ArchitectureError(f"stem: {quoted(stem)} is not a stem")
     _need_choice(values["downsampling"], DOWNSAMPLINGS, "downsampling")
     _need_choice(values["norm"], NORMS, "norm")
     _need_choice(values["activation"], ACTIVATIONS, "activation")
     _need_bool(values["head_norm"], "head_norm")
     _need_number(drop_path, "drop_path")
     if not 0 <= drop_path < 1:
-        raise ArchitectureError(f"drop_path: {drop_path!r} must be at least 0 and below 1")
+        raise ArchitectureError(f"drop_path: {quoted(drop_path)} must be at least 0 and below 1")
     if layer_scale is not None:
         _need_number(layer_scale, "layer_scale")
         if layer_scale <= 0:
             raise ArchitectureError(
-                f"layer_scale: {layer_scale!r} must be above 0; null switches LayerScale off"
+                f"layer_scale: {quoted(layer_scale)} must be above 0; null switches LayerScale off"
             )
     _check_stem(stem)
     scale = None if layer_scale is None else float(layer_scale)
@@ -428,7 +434,7 @@ def _check_stage(stage: Stage) -> None:
         raise ArchitectureError(f"expansion: {stage.expansion} makes more than {MAX_WIDTH} channels")
     if (stage.group_width is None) == (stage.conv == "grouped"):
         reason = "conv grouped needs it" if stage.group_width is None else f"conv is {stage.conv}"
-        raise ArchitectureError(f"group_width: {stage.group_width!r}, but {reason}")
+        raise ArchitectureError(f"group_width: {quoted(stage.group_width)}, but {reason}")
     if stage.group_width is not None:
         _need_int(stage.group_width, MAX_WIDTH, "group_width")
 
@@ -457,10 +463,10 @@ def _positions(value: Any, name: str) -> tuple[int, ...]:
     if type(value) is tuple and value in _ORDERED and {int}.issuperset(map(type, value)):
         return value
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise ArchitectureError(f"{name}: {value!r} must be a list of convolutions among 1, 2, 3")
+        raise ArchitectureError(f"{name}: {quoted(value)} must be a list of convolutions among 1, 2, 3")
     if any(isinstance(v, bool) or v not in (1, 2, 3) for v in value) or len(set(value)) < len(value):
         raise ArchitectureError(
-            f"{name}: {list(value)!r} must name each of convolutions 1, 2, 3 at most once"
+            f"{name}: {quoted(list(value))} must name each of convolutions 1, 2, 3 at most once"
         )
     return tuple(sorted(map(int, value)))
 

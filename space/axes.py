@@ -12,15 +12,16 @@ with `per_stage: true` for one variable a stage, or `per_stage: [a, a, b, b]` to
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from space.errors import InputError
+from space.errors import InputError, checked_name, quoted, word
 
 MAX_VALUES = 10_000
+MAX_NUMBER = 10**9
 KINDS = ("choices", "integers", "log_integers")
 OPTIONS = {
     "choices": {"per_stage"},
@@ -66,7 +67,7 @@ def read_axis(name: str, declared: Any, stages: int, where: str) -> Axis:
     """An axis from its YAML value. Raises `InputError` at `where`: unknown keys, empty or repeated values."""
     where = f"{where}: axes.{name}"
     if not isinstance(declared, Mapping):
-        raise InputError(f"{where}: {declared!r} must be a mapping such as {{choices: [3, 5, 7]}}")
+        raise InputError(f"{where}: {quoted(declared)} must be a mapping such as {{choices: [3, 5, 7]}}")
     kinds = [kind for kind in KINDS if kind in declared]
     if len(kinds) != 1:
         raise InputError(f"{where}: needs exactly one of {', '.join(KINDS)}")
@@ -74,7 +75,7 @@ def read_axis(name: str, declared: Any, stages: int, where: str) -> Axis:
     for key in declared:
         if key != kind and key not in OPTIONS[kind]:
             known = ", ".join(sorted(OPTIONS[kind]))
-            raise InputError(f"{where}.{key}: unknown key; {kind} goes with {known}")
+            raise InputError(f"{where}.{word(key)}: unknown key; {kind} goes with {known}")
     settings = None
     if kind == "choices":
         values, settings = _choices(declared["choices"], where)
@@ -103,26 +104,36 @@ def _choices(declared: Any, where: str) -> tuple[tuple[Any, ...], tuple[Mapping[
     if isinstance(declared, Mapping):
         for label, fields in declared.items():
             if not isinstance(fields, Mapping) or not fields:
-                raise InputError(f"{where}.choices.{label}: must be a mapping of the fields it sets")
-        labels = tuple(str(label) for label in declared)
-        _need_some(labels, where)
+                raise InputError(f"{where}.choices.{word(label)}: must be a mapping of the fields it sets")
+        _need_some(declared, where)
+        labels = tuple(_label(label, f"{where}.choices") for label in declared)
         return labels, tuple(declared.values())
     if not isinstance(declared, Sequence) or isinstance(declared, str):
-        raise InputError(f"{where}.choices: {declared!r} must be a list, or a mapping of labels")
+        raise InputError(f"{where}.choices: {quoted(declared)} must be a list, or a mapping of labels")
     _need_some(declared, where)
     for value in declared:
         if not _plain(value) and not (isinstance(value, list) and all(map(_plain, value))):
-            raise InputError(f"{where}.choices: {value!r} is neither a plain value nor a list of them")
+            raise InputError(f"{where}.choices: {quoted(value)} is neither a plain value nor a list of them")
     return tuple(tuple(v) if isinstance(v, list) else v for v in declared), None
 
 
+def _label(label: Any, where: str) -> str:
+    # str: of a label that YAML reads as true or null
+    return checked_name(str(label) if label is None or isinstance(label, bool) else label, where)
+
+
 def _plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
+    """Whether a value is no list, mapping or the like, and no number that no field could be."""
+    if isinstance(value, str):
+        return len(value) <= MAX_VALUES
+    return value is None or (isinstance(value, int | float) and not abs(value) > MAX_NUMBER)
 
 
-def _need_some(values: Sequence[Any], where: str) -> None:
+def _need_some(values: Collection[Any], where: str) -> None:
     if not values:
         raise InputError(f"{where}.choices: empty; needs at least one value")
+    if len(values) > MAX_VALUES:
+        raise InputError(f"{where}.choices: {len(values):,} values, at most {MAX_VALUES:,}")
 
 
 def _integers(declared: Mapping[str, Any], where: str) -> tuple[int, ...]:
@@ -152,14 +163,18 @@ def _log_integers(declared: Mapping[str, Any], where: str) -> tuple[int, ...]:
 
 def _ends(declared: Any, where: str) -> tuple[int, int]:
     fits = isinstance(declared, Sequence) and len(declared) == 2 and all(type(v) is int for v in declared)
-    if not fits or declared[0] > declared[1]:
-        raise InputError(f"{where}: {declared!r} must be two integers [low, high]")
+    if not fits or not -MAX_NUMBER <= declared[0] <= declared[1] <= MAX_NUMBER:
+        raise InputError(
+            f"{where}: {quoted(declared)} must be two integers [low, high], at most {MAX_NUMBER:,}"
+        )
     return declared[0], declared[1]
 
 
 def _positive(value: Any, where: str) -> int:
     if type(value) is not int or value < 1:
-        raise InputError(f"{where}: {value!r} must be an integer of at least 1")
+        raise InputError(f"{where}: {quoted(value)} must be an integer of at least 1")
+    if value > MAX_NUMBER:
+        raise InputError(f"{where}: {quoted(value)} must be at most {MAX_NUMBER:,}")
     return value
 
 
@@ -170,8 +185,8 @@ def _groups(declared: Any, stages: int, where: str) -> tuple[int, ...] | None:
         return tuple(range(stages))
     if not isinstance(declared, Sequence) or isinstance(declared, str) or len(declared) != stages:
         raise InputError(
-            f"{where}.per_stage: {declared!r} must be true, false, or a list of {stages} names, "
+            f"{where}.per_stage: {quoted(declared)} must be true, false, or a list of {stages} names, "
             "the same name for stages tied to each other"
         )
-    names = [str(name) for name in declared]
+    names = [checked_name(name, f"{where}.per_stage") for name in declared]
     return tuple(names.index(name) for name in names)

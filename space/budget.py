@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from space.errors import InputError
+from space.errors import InputError, quoted
 
 METRICS = {"flops": "macs", "macs": "macs", "params": "params", "activations": "activations"}
 PREFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -24,6 +24,9 @@ NUMBER = re.compile(
 )
 EXAMPLES = "write it like 4.5GFLOPs, 600MFLOPs, 4.5e9 or 30Mparams"
 DEFAULT_BAND = (0.95, 1.0)
+MOST_SHARE = 1000  # with the largest budget still a 64-bit integer
+MOST_BUDGETS = 100
+MOST_CHARACTERS = 40  # of a number
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,16 @@ def parse_budget(text: str, band: tuple[float, float] = DEFAULT_BAND) -> Budget:
     Raises `InputError` in one line.
     """
     low_share, high_share = band
-    if not 0 < low_share <= high_share < math.inf:
-        raise InputError(f"band {low_share:g} to {high_share:g}: must be two shares, 0 < low <= high")
+    if not 0 < low_share <= high_share <= MOST_SHARE:
+        raise InputError(
+            f"band {low_share:g}:{high_share:g}: must be two shares of the budget, "
+            f"0 < low <= high <= {MOST_SHARE}"
+        )
     if ".." in text:
         low_text, high_text = text.split("..", 1)
         (low, metric), (high, other) = _quantity(low_text, text), _quantity(high_text, text)
         if metric != other or low > high:
-            raise InputError(f"budget {text!r}: a range goes from low to high in one unit")
+            raise InputError(f"budget {quoted(text)}: a range goes from low to high in one unit")
     else:
         number, metric = _quantity(text, text)
         # in decimals as written: 0.95 and 8.53 are not binary fractions
@@ -66,12 +72,15 @@ def parse_budget(text: str, band: tuple[float, float] = DEFAULT_BAND) -> Budget:
 
 def parse_budgets(text: str, band: tuple[float, float] = DEFAULT_BAND) -> list[Budget]:
     """Budgets separated by commas, all of one metric, in rising order, none twice."""
-    budgets = [parse_budget(part, band) for part in text.split(",")]
+    parts = text.split(",")
+    if len(parts) > MOST_BUDGETS:
+        raise InputError(f"budget {quoted(text)}: {len(parts):,} budgets; at most {MOST_BUDGETS}")
+    budgets = [parse_budget(part, band) for part in parts]
     if len({budget.metric for budget in budgets}) > 1:
-        raise InputError(f"budget {text!r}: all must have one unit")
+        raise InputError(f"budget {quoted(text)}: all must have one unit")
     budgets.sort(key=lambda budget: (budget.high, budget.low))
     if len({(budget.low, budget.high) for budget in budgets}) < len(budgets):
-        raise InputError(f"budget {text!r}: one stands twice")
+        raise InputError(f"budget {quoted(text)}: one stands twice")
     return budgets
 
 
@@ -89,14 +98,14 @@ def quantity(value: float, unit: str = "") -> str:
 
 
 def _quantity(part: str, text: str) -> tuple[Fraction, str]:
-    match = NUMBER.fullmatch(part)
+    match = NUMBER.fullmatch(part) if len(part.strip()) <= MOST_CHARACTERS else None
     if match is None:
-        raise InputError(f"budget {text!r}: {part.strip()!r} is not a cost; {EXAMPLES}")
+        raise InputError(f"budget {quoted(text)}: {quoted(part.strip())} is not a cost; {EXAMPLES}")
     number, prefix, unit = match.groups()
     metric = METRICS.get(unit.lower() or "flops")
     if metric is None:
-        raise InputError(f"budget {text!r}: unknown unit {unit!r}; {EXAMPLES}")
+        raise InputError(f"budget {quoted(text)}: unknown unit {quoted(unit)}; {EXAMPLES}")
     # a float first: a huge exponent would make a huge fraction
     if not 1 <= float(number) * PREFIXES[prefix.lower()] <= 1e15:
-        raise InputError(f"budget {text!r}: out of range (1 to 1e15); {EXAMPLES}")
+        raise InputError(f"budget {quoted(text)}: out of range (1 to 1e15); {EXAMPLES}")
     return Fraction(number) * PREFIXES[prefix.lower()], metric

@@ -112,12 +112,44 @@ def made_to_stay() -> Iterator[None]:
             gc.freeze()
 
 
+class LastingOutput:
+    """stdout for what goes on where nobody reads, or its disk is full; that is said once, on stderr."""
+
+    def __init__(self, note: str) -> None:
+        self._stream: Any = sys.stdout
+        self._note = note
+        self._lost = sys.stdout is None
+
+    def write(self, text: str) -> int:
+        """Write, where that can be done."""
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, where that can be done."""
+        self._try(lambda: self._stream.flush())  # noqa: PLW0108  there may be no stream
+
+    def _try(self, act: Callable[[], Any]) -> None:
+        if self._lost:
+            return
+        try:
+            act()
+        except (OSError, ValueError) as error:  # ValueError: closed
+            self._lost = True
+            _silence(sys.stdout)
+            with suppress(OSError, ValueError):
+                print(f"stdout: {reason(error)}; {self._note}", file=sys.stderr, flush=True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def _silence(stream: TextIO | None) -> None:
     """Nothing more goes there: what is left in its buffer would fail again when the interpreter ends."""
     if stream is None:
         return
     try:
         stream.flush()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: closed
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

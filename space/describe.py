@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 # whatever takes time to import is imported where it is used, so that --help is quick
 from space.command import Command
-from space.errors import InputError
+from space.errors import MOST_NAME, InputError, checked_name, printable, quoted, shortened
 
 if TYPE_CHECKING:
     from space.cost import Part
     from space.networks import Network
 
 CHECKPOINTS = (".pt", ".pth")
+MOST = 1_000_000  # pixels of a side, or classes
 FILE_SUFFIXES = (".json", ".yaml", ".yml", *CHECKPOINTS)
 
 
@@ -58,8 +60,9 @@ def show(args: argparse.Namespace) -> None:
     if args.network is None:
         raise InputError("which network? Give a name (--list prints them) or a file")
     for option in ("resolution", "num_classes"):
-        if getattr(args, option) < 1:
-            raise InputError(f"--{option.replace('_', '-')}: {getattr(args, option)} must be at least 1")
+        if not 1 <= getattr(args, option) <= MOST:
+            least = "at least 1" if getattr(args, option) < 1 else f"at most {MOST:,}"
+            raise InputError(f"--{option.replace('_', '-')}: {quoted(getattr(args, option))} must be {least}")
     name, network = read_network(args.network)
     described = describe(name, network, args.resolution, args.num_classes)
     if args.json:
@@ -104,15 +107,18 @@ def read_network(text: str) -> tuple[str, Network]:
     """Name and value of a named network or of a file. Raises `InputError`."""
     if is_file(text):
         return read_file(text)
+    from space.families import canonical
     from space.networks import named_network
 
-    return text, named_network(text)
+    return canonical(text), named_network(text)
 
 
 def is_file(text: str) -> bool:
-    """Whether a network's name is that of a file."""
-    path = Path(text)
-    return path.suffix in FILE_SUFFIXES or "/" in text or path.is_file()
+    """Whether a network is given as a file; a file that is there comes before a network of that name."""
+    from space.networks import is_name
+
+    there = os.path.isfile(text)  # noqa: PTH113  a NUL, a name too long: no file
+    return there or Path(text).suffix in FILE_SUFFIXES or ("/" in text and not is_name(text))
 
 
 def read_file(file: str | Path) -> tuple[str, Network]:
@@ -124,10 +130,11 @@ def read_file(file: str | Path) -> tuple[str, Network]:
     from space.networks import network_from
 
     path = Path(file)
-    name = path.stem
+    name = shortened(printable(path.stem), MOST_NAME)
     values = _checkpoint(path) if path.suffix in CHECKPOINTS else read_values(path, str(path))
     if isinstance(values, dict) and "architecture" in values:
-        name, values = str(values.get("name", name)), values["architecture"]
+        named, values = values.get("name"), values["architecture"]
+        name = name if named is None else checked_name(named, f"{path}: name")
     try:
         return name, network_from(values)
     except InputError as error:

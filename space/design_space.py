@@ -23,6 +23,7 @@ import hashlib
 import itertools
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -33,6 +34,7 @@ import numpy as np
 from space.architecture import (
     CONVS,
     MAX_STAGES,
+    MAX_WIDTH,
     NETWORK_FIELDS,
     NORMS,
     STAGE_FIELDS,
@@ -46,13 +48,15 @@ from space.architecture import (
 from space.assembly import Assembly
 from space.axes import Variable, read_axis
 from space.columns import Array, Columns, StageColumns, Values, bits, scaled_array, where
-from space.errors import InputError
+from space.errors import MOST_QUOTED, InputError, checked_name, counted, quoted, shortened, word
 from space.factors import NETWORK, Factor, Rule, Target, make_factors
 from space.families import named
 from space.files import parse_yaml, read_text
 
 RULES = ("ratio", "base", "lookup")
 KEYS = ("name", "about", "base", "axes", "derive")
+MAX_AXES = 100
+MAX_COMPARED = 1_000_000
 
 
 class DesignSpace:
@@ -82,7 +86,11 @@ class DesignSpace:
     @functools.cached_property
     def fingerprint(self) -> str:
         """16 hex digits over the declaration and the base: same space, same fingerprint."""
-        text = json.dumps([self.declared, self.base.to_dict()], sort_keys=True, default=str)
+        declared, base = self.declared, self.base.to_dict()
+        try:
+            text = json.dumps([declared, base], sort_keys=True, default=str)
+        except TypeError:  # keys of several types have no order
+            text = json.dumps([_by_text(declared), base], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def build(self, code: Array) -> Architecture:
@@ -310,6 +318,13 @@ _STEM_TARGETS = [(NETWORK, f"stem.{field}") for field in STEM_FIELDS]
 _NETWORK_TARGETS = [(NETWORK, field) for field in NETWORK_FIELDS if field != "stem"]
 
 
+def _by_text(value: Any) -> Any:
+    """The same values with keys of one type."""
+    if isinstance(value, Mapping):
+        return {str(key): _by_text(inner) for key, inner in value.items()}
+    return [_by_text(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
 def _one_step(variables: Sequence[Variable], values: Array) -> Iterator[tuple[int, ...]]:
     """Value indices with one variable a step away."""
     for v, variable in enumerate(variables):
@@ -335,9 +350,9 @@ def load_space(name: str | Path) -> DesignSpace:
     if str(name) in shipped_spaces():
         return parse_space(shipped.read_text(), str(name))
     path = Path(name)
-    if not path.is_file():
+    if not os.path.exists(path):  # noqa: PTH110  a NUL, a name too long: no file
         raise InputError(
-            f"space {str(name)!r}: neither a file nor a shipped space ({', '.join(shipped_spaces())})"
+            f"space {quoted(str(name))}: neither a file nor a shipped space ({', '.join(shipped_spaces())})"
         )
     return parse_space(read_text(path, f"space {path}"), str(path))
 
@@ -354,17 +369,26 @@ def space_from(declared: Any, where: str) -> DesignSpace:
         raise InputError(f"{where}: must be a mapping with the keys {', '.join(KEYS)}")
     for key in declared:
         if key not in KEYS:
-            raise InputError(f"{where}: {key}: unknown key; the keys are {', '.join(KEYS)}")
+            raise InputError(f"{where}: {word(key)}: unknown key; the keys are {', '.join(KEYS)}")
     base = _read_base(declared.get("base", "convnext_tiny"), where)
     axes_declared = declared.get("axes")
     if not isinstance(axes_declared, Mapping) or not axes_declared:
         raise InputError(f"{where}: axes: missing; needs at least one axis")
+    if len(axes_declared) > MAX_AXES:
+        raise InputError(f"{where}: axes: {len(axes_declared):,} axes, at most {MAX_AXES}")
+    name = checked_name(declared.get("name", "unnamed"), f"{where}: name")
+    if not isinstance(declared.get("about", ""), str):
+        raise InputError(f"{where}: about: {quoted(declared['about'])} must be text")
     stages = len(base.stages)
-    axes = [read_axis(str(name), axis, stages, where) for name, axis in axes_declared.items()]
+    axes = [
+        read_axis(checked_name(axis_name, f"{where}: axes"), axis, stages, where)
+        for axis_name, axis in axes_declared.items()
+    ]
     rules = _read_rules(declared.get("derive") or {}, stages, where)
     factors = make_factors(axes, rules, stages, where)
-    space = DesignSpace(str(declared.get("name", "unnamed")), base, factors, declared)
+    space = DesignSpace(name, base, factors, declared)
     _check_every_outcome(space, where)
+    _check_expanded(space, where)
     _check_groups(space, where)
     check_codes_differ(space, where)
     return space
@@ -382,19 +406,19 @@ def _read_rules(declared: Any, stages: int, where: str) -> list[Rule]:
         raise InputError(f"{where}: derive: must be a mapping from a field to its rule")
     rules = []
     for field, rule in declared.items():
-        place = f"{where}: derive.{field}"
+        place = f"{where}: derive.{word(field)}"
         kinds = [kind for kind in RULES if isinstance(rule, Mapping) and kind in rule]
         if len(kinds) != 1:
             raise InputError(f"{place}: needs exactly one of {', '.join(RULES)}")
         reader = {"ratio": _ratio_rule, "base": _growth_rule, "lookup": _lookup_rule}[kinds[0]]
-        rules.append(reader(str(field), rule, stages, place))
+        rules.append(reader(checked_name(field, f"{where}: derive"), rule, stages, place))
     return rules
 
 
 def _only(rule: Mapping[str, Any], known: Sequence[str], place: str) -> None:
     for key in rule:
         if key not in known:
-            raise InputError(f"{place}.{key}: unknown key; the keys are {', '.join(known)}")
+            raise InputError(f"{place}.{word(key)}: unknown key; the keys are {', '.join(known)}")
 
 
 def _ratio_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -> Rule:
@@ -409,23 +433,29 @@ def _ratio_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) ->
             numbers = [float(part) for part in parts]
             values = tuple(max(1, round(number * times)) for number in numbers)
         except (TypeError, ValueError, OverflowError):
-            raise InputError(f"{place}: {ratio!r} times {times!r} is not a ratio such as 1:1:3:1") from None
+            raise InputError(
+                f"{place}: {quoted(ratio)} times {quoted(times)} is not a ratio such as 1:1:3:1"
+            ) from None
         if len(values) != stages:
-            raise InputError(f"{place}: {ratio!r} has {len(values)} parts for {stages} stages")
+            raise InputError(f"{place}: {quoted(ratio)} has {len(values)} parts for {stages} stages")
         return values
 
-    return Rule(field, (str(rule["ratio"]), str(rule.get("times"))), compute)
+    return Rule(
+        field, (_axis(rule["ratio"], f"{place}.ratio"), _axis(rule["times"], f"{place}.times")), compute
+    )
 
 
 def _growth_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -> Rule:
     """Stage i gets base * growth ** i, rounded to a multiple; growth is a number, a list, or an axis."""
     _only(rule, ("base", "growth", "multiple_of"), place)
     multiple, growth = rule.get("multiple_of", 1), rule.get("growth", 2)
-    if type(multiple) is not int or multiple < 1:
-        raise InputError(f"{place}.multiple_of: {multiple!r} must be an integer of at least 1")
+    if type(multiple) is not int or not 1 <= multiple <= MAX_WIDTH:
+        raise InputError(f"{place}.multiple_of: {quoted(multiple)} must be an integer of 1 to {MAX_WIDTH}")
 
     def compute(base: Any, growing: Any = growth) -> tuple[int, ...]:
         try:
+            if not isinstance(base, int | float):
+                raise TypeError("no number")  # text and lists times a number are something else
             powers = (
                 [growing**i for i in range(stages)] if isinstance(growing, int | float) else list(growing)
             )
@@ -433,13 +463,15 @@ def _growth_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -
                 raise ValueError("no width is left")
             values = tuple(max(multiple, round(base * p / multiple) * multiple) for p in powers)
         except (TypeError, ValueError, OverflowError):
-            raise InputError(f"{place}: {base!r} cannot grow by {growing!r}") from None
+            raise InputError(f"{place}: {quoted(base)} cannot grow by {quoted(growing)}") from None
         if len(values) != stages:
-            raise InputError(f"{place}.growth: {growing!r} has {len(values)} numbers for {stages} stages")
+            raise InputError(
+                f"{place}.growth: {quoted(growing)} has {len(values)} numbers for {stages} stages"
+            )
         return values
 
-    axes = (str(rule["base"]), growth) if isinstance(growth, str) else (str(rule["base"]),)
-    return Rule(field, axes, compute)
+    base_axis = _axis(rule["base"], f"{place}.base")
+    return Rule(field, (base_axis, growth) if isinstance(growth, str) else (base_axis,), compute)
 
 
 def _lookup_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -> Rule:  # noqa: ARG001
@@ -453,11 +485,16 @@ def _lookup_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) -
         found = rule.get("values")
         for value in values:
             if not isinstance(found, Mapping) or value not in found:
-                raise InputError(f"{place}.values: nothing for {', '.join(map(str, values))}")
+                raise InputError(f"{place}.values: nothing for {', '.join(map(word, values))}")
             found = found[value]
         return found
 
-    return Rule(field, tuple(map(str, axes)), compute)
+    return Rule(field, tuple(_axis(axis, f"{place}.lookup") for axis in axes), compute)
+
+
+def _axis(value: Any, place: str) -> str:
+    """The name of an axis."""
+    return checked_name(value, place)
 
 
 def _check_every_outcome(space: DesignSpace, where: str) -> None:
@@ -467,14 +504,36 @@ def _check_every_outcome(space: DesignSpace, where: str) -> None:
         alone = Assembly(space._base_values, [factor], len(space.base.stages))
         for k in range(len(factor)):
             chosen = zip(factor.variables, factor.values_of[k], strict=True)
-            label = ", ".join(f"{v.name} {v.values[i]}" for v, i in chosen)
+            label = ", ".join(f"{v.name} {_shown(v.values[i])}" for v, i in chosen)
             try:
                 fingerprint = alone.networks(np.array([[k]]))[0].fingerprint
-            except (ArchitectureError, TypeError) as error:
+            except (ArchitectureError, TypeError, ValueError, OverflowError) as error:
                 raise InputError(f"{where}: {label}: {error}") from None
             if fingerprint in seen:
                 raise InputError(f"{where}: {label} and {seen[fingerprint]} make the same network")
             seen[fingerprint] = label
+
+
+def _shown(value: Any) -> str:
+    return shortened(str(value), MOST_QUOTED)
+
+
+def _check_expanded(space: DesignSpace, where: str) -> None:
+    """The widest and the narrowest layer that width and expansion make together."""
+    for i in range(len(space.base.stages)):
+        widths, expansions = _possible_at(space, i, "width"), _possible_at(space, i, "expansion")
+        for pick in (min, max):
+            width, expansion = pick(widths), pick(expansions)
+            if not 1 <= scaled(width, expansion) <= MAX_WIDTH:
+                raise InputError(
+                    f"{where}: stage {i + 1}: width {width} with expansion {expansion} makes "
+                    f"{scaled(width, expansion):,} channels; must be 1 to {MAX_WIDTH}"
+                )
+        if len(widths) * len(expansions) > MAX_COMPARED:
+            raise InputError(
+                f"{where}: stage {i + 1}: {len(widths):,} widths with {len(expansions):,} expansions; "
+                "use fewer values"
+            )
 
 
 GROUP_FIELDS = ("width", "expansion", "style", "conv", "group_width", "spatial", "depth", "downsampling")
@@ -494,7 +553,7 @@ def _check_groups(space: DesignSpace, where: str) -> None:
         return
     count = math.prod(len(space.factors[f]) for f in together)
     if count > 50_000:
-        raise InputError(f"{where}: {count:,} combinations of channel groups to check; tie more axes")
+        raise InputError(f"{where}: {counted(count)} combinations of channel groups to check; tie more axes")
     base = [0] * len(space.factors)
     for chosen in itertools.product(*(range(len(space.factors[f])) for f in together)):
         code = list(base)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from typing import Any
 
 MOST_LINE = 1200  # characters of a line about a mistake: the longest list of keys there is has 700
 MOST_QUOTED = 80
+MOST_NAME = 100
 
 
 class InputError(ValueError):
@@ -40,6 +42,27 @@ _short = _Short()
 def quoted(value: Any) -> str:
     """A value of the user's as a line shows it: its `repr`, cut short, whatever its size or depth."""
     return shortened(_short.repr(value), MOST_QUOTED)
+
+
+def word(value: Any) -> str:
+    """A key or name of the user's as a line shows it: as it is, cut short."""
+    return shortened(value, MOST_QUOTED) if isinstance(value, str) else quoted(value)
+
+
+def checked_name(value: Any, where: str) -> str:
+    """A name as text. Raises `InputError` unless it is one printable line of 1 to 100 characters."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = quoted(value)
+    if not isinstance(value, str) or not 1 <= len(value) <= MOST_NAME or not value.isprintable():
+        raise InputError(
+            f"{where}: {quoted(value)} is no name: one printable line of at most {MOST_NAME} characters"
+        )
+    return value
+
+
+def counted(number: int) -> str:
+    """A count for people, however large."""
+    return f"{number:,}" if number < 10**18 else f"about 1e{int(math.log10(number))}"
 
 
 def shortened(text: str, most: int) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from space.axes import Axis, Variable, variables_of
 from space.columns import Array
-from space.errors import InputError
+from space.errors import InputError, counted, quoted, word
 
 STAGE_FIELDS = (
     "depth", "width", "kernel_size", "expansion", "style", "conv", "group_width", "spatial",
@@ -27,6 +27,7 @@ NETWORK_FIELDS = (
 )  # fmt: skip
 LIST_FIELDS = ("norm_after", "act_after")
 NETWORK = -1
+MAX_COMBINATIONS = 200_000
 
 Target = tuple[int, str]  # (stage, field), or (NETWORK, field)
 Outcome = dict[Target, Any]
@@ -68,8 +69,10 @@ def make_factors(axes: Sequence[Axis], rules: Sequence[Rule], stages: int, where
     _check_rules(axes, rules, where)
     factors: list[Factor] = []
     owner: dict[Target, str] = {}
-    for group in _connected(axes, rules):
-        for variables in _aligned(group):
+    groups = [_aligned(group) for group in _connected(axes, rules)]
+    _check_combinations(groups, where)
+    for group in groups:
+        for variables in group:
             factor = _make_factor(variables, rules, stages, where)
             names = " and ".join(v.name for v in variables)
             for target in factor.targets:
@@ -84,10 +87,10 @@ def _check_rules(axes: Sequence[Axis], rules: Sequence[Rule], where: str) -> Non
     known = {axis.name: axis for axis in axes}
     for rule in rules:
         if rule.field not in STAGE_FIELDS + NETWORK_FIELDS:
-            raise InputError(f"{where}: derive.{rule.field}: no such field")
+            raise InputError(f"{where}: derive.{word(rule.field)}: no such field")
         for name in rule.axes:
             if name not in known:
-                raise InputError(f"{where}: derive.{rule.field}: there is no axis {name!r}")
+                raise InputError(f"{where}: derive.{rule.field}: there is no axis {quoted(name)}")
         if len({known[name].groups for name in rule.axes}) > 1:
             raise InputError(f"{where}: derive.{rule.field}: its axes differ in per_stage")
     used = {name for rule in rules for name in rule.axes}
@@ -120,11 +123,22 @@ def _aligned(group: Sequence[Axis]) -> list[tuple[Variable, ...]]:
     return list(zip(*(variables_of(axis) for axis in group), strict=True))
 
 
+def _check_combinations(groups: Sequence[Sequence[tuple[Variable, ...]]], where: str) -> None:
+    """Every combination of tied variables is looked at when a space is read: refuse what would take long."""
+    together = 0
+    for variables in (variables for group in groups for variables in group):
+        count = math.prod(len(v.values) for v in variables)
+        together += count
+        if together > MAX_COMBINATIONS:
+            names = ", ".join(v.name for v in variables)
+            tied = "are tied and have" if len(variables) > 1 else "has"
+            raise InputError(
+                f"{where}: {names} {tied} {counted(count)} combinations; at most {MAX_COMBINATIONS:,} in all"
+            )
+
+
 def _make_factor(variables: tuple[Variable, ...], rules: Sequence[Rule], stages: int, where: str) -> Factor:
     sizes = tuple(len(v.values) for v in variables)
-    if math.prod(sizes) > 1_000_000:
-        names = ", ".join(v.name for v in variables)
-        raise InputError(f"{where}: {names} are tied and have {math.prod(sizes):,} combinations; at most 1e6")
     outcome_of = np.empty(sizes, dtype=np.int64)
     index: dict[tuple[Any, ...], int] = {}
     values_of = []
@@ -167,12 +181,13 @@ def _set(
     outcome: Outcome, field: str, value: Any, at: tuple[int, ...] | None, stages: int, where: str
 ) -> None:
     if isinstance(value, list | tuple):
-        plain = all(v is None or isinstance(v, int | float | str) for v in value)
-        if not plain:
-            raise InputError(f"{where}: {value!r} is not a list of plain values")
-        value = tuple(sorted(value)) if field in LIST_FIELDS else tuple(value)
-    elif isinstance(value, Mapping):
-        raise InputError(f"{where}: {value!r} is a mapping; {field} takes a value")
+        if not all(map(_plain, value)):
+            raise InputError(f"{where}: {quoted(value)} is not a list of plain values")
+        ordered = field in LIST_FIELDS and all(isinstance(v, int) for v in value)
+        value = tuple(sorted(value)) if ordered else tuple(value)
+    elif not _plain(value):
+        kind = "mapping" if isinstance(value, Mapping) else type(value).__name__
+        raise InputError(f"{where}: {quoted(value)} is a {kind}; {word(field)} takes a value")
     if field in NETWORK_FIELDS:
         if at is not None:
             raise InputError(f"{where}: {field} belongs to the network, not to a stage")
@@ -184,11 +199,15 @@ def _set(
             raise InputError(f"{where}: {field} has {len(value)} values for {len(places)} stages")
         new = {(i, field): value[i] if one_each else value for i in places}
     else:
-        raise InputError(f"{where}: no field {field!r}; the fields are {', '.join(FIELDS)}")
+        raise InputError(f"{where}: no field {quoted(field)}; the fields are {', '.join(FIELDS)}")
     for target in new:
         if target in outcome:
             raise InputError(f"{where}: {field} is set twice")
     outcome.update(new)
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, int | float | str)
 
 
 FIELDS = STAGE_FIELDS + NETWORK_FIELDS

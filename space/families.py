@@ -1,4 +1,7 @@
-"""The named networks: ConvNeXt T to XL, the isotropic ones, ResNet-50 to 200, every step of the roadmap.
+"""The named networks: ConvNeXt A to XL, V2, the isotropic ones, ResNet-50 to 200, every step of the roadmap.
+
+Atto to nano and ConvNeXt V2 are Woo et al. 2023's (section 4 and appendix A; V1's small sizes are timm's
+first): a block of V2 has GRN and no LayerScale. `convnextv2_small` is timm's.
 
 `roadmap_t_0` .. `roadmap_t_16` are the rows of the paper's Table 10 (ResNet-50 to ConvNeXt-T), `roadmap_b_*`
 those of Table 11 (ResNet-200 to ConvNeXt-B). Steps 0 and 1 are one network under two recipes. LayerScale and
@@ -11,12 +14,13 @@ comes back with 16. Step 12 goes on from kernel 7 (9), not from 11.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
 from space.architecture import Architecture, Stage, Stem
-from space.errors import InputError
+from space.errors import InputError, shortened
 
 ROADMAP_STEPS = 17
 
@@ -43,6 +47,14 @@ KERNEL_SIZES = {8: 5, 9: 7, 10: 9, 11: 11}
 def convnext(depths: tuple[int, ...], width: int, drop_path: float) -> Architecture:
     """ConvNeXt (paper, section 3): widths double from stage to stage."""
     return Architecture.convnext(depths, doubling(width, len(depths)), drop_path=drop_path)
+
+
+def convnext_v2(depths: tuple[int, ...], width: int, drop_path: float) -> Architecture:
+    """ConvNeXt V2 (Woo et al. 2023, section 3.2): GRN in every block, and no LayerScale."""
+    stages = tuple(
+        Stage(depth=d, width=w, grn=True) for d, w in zip(depths, doubling(width, len(depths)), strict=True)
+    )
+    return Architecture(stages=stages, layer_scale=None, drop_path=drop_path)
 
 
 def isotropic(depth: int, width: int, drop_path: float, layer_scale: float | None) -> Architecture:
@@ -111,13 +123,27 @@ def doubling(width: int, count: int) -> tuple[int, ...]:
     return tuple(width * 2**i for i in range(count))
 
 
-# stochastic depth: Table 5 and TRAINING.md of the official code; XL from its ImageNet-22K recipe
+# stochastic depth: Table 5 and TRAINING.md of the official code; XL from its ImageNet-22K recipe; the small
+# ones and V2 from V2's fine-tuning on ImageNet-1K (appendix A)
 _MAKERS: dict[str, Callable[[], Architecture]] = {
+    "convnext_atto": partial(convnext, (2, 2, 6, 2), 40, 0.1),
+    "convnext_femto": partial(convnext, (2, 2, 6, 2), 48, 0.1),
+    "convnext_pico": partial(convnext, (2, 2, 6, 2), 64, 0.1),
+    "convnext_nano": partial(convnext, (2, 2, 8, 2), 80, 0.1),
     "convnext_tiny": partial(convnext, (3, 3, 9, 3), 96, 0.1),
     "convnext_small": partial(convnext, (3, 3, 27, 3), 96, 0.4),
     "convnext_base": partial(convnext, (3, 3, 27, 3), 128, 0.5),
     "convnext_large": partial(convnext, (3, 3, 27, 3), 192, 0.5),
     "convnext_xlarge": partial(convnext, (3, 3, 27, 3), 256, 0.2),
+    "convnextv2_atto": partial(convnext_v2, (2, 2, 6, 2), 40, 0.1),
+    "convnextv2_femto": partial(convnext_v2, (2, 2, 6, 2), 48, 0.1),
+    "convnextv2_pico": partial(convnext_v2, (2, 2, 6, 2), 64, 0.1),
+    "convnextv2_nano": partial(convnext_v2, (2, 2, 8, 2), 80, 0.1),
+    "convnextv2_tiny": partial(convnext_v2, (3, 3, 9, 3), 96, 0.2),
+    "convnextv2_small": partial(convnext_v2, (3, 3, 27, 3), 96, 0.2),
+    "convnextv2_base": partial(convnext_v2, (3, 3, 27, 3), 128, 0.1),
+    "convnextv2_large": partial(convnext_v2, (3, 3, 27, 3), 192, 0.2),
+    "convnextv2_huge": partial(convnext_v2, (3, 3, 27, 3), 352, 0.3),
     "convnext_isotropic_small": partial(isotropic, 18, 384, 0.1, None),
     "convnext_isotropic_base": partial(isotropic, 18, 768, 0.2, None),
     "convnext_isotropic_large": partial(isotropic, 36, 1024, 0.5, 1e-6),
@@ -135,9 +161,48 @@ NAMES = tuple(_MAKERS)
 
 
 def named(name: str) -> Architecture:
-    """The network of that name. Raises `InputError` with the closest names."""
-    if name not in _MAKERS:
-        close = difflib.get_close_matches(name, NAMES, n=3)
+    """The network of that name, in any common spelling. Raises `InputError` with the closest names."""
+    own = canonical(name)
+    if own not in _MAKERS:
+        close = difflib.get_close_matches(own, NAMES, n=3)
         hint = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(NAMES[:5])}, ..."
-        raise InputError(f"{name}: no network of this name; {hint}")
-    return _MAKERS[name]()
+        raise InputError(f"{shortened(name, 80)}: no network of this name; {hint}")
+    return _MAKERS[own]()
+
+
+# hubs under whose names the weights of these very networks lie
+_OWNERS = r"(?:hf[-_]hub:)?(?:(?:timm|facebook|microsoft|apple)/)?"
+_SIZES = {
+    "a": "atto", "f": "femto", "p": "pico", "n": "nano", "t": "tiny", "s": "small", "b": "base", "l": "large",
+    "xl": "xlarge", "h": "huge",
+}  # fmt: skip
+_SIZE = rf"({'|'.join([*_SIZES.values(), *_SIZES])})"
+_SPELLINGS = (
+    (re.compile(rf"convnext_?{_SIZE}"), "convnext_{}"),
+    (re.compile(rf"convnext_?v2_?{_SIZE}"), "convnextv2_{}"),
+    (re.compile(rf"convnext_(?:isotropic|iso)_{_SIZE}|convnext_{_SIZE}_iso"), "convnext_isotropic_{}"),
+    (re.compile(r"resnet_?(\d+)"), "resnet{}"),
+    (re.compile(rf"swin_?{_SIZE}(?:_patch4)?(?:_window7)?"), "swin_{}"),
+    (re.compile(rf"swin_?{_SIZE}(?:_patch4)?_window12"), "swin_{}_window12"),
+)
+_LONGEST = 100
+
+
+def canonical(name: str) -> str:
+    """This program's name of a network: `convnext_tiny` for `ConvNeXt-T`, `convnext_tiny.fb_in1k` (timm),
+    `facebook/convnext-tiny-224` (the Hugging Face hub), `swin_tiny_patch4_window7_224`; else as it is.
+
+    What a name says of weights, their data and image size, is not of the network.
+    """
+    if len(name) > _LONGEST:
+        return name
+    bare = re.sub(rf"^{_OWNERS}", "", name.strip().lower())
+    bare = re.sub(r"[\s_()-]+", "_", bare.split(".")[0]).strip("_")
+    # the weights: images of 224, 384 .. pixels, ImageNet-1K or 22K
+    bare = re.sub(r"(?:_(?:224|256|288|320|384|512|(?:in)?(?:1|22)k|ft|to))+$", "", bare)
+    for spelling, own in _SPELLINGS:
+        match = spelling.fullmatch(bare)
+        if match:
+            (size,) = filter(None, match.groups())
+            return own.format(_SIZES.get(size, size))
+    return name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from space.architecture import Architecture
 from space.cost import NUM_CLASSES, RESOLUTION, Cost, Part, breakdown, cost
 from space.errors import InputError
-from space.families import NAMES, named
+from space.families import NAMES, canonical, named
 from space.swin import SWIN_NAMES, Swin, named_swin, swin_breakdown, swin_cost
 
 if TYPE_CHECKING:
@@ -32,11 +32,12 @@ def network_from(values: Mapping[str, Any]) -> Network:
 
 def named_network(name: str) -> Network:
     """The network of that name, of any family. Raises `InputError` with the closest names."""
-    if name in SWIN_NAMES:
-        return named_swin(name)
-    if name in NAMES:
-        return named(name)
-    return named_swin(name) if name.startswith("swin") else named(name)
+    return named_swin(name) if canonical(name).lower().startswith("swin") else named(name)
+
+
+def is_name(text: str) -> bool:
+    """Whether a network has this name, in this program or elsewhere."""
+    return canonical(text) in {*NAMES, *SWIN_NAMES}
 
 
 def cost_of(network: Network, resolution: int = RESOLUTION, num_classes: int = NUM_CLASSES) -> Cost:

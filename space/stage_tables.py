@@ -16,7 +16,7 @@ import numpy as np
 from space.columns import Array, Columns, StageColumns
 from space.cost import Cost, Flow, downsampling_cost, head_cost, stage_cost, stem_cost
 from space.design_space import DesignSpace, columns_from
-from space.errors import InputError
+from space.errors import InputError, counted
 from space.factors import NETWORK, Target
 
 # fields that a metric's closed form reads; the others never change it
@@ -117,7 +117,7 @@ class StageTables:
     def too_large(self, entries: int) -> InputError:
         """The refusal of a space with too much to hold."""
         return InputError(
-            f"space {self.space.name}: {entries:,} partial networks to count, at most {MAX_TABLE:,}; "
+            f"space {self.space.name}: {counted(entries)} partial networks to count, at most {MAX_TABLE:,}; "
             "tie axes between stages (per_stage: [a, a, b, b]) or use fewer values"
         )
 

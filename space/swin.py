@@ -38,7 +38,7 @@ from typing import Any
 from space.architecture import MAX_DEPTH, MAX_PATCH, MAX_STAGES, MAX_WIDTH
 from space.budget import Budget
 from space.cost import NUM_CLASSES, RESOLUTION, Cost, Part
-from space.errors import InputError
+from space.errors import InputError, quoted, shortened, word
 
 HEAD_WIDTH = 32
 MAX_WINDOW = 64
@@ -66,16 +66,16 @@ class Swin:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depths", _ints(self.depths, MAX_DEPTH, "depths"))
-        if not 1 <= len(self.depths) <= MAX_STAGES:
-            raise InputError(f"depths: {len(self.depths)} stages; must be 1 to {MAX_STAGES}")
+        if not self.depths:
+            raise InputError(f"depths: 0 stages; must be 1 to {MAX_STAGES}")
         _check_widths(self)
         object.__setattr__(self, "heads", _checked_heads(self))
         _need_int(self.window, MAX_WINDOW, "window")
         _need_int(self.patch_size, MAX_PATCH, "patch_size")
         if not isinstance(self.qkv_bias, bool):
-            raise InputError(f"qkv_bias: {self.qkv_bias!r} must be true or false")
+            raise InputError(f"qkv_bias: {quoted(self.qkv_bias)} must be true or false")
         if not _is_number(self.drop_path) or not 0 <= self.drop_path < 1:
-            raise InputError(f"drop_path: {self.drop_path!r} must be at least 0 and below 1")
+            raise InputError(f"drop_path: {quoted(self.drop_path)} must be at least 0 and below 1")
         object.__setattr__(self, "drop_path", float(self.drop_path))
         if self.mlp_ratio == int(self.mlp_ratio):
             object.__setattr__(self, "mlp_ratio", int(self.mlp_ratio))
@@ -122,15 +122,15 @@ class Swin:
     def from_dict(cls, values: Mapping[str, Any]) -> Swin:
         """A Swin from plain values; missing fields take their defaults, unknown ones raise `InputError`."""
         if not isinstance(values, Mapping):
-            raise InputError(f"a Swin is a mapping of fields, not {values!r}")
+            raise InputError(f"a Swin is a mapping of fields, not {quoted(values)}")
         values = dict(values)
         family = values.pop("family", "swin")
         if family != "swin":
-            raise InputError(f"family: {family!r} is not swin")
+            raise InputError(f"family: {quoted(family)} is not swin")
         names = [f.name for f in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
-                raise InputError(f"{name}: unknown field; the fields are {', '.join(names)}")
+                raise InputError(f"{word(name)}: unknown field; the fields are {', '.join(names)}")
         for name in ("width", "depths"):
             if name not in values:
                 raise InputError(f"{name}: missing")
@@ -160,12 +160,14 @@ def _is_number(value: Any) -> bool:
 
 def _need_int(value: Any, high: int, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
-        raise InputError(f"{name}: {value!r} must be an integer of 1 to {high}")
+        raise InputError(f"{name}: {quoted(value)} must be an integer of 1 to {high}")
 
 
 def _ints(values: Any, high: int, name: str) -> tuple[int, ...]:
     if isinstance(values, str) or not isinstance(values, Sequence):
-        raise InputError(f"{name}: {values!r} must be a list with one integer for each stage")
+        raise InputError(f"{name}: {quoted(values)} must be a list with one integer for each stage")
+    if len(values) > MAX_STAGES:
+        raise InputError(f"{name}: {len(values)} stages; must be 1 to {MAX_STAGES}")
     for i, value in enumerate(values):
         _need_int(value, high, f"{name}[{i}]")
     return tuple(values)
@@ -177,7 +179,7 @@ def _check_widths(swin: Swin) -> None:
         raise InputError(f"width: {swin.width} makes more than {MAX_WIDTH} channels in the last stage")
     if not _is_number(swin.mlp_ratio) or swin.hidden[0] < 1 or swin.hidden[-1] > MAX_WIDTH:
         raise InputError(
-            f"mlp_ratio: {swin.mlp_ratio!r} must be a number that makes 1 to {MAX_WIDTH} channels"
+            f"mlp_ratio: {quoted(swin.mlp_ratio)} must be a number that makes 1 to {MAX_WIDTH} channels"
         )
 
 
@@ -194,23 +196,29 @@ def _checked_heads(swin: Swin) -> tuple[int, ...]:
     return heads
 
 
-# paper, section 3.3; stochastic depth as in the official configurations (Swin-L: its ImageNet-22K one)
+# paper, section 3.3; stochastic depth as in the official configurations (Swin-L: its ImageNet-22K one). Those
+# with windows of 12 are for images of 384 pixels
 _NAMED = {
     "swin_tiny": Swin(96, (2, 2, 6, 2), drop_path=0.2),
     "swin_small": Swin(96, (2, 2, 18, 2), drop_path=0.3),
     "swin_base": Swin(128, (2, 2, 18, 2), drop_path=0.5),
     "swin_large": Swin(192, (2, 2, 18, 2), drop_path=0.2),
+    "swin_base_window12": Swin(128, (2, 2, 18, 2), window=12, drop_path=0.5),
+    "swin_large_window12": Swin(192, (2, 2, 18, 2), window=12, drop_path=0.2),
 }
 SWIN_NAMES = tuple(_NAMED)
 PUBLISHED = {"swin_tiny": "Swin-T", "swin_small": "Swin-S", "swin_base": "Swin-B", "swin_large": "Swin-L"}
 
 
 def named_swin(name: str) -> Swin:
-    """The Swin of that name. Raises `InputError` with the closest names."""
-    if name not in _NAMED:
-        close = difflib.get_close_matches(name, SWIN_NAMES, n=1) or SWIN_NAMES
-        raise InputError(f"{name}: no Swin of this name; did you mean {', '.join(close)}?")
-    return _NAMED[name]
+    """The Swin of that name, in any common spelling. Raises `InputError` with the closest names."""
+    from space.families import canonical
+
+    own = canonical(name)
+    if own not in _NAMED:
+        close = difflib.get_close_matches(own, SWIN_NAMES, n=1) or SWIN_NAMES
+        raise InputError(f"{shortened(name, 80)}: no Swin of this name; did you mean {', '.join(close)}?")
+    return _NAMED[own]
 
 
 def window_of(height: int, width: int, window: int) -> tuple[int, int]:
@@ -315,11 +323,11 @@ def swin_reference(budget: Budget) -> SwinReference:
     and 8, then any; among equals the one whose heads are nearest to 32 channels, then the widest. Where no
     width is in the band, the widest below it.
     """
-    found = [name for name in SWIN_NAMES if budget.allows(_cost(named_swin(name), budget))]
+    found = [name for name in PUBLISHED if budget.allows(_cost(named_swin(name), budget))]
     if found:
         return SwinReference(PUBLISHED[found[-1]], named_swin(found[-1]), in_band=True)
     target = math.log(budget.high)
-    name = min(SWIN_NAMES, key=lambda each: abs(math.log(_cost(named_swin(each), budget)) - target))
+    name = min(PUBLISHED, key=lambda each: abs(math.log(_cost(named_swin(each), budget)) - target))
     swin, in_band = _scaled(named_swin(name), budget)
     return SwinReference(f"{PUBLISHED[name]} at width {swin.width}", swin, in_band)
 

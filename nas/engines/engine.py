@@ -29,8 +29,8 @@ class Controller(Protocol):
     def done(self, job: Job, result: Result) -> None:
         """The job has reached its epochs."""
 
-    def failed(self, job: Job, reason: str) -> None:
-        """The job gave no result and is not tried again."""
+    def failed(self, job: Job, reason: str, *, unexpected: bool = False) -> None:
+        """The job gave no result and is not tried again; `unexpected`: by an error that nobody foresaw."""
 
 
 class Engine(Protocol):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nas.result import TrialFailed
+from nas.result import TrialFailed, UnexpectedFailure, outcomes
+from space.errors import InputError
 
 if TYPE_CHECKING:
     from nas.engines.engine import Controller
     from nas.job import Job, Trainer
+    from nas.result import Result
     from space.architecture import Architecture
 
 
@@ -21,24 +23,38 @@ class LocalEngine:
         self._trainer = trainer
 
     def run(self, controller: Controller) -> None:
-        """Train until the controller has nothing more."""
+        """Train until the controller has nothing more. Raises `InputError` where the device is lost."""
         while (job := controller.next()) is not None:
             self._train(job, controller)
 
     def latency(self, architecture: Architecture) -> float:
-        """Seconds of a forward pass of one 224x224 image."""
-        return self._trainer.latency(architecture)
+        """Seconds of a forward pass of one 224x224 image. Raises `TrialFailed`."""
+        with outcomes():
+            return self._trainer.latency(architecture)
 
     def _train(self, job: Job, controller: Controller) -> None:
         controller.started(job)
         try:
-            training = self._trainer.start(job)
-            for point in training.curve:
-                controller.epoch(job, point)
-            while len(training.curve) < job.epochs:
-                controller.epoch(job, training.epoch())
-            result = training.result()
+            result = self._trained(job, controller)
+        except UnexpectedFailure as failure:
+            controller.failed(job, str(failure), unexpected=True)
+            if failure.lost_device:
+                raise InputError(f"{failure}; --resume goes on in a new process") from None
         except TrialFailed as failure:
             controller.failed(job, str(failure))
         else:
             controller.done(job, result)
+
+    def _trained(self, job: Job, controller: Controller) -> Result:
+        """What the trainer raises is the training's outcome; what the controller raises is not."""
+        with outcomes():
+            training = self._trainer.start(job)
+            done = list(training.curve)
+        for point in done:
+            controller.epoch(job, point)
+        while len(done) < job.epochs:
+            with outcomes():
+                done.append(training.epoch())
+            controller.epoch(job, done[-1])
+        with outcomes():
+            return training.result()

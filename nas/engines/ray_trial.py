@@ -12,7 +12,6 @@ import os
 import re
 import sys
 import time
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from ray.tune.search import Searcher
 
 from nas.engines.ray_tune import alive_nodes
 from nas.job import Job
-from nas.result import Epoch, Result, TrialFailed
+from nas.result import Epoch, Result, TrialFailed, UnexpectedFailure, outcomes
 from space.errors import InputError, first_line
 
 if TYPE_CHECKING:
@@ -48,10 +47,6 @@ LOW_MEMORY = "due to the node running low on memory"  # as Ray words it
 
 class RunEnded(BaseException):
     """Carries its cause, which ends the run, past Tune, which would take an `Exception` for a trial's."""
-
-
-class UnexpectedError(Exception):
-    """An exception that is no trial's outcome, in one line; the driver may not know its class."""
 
 
 @dataclass
@@ -124,9 +119,9 @@ class Jobs:
         if trial_id not in self.running:  # the job was over
             return
         run = self._end(trial_id)
-        bug = text.rpartition(f"{UnexpectedError.__name__}: ")[2] if UnexpectedError.__name__ in text else ""
-        if bug:
-            self._tell(self.controller.failed, run.job, f"unexpected error: {first_line(bug)}")
+        _, raised, bug = text.rpartition(f"{UnexpectedFailure.__name__}: ")
+        if raised:
+            self._tell(self.controller.failed, run.job, first_line(bug), unexpected=True)
         elif LOW_MEMORY in text:
             self._tell(self.controller.failed, run.job, f"out of memory: {loss_of(text)}")
         else:
@@ -165,9 +160,9 @@ class Jobs:
         else:
             raise RunEnded from InputError(f"engine ray: workers do not start: {reason}")
 
-    def _tell(self, call: Callable[..., Any], *values: Any) -> Any:
+    def _tell(self, call: Callable[..., Any], *values: Any, **more: Any) -> Any:
         try:
-            return call(*values)
+            return call(*values, **more)
         except Exception as error:
             raise RunEnded from error
 
@@ -311,11 +306,12 @@ class JobTrainable(Trainable):
         epochs: list[Epoch] = []
         outcome: Result | str | None = None
         try:
-            outcome = self._advance(epochs)
+            with outcomes():
+                outcome = self._advance(epochs)
+        except UnexpectedFailure:  # Tune starts a fresh worker: who knows what state this one is in
+            raise
         except TrialFailed as failure:
-            outcome = first_line(failure)
-        except Exception as error:
-            raise UnexpectedError(described(error)) from None
+            outcome = str(failure)
         if outcome is not None:
             self._training = None
         return {"epochs": epochs, "outcome": outcome, "over": outcome is not None}
@@ -344,9 +340,10 @@ class LatencyMeter:
         from space.architecture import Architecture
 
         try:
-            return self._trainer.latency(Architecture.from_dict(architecture))
+            with outcomes():
+                return self._trainer.latency(Architecture.from_dict(architecture))
         except TrialFailed as failure:
-            return first_line(failure)
+            return str(failure)
 
 
 def limit_threads(cpus: float) -> None:
@@ -381,10 +378,3 @@ def loss_of(text: str) -> str:
         if not re.match(r"\w+: |The actor (died unexpectedly|experienced an error) before", line):
             return line
     return lines[0] if lines else "no reason given"
-
-
-def described(error: BaseException) -> str:
-    """An exception in one line: class, text and where it was raised."""
-    line = f"{type(error).__name__}: {first_line(str(error))}".removesuffix(": ")
-    trace = traceback.extract_tb(error.__traceback__)
-    return f"{line} ({Path(trace[-1].filename).name}:{trace[-1].lineno})" if trace else line

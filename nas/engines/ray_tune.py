@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.result import TrialFailed
-from space.errors import InputError
+from space.errors import InputError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -227,7 +227,7 @@ class RayEngine:
             if self._temporary is not None:
                 quiet["_temp_dir"] = str(self._temporary)
         try:
-            with importable_workers(), own_handlers():
+            with importable_workers(), own_handlers(), reachable(from_outside=address is not None):
                 ray.init(address=address or "local", **quiet)
         except Exception as error:  # ray has no class for these
             doing = "Ray does not start" if address is None else f"no Ray cluster at {address}"
@@ -325,8 +325,11 @@ def check_shares(cpus: float | None, gpus: float, workers: int | None) -> None:
     """Raises `InputError` where no machine could ever give this."""
     if cpus is not None and not cpus > 0:
         raise InputError(f"engine ray: CPUs per trial must be more than 0, not {cpus:g}")
-    if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
-        raise InputError(f"engine ray: GPUs per trial must be 0 to 1, or a whole number, not {gpus:g}")
+    if gpus < 0 or 0 < gpus < STEP or (gpus > 1 and gpus != int(gpus)):
+        raise InputError(
+            f"engine ray: GPUs per trial must be 0 to 1, or a whole number, not {gpus:g}; "
+            f"Ray's finest share is {STEP:g}"
+        )
     if workers is not None and workers < 1:
         raise InputError(f"engine ray: workers must be 1 or more, not {workers}")
 
@@ -342,20 +345,30 @@ def check_fits(nodes: Sequence[Node], share: Share) -> None:
     )
 
 
+def check_address(address: str) -> tuple[str, int] | None:
+    """Host and port of a cluster, None for `auto`. Raises `InputError`."""
+    if address == "auto":
+        return None
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not (port.isascii() and port.isdigit() and len(port) <= 5):
+        raise InputError(
+            f"engine ray: the address of a Ray cluster is HOST:PORT or auto, not {quoted(address)}"
+        )
+    return host.strip("[]"), int(port)
+
+
 def check_reachable(address: str) -> None:
     """Raises `InputError` where no server of Ray's kind answers: Ray itself tries without end."""
-    if address == "auto":
+    place = check_address(address)
+    if place is None:
         return
-    host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdigit():
-        raise InputError(f"engine ray: the address of a Ray cluster is HOST:PORT or auto, not {address!r}")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_SECONDS) as connection:
+        with socket.create_connection(place, timeout=REACH_SECONDS) as connection:
             if os.environ.get("RAY_USE_TLS", "0") != "0":
                 return
             connection.sendall(HTTP2_HELLO)
             answer = connection.recv(4)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # a host that is no name
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"engine ray: no Ray cluster at {address}: {reason}") from None
     if answer[3:4] != b"\4":
@@ -393,6 +406,29 @@ def importable_workers() -> Iterator[None]:
             del os.environ["PYTHONPATH"]
         else:
             os.environ["PYTHONPATH"] = before
+
+
+@contextmanager
+def reachable(*, from_outside: bool) -> Iterator[None]:
+    """A Ray that starts meanwhile listens on 127.0.0.1 alone unless it is to be reached `from_outside`.
+
+    On Linux it would listen on all interfaces, and whoever reaches it runs code as this user. This is Ray's
+    own switch, read when it is imported (services.py of Ray 2.60); an address of 127.0.0.1 it replaces.
+    """
+    from ray._private import ray_constants
+
+    variable, before = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
+    given = os.environ.get(variable)
+    if not from_outside:
+        os.environ[variable] = "0"  # for the processes that it starts
+        ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        os.environ.pop(variable, None)
+        if given is not None:
+            os.environ[variable] = given
 
 
 @contextmanager

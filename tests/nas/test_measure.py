@@ -73,7 +73,7 @@ def test_the_roadmap_is_all_its_steps_once():
         (["convnext_tiny", "roadmap_t"], "roadmap_t_16: is the same network as convnext_tiny"),
         (["resnet50", "resnet50"], "resnet50: a network called resnet50 stands twice"),
         (["nowhere.json"], "nowhere.json: cannot be read"),
-        (["net.json", "--seeds", 0], "seeds: 0: Input should be greater than or equal to 1"),
+        (["net.json", "--seeds", 0], "--seeds: input should be greater than or equal to 1, not 0"),
         (["swin.json", "--proxy", "simulated:separable"], "swin: a Swin Transformer"),
         (["resnet50", "--workers", 2], "workers needs --engine ray"),
         (["net.json", "--study", "gone", "--resume"], "no such study"),

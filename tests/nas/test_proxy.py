@@ -1,6 +1,7 @@
 """The proxy as a value, the training loop's parts number by number, and short trainings."""
 
 import dataclasses
+import errno
 import math
 import subprocess
 import sys
@@ -258,6 +259,14 @@ def test_images_too_small_for_the_network_fail_the_trial(data):
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: not enough memory: you tried"),
         MemoryError(),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"
+        ),
+        RuntimeError("unable to mmap 4194304 bytes from file <x>: Cannot allocate memory (12)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
     ],
 )
 def test_no_memory_fails_the_trial(data, monkeypatch, error):
@@ -269,12 +278,13 @@ def test_no_memory_fails_the_trial(data, monkeypatch, error):
         train(TINY, SHORT, data, 0, device="cpu")
 
 
-def test_other_errors_come_through(data, monkeypatch):
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(errno.EIO, "a bug")])
+def test_other_errors_come_through(data, monkeypatch, error):
     def broken(*_):
-        raise RuntimeError("a bug")
+        raise error
 
     monkeypatch.setattr(training, "build_network", broken)
-    with pytest.raises(RuntimeError, match="a bug"):
+    with pytest.raises(type(error), match="a bug"):
         train(TINY, SHORT, data, 0, device="cpu")
 
 

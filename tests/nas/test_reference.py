@@ -24,13 +24,19 @@ def reference_of(budget, space, family="convnext"):
         ("8.7GFLOPs", "ConvNeXt-S", "convnext_small"),
         ("15.4GFLOPs", "ConvNeXt-B", "convnext_base"),
         ("34.4GFLOPs", "ConvNeXt-L", "convnext_large"),
+        ("550MFLOPs", "ConvNeXt-A", "convnext_atto"),
+        ("800MFLOPs", "ConvNeXt-F", "convnext_femto"),
+        ("1.4GFLOPs", "ConvNeXt-P", "convnext_pico"),
+        ("2.5GFLOPs", "ConvNeXt-N", "convnext_nano"),
         ("29Mparams", "ConvNeXt-T", "convnext_tiny"),
     ],
 )
 def test_a_published_size_is_taken_as_it_is(budget, name, family):
     space = load_space("convnext")
     reference = reference_of(parse_budget(budget), space)
-    assert reference.name == name and reference.in_band and reference.network in space
+    assert reference.name == name and reference.in_band
+    # nano's depths are no ratio of the space
+    assert reference.network in space or name == "ConvNeXt-N"
     assert reference.network.depths == named(family).depths
     assert reference.network.widths == named(family).widths
 
@@ -43,6 +49,7 @@ def test_between_sizes_the_width_is_scaled_and_said(budget):
     assert " at width " in reference.name and reference.in_band
     assert band.allows(cost(reference.network).macs)
     wider = reference.network.widths[0] + 8
+
     scaled = named("convnext_tiny").convnext(reference.network.depths, [wider * 2**i for i in range(4)])
     assert cost(scaled).macs > band.high
 
@@ -87,3 +94,21 @@ def test_a_front_is_compared_with_every_size_inside_it():
 def test_an_unknown_family_is_refused_in_one_line():
     with pytest.raises(InputError, match="'vit': is none of convnext, swin, resnet, or none"):
         references_of(parse_budget("4.5GFLOPs"), load_space("convnext"), False, ("vit",))
+
+
+@pytest.mark.parametrize(
+    ("budget", "name"),
+    [
+        ("600MFLOPs", "ConvNeXt-A at width 41"),
+        ("1.2GFLOPs", "ConvNeXt-P at width 59"),
+        ("6GFLOPs", "ConvNeXt-T at width 110"),
+    ],
+)
+def test_it_is_the_nearest_published_size_that_is_scaled(budget, name):
+    assert reference_of(parse_budget(budget), load_space("convnext")).name == name
+
+
+def test_a_scaled_size_in_an_older_record_stands_for_its_family():
+    reference = reference_of(parse_budget("600MFLOPs"), load_space("convnext"))
+    assert reference.is_among({"ConvNeXt-T at width 34"}) and reference.is_among({reference.name})
+    assert not reference.is_among({"Swin-T at width 34", "ConvNeXt-T"})

@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from nas import export, search
 from nas.record import Record
@@ -19,6 +21,7 @@ from space.describe import read_file
 from space.design_space import load_space
 from space.families import named
 from space.networks import cost_of, network_from
+from tests.nas.conftest import TINY_PROXY
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,7 +72,7 @@ def test_a_search_records_reports_and_exports(run, workplace, capsys):
     trials = Record.read(str(folder)).trials()
     space = load_space("micro")
     assert [t["role"] for t in trials] == ["reference"] * 2 + ["candidate"] * 3
-    assert trials[0]["name"].startswith("ConvNeXt-T at width")
+    assert trials[0]["name"].startswith("ConvNeXt-A at width")
     swin = network_from(trials[1]["architecture"])
     assert trials[1]["name"] == f"Swin-T at width {swin.width}" and trials[1]["macs"] == cost_of(swin).macs
     assert 20e6 <= trials[1]["macs"] <= 40e6
@@ -196,8 +199,8 @@ def test_a_small_band_ends_the_search(run):
         (["--study", "taken/study"], "cannot be written"),
         (["--study", "gone", "--resume", "--budget", "20M"], "no such study"),
         (["--device", "cuda:7"], "cuda:7"),
-        (["--trials", "0"], "trials: 0"),
-        (["--sampler", "best"], "sampler: 'best'"),
+        (["--trials", "0"], "--trials: input should be greater than or equal to 1, not 0"),
+        (["--sampler", "best"], "--sampler: input should be"),
         (["--reference", "vit"], "reference 'vit': is none of convnext, swin, resnet, or none"),
         (["--reference", "swin", "--proxy", "simulated:separable"], "a simulated law knows ConvNets only"),
     ],
@@ -337,3 +340,73 @@ def test_a_default_search_meets_the_published_network_first(run):
     reference = summary("runs/t")["reference"]
     assert code == 0 and reference["name"] == "ConvNeXt-T"
     assert Architecture.from_dict(reference["architecture"]) == named("convnext_tiny")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        (["--max-params", "1"], ["--max-params", "300k"]),
+        (["--max-latency", "5"], ["--max-latency", "5s"]),
+        (["--max-activations", "x"], []),
+        (["--scheduler", "asha", "--min-epochs", "99"], ["--scheduler", "asha", "--min-epochs", "3"]),
+        (["--reference", "vit"], ["--reference", "none"]),
+        (["--trials", "0"], ["--trials", "3"]),
+        (["--data", "imagefolder:nowhere"], []),
+        (["--band", "1e300:1e308"], []),
+    ],
+)
+def test_what_is_refused_leaves_no_study(run, workplace, wrong, right):
+    flags = ["--proxy", "simulated:separable", "--trials", 3, "--study", "s"]
+    if "--data" in wrong:
+        flags = ["--trials", 3, "--study", "s"]
+    code, out, err = run(*flags, *wrong, reference="--reference" in wrong)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert not (workplace / "runs").exists()
+    assert run(*flags, *right)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "a\0b", "runs/" + "n" * 300, "a\0b.yaml"])
+@pytest.mark.parametrize(
+    "setting", ["study", "space", "proxy", "data", "device", "budget", "max-latency", "reference", "storage"]
+)
+def test_names_that_no_system_takes_are_one_line(run, workplace, setting, name):
+    code, _, err = run("--trials", 2, f"--{setting}", name, reference=True)
+    assert (code, err.count("\n")) == (2, 1) and len(err) < 1500
+    assert not list(workplace.rglob("study.db"))
+
+
+def test_a_study_goes_on_where_its_data_has_moved(run, workplace):
+    old, new = workplace / "old", workplace / "new"
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for label in "ab":
+            (old / split / label).mkdir(parents=True)
+            for i in range(16):
+                image = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(image).save(old / split / label / f"{i}.png")
+    (workplace / "tiny.yaml").write_text(TINY_PROXY.replace("train_size: 96\nval_size: 64\n", ""))
+    assert run("--data", f"imagefolder:{old}", "--study", "m", "--trials", 2, "--sampler", "random")[0] == 0
+    old.rename(new)
+    code, _, err = run("--study", "m", "--resume", "--trials", 3)
+    assert code == 2 and "old" in err
+    moved = ["--study", "m", "--resume", "--data", f"imagefolder:{new}"]
+    assert run(*moved, "--trials", 3)[0] == 0
+    assert run("--study", "m", "--resume", "--trials", 4)[0] == 0  # it has learnt where they are
+    Image.new("RGB", (32, 32)).save(new / "val" / "a" / "0.png")
+    code, _, err = run(*moved, "--trials", 5)
+    assert code == 2 and "data.fingerprint" in err and "data.spec" not in err
+
+
+def test_a_search_goes_on_without_its_output(workplace):
+    command = f"{sys.executable} -m nas.search --space micro --budget 20M..40M --proxy simulated:rugged"
+    for number, end in enumerate((" | head -n 1", " > /dev/full", " >&-")):
+        given = f"set -o pipefail; {command} --trials 6 --study s{number}{end}"
+        done = subprocess.run(["bash", "-c", given], capture_output=True, text=True, check=False)
+        told = [
+            "Broken pipe; the search goes on without it",
+            "No space left on device; the search goes on",
+            "",
+        ]
+        assert done.returncode == 0 and done.stderr.count("\n") == bool(told[number]), done.stderr
+        assert told[number] in done.stderr
+        assert [t["state"] for t in Record.read(f"s{number}").trials()] == ["complete"] * 6

@@ -25,7 +25,6 @@ from space.band import BandSampler
 from space.budget import parse_budget
 from space.cost import cost
 from space.design_space import load_space
-from space.errors import InputError
 from space.families import named
 
 
@@ -114,10 +113,10 @@ def test_a_foreign_checkpoint_is_ignored(tmp_path):
     assert len(mine.start(job(checkpoint=kept)).curve) == 9
 
 
-def test_a_checkpoint_that_cannot_be_written_is_a_clear_line(tmp_path):
+def test_a_training_goes_on_without_a_checkpoint_that_cannot_be_written(tmp_path, caplog):
     training = SimulatedTrainer(LAWS["rugged"]).start(job(checkpoint=tmp_path / "missing" / "kept.json"))
-    with pytest.raises(InputError, match=r"kept.json: cannot be written"):
-        training.epoch()
+    assert training.epoch().epoch == 1
+    assert "kept.json: cannot be written" in caplog.text and "starts again" in caplog.text
 
 
 def test_no_epochs_are_no_result():

@@ -96,7 +96,7 @@ def test_files_of_every_kind(capsys, tmp_path: Path):
         ("bad.json", "{", "not JSON"),
         ("bad.yaml", "a: [1", "not YAML"),
         ("tag.yaml", "!!python/object/apply:os.system ['true']", "not YAML"),
-        ("deep.json", "[" * 100_000, "nested too deeply"),
+        ("deep.json", "[" * 100_000, "nested more than 64 deep"),
         ("list.json", "[]", "an architecture is a mapping"),
         ("empty.yaml", "", "an architecture is a mapping"),
         ("unknown.yaml", "stages: [{depth: 1, width: 8}]\nnorms: batch", "norms: unknown field"),
@@ -172,3 +172,18 @@ def test_a_swin_is_described_like_any_network(capsys):
     assert (found["macs"], found["params"]) == (4_490_566_656, 28_288_354)
     assert sum(part["macs"] for part in found["parts"]) == found["macs"]
     assert found["architecture"]["family"] == "swin"
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\u001b[31m", "n" * 101, ["a"]])
+def test_a_name_in_a_file_is_one_printable_line(tmp_path, capsys, name):
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"name": name, "architecture": {"stages": [{"depth": 1, "width": 8}]}}))
+    assert main([str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "x.json: name: " in error and "is no name" in error
+
+
+@pytest.mark.parametrize("option", ["--resolution", "--num-classes"])
+def test_a_size_beyond_any_is_one_line(capsys, option):
+    assert main(["convnext_tiny", option, "1000000000"]) == 2
+    assert f"{option}: 1000000000 must be at most 1,000,000" in capsys.readouterr().err

@@ -617,7 +617,7 @@ def test_files_that_cannot_be_read(tmp_path: Path):
     with pytest.raises(InputError, match="neither a file nor a shipped space") as caught:
         load_space("convnxt")
     assert "convnext, micro, roadmap" in str(caught.value)
-    with pytest.raises(InputError, match="neither a file nor a shipped space"):
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
         load_space(tmp_path)
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00axes")
@@ -630,11 +630,11 @@ def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "mine.yaml"
     path.write_text("axes: {}")
 
-    def denied(*_: object, **__: object) -> str:
+    def denied(*_: object, **__: object) -> int:
         raise PermissionError(13, "Permission denied")
 
     # removing the permission itself would not stop root
-    monkeypatch.setattr(Path, "read_text", denied)
+    monkeypatch.setattr("space.files.os.open", denied)
     with pytest.raises(InputError, match=r"cannot be read \(Permission denied\)") as caught:
         load_space(path)
     assert "\n" not in str(caught.value)
@@ -704,7 +704,7 @@ def test_lists_of_positions_are_sets():
     [
         ("axes: {width: {choices: [{a: 1}, 2]}}", "neither a plain value nor a list of them"),
         ("axes: {width: {choices: [[8, 16, [1], 64], [8, 16, 32, 64]]}}", "neither a plain value"),
-        ("axes: {width: {integers: [1, 100000000000]}}", "use a larger step"),
+        ("axes: {width: {integers: [1, 1000000000]}}", "use a larger step"),
         ("axes: {kernel_size: {choices: [3]}, kernel_size: {choices: [5]}}", "'kernel_size' stands twice"),
         ('axes: {kernel_size: {choices: ["a\\nb"]}}', "must be an integer"),
         ('"a\\nb": 1', "a b: unknown key"),

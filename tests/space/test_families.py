@@ -9,8 +9,10 @@ import pytest
 
 from space.architecture import Architecture
 from space.cost import cost
+from space.describe import is_file, read_network
 from space.errors import InputError
 from space.families import NAMES, named
+from space.networks import cost_of, named_network
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "analysis" / "data"
@@ -143,7 +145,101 @@ def test_every_name_survives_json(name: str):
 
 def test_unknown_name_offers_the_close_ones_in_one_line():
     with pytest.raises(InputError, match="convnext_tiny") as caught:
-        named("convnext-tiny")
+        named("convnext_tinny")
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="zzz: no network of this name"):
         named("zzz")
+
+
+# timm 1.0.32's models of these names: parameters counted, multiply-accumulates by torch's flop counter
+OF_TIMM = {
+    "convnext_atto": (224, 3695520, 547332480),
+    "convnext_femto": (224, 5217784, 779629824),
+    "convnext_pico": (224, 9045672, 1367055360),
+    "convnext_nano": (224, 15593560, 2445528320),
+    "convnext_tiny": (224, 28589128, 4455531264),
+    "convnext_small": (224, 50223688, 8683712256),
+    "convnext_base": (224, 88591464, 15354729472),
+    "convnext_large": (224, 197767336, 34361433600),
+    "convnext_xlarge": (224, 350196968, 60921030656),
+    "convnextv2_atto": (224, 3708400, 547332480),
+    "convnextv2_femto": (224, 5233240, 779629824),
+    "convnextv2_pico": (224, 9066280, 1367055360),
+    "convnextv2_nano": (224, 15623800, 2445528320),
+    "convnextv2_tiny": (224, 28635496, 4455531264),
+    "convnextv2_small": (224, 50318440, 8683712256),
+    "convnextv2_base": (224, 88717800, 15354729472),
+    "convnextv2_large": (224, 197956840, 34361433600),
+    "convnextv2_huge": (224, 660289640, 114922100480),
+    "swin_tiny_patch4_window7_224": (224, 28288354, 4490566656),
+    "swin_small_patch4_window7_224": (224, 49606258, 8740875264),
+    "swin_base_patch4_window7_224": (224, 87768224, 15430946816),
+    "swin_large_patch4_window7_224": (224, 196532476, 34475759616),
+    "swin_base_patch4_window12_384": (384, 87903584, 47083134976),
+    "swin_large_patch4_window12_384": (384, 196735516, 103919087616),
+    "resnet50": (224, 25557032, 4089184256),
+    "resnet101": (224, 44549160, 7801405440),
+    "resnet152": (224, 60192808, 11513626624),
+}
+
+
+@pytest.mark.parametrize("name", OF_TIMM)
+def test_a_name_of_timm_is_its_network_to_the_unit(name: str):
+    resolution, params, macs = OF_TIMM[name]
+    counted = cost_of(named_network(name), resolution)
+    assert (counted.params, counted.macs) == (params, macs)
+
+
+@pytest.mark.parametrize(
+    ("written", "own"),
+    [
+        ("ConvNeXt-T", "convnext_tiny"),
+        ("convnext-tiny", "convnext_tiny"),
+        ("convnext_tiny.fb_in1k", "convnext_tiny"),
+        ("timm/convnext_nano.r384_in12k_ft_in1k", "convnext_nano"),
+        ("hf_hub:timm/convnext_small.fb_in22k_ft_in1k_384", "convnext_small"),
+        ("facebook/convnext-tiny-224", "convnext_tiny"),
+        ("facebook/convnext-xlarge-384-22k-1k", "convnext_xlarge"),
+        ("ConvNeXt V2-A", "convnextv2_atto"),
+        ("facebook/convnextv2-tiny-22k-384", "convnextv2_tiny"),
+        ("convnextv2_huge.fcmae_ft_in22k_in1k_512", "convnextv2_huge"),
+        ("ConvNeXt-S (iso.)", "convnext_isotropic_small"),
+        ("ResNet-50", "resnet50"),
+        ("microsoft/resnet-50", "resnet50"),
+        ("Swin-T", "swin_tiny"),
+        ("swin_t", "swin_tiny"),
+        ("microsoft/swin-tiny-patch4-window7-224", "swin_tiny"),
+        ("swin_base_patch4_window12_384.ms_in22k_ft_in1k", "swin_base_window12"),
+        ("microsoft/swin-large-patch4-window12-384-in22k", "swin_large_window12"),
+    ],
+)
+def test_a_network_goes_by_the_names_that_others_give_it(written: str, own: str):
+    assert not is_file(written)
+    name, network = read_network(written)
+    assert name == own and network == named_network(own)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "convnext_tiny_hnf",
+        "convnext_atto_ols",
+        "convnext_large_mlp",
+        "swinv2_tiny",
+        "swin_s3_tiny_224",
+        "x" * 9999,
+    ],
+)
+def test_a_network_of_another_structure_is_not_taken_for_a_near_one(name: str):
+    with pytest.raises(
+        InputError, match=r"no (network|Swin) of this name; (did you mean|there are)"
+    ) as caught:
+        named_network(name)
+    assert len(str(caught.value)) < 250
+
+
+def test_a_file_is_not_taken_for_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert is_file("convnext_tiny.pth") and is_file("a/convnext_tiny") and is_file("facebook/nothing")
+    Path("convnext_tiny").write_text("{}")
+    assert is_file("convnext_tiny") and not is_file("convnext_tiny\0") and not is_file("n" * 5000)

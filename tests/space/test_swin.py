@@ -23,7 +23,6 @@ from space.budget import parse_budget
 from space.errors import InputError
 from space.swin import (
     HEAD_WIDTH,
-    SWIN_NAMES,
     Swin,
     head_count,
     named_swin,
@@ -203,7 +202,7 @@ def test_costs_need_no_torch():
 # the cost
 
 
-@pytest.mark.parametrize("name", SWIN_NAMES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_published_sizes(name: str):
     swin = named_swin(name)
     total = swin_cost(swin)
@@ -304,7 +303,7 @@ def test_the_reference_meets_the_budget_and_says_its_width(text: str):
 
 
 def test_published_sizes_are_their_own_references():
-    for name in SWIN_NAMES:
+    for name in PUBLISHED:
         macs = swin_cost(named_swin(name)).macs
         assert swin_reference(parse_budget(f"{macs}")).swin == named_swin(name)
 
