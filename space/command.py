@@ -9,9 +9,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
-from space.errors import InputError, printable, reason
+from space.errors import InputError, reason
 
 CUT = 141  # a shell's word for a program whose reader has gone
 
@@ -29,7 +29,20 @@ class Command(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with 2."""
-        self.exit(2, f"{self.name}: {InputError(message)} (--help shows the flags)\n")
+        sys.exit(self.ended(2, f"{message} (--help shows the flags)"))
+
+    def print_help(self, file: Any = None) -> None:
+        """As argparse, but where it cannot be written that is told as of any command's output."""
+        if file is not None:
+            super().print_help(file)
+        elif code := self.carry_out(lambda: print(self.format_help(), end="")):
+            sys.exit(code)
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        # `--flag=--`: argparse before Python 3.13 takes the dashes away and stumbles over what is left
+        if arg_strings == ["--"] and action.option_strings and action.nargs is None:
+            raise argparse.ArgumentError(action, "expected one argument")
+        return super()._get_values(action, arg_strings)
 
     @property
     def name(self) -> str:
@@ -54,13 +67,13 @@ class Command(argparse.ArgumentParser):
         except KeyboardInterrupt:
             return self.ended(130, "interrupted" if interrupted is None else f"interrupted; {interrupted()}")
         except BrokenPipeError:
-            _silence()
+            _silence(sys.stdout)
             return CUT
         except MemoryError:
             return self.ended(1, "out of memory")
         except OSError as error:
             name = error.filename
-            _silence()
+            _silence(sys.stdout)
             place = "" if name is None else f"{os.fsdecode(name) if isinstance(name, bytes) else name}: "
             return self.ended(2, f"{place}{reason(error)}")
         return code
@@ -68,8 +81,9 @@ class Command(argparse.ArgumentParser):
     def ended(self, code: int, message: str) -> int:
         """Say in one line why the command ends; the exit code."""
         with suppress(OSError):
-            if not self.quiet:
-                print(f"{self.name}: {printable(message)}", file=sys.stderr)
+            if not self.quiet and sys.stderr is not None:  # print() would take stdout in its place
+                print(f"{self.name}: {InputError(message)}", file=sys.stderr)
+        _silence(sys.stderr)
         return code
 
 
@@ -122,7 +136,7 @@ class LastingOutput:
             act()
         except (OSError, ValueError) as error:  # ValueError: closed
             self._lost = True
-            _silence()
+            _silence(sys.stdout)
             with suppress(OSError, ValueError):
                 print(f"stdout: {reason(error)}; {self._note}", file=sys.stderr, flush=True)
 
@@ -130,12 +144,12 @@ class LastingOutput:
         return getattr(self._stream, name)
 
 
-def _silence() -> None:
-    """Nothing more goes to stdout: what is left in its buffer would fail again when the interpreter ends."""
-    if sys.stdout is None:
+def _silence(stream: TextIO | None) -> None:
+    """Nothing more goes there: what is left in its buffer would fail again when the interpreter ends."""
+    if stream is None:
         return
     try:
-        sys.stdout.flush()
+        stream.flush()
     except (OSError, ValueError):  # ValueError: closed
         with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

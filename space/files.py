@@ -187,6 +187,8 @@ def read_text(path: Path, where: str) -> str:
             if stat.S_ISFIFO(os.fstat(handle).st_mode):
                 os.set_blocking(handle, True)
             content = file.read(MOST_BYTES + 1)
+            if not content and stat.S_ISFIFO(os.fstat(handle).st_mode):
+                raise ValueError("a pipe with nothing in it")
     except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
         raise InputError(f"{where}: cannot be read ({reason(error)})") from None
     if len(content) > MOST_BYTES:

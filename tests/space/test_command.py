@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from space.command import made_to_stay
+from space.command import Command, made_to_stay
 
 
 @pytest.fixture
@@ -76,6 +76,22 @@ def test_whatever_ends_a_command_is_a_code_and_a_line(body, code, line):
     assert ended(f"def act(): {body}") == (code, line)
 
 
+def test_a_line_is_cut_short_whatever_it_quotes():
+    code, line = ended("def act(): os.mkdir('n' * 5000)")
+    assert code == 2 and line.startswith("the.command: nnn") and line.endswith("nnn: File name too long\n")
+    assert len(line) < 1300
+
+
+@pytest.mark.parametrize("flag", ["--number=--", "--number="])
+def test_a_flag_whose_value_is_dashes_or_nothing(capsys, flag):
+    command = Command(prog="python -m the.command")
+    command.add_argument("--number", type=int)
+    with pytest.raises(SystemExit) as ends:
+        command.parse_args([flag])
+    assert ends.value.code == 2
+    assert capsys.readouterr().err.startswith("the.command: argument --number: ")
+
+
 def test_a_bug_is_a_traceback():
     code, said = ended("def act(): raise KeyError('bug')")
     assert code == 1 and "Traceback" in said
@@ -92,6 +108,27 @@ def test_a_full_or_closed_stdout_is_no_traceback():
     os.close(writer)
     closed = {"preexec_fn": lambda: os.close(1)}
     assert ended(act, **closed) == (0, "")
+
+
+def test_a_full_stderr_and_a_help_that_cannot_be_read():
+    code = "import sys\nfrom space.command import Command\nCommand(prog='python -m the.command').parse_args()"
+    with Path("/dev/full").open("w") as full:
+        for flag, streams, line in (
+            ("--nope", {"stderr": full}, None),
+            ("--help", {"stdout": full, "stderr": subprocess.PIPE}, "the.command: No space left on device\n"),
+            ("--help", {"stdout": full, "stderr": full}, None),
+        ):
+            done = subprocess.run([sys.executable, "-c", code, flag], text=True, check=False, **streams)
+            assert (done.returncode, done.stderr) == (2, line)
+
+
+def test_nothing_is_said_on_stdout_where_stderr_is_closed():
+    for act in ("def act(): raise InputError('no')", "def act(): Command(prog='x').parse_args(['--nope'])"):
+        code = f"import sys\nfrom space.command import Command\nfrom space.errors import InputError\n{act}\n"
+        code += "sys.exit(Command(prog='x').carry_out(act))"
+        command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", code]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_what_a_terminal_cannot_show_is_written_out():
