@@ -220,6 +220,14 @@ class SearchController:
                 self._paused.add(trial["number"])
             elif self._is_ours(trial) and trial["state"] not in ENDED:
                 self._unfinished.append(trial["number"])
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove checkpoints of trainings that are over: a driver may die between the result and this."""
+        over = {self._checkpoint(trial["number"]).name for trial in self._record.finished()}
+        for path in self._checkpoints.glob("trial-*.ckpt"):
+            if path.name in over:
+                path.unlink(missing_ok=True)
 
     def _take_over(self, trial: dict[str, Any]) -> None:
         if trial["state"] in ENDED or self._is_ours(trial):

@@ -101,6 +101,14 @@ def test_a_paused_training_goes_on_and_only_full_ones_count(tmp_path):
     assert record.trial(summary["best"])["full_fidelity"]
 
 
+def test_a_checkpoint_that_a_dead_driver_left_of_a_finished_training_goes(tmp_path):
+    searched(tmp_path / "a", asked(trials=3))
+    left = tmp_path / "a/checkpoints/trial-1.ckpt"
+    left.write_text("of a driver that died after it had stored the result")
+    searched(tmp_path / "a", asked(trials=4, resume=True))
+    assert not left.exists()
+
+
 def test_more_trials_later_are_as_if_asked_for_at_once(tmp_path):
     common = {"scheduler": "asha", "min_epochs": 1}
     whole = searched(tmp_path / "whole", asked(trials=19, **common))
