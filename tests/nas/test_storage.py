@@ -289,22 +289,33 @@ def test_a_study_is_read_where_nothing_may_be_written(tmp_path, monkeypatch, mod
 # a server that is lost
 
 
+IMPATIENT = """
+import sys, nas.postgres
+nas.postgres.SILENCE, nas.postgres.CONNECT["connect_timeout"] = 1.0, 2
+from nas import search
+sys.exit(search.main(sys.argv[1:]))
+"""
+
+
+def under_way(url, folder):
+    """A search of networks that take a while, in its third training, that waits for a server for a second."""
+    flags = [*SEARCH, "--proxy", "simulated:rugged:0.02", "--storage", url, "--trials", "40"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, *flags],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    for line in process.stdout:
+        if "trial 2 starts" in line:
+            return process
+    raise AssertionError(process.stderr.read())
+
+
 def test_a_lost_server_is_one_line_and_the_study_goes_on(
     postgres_server, postgres_url, tmp_path, monkeypatch
 ):
     """Its processes stand still: connections are accepted, and nothing is answered."""
-    before = (
-        "import nas.postgres; nas.postgres.SILENCE = 1.0; nas.postgres.CONNECT['connect_timeout'] = 2; "
-        "import sys; from nas import search; sys.exit(search.main(sys.argv[1:]))"
-    )
-    flags = [*SEARCH, "--proxy", "simulated:rugged:0.02", "--storage", postgres_url, "--trials", "40"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", before, *flags], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    for line in process.stdout:
-        if "trial 2 starts" in line:
-            break
+    process = under_way(postgres_url, tmp_path)
     with stopped(postgres_server):
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2 and err.count("\n") == 1, err
@@ -320,12 +331,8 @@ def test_a_lost_server_is_one_line_and_the_study_goes_on(
 
 
 def test_a_search_is_ended_though_its_server_stands_still(postgres_server, postgres_url, tmp_path):
-    process = driver(postgres_url, tmp_path / "a", "--trials", "40")
-    for line in process.stdout:
-        if "trial 2 starts" in line:
-            break
+    process = under_way(postgres_url, tmp_path)
     with stopped(postgres_server):
-        time.sleep(1)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=90)
     assert process.returncode in (2, 130) and "Traceback" not in err, err
