@@ -39,6 +39,7 @@ from tests.file_events import SIDES, Moment
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 300.0  # seconds after which a command that does not end counts as hung
+MEMORY = "/dev/shm"  # a killed process leaves the same files there as on a disk, and nobody waits for syncs
 KILLED = -int(signal.SIGKILL)
 TINY = """\
 data: digits
@@ -55,15 +56,18 @@ stochastic_depth: 0.1
 RECIPE = {
     "architecture": {"depths": [1, 1], "widths": [8, 16]},
     "epochs": 3, "layer_scale": 1.0, "ema_decay": 0.9,
-    "data": {"name": "digits", "num_classes": 10, "resolution": 32},
+    "data": {"name": "digits", "num_classes": 10, "resolution": 16},
     "optimizer": {"lr": 4e-3}, "schedule": {"warmup_epochs": 1},
-    "total_batch_size": 64, "batch_size": 32, "accumulation": 2, "devices": 1,
+    "augmentation": {"rand_augment": None, "color_jitter": 0.0, "random_erasing": 0.0},
+    "total_batch_size": 128, "batch_size": 64, "accumulation": 2, "devices": 1,
 }  # fmt: skip
 SEARCH = ("nas.search", "--space", "micro", "--budget", "20M..40M", "--study", "small")
 SIMULATED = (*SEARCH, "--proxy", "simulated:rugged:0.05", "--sampler", "evolution", "--scheduler", "asha",
              "--trials", "10", "--confirm", "1x2")  # fmt: skip
 REAL = (*SEARCH, "--proxy", "tiny.yaml", "--sampler", "random", "--scheduler", "asha", "--min-epochs", "1",
-        "--trials", "5", "--confirm", "1x1", "--threads", "1", "--max-latency", "10s")  # fmt: skip
+        "--trials", "5", "--confirm", "1x1", "--threads", "1")  # fmt: skip
+LATENCY = (*SEARCH, "--proxy", "tiny.yaml", "--sampler", "random", "--trials", "2", "--threads", "1",
+           "--no-reference", "--max-latency", "10s")  # fmt: skip
 RAY = (*SIMULATED, "--engine", "ray", "--workers", "1", "--cpus-per-trial", "1")
 MEASURE = ("nas.measure", "network.json", "other.json", "--proxy", "tiny.yaml", "--seeds", "2",
            "--threads", "1", "--study", "small")  # fmt: skip
@@ -89,6 +93,7 @@ SCENARIOS = {
     ),
     "search-real": Scenario(REAL),
     "search-real-resumed": Scenario((*REAL, "--resume"), REAL, "rename runs/small/checkpoints"),
+    "search-latency": Scenario(LATENCY),
     "measure": Scenario(MEASURE),
     "measure-resumed": Scenario((*MEASURE, "--resume"), MEASURE, "commit in nas/trial_rows.py:TrialRows.end"),
     "train": Scenario(TRAIN),
@@ -160,7 +165,7 @@ class HungError(RuntimeError):
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder of a short name, for the sockets of Ray; unlike Python's own, no child takes it away."""
-    folder = Path(tempfile.mkdtemp(prefix="k-"))
+    folder = Path(tempfile.mkdtemp(prefix="k-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
     try:
         yield folder
     finally:

@@ -52,6 +52,9 @@ HEAVY = (
     "nas.engines.local", "nas.full_training", "nas.simulated", "nas.chosen", "nas.model_card", "nas.progress",
     "nas.targets.onnx", "nas.targets.torch_export", "nas.data.digits", "torch.onnx", "sklearn.datasets",
     "analysis.dashboard_page", "analysis.report_page", "analysis.confirm", "torch.utils.tensorboard",
+    "nas.targets.source", "nas.targets.python", "nas.targets.native", "nas.targets.convnext", "PIL.Image",
+    "nas.data.image_ops", "nas.data.rand_augment", "nas.data.erasing", "nas.training_progress", "nas.reference",
+    "analysis.report", "analysis.dashboard", "nas.targets.verification", "sympy",
 )  # fmt: skip
 
 
@@ -248,7 +251,7 @@ def place(frame: FrameType | None) -> str:
     names: list[str] = []
     while frame is not None and len(names) < FUNCTIONS:
         file = frame.f_code.co_filename
-        if file.startswith(PACKAGES) and file not in HELPERS:
+        if file.startswith(PACKAGES) and file not in HELPERS and frame.f_code.co_name != "<module>":
             name = f"{file.removeprefix(f'{ROOT}{os.sep}')}:{frame.f_code.co_qualname}"
             names += [name] if name not in names else []
         frame = frame.f_back
@@ -288,8 +291,14 @@ def watch_trainings(watch: Watch) -> None:
 
 def import_all() -> None:
     """All that the commands need, so that a child of this process has it."""
+    import optuna
+
     for name in HEAVY:
         importlib.import_module(name)
+    for name in sys.modules["analysis.dashboard_page"].VIEWS:
+        importlib.import_module(f"analysis.views.{name}")
+    # what a first database has imported and prepared
+    optuna.create_study(storage="sqlite:///:memory:").ask()
 
 
 def begin(folder: Path, log: Path, fatal: Moment | None, module: str) -> None:
