@@ -640,15 +640,12 @@ def side_by_side(works: Sequence[Callable[[], Any]]) -> list[Any]:
 # -- all of them
 
 
-def campaign(scenarios: Sequence[str], most: int, seed: int, fresh: int, jobs: int) -> list[Tally]:
+def campaign(scenarios: Sequence[str], most: int, seed: int, fresh: int, jobs: int) -> Iterator[Tally]:
     """The scenarios one after the other."""
     file_events.import_all()
-    tallies = []
     for name in scenarios:
         with temporary_folder() as root:
-            tallies.append(Campaign(name, root, random.Random(f"{name} {seed}")).run(most, fresh, jobs))
-        print(f"{name}: {tallies[-1].kills} kills, {tallies[-1].seconds:.0f} s", file=sys.stderr, flush=True)
-    return tallies
+            yield Campaign(name, root, random.Random(f"{name} {seed}")).run(most, fresh, jobs)
 
 
 def report(tallies: Sequence[Tally]) -> Table:

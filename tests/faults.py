@@ -298,20 +298,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         parse.error(f"--scenarios: at {options.at} there are {', '.join(of)}")
     if options.at == "events":
         numbers = (options.most, options.seed, options.fresh, options.jobs)
-        event_tallies = event_kills.campaign(scenarios, *numbers)
+        event_tallies: list[event_kills.Tally] = []
+        for tally in event_kills.campaign(scenarios, *numbers):
+            event_tallies.append(tally)
+            print(f"{tally.scenario}: {tally.kills} kills, {tally.seconds:.0f} s", file=sys.stderr)
+            keep(event_tallies, options.json)  # so far: all of them take long
         event_kills.tell(Console(), event_tallies)
-        return finish(event_tallies, options.json)
+        return int(not all(tally.passed for tally in event_tallies))
     tallies = campaign(scenarios, options.kills, options.seed)
     Console().print(report(tallies))
-    return finish(tallies, options.json)
+    keep(tallies, options.json)
+    return int(not all(tally.passed for tally in tallies))
 
 
-def finish(tallies: Sequence[Tally | event_kills.Tally], path: Path | None) -> int:
-    """The figures to a file, and the exit code."""
+def keep(tallies: Sequence[Tally] | Sequence[event_kills.Tally], path: Path | None) -> None:
+    """The figures, for programs."""
     if path is not None:
         plain = [asdict(tally) | {"passed": tally.passed} for tally in tallies]
         path.write_text(json.dumps(plain, indent=1) + "\n")
-    return int(not all(tally.passed for tally in tallies))
 
 
 if __name__ == "__main__":

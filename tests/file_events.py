@@ -53,8 +53,8 @@ HEAVY = (
     "nas.targets.onnx", "nas.targets.torch_export", "nas.data.digits", "torch.onnx", "sklearn.datasets",
     "analysis.dashboard_page", "analysis.report_page", "analysis.confirm", "torch.utils.tensorboard",
     "nas.targets.source", "nas.targets.python", "nas.targets.native", "nas.targets.convnext", "PIL.Image",
-    "nas.data.image_ops", "nas.data.rand_augment", "nas.data.erasing", "nas.training_progress", "nas.reference",
-    "analysis.report", "analysis.dashboard", "nas.targets.verification", "sympy",
+    "nas.data.image_ops", "nas.data.rand_augment", "nas.data.erasing", "nas.training_progress",
+    "nas.reference", "analysis.report", "analysis.dashboard", "nas.targets.verification", "sympy",
 )  # fmt: skip
 
 
