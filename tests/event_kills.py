@@ -84,6 +84,7 @@ class Scenario:
     half: str = ""  # killed in the middle of the events that have this in their names
     forked: bool = True  # else always in an interpreter of its own
     ordered: bool = True  # trials have the same numbers in every run
+    by_file: bool = True  # else what one function does to several files is alike
 
 
 SCENARIOS = {
@@ -98,10 +99,12 @@ SCENARIOS = {
     "measure-resumed": Scenario((*MEASURE, "--resume"), MEASURE, "commit in nas/trial_rows.py:TrialRows.end"),
     "train": Scenario(TRAIN),
     "train-resumed": Scenario((*TRAIN, "--resume"), TRAIN, "rename out/.checkpoint-last.pt"),
-    "export": Scenario((*EXPORT, "native", "convnext", "python"), SIMULATED),
-    "export-front": Scenario(("nas.export", "small", "--front", "--out", "networks"), SIMULATED),
-    "export-onnx": Scenario((*EXPORT, "onnx"), SIMULATED),
-    "export-torch": Scenario((*EXPORT, "torch"), SIMULATED),
+    "export": Scenario((*EXPORT, "native", "convnext", "python"), SIMULATED, by_file=False),
+    "export-front": Scenario(
+        ("nas.export", "small", "--front", "--out", "all", "--to", "native"), SIMULATED, by_file=False
+    ),
+    "export-onnx": Scenario((*EXPORT, "onnx"), SIMULATED, by_file=False),
+    "export-torch": Scenario((*EXPORT, "torch"), SIMULATED, by_file=False),
     "dashboard": Scenario(("analysis.dashboard", "small"), SIMULATED),
     "report": Scenario(("analysis.report", "small"), SIMULATED),
     "search-ray": Scenario(RAY, forked=False, ordered=False),
@@ -453,12 +456,19 @@ class Campaign:
         return ended
 
     def _moments(self, undisturbed: Ended, most: int) -> list[Moment]:
-        counts = Counter(line["event"] for line in undisturbed.log if "event" in line)
-        self.tally.events, self.tally.places = sum(counts.values()), len(counts)
+        groups: dict[str, list[tuple[str, int]]] = {}
+        counts: Counter[str] = Counter()
+        for line in undisturbed.log:
+            if "event" in line:
+                event = line["event"]
+                counts[event] += 1
+                group = event if self._scenario.by_file else line["alike"]
+                groups.setdefault(group, []).append((event, counts[event]))
+        self.tally.events, self.tally.places = sum(counts.values()), len(groups)
         return [
-            Moment(event, occurrence, side)
-            for event, count in counts.items()
-            for occurrence in chosen(count, most, self._rng)
+            Moment(*found[i - 1], side)
+            for found in groups.values()
+            for i in chosen(len(found), most, self._rng)
             for side in SIDES
         ]
 

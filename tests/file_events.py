@@ -94,9 +94,10 @@ class Watch:
 
     def before(self, kind: str, path: str = "") -> tuple[str, int]:
         """Something is about to happen."""
-        event = f"{kind} {RANDOM.sub('*', path)}".strip() + f" in {place(sys._getframe(1))}"
+        where = place(sys._getframe(1))
+        event = f"{kind} {RANDOM.sub('*', path)}".strip() + f" in {where}"
         self._seen[event] += 1
-        self.note(event=event)
+        self.note(event=event, alike=f"{kind} in {where}")
         self._end_at(event, self._seen[event], "before")
         return event, self._seen[event]
 
