@@ -127,9 +127,14 @@ class Watch:
         elif name in AUDITED:
             kind, path, parent = AUDITED[name]
             inside = self._inside(values[path], values[parent])
-            # a folder that is there already is not made, a file that is gone already not removed
-            if inside is not None and os.path.lexists(self._folder + inside) != (name == "os.mkdir"):
+            if inside is not None and self._happens(name, self._folder + inside):
                 self._local.event = self.before(kind, inside)
+
+    def _happens(self, name: str, path: str) -> bool:
+        """A folder that is there already is not made, a file that is gone already not removed."""
+        if name == "os.mkdir":
+            return not os.path.lexists(path) and os.path.isdir(os.path.dirname(path))  # noqa: PTH112, PTH120
+        return os.path.lexists(path)
 
     def _opened(self, path: Any, _: Any, flags: int) -> None:
         making = flags & (os.O_CREAT | os.O_TRUNC)
