@@ -326,6 +326,8 @@ def _look(folder: Path, ordered: bool) -> Found:
 
 
 def _content(path: Path, name: str, found: Found, ordered: bool) -> Any:
+    if name.endswith("-journal"):  # gone when its database has been read
+        return "journal"
     if path.name == "study.db":
         return _study(path, found, ordered)
     if path.suffix == ".json":
@@ -660,7 +662,7 @@ def campaign(scenarios: Sequence[str], most: int, seed: int, fresh: int, jobs: i
 
 def report(tallies: Sequence[Tally]) -> Table:
     """One row a scenario."""
-    table = Table(title="kills at what is done to files")
+    table = Table(title="kills at what is done to files", width=128)
     headings = ("scenario", "events", "places", "kills", "kept at kills", "lost", "repeated", "differences",
                 "left over", "dead ends", "passed")  # fmt: skip
     for heading in headings:
@@ -681,8 +683,9 @@ def report(tallies: Sequence[Tally]) -> Table:
     return table
 
 
-def tell(console: Console, tallies: Sequence[Tally]) -> None:
+def tell(tallies: Sequence[Tally]) -> None:
     """The table, then each kind of failure once with the first event that it followed."""
+    console = Console(width=128)
     console.print(report(tallies))
     for t in tallies:
         kinds = Counter((note["what"], file_events.RANDOM.sub("*", note["message"])) for note in t.notes)

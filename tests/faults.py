@@ -303,7 +303,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             event_tallies.append(tally)
             print(f"{tally.scenario}: {tally.kills} kills, {tally.seconds:.0f} s", file=sys.stderr)
             keep(event_tallies, options.json)  # so far: all of them take long
-        event_kills.tell(Console(), event_tallies)
+        event_kills.tell(event_tallies)
         return int(not all(tally.passed for tally in event_tallies))
     tallies = campaign(scenarios, options.kills, options.seed)
     Console().print(report(tallies))
