@@ -330,16 +330,12 @@ def _content(path: Path, name: str, found: Found, ordered: bool) -> Any:
         return "journal"
     if path.name == "study.db":
         return _study(path, found, ordered)
-    if path.suffix == ".json":
-        return _untimed(json.loads(path.read_text()))
-    if path.suffix == ".csv":
-        return _untimed(list(csv.DictReader(io.StringIO(path.read_text()))))
     if path.suffix == ".ckpt":
         training, epoch = _checkpoint(path.read_bytes())
         found.kept[training] = epoch
         return training, epoch
-    if path.suffix == ".pt":
-        values = _load(path)
+    if path.suffix in READ:
+        values = READ[path.suffix](path)
         if path.name == "checkpoint-last.pt":
             found.kept["the training"] = values["epoch"]
         return _untimed(values)
@@ -350,6 +346,13 @@ def _load(file: Any) -> Any:
     import torch
 
     return torch.load(file, map_location="cpu", weights_only=True)
+
+
+READ: dict[str, Callable[[Path], Any]] = {
+    ".json": lambda path: json.loads(path.read_text()),
+    ".csv": lambda path: list(csv.DictReader(io.StringIO(path.read_text()))),
+    ".pt": _load,
+}
 
 
 def _study(path: Path, found: Found, ordered: bool) -> Any:
