@@ -172,7 +172,8 @@ class Watch:
     def _watch_commits(self) -> None:
         from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-        commit = SQLiteDialect_pysqlite.do_commit
+        owner: Any = SQLiteDialect_pysqlite
+        commit = owner.do_commit
 
         def committed(dialect: Any, connection: Any) -> None:
             event = self.before("commit") if connection.in_transaction else None
@@ -180,12 +181,12 @@ class Watch:
             if event is not None:
                 self.after(event)
 
-        SQLiteDialect_pysqlite.do_commit = committed
+        owner.do_commit = committed
 
     def _watch_sqlite(self) -> None:
         """SQLite's own writes and removals, by its table of system calls: a commit has several inside."""
         number, size, where = ctypes.c_int, ctypes.c_size_t, ctypes.c_int64
-        calls = {
+        calls: dict[bytes, tuple[list[Any], Any, Callable[..., Any]]] = {
             b"pwrite64": ([number, ctypes.c_void_p, size, where], ctypes.c_ssize_t, self._database_write),
             b"pwrite": ([number, ctypes.c_void_p, size, where], ctypes.c_ssize_t, self._database_write),
             b"write": ([number, ctypes.c_void_p, size], ctypes.c_ssize_t, self._database_write),
@@ -319,7 +320,7 @@ def run(module: str, arguments: Sequence[str]) -> int:
     """A command in this process, its exit code; like the interpreter at its end, apart from leaving."""
     sys.argv = [module, *arguments]
     try:
-        code = importlib.import_module(module).main(list(arguments))
+        code: int = importlib.import_module(module).main(list(arguments))
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     except BaseException:
