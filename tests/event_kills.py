@@ -321,7 +321,8 @@ def _look(folder: Path, ordered: bool) -> Found:
             found.contents[name] = _content(path, name, found, ordered)
         except Exception as error:  # whatever it is, the file cannot be read
             found.contents[name] = None
-            if not path.name.startswith(".") and not name.endswith(".part"):
+            # half a temporary file is no harm, and in `.ray` are Ray's own
+            if not any(part.startswith(".") for part in Path(name).parts) and not name.endswith(".part"):
                 found.broken[name] = f"{type(error).__name__}: {error}"
     return found
 
