@@ -1,6 +1,10 @@
-"""Kills searches at random moments and checks that nothing is lost: the fault campaign.
+"""Kills commands and checks that nothing is lost: the fault campaign.
 
     python -m tests.faults [--kills 50] [--seed 0] [--scenarios local-simulated ...] [--json PATH]
+    python -m tests.faults --at events [--most 3] [--seed 0] [--scenarios export ...] [--json PATH]
+
+The second kills at what commands do to files: see `tests.event_kills`. The first kills searches at random
+moments.
 
 Every scenario has a search that runs undisturbed, and the same search that is killed by SIGKILL again and
 again (the driver, one of its Ray workers, its Ray, or its whole process group) and started again with
@@ -29,6 +33,7 @@ from rich.table import Table
 
 from nas.record import ENDED, Record
 from space.errors import InputError
+from tests import event_kills
 
 ROOT = Path(__file__).parents[1]
 COMMON = ["--space", "micro", "--budget", "20M..40M", "--objective", "best", "--study", "campaign"]
@@ -270,18 +275,47 @@ def report(tallies: Sequence[Tally]) -> Table:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; 1 where anything was lost."""
-    parse = argparse.ArgumentParser(description="Kill searches at random moments; nothing may be lost.")
-    parse.add_argument("--kills", type=int, default=50)
-    parse.add_argument("--seed", type=int, default=0)
-    parse.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
-    parse.add_argument("--json", type=Path, metavar="PATH")
+    parse = argparse.ArgumentParser(description="Kill commands; nothing may be lost.")
+    add = parse.add_argument
+    add("--at", choices=("random", "events"), default="random", help="moments to kill at: any of a search "
+        "(default), or before and after every kind of change that a command makes to files")  # fmt: skip
+    known = [*SCENARIOS, *event_kills.SCENARIOS]
+    add("--scenarios", nargs="+", choices=known, metavar="NAME", help=f"{', '.join(SCENARIOS)}; at events "
+        f"{', '.join(event_kills.SCENARIOS)} (default: all)")  # fmt: skip
+    add("--kills", type=int, default=50, metavar="N", help="at random moments, in all (default: 50)")
+    add(
+        "--most", type=int, default=3, metavar="N", help="of alike events, so many are killed at (default: 3)"
+    )
+    add("--fresh", type=int, default=2, metavar="N", help="kills at events of each scenario that are made in "
+        "an interpreter of its own, not in a child of this one (default: 2)")  # fmt: skip
+    add("--jobs", type=int, default=1, metavar="N", help="kills at events at once (default: 1)")
+    add("--seed", type=int, default=0)
+    add("--json", type=Path, metavar="PATH")
     options = parse.parse_args(argv)
-    tallies = campaign(options.scenarios, options.kills, options.seed)
+    of = event_kills.SCENARIOS if options.at == "events" else SCENARIOS
+    scenarios = options.scenarios or list(of)
+    if not set(scenarios) <= set(of):
+        parse.error(f"--scenarios: at {options.at} there are {', '.join(of)}")
+    if options.at == "events":
+        numbers = (options.most, options.seed, options.fresh, options.jobs)
+        event_tallies: list[event_kills.Tally] = []
+        for tally in event_kills.campaign(scenarios, *numbers):
+            event_tallies.append(tally)
+            print(f"{tally.scenario}: {tally.kills} kills, {tally.seconds:.0f} s", file=sys.stderr)
+            keep(event_tallies, options.json)  # so far: all of them take long
+        event_kills.tell(event_tallies)
+        return int(not all(tally.passed for tally in event_tallies))
+    tallies = campaign(scenarios, options.kills, options.seed)
     Console().print(report(tallies))
-    if options.json is not None:
-        plain = [asdict(tally) | {"passed": tally.passed} for tally in tallies]
-        options.json.write_text(json.dumps(plain, indent=1) + "\n")
+    keep(tallies, options.json)
     return int(not all(tally.passed for tally in tallies))
+
+
+def keep(tallies: Sequence[Tally] | Sequence[event_kills.Tally], path: Path | None) -> None:
+    """The figures, for programs."""
+    if path is not None:
+        plain = [asdict(tally) | {"passed": tally.passed} for tally in tallies]
+        path.write_text(json.dumps(plain, indent=1) + "\n")
 
 
 if __name__ == "__main__":

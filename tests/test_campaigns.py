@@ -1,15 +1,41 @@
 """The commands that kill searches and that run long ones, in short; what a trial costs, counted."""
 
 import json
+import os
+import random
+import sqlite3
+import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import sqlalchemy
 from sqlalchemy.engine import Engine
 
-from tests import faults, soak
+from space.files import is_temporary
+from tests import event_kills, faults, soak
+from tests.event_kills import Campaign, Ended, Found, Tally
+from tests.file_events import Moment
 from tests.soak import Part, Soak
+
+ROOT = Path(__file__).parents[1]
+WRITER = """
+from pathlib import Path
+import sqlalchemy as sa
+from space.files import write_text
+
+def main(argv):
+    write_text(Path("page-12.html"), "whole")
+    engine = sa.create_engine("sqlite:///study.db")
+    with engine.begin() as connection:
+        connection.execute(sa.text("create table trials (number)"))
+    with engine.begin() as connection:
+        connection.execute(sa.text("insert into trials values (1)"))
+
+if __name__ == "__main__":
+    main([])
+"""
 
 
 @pytest.mark.slow
@@ -20,6 +46,98 @@ def test_a_search_survives_a_kill(tmp_path, capsys):
     (tally,) = json.loads(path.read_text())
     assert tally["passed"] and tally["kills"] == 1 and tally["trials"] > 0
     assert tally["lost"] == tally["twice"] == tally["differences"] == 0
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Runs `WRITER` in a new folder, killed or not; the folder, the exit code and the events."""
+    (tmp_path / "writer.py").write_text(WRITER)
+
+    def run(*flags):
+        folder = tmp_path / f"run{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.file_events", str(folder) + ".log", *flags, "--", "writer"],
+            cwd=folder, env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}, check=False,
+        )  # fmt: skip
+        lines = map(json.loads, Path(f"{folder}.log").read_text().splitlines())
+        return folder, done.returncode, [line["event"] for line in lines if "event" in line]
+
+    return run
+
+
+def test_a_command_is_killed_just_before_and_just_after_what_it_does(write):
+    part = ".page-*.html.*.convnext-nas-part"
+    _, code, events = write()
+    assert code == 0 and events[:3] == [f"{kind} {part} in a library" for kind in ("make", "sync", "rename")]
+    assert "commit in a library" in events and "database remove study.db-journal in a library" in events
+    for side, names in (("before", False), ("after", True)):
+        folder, code, seen = write("--event", events[2], "--side", side)
+        assert code == event_kills.KILLED and seen == events[:3]
+        assert (folder / "page-12.html").exists() is names
+        assert any(map(is_temporary, folder.iterdir())) is not names
+    inside = next(event for event in events if event.startswith("database write study.db in"))
+    for event, occurrence, side, rows in (
+        ("commit in a library", 1, "before", 0),
+        ("commit in a library", 1, "after", 1),
+        (inside, events.count(inside), "after", 0),  # the journal is still there, and takes it back
+    ):
+        folder, code, _ = write("--event", event, "--occurrence", str(occurrence), "--side", side)
+        assert code == event_kills.KILLED
+        with sqlite3.connect(folder / "study.db") as database:
+            assert database.execute("select count(*) from trials").fetchone() == (rows,)
+        database.close()
+
+
+@pytest.mark.slow
+def test_the_same_command_after_kills_at_all_that_it_does(tmp_path):
+    path = tmp_path / "kills.json"
+    flags = ["--at", "events", "--scenarios", "report", "--most", "1", "--fresh", "0", "--json", str(path)]
+    # children of this process would have the threads of other tests to miss
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults", *flags],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    (tally,) = json.loads(path.read_text())
+    assert done.returncode == 0 and tally["passed"], done.stdout
+    assert tally["events"] == tally["places"] == 3 and tally["kills"] == 6 and tally["before"] == 3
+    assert tally["kept"] == 6 * 18 and "runs/small/study.db" in tally["compared"]
+
+
+def test_a_campaign_sees_what_a_kill_has_done(tmp_path):
+    moment = Moment("commit in nas/record.py:Record.complete", 1, "after")
+    campaign = Campaign("search-simulated", tmp_path, random.Random(0))
+    campaign._expected = Found({"study.db": [1, 2], "report.html": "a"}, {}, {}, {})
+    campaign.tally.compared = ["study.db"]
+    there = Found({}, {0: "first"}, {"abc 0": 4}, {})
+    killed = Ended(event_kills.KILLED, "", ({"stored": 0}, {"stored": 1}))
+    again = Ended(0, "", ({"begun": 0, "training": "abc 0"}, {"epoch": 4}, {"epoch": 5}))
+    end = Found({"study.db": [1, 3], ".report.html.part": "a"}, {0: "other"}, {}, {})
+    one = Tally("search-simulated")
+    campaign._check_lost(one, moment, killed, there)
+    campaign._check_repeated(one, moment, again, there)
+    campaign._check_end(one, moment, there, end)
+    assert (one.lost, one.repeated, one.differences, one.leftovers) == (2, 2, 2, 1) and not one.passed
+    assert [(note["what"], note["message"]) for note in one.notes] == [
+        ("lost", "trials [1], epochs 0"),
+        ("repeated", "trial 0, abc 0: epoch 4"),
+        ("lost", "results of [0] at the kill"),
+        ("different", "study.db, report.html: study.db: ('[1]', 2, 3)"),
+        ("left over", ".report.html.part"),
+    ]
+
+
+def test_of_alike_events_the_ends_and_some_between(capsys):
+    rng = random.Random(0)
+    assert event_kills.chosen(1, 3, rng) == [1] and event_kills.chosen(2, 3, rng) == [1, 2]
+    assert event_kills.chosen(90, 3, rng) == [1, 2, 90] and event_kills.chosen(90, 1, rng) == [1]
+    many = event_kills.chosen(90, 5, rng)
+    assert many[:2] == [1, 2] and many[-1] == 90 and len(set(many)) == 5
+    done = Ended(0, "", tuple({"event": name} for name in "abcacb"))
+    assert event_kills.halfway(done, "a") == Moment("a", 2, "after")
+    with pytest.raises(SystemExit):
+        faults.main(["--at", "events", "--scenarios", "local-real"])
+    assert "at events there are search-simulated" in capsys.readouterr().err
 
 
 @pytest.mark.slow
