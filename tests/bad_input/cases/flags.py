@@ -333,7 +333,11 @@ def cases() -> Iterator[Case]:
 def _case(command: str, kind: str, aim: str, name: str, argv: Sequence[str]) -> Case:
     secret = "SECRET" if any("SECRET" in word for word in argv) else ""
     files = {**GIVEN.get(command, {}), "file.txt": "a file\n"}
-    return Case(command, kind, aim, name, tuple(argv), files, secret=secret)
+    printed = (command, aim) == (
+        "nas.export",
+        "--out",
+    )  # a network is checked, and told, before it is written
+    return Case(command, kind, aim, name, tuple(argv), files, secret=secret, printed=printed)
 
 
 def _values(command: str) -> Iterator[Case]:
