@@ -21,9 +21,9 @@ from space.errors import printable
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from analysis.answer import Answer, Match
-    from analysis.published import Published
-    from analysis.reference import PublishedPoint
+    from analysis.comparison.answer import Answer, Match
+    from analysis.comparison.published import Published
+    from analysis.points.printed import PublishedPoint
 
 PUBLISHED_FLAGS = (
     "family", "source", "recipe", "against", "against_source", "against_recipe", "pretrain", "resolution",
@@ -108,12 +108,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def act() -> None:
         if args.published:
-            from analysis.published import published
+            from analysis.comparison.published import published
 
             _show_published(published(results=_own(args.results or ()), **given), args)
             return
-        from analysis.answer import answer
-        from analysis.study import read_studies
+        from analysis.comparison.answer import answer
+        from nas.record.study import read_studies
 
         _show_answer(answer(read_studies(args.studies)), args)
 
@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _own(paths: Sequence[Path]) -> Sequence[PublishedPoint]:
     """The results in the files; what was read of each is told on stderr."""
-    from analysis.results import read_files
+    from analysis.points.own import read_files
 
     points, said = read_files(paths)
     for line in said:
@@ -131,7 +131,7 @@ def _own(paths: Sequence[Path]) -> Sequence[PublishedPoint]:
 
 
 def _show_answer(found: Answer, args: Namespace) -> None:
-    from analysis.claims import COLUMNS, as_json, rows, sentences
+    from analysis.comparison.claims import COLUMNS, as_json, rows, sentences
 
     if args.csv:
         _write_csv(args.csv, COLUMNS, rows(found))
@@ -165,7 +165,7 @@ def _cells(match: Match) -> tuple[str, ...]:
 
 
 def _show_published(found: Published, args: Namespace) -> None:
-    from analysis.published import published_json, published_rows, published_sentences
+    from analysis.comparison.published import published_json, published_rows, published_sentences
 
     plain = published_rows(found)
     if args.csv:

@@ -647,14 +647,14 @@ const Dashboard = (() => {
     if (state.selected !== null && rowOf(state.selected) === undefined) state.selected = null;
   }
 
-  // A newer page, as analysis/live.py sends it: its figures and its table keep their elements.
+  // A newer page, as analysis/page/live.py sends it: its figures and its table keep their elements.
   function show(text) {
     const page = JSON.parse(text);
     const app = find("app");
     const open = new Set([...app.querySelectorAll("details[open] > summary")].map((node) => node.dataset.name));
     const kept = [...[...figures.values()].map((figure) => figure.div), find("table")].filter(Boolean);
     const place = scrollY;
-    app.innerHTML = page.body; // escaped where it was made, in analysis/page.py
+    app.innerHTML = page.body; // escaped where it was made, in analysis/page/markup.py
     for (const node of kept) {
       const fresh = find(node.id);
       if (!fresh) continue;

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def act() -> None:
         if args.serve:
-            from analysis.live import serve
+            from analysis.page.live import serve
 
             serve(args.studies, args.host, args.port)
             return
@@ -76,10 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write(names: Sequence[str], out: Path | None, figures: Path | None) -> Iterator[str]:
     """Write what was asked for; a line each."""
-    from analysis.dashboard_page import page_of, write_dashboard
-    from analysis.figures import export
-    from analysis.study import read_studies
-    from analysis.wording import plural
+    from analysis.page.dashboard import page_of, write_dashboard
+    from analysis.page.figures import export
+    from analysis.page.wording import plural
+    from nas.record.study import read_studies
 
     studies = read_studies(names)
     page = page_of(studies)

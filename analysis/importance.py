@@ -3,7 +3,7 @@
 Four answers, from the least assuming to the most: PED-ANOVA (Watanabe et al. 2023: what sets the best tenth
 apart) and fANOVA (Hutter et al. 2014: variance of a random forest's main effects), both Optuna's; importance
 by permutation on held-out networks (Breiman 2001); and main effects of a linear model, adjusted for all else
-(`analysis.effects`).
+(`analysis.axes.effects`).
 
 * PED-ANOVA and fANOVA are positive for noise too. What counts is the part above a shuffled copy of the
   axis, scored beside it (as in Boruta: Kursa and Rudnicki 2010), with a delete-half jackknife by network.
@@ -22,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.axis_sets import SETS
+from analysis.axes.axis_sets import SETS
 from space.command import Command
 
 
@@ -54,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def show(args: argparse.Namespace) -> None:
     """Print, and write, what was asked for. Raises `InputError`."""
-    from analysis.findings import find
-    from analysis.findings_text import as_csv, as_json, print_findings
-    from analysis.study import read_studies
+    from analysis.axes.findings import find
+    from analysis.axes.findings_text import as_csv, as_json, print_findings
+    from nas.record.study import read_studies
     from space.files import write_text
 
     found = find(read_studies(args.studies), args.axes, args.budget)

@@ -20,7 +20,7 @@ def write_report(study: Mapping[str, Any], path: str | Path, *, folder: str | Pa
     times are seconds. `folder` is the run folder in the export command, by default the folder of `path`.
     The page is written beside `path` and renamed, so a reader never sees half of it. Raises `InputError`.
     """
-    from analysis.report_page import render
+    from analysis.page.report.page import render
     from space.files import write_text
 
     path = Path(path)
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     args = command.parse_args(argv)
 
     def act() -> None:
-        from analysis.study import read_study
+        from nas.record.study import read_study
 
         study = read_study(args.study)
         folder = study.folder or Path()

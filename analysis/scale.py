@@ -16,16 +16,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.plan import Plan, Scaled, plan
-from analysis.rules import published_exponents
-from analysis.wishes import KEPT, RULE
+from analysis.proposal.proposal import Plan, Scaled, plan
+from analysis.proposal.rules import published_exponents
+from analysis.proposal.wishes import KEPT, RULE
 from space.command import Command
 from space.errors import InputError, reason
 
 if TYPE_CHECKING:
-    from analysis.isoflop import Profiles
-    from analysis.scaling import Answer
-    from analysis.series import Series
+    from analysis.isoflop.profiles import Profiles
+    from analysis.isoflop.series import Series
+    from analysis.laws.answer import Answer
     from space.architecture import Architecture
 
 INSIDE = 1.05  # times the largest budget: not yet an extrapolation
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = command.parse_args(argv)
 
     def act() -> None:
-        from analysis.study import read_study
+        from nas.record.study import read_study
 
         found = plan(read_study(args.study), args.to, args.space)
         path = write_proposal(found, args.out)
@@ -94,7 +94,7 @@ def print_plan(found: Plan, path: Path) -> None:
     """Rules, networks, prediction and remarks; a pipe gets plain text, as wide as it needs to be."""
     from rich.console import Console
 
-    from analysis.wording import plural
+    from analysis.page.wording import plural
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -131,7 +131,7 @@ def _rule_table(found: Plan) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    from analysis.isoflop_sample import LABELS, dimensions
+    from analysis.isoflop.sample import LABELS, dimensions
     from space.columns import columns_of
 
     level = f"{found.profiles.level:.0%}"
@@ -159,7 +159,7 @@ def _rule_table(found: Plan) -> Any:
 
 def short(answer: Answer) -> str:
     """An answer in a cell of a table."""
-    from analysis.scaling import Estimate
+    from analysis.laws.answer import Estimate
 
     if isinstance(answer, Estimate):
         return str(answer)
@@ -168,7 +168,7 @@ def short(answer: Answer) -> str:
 
 def _reasons(found: Plan) -> Iterator[str]:
     """Why a dimension has no exponent."""
-    from analysis.isoflop_sample import LABELS
+    from analysis.isoflop.sample import LABELS
 
     for name, wish in found.wishes.items():
         rule = found.profiles.rules[name]
@@ -183,7 +183,7 @@ def _reasons(found: Plan) -> Iterator[str]:
 
 def comparisons(found: Profiles, metric: str) -> list[str]:
     """The study's exponents against those of ConvNeXt's own sizes."""
-    from analysis.scaling import Estimate
+    from analysis.laws.answer import Estimate
 
     lines = []
     for name, published in published_exponents(metric).items():
@@ -225,8 +225,8 @@ def _network_table(found: Plan) -> Any:
 
 def prediction(found: Plan) -> list[str]:
     """The accuracy at the target, in sentences."""
-    from analysis.scaling import Estimate
-    from analysis.wording import plural
+    from analysis.laws.answer import Estimate
+    from analysis.page.wording import plural
 
     series = found.series
     kind = "fresh seeds" if series.fresh else "search values, which are optimistic"
@@ -258,7 +258,7 @@ def _whose(series: Series) -> str:
 
 def _accuracy(error: Answer) -> str:
     """Of an error in percent, with its interval."""
-    from analysis.scaling import Estimate
+    from analysis.laws.answer import Estimate
 
     if not isinstance(error, Estimate):
         return str(error)
@@ -309,7 +309,7 @@ def _dimension_json(found: Plan, name: str) -> dict[str, Any]:
 
 def plain(answer: Answer) -> dict[str, Any]:
     """An answer as plain values."""
-    from analysis.scaling import Estimate
+    from analysis.laws.answer import Estimate
 
     low, high = (end if math.isfinite(end) else None for end in (answer.low, answer.high))
     if isinstance(answer, Estimate):

@@ -9,8 +9,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from nas.result import TrialFailed
-from nas.weights import Weights, read_weights
+from nas.training.result import TrialFailed
+from nas.training.weights import Weights, read_weights
 from space.command import Command
 from space.errors import InputError, printable, shortened
 
@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Evaluate as the command line says. Raises `InputError`, `TrialFailed`."""
-    from nas.training import choose_device, choose_precision, memory_errors_as_failures
+    from nas.training.device import choose_device, choose_precision, memory_errors_as_failures
     from space.networks import brief, cost_of
 
     try:
@@ -189,7 +189,8 @@ def _listed(names: list[str]) -> str:
 def open_validation(args: argparse.Namespace, weights: Weights, resolution: int) -> Batches:
     """The validation split that the command line names, at `resolution`. Raises `InputError`."""
     from nas.data import load
-    from nas.data.batches import STREAMED, Cached, default_workers
+    from nas.data.batches import Cached
+    from nas.data.opening import STREAMED, default_workers
 
     kind, _, path = args.data.partition(":")
     if kind != STREAMED or not path:
@@ -222,8 +223,9 @@ def accuracy(
     import torch
     from rich.console import Console
 
-    from nas.data.augment import normalise
-    from nas.training import autocast, to_device
+    from nas.data.augment.batch import normalise
+    from nas.data.transfer import to_device
+    from nas.training.device import autocast
 
     model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     began = time.perf_counter()
@@ -286,7 +288,7 @@ def _report(
     device: str,
     precision: str,
 ) -> None:
-    from nas.progress import duration
+    from nas.driver.progress import duration
     from space.networks import brief
 
     if args.json:
@@ -341,7 +343,7 @@ class _Progress:
 
     def done(self, images: int, right: float) -> None:
         """So many more images are done; `right` in all."""
-        from nas.progress import duration
+        from nas.driver.progress import duration
 
         self._done += images
         now = time.monotonic()

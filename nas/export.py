@@ -17,11 +17,11 @@ from space.errors import InputError, quoted, reason
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from nas.chosen import Pick
-    from nas.model_card import Outcome
-    from nas.recipe import Recipe
+    from nas.recipe.recipe import Recipe
+    from nas.targets.model_card import Outcome
+    from nas.targets.pick import Pick
     from nas.targets.target import Chosen, Exported
-    from nas.weights import Weights
+    from nas.training.weights import Weights
 
 HIGHEST_PRICE = 1e6
 CLASSES = {"imagenet-1k": 1000, "imagenet-22k": 21841}
@@ -127,7 +127,7 @@ def targets_of(names: Sequence[str]) -> tuple[str, ...]:
 
 def export(args: Namespace, targets: Sequence[str]) -> list[str]:
     """Check and write every network, each step said as it is done; what failed. Raises `InputError`."""
-    from nas.chosen import picks
+    from nas.targets.pick import picks
 
     price = args.gpu_price
     if price is not None and not 0 < price < HIGHEST_PRICE:
@@ -150,12 +150,12 @@ def export_one(pick: Pick, folder: Path, args: Namespace, targets: Sequence[str]
 
     Raises `InputError`; then nothing is written.
     """
-    from nas.model_card import model_card
+    from nas.targets.model_card import model_card
     from nas.targets.target import Chosen
 
     weights = None
     if args.weights is not None:
-        from nas.weights import read_weights
+        from nas.training.weights import read_weights
 
         weights = read_weights(args.weights, network=pick.network)
     head = head_of(pick, args, weights)
@@ -202,7 +202,7 @@ def head_of(pick: Pick, args: Namespace, weights: Weights | None) -> Head:
 
     Raises `InputError` where two of them differ.
     """
-    from nas.class_names import class_names, read_class_names
+    from nas.data.class_names import class_names, read_class_names
 
     study = Head() if pick.study is None else _head_of_study(pick)
     head = study
@@ -236,8 +236,8 @@ def head_of(pick: Pick, args: Namespace, weights: Weights | None) -> Head:
 
 def _head_of_study(pick: Pick) -> Head:
     """The classes of a study of the user's own images; of any other, the names alone, if any fit."""
-    from nas.class_names import class_names
-    from nas.proxy import PRESETS, load_proxy
+    from nas.data.class_names import class_names
+    from nas.proxy.proxy import PRESETS, load_proxy
     from nas.targets.quoting import CONTROL
 
     assert pick.study is not None
@@ -262,8 +262,8 @@ def _head_of_study(pick: Pick) -> Head:
 
 def recipe_of(pick: Pick, args: Namespace, head: Head) -> Recipe:
     """The recipe for the network on the GPUs of the flags. Raises `InputError`."""
-    from nas.recipe import recipe_for
-    from nas.sizes import bytes_of
+    from nas.recipe.published import recipe_for
+    from nas.recipe.sizes import bytes_of
 
     memory = None if args.gpu_memory is None else bytes_of(args.gpu_memory, "--gpu-memory")
     recipe = recipe_for(
@@ -310,9 +310,9 @@ def export_target(name: str, chosen: Chosen, named: bool) -> Outcome:
     Raises `InputError` for what is wrong with the network's weights or names, and for a refusal where the
     target was `named`.
     """
-    from nas.model_card import Outcome
     from nas.targets import load_target
     from nas.targets.library import BROKEN, said
+    from nas.targets.model_card import Outcome
     from nas.targets.target import Mismatch, Refused
 
     module = load_target(name)

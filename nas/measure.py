@@ -6,15 +6,13 @@ The record is a study folder like a search's, so that every analysis reads it. E
 from __future__ import annotations
 
 import argparse
-import hashlib
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nas.plan.measurement import Measurement
 from space.command import Command, made_to_stay
-from space.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,14 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from nas.controller import Branch
-    from nas.plan import Judge
-    from nas.record import Record
-    from nas.reference import Reference
-    from nas.settings import MeasureSettings
-    from space.architecture import Architecture
-
-ROADMAP_GROUPS = {"roadmap_t": "t", "roadmap_b": "b"}
+    from nas.plan.settings import MeasureSettings
+    from nas.record.record import Record
 
 
 def parser() -> Command:
@@ -73,8 +65,8 @@ def main(argv: list[str] | None = None) -> int:
     flags["networks"] = flags["networks"] or None
 
     def act() -> int:
-        from nas.progress import lasting_console
-        from nas.settings import read_measure_settings
+        from nas.driver.progress import lasting_console
+        from nas.plan.settings import read_measure_settings
 
         return measure(read_measure_settings(flags), lasting_console())
 
@@ -84,8 +76,10 @@ def main(argv: list[str] | None = None) -> int:
 def measure(settings: MeasureSettings, console: Console) -> int:
     """Train every network with every seed. Raises `InputError` before anything is trained."""
     with made_to_stay():
-        from nas.record import Record, study_folder
-        from nas.search import carry_out, moved
+        from nas.record.folder import study_folder
+        from nas.record.record import Record
+        from nas.run import carry_out
+        from nas.search import moved
 
         folder = study_folder(settings.study or "measured")
         Record.check_free(folder, resume=settings.resume)
@@ -103,110 +97,9 @@ def measure(settings: MeasureSettings, console: Console) -> int:
     return carry_out(lambda: Measurement.of(settings), opened, finished, folder, console)
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """What is going to be trained, checked before anything is."""
-
-    settings: MeasureSettings
-    networks: Sequence[Reference]
-    judge: Judge
-    time_limit: float | None = None
-
-    @classmethod
-    def of(cls, settings: MeasureSettings) -> Measurement:
-        """Work it out. Raises `InputError`."""
-        from nas.plan import proxy_judge, simulated_judge
-        from space.networks import convnet, cost_of
-
-        networks = read_networks(settings.networks)
-        judge = (simulated_judge(settings) or proxy_judge(settings))()
-        for one in networks:
-            if judge.name == "simulated":
-                convnet(one.network, one.name)
-            try:
-                cost_of(one.network, judge.facts.get("resolution", 224))
-            except InputError as error:
-                raise InputError(f"{one.name}: proxy {judge.name}: {error}") from None
-        return cls(settings, networks, judge)
-
-    @property
-    def confirm(self) -> tuple[int, int]:
-        """No search was made, so nothing but the networks themselves is trained again."""
-        return 0, self.settings.seeds - 1
-
-    @property
-    def trainings(self) -> int:
-        """Of all networks with all seeds."""
-        return len(self.networks) * self.settings.seeds
-
-    def binding(self) -> dict[str, Any]:
-        """What makes the results of a study comparable; a study is never resumed under other values."""
-        from space.networks import cost_of
-
-        macs = [cost_of(one.network).macs for one in self.networks]
-        prints = [f"{one.name} {one.network.fingerprint}" for one in self.networks]
-        return {
-            "budget": {"text": BUDGET, "metric": "macs", "low": min(macs), "high": max(macs)},
-            "objective": "measure",
-            "limits": {},
-            "space": {
-                "name": "named networks",
-                "fingerprint": hashlib.sha256("\n".join(prints).encode()).hexdigest()[:16],
-                "size": len(prints),
-                "in_band": len(prints),
-                "in_band_is_exact": True,
-            },
-            "proxy": self.judge.facts,
-            "data": self.judge.data,
-            "seed": self.settings.seed,
-            "sampler": "none",
-            "scheduler": {"name": "none", "eta": 3, "levels": [self.judge.epochs]},
-        }
-
-    def branches(self, latency: Callable[[Architecture], float], workers: int) -> list[Branch]:
-        """All networks, and no search."""
-        del latency, workers
-        from nas.controller import Branch
-        from nas.proposals import NoProposer
-        from nas.rungs import Rungs
-
-        rungs = Rungs("none", self.judge.epochs, 1)
-        return [Branch(BUDGET, NoProposer(), rungs, self.networks, len(self.networks))]
-
-    def title(self, folder: Path) -> str:
-        """The measurement in a line."""
-        seeds = f"{self.settings.seeds} seeds" if self.settings.seeds > 1 else "one seed"
-        return f"{folder}: {len(self.networks)} networks, {seeds}, {self.judge.name} proxy"
-
-
-BUDGET = "named networks"
-
-
-def read_networks(names: Sequence[str]) -> list[Reference]:
-    """The networks of names, groups and files, none twice. Raises `InputError`."""
-    from nas.reference import Reference
-    from space.describe import read_network
-    from space.families import ROADMAP_STEPS
-
-    found: dict[str, Reference] = {}
-    for text in names:
-        steps = [f"{text}_{i}" for i in range(1, ROADMAP_STEPS)] if text in ROADMAP_GROUPS else [text]
-        for step in steps:
-            name, network = read_network(step)
-            if name in found:
-                raise InputError(f"{step}: a network called {name} stands twice")
-            twin = next((r.name for r in found.values() if r.network == network), None)
-            if twin is not None:
-                raise InputError(f"{step}: is the same network as {twin}; name one of them")
-            found[name] = Reference(name, network, in_band=True)
-    if not found:
-        raise InputError("which networks? Give names (python -m space.describe --list) or files")
-    return list(found.values())
-
-
 def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     """The table of the networks, and where everything is; whether any training succeeded."""
-    from analysis.study import Study
+    from nas.record.study import Study
 
     record.write_summary()
     study = Study(record.mapping(), record.folder)

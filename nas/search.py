@@ -6,18 +6,15 @@ Exit codes: 0 done, 1 no trial succeeded, 2 bad input, 130 interrupted (--resume
 from __future__ import annotations
 
 import argparse
-import gc
 import hashlib
 import re
 import shlex
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from nas.run import carry_out
 from space.command import Command, made_to_stay
 from space.errors import MOST_NAME
 
@@ -25,15 +22,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from nas.controller import SearchController
-    from nas.engines.engine import Engine
-    from nas.measure import Measurement
-    from nas.plan import Plan
-    from nas.progress import Progress
-    from nas.record import Record
-    from nas.settings import RunSettings, Settings
-
-AnyPlan = TypeVar("AnyPlan", "Plan", "Measurement")
+    from nas.plan.plan import Plan
+    from nas.plan.settings import RunSettings, Settings
+    from nas.record.record import Record
 
 
 def parser() -> Command:
@@ -116,8 +107,8 @@ def main(argv: list[str] | None = None) -> int:
     study_file = flags.pop("study_file")
 
     def act() -> int:
-        from nas.progress import lasting_console
-        from nas.settings import read_settings
+        from nas.driver.progress import lasting_console
+        from nas.plan.settings import read_settings
 
         return search(read_settings(flags, study_file), lasting_console())
 
@@ -127,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
 def search(settings: Settings, console: Console) -> int:
     """From a budget to a network. Raises `InputError` before anything is trained."""
     with made_to_stay():
-        from nas.plan import Plan
+        from nas.plan.plan import Plan
 
         folder = choose_folder(settings)
         check_free(folder, settings)
@@ -138,105 +129,10 @@ def search(settings: Settings, console: Console) -> int:
     return carry_out(lambda: Plan.of(settings), open_record, finished, folder, console)
 
 
-def carry_out(
-    prepare: Callable[[], AnyPlan],
-    opened: Callable[[AnyPlan, Path], Record],
-    finished: Callable[..., bool],
-    folder: Path,
-    console: Console,
-) -> int:
-    """Prepare, train and finish what a search or a measurement plans; the exit code.
-
-    `finished(plan, record, interrupted=...)` tells whether anything succeeded. Raises `InputError`.
-    """
-    with ExitStack() as held:
-        with made_to_stay():
-            from nas.record import unwritable
-
-            held.callback(gc.unfreeze)  # a caller may live on
-            with console.status("preparing the data set…"):
-                plan = prepare()
-            engine = held.enter_context(engine_of(plan, folder))
-            if plan.judge.read:
-                console.print(plan.judge.read, markup=False, soft_wrap=True)
-            record = opened(plan, folder)
-            held.callback(record.close)
-        with unwritable(folder):
-            interrupted = run(plan, record, engine, console)
-            found = finished(plan, record, interrupted=interrupted)
-    return 130 if interrupted else int(not found)
-
-
-def run(plan: Plan | Measurement, record: Record, engine: Engine, console: Console) -> bool:
-    """Propose, train, record, until enough is done; True where Ctrl-C or SIGTERM came first."""
-    from nas.controller import SearchController
-    from nas.progress import Progress
-
-    progress = Progress(console, plan.title(record.folder), plan.trainings, plan.judge.epochs)
-    progress.resumed(record.trials())
-    controller = SearchController(
-        record,
-        plan.branches(engine.latency, engine.workers),
-        progress,
-        seed=plan.settings.seed,
-        epochs=plan.judge.epochs,
-        time_limit=plan.time_limit,
-        confirm=plan.confirm,
-        choose=chosen,
-    )
-    return drive(engine, controller, record, progress)
-
-
-def drive(engine: Engine, controller: SearchController, record: Record, progress: Progress) -> bool:
-    """Let the engine train what the controller decides; True where it was interrupted."""
-    from nas.controller import SearchEnded
-
-    began = time.monotonic()
-    with progress, interrupts():
-        try:
-            engine.run(controller)
-        except KeyboardInterrupt:
-            controller.interrupted()
-            return True
-        except SearchEnded as ended:
-            record.warn(str(ended))
-        finally:
-            record.add_wall_seconds(time.monotonic() - began)
-            record.write_summary()
-    return False
-
-
-@contextmanager
-def engine_of(plan: Plan | Measurement, folder: Path) -> Iterator[Engine]:
-    """The engine that settings ask for. Raises `InputError`."""
-    settings, judge = plan.settings, plan.judge
-    if settings.engine == "local":
-        from nas.engines.local import LocalEngine
-
-        yield LocalEngine(judge.trainer)
-        return
-    from nas.engines.ray_tune import RayEngine
-
-    gpus = settings.gpus_per_trial
-    if gpus is None:
-        gpus = float(judge.uses_gpu(settings.device))
-    with RayEngine(
-        judge.trainer,
-        folder=folder,
-        cpus_per_trial=settings.cpus_per_trial,
-        gpus_per_trial=gpus,
-        workers=settings.workers,
-        address=settings.ray_address,
-        need=judge.training_bytes,
-        gpu_memory=settings.gpu_bytes or judge.gpu_bytes(),
-    ) as engine:
-        yield engine
-
-
 def check_free(folder: Path, settings: Settings) -> None:
     """Raises `InputError` where there is a study and none was expected, or the other way round."""
-    from nas.record import Record
-    from nas.storage import check_url
+    from nas.record.record import Record
+    from nas.record.storage import check_url
 
     if settings.storage is None:
         Record.check_free(folder, resume=settings.resume)
@@ -246,12 +142,12 @@ def check_free(folder: Path, settings: Settings) -> None:
 
 def open_record(plan: Plan, folder: Path) -> Record:
     """The study, new or gone on with. Raises `InputError`."""
-    from nas.record import Record
+    from nas.record.record import Record
 
     settings, binding = plan.settings, plan.binding()
     asked = settings.model_dump(mode="json") | {"min_epochs": plan.scheduler["levels"][0]}
     if settings.storage is not None:
-        from nas.storage import without_password
+        from nas.record.storage import without_password
 
         asked["storage"] = without_password(settings.storage)
         return Record.join(folder, settings.storage, binding, asked)
@@ -268,25 +164,10 @@ def moved(settings: RunSettings) -> dict[str, Any]:
     return {name: place for name, place in places.items() if place is not None}
 
 
-def chosen(trials: list[dict[str, Any]], count: int, front: bool) -> list[dict[str, Any]]:
-    """The networks to confirm: the most accurate, or along the front, from the cheapest to the best."""
-    import numpy as np
-
-    from analysis.pareto import front as front_of
-    from nas.controller import best_trials
-
-    if not front or not trials:
-        return best_trials(trials, count)
-    macs, accuracy = (np.array([t[key] for t in trials]) for key in ("macs", "accuracy"))
-    along = sorted(front_of(macs, accuracy), key=lambda i: macs[i])
-    places = np.unique(np.linspace(0, len(along) - 1, min(count, len(along))).round().astype(int))
-    return [trials[along[place]] for place in places]
-
-
 def choose_folder(settings: Settings) -> Path:
     """The study's folder: as named, else by space and budget, numbered where that is taken."""
-    from nas.plan import read_space
-    from nas.record import study_folder
+    from nas.plan.plan import read_space
+    from nas.record.folder import study_folder
 
     if settings.study is not None:
         return study_folder(settings.study)
@@ -303,25 +184,10 @@ def choose_folder(settings: Settings) -> Path:
     return last if settings.resume else folder
 
 
-@contextmanager
-def interrupts() -> Iterator[None]:
-    """SIGTERM stops a search as cleanly as Ctrl-C does, and so does SIGINT where a shell had it ignored."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def finish(record: Record, console: Console, confirm: tuple[int, int], *, interrupted: bool) -> bool:
     """The report, the table of the front, and where everything is; whether any trial succeeded."""
-    from analysis.confirm import confirmed
     from analysis.report import write_report
+    from nas.verdict.confirm import confirmed
 
     study = record.mapping()
     verdicts = confirmed(study["trials"])
@@ -356,8 +222,8 @@ def front_table(study: Mapping[str, Any]) -> Table | None:
     from rich.markup import escape
     from rich.table import Table
 
-    from analysis.pareto import front
-    from nas.progress import TABLE_HEADINGS, trial_row
+    from nas.driver.progress import TABLE_HEADINGS, trial_row
+    from nas.verdict.front import front
     from space.networks import is_swin
 
     done = [t for t in study["trials"] if t["state"] == "complete" and t["full_fidelity"]]

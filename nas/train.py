@@ -13,15 +13,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.result import TrialFailed
+from nas.training.result import TrialFailed
 from space.command import Command
 from space.errors import InputError
 
 if TYPE_CHECKING:
-    from nas.distributed import Ranks
-    from nas.full_training import FullTraining
-    from nas.recipe import Recipe
-    from nas.training import Run
+    from nas.recipe.recipe import Recipe
+    from nas.training.distributed import Ranks
+    from nas.training.full import FullTraining
+    from nas.training.state import Run
 
 EPILOG = (
     "On several GPUs: torchrun --standalone --nproc-per-node 8 -m nas.train RECIPE --data ... --out ... "
@@ -92,9 +92,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(args: argparse.Namespace) -> None:
     """Train as the command line says. Raises `InputError`, `TrialFailed`."""
-    from nas.distributed import joined
-    from nas.full_training import check_batch, check_folder
-    from nas.recipe import read_recipe
+    from nas.recipe.recipe import read_recipe
+    from nas.training.distributed import joined
+    from nas.training.full import check_batch, check_folder
     from space.networks import cost_of
 
     # all that can be wrong is found before the first image is read, as far as that can be
@@ -120,8 +120,8 @@ def _check_init(path: Path) -> None:
 def _train(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) -> None:
     from rich.console import Console
 
-    from nas.full_training import LAST, FullTraining, check_folder, hold, initial_weights
-    from nas.training_progress import TrainingProgress
+    from nas.training.display import TrainingProgress
+    from nas.training.full import LAST, FullTraining, check_folder, hold, initial_weights
 
     console = Console(quiet=not ranks.main)
     notes: list[str] = []
@@ -167,9 +167,10 @@ def _notes(run: Run) -> list[str]:
 
 def _run(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) -> Run:
     """What the training is given, checked. Raises `InputError`."""
-    from nas.data.batches import open_batches
-    from nas.full_training import with_classes
-    from nas.training import Run, choose_device, choose_precision
+    from nas.data.opening import open_batches
+    from nas.training.device import choose_device, choose_precision
+    from nas.training.full import with_classes
+    from nas.training.state import Run
 
     try:
         where = choose_device(device)
@@ -193,8 +194,8 @@ def _title(run: Run, training: FullTraining) -> str:
 
 
 def _outcome(training: FullTraining, folder: Path, recipe: Recipe) -> list[str]:
-    from nas.full_training import BEST, better_weights, top1
-    from nas.progress import percent
+    from nas.driver.progress import percent
+    from nas.training.full import BEST, better_weights, top1
 
     best, done = training.best, len(training.curve)
     if best is None:

@@ -91,13 +91,15 @@ class Scenario:
 SCENARIOS = {
     "search-simulated": Scenario(SIMULATED),
     "search-simulated-resumed": Scenario(
-        (*SIMULATED, "--resume"), SIMULATED, "commit in nas/trial_rows.py:TrialRows.end"
+        (*SIMULATED, "--resume"), SIMULATED, "commit in nas/record/rows.py:TrialRows.end"
     ),
     "search-real": Scenario(REAL),
     "search-real-resumed": Scenario((*REAL, "--resume"), REAL, "rename runs/small/checkpoints"),
     "search-latency": Scenario(LATENCY),
     "measure": Scenario(MEASURE),
-    "measure-resumed": Scenario((*MEASURE, "--resume"), MEASURE, "commit in nas/trial_rows.py:TrialRows.end"),
+    "measure-resumed": Scenario(
+        (*MEASURE, "--resume"), MEASURE, "commit in nas/record/rows.py:TrialRows.end"
+    ),
     "train": Scenario(TRAIN),
     "train-resumed": Scenario((*TRAIN, "--resume"), TRAIN, "rename out/.checkpoint-last.pt"),
     "export": Scenario((*EXPORT, "native", "convnext", "python"), SIMULATED, by_file=False),
@@ -358,7 +360,7 @@ READ: dict[str, Callable[[Path], Any]] = {
 
 
 def _study(path: Path, found: Found, ordered: bool) -> Any:
-    from nas.record import ENDED, Record
+    from nas.record.record import ENDED, Record
 
     record = Record.read(path.parent)
     study = record.mapping()
@@ -375,7 +377,7 @@ def _study(path: Path, found: Found, ordered: bool) -> Any:
 
 def _checkpoint(content: bytes) -> tuple[str, int]:
     """Whose it is and how far it came, of either kind of a search's checkpoints."""
-    from nas.checkpoint import HEAD, MAGIC
+    from nas.training.checkpoint import HEAD, MAGIC
 
     if content.startswith(MAGIC):
         kept = _load(io.BytesIO(content[len(MAGIC) + HEAD.size :]))
@@ -597,7 +599,7 @@ class Campaign:
 
 def write_inputs(folder: Path) -> None:
     """A recipe for the training, and two networks to measure."""
-    from nas.recipe import recipe_from, recipe_text
+    from nas.recipe.recipe import recipe_from, recipe_text
     from space.architecture import Architecture
 
     small = Architecture.convnext([1, 1], [8, 16], drop_path=0.1)
@@ -625,7 +627,7 @@ def chosen(count: int, most: int, rng: random.Random) -> list[int]:
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any], names: Sequence[str]) -> str:
     """The files, and of the first the first value that differs."""
-    from nas.full_training import difference
+    from nas.training.full import difference
 
     first = names[0]
     if first not in found:

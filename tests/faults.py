@@ -31,7 +31,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from nas.record import ENDED, Record
+from nas.record.record import ENDED, Record
 from space.errors import InputError
 from tests import event_kills
 

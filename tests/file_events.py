@@ -48,14 +48,43 @@ WRAPPED = [*((os, name) for name in ("open", "rename", "replace", "remove", "unl
            (io, "open"), (builtins, "open")]  # fmt: skip
 # modules that import what a command needs, and those whose functions are watched
 HEAVY = (
-    "nas.search", "nas.measure", "nas.export", "nas.train", "nas.plan", "nas.controller", "nas.trainer",
-    "nas.engines.local", "nas.full_training", "nas.simulated", "nas.chosen", "nas.model_card", "nas.progress",
-    "nas.targets.onnx", "nas.targets.torch_export", "nas.data.digits", "torch.onnx", "sklearn.datasets",
-    "analysis.dashboard_page", "analysis.report_page", "analysis.confirm", "torch.utils.tensorboard",
-    "nas.targets.source", "nas.targets.python", "nas.targets.native", "nas.targets.convnext", "PIL.Image",
-    "nas.data.image_ops", "nas.data.rand_augment", "nas.data.erasing", "nas.training_progress",
-    "nas.reference", "analysis.report", "analysis.dashboard", "nas.targets.verification", "sympy",
-)  # fmt: skip
+    "nas.search",
+    "nas.measure",
+    "nas.export",
+    "nas.train",
+    "nas.plan.plan",
+    "nas.driver.controller",
+    "nas.proxy.trainer",
+    "nas.engines.local",
+    "nas.training.full",
+    "nas.proxy.simulated",
+    "nas.targets.pick",
+    "nas.targets.model_card",
+    "nas.driver.progress",
+    "nas.targets.onnx",
+    "nas.targets.torch_export",
+    "nas.data.sources.digits",
+    "torch.onnx",
+    "sklearn.datasets",
+    "analysis.page.dashboard",
+    "analysis.page.report.page",
+    "nas.verdict.confirm",
+    "torch.utils.tensorboard",
+    "nas.targets.source.module",
+    "nas.targets.python",
+    "nas.targets.native",
+    "nas.targets.convnext",
+    "PIL.Image",
+    "nas.data.augment.image_ops",
+    "nas.data.augment.rand_augment",
+    "nas.data.augment.erasing",
+    "nas.training.display",
+    "space.references",
+    "analysis.report",
+    "analysis.dashboard",
+    "nas.targets.verification",
+    "sympy",
+)
 
 
 @dataclass(frozen=True)
@@ -267,8 +296,10 @@ def place(frame: FrameType | None) -> str:
 
 def watch_trainings(watch: Watch) -> None:
     """Note what a search or a training has done: trainings begun, epochs trained, results stored."""
-    from nas import full_training, record, simulated, trainer
-    from nas.controller import SearchController
+    from nas.driver.controller import SearchController
+    from nas.proxy import simulated, trainer
+    from nas.record import record
+    from nas.training import full as full_training
 
     def noted(owner: Any, name: str, say: Callable[..., dict[str, Any]], *, first: bool = False) -> None:
         function = getattr(owner, name)
@@ -302,7 +333,7 @@ def import_all() -> None:
 
     for name in HEAVY:
         importlib.import_module(name)
-    for name in sys.modules["analysis.dashboard_page"].VIEWS:
+    for name in sys.modules["analysis.page.dashboard"].VIEWS:
         importlib.import_module(f"analysis.views.{name}")
     # what a first database has imported and prepared
     optuna.create_study(storage="sqlite:///:memory:").ask()

@@ -169,9 +169,10 @@ def resident() -> int:
 
 def soak(engine: str, scheduler: str, trials: int) -> Soak:
     """One search in this process."""
-    from nas.plan import Plan
-    from nas.search import engine_of, open_record, run
-    from nas.settings import Settings
+    from nas.plan.plan import Plan
+    from nas.plan.settings import Settings
+    from nas.run import engine_of, run
+    from nas.search import open_record
 
     more = {} if engine == "local" else {"engine": engine, "cpus_per_trial": 1.0}
     settings = Settings(

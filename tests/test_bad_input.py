@@ -17,8 +17,8 @@ LIGHT = (
     "space.networks",
     "space.files",
     "analysis.compare",
-    "analysis.results",
-    "analysis.published",
+    "analysis.points.own",
+    "analysis.comparison.published",
 )
 SAMPLE = 30
 

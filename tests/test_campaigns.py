@@ -105,7 +105,7 @@ def test_the_same_command_after_kills_at_all_that_it_does(tmp_path):
 
 
 def test_a_campaign_sees_what_a_kill_has_done(tmp_path):
-    moment = Moment("commit in nas/record.py:Record.complete", 1, "after")
+    moment = Moment("commit in nas/record/record.py:Record.complete", 1, "after")
     campaign = Campaign("search-simulated", tmp_path, random.Random(0))
     campaign._expected = Found({"study.db": [1, 2], "report.html": "a"}, {}, {}, {})
     campaign.tally.compared = ["study.db"]
@@ -209,8 +209,8 @@ def test_a_trial_of_a_long_search_costs_no_more_calls(monkeypatch, scheduler):
         return meters[-1]
 
     # the summary and the curves have a share of the time, not of the trials
-    monkeypatch.setattr("nas.record.Record.refresh_summary", lambda self: None)
-    monkeypatch.setattr("nas.record.Record.report", lambda *_: None)
+    monkeypatch.setattr("nas.record.record.Record.refresh_summary", lambda self: None)
+    monkeypatch.setattr("nas.record.record.Record.report", lambda *_: None)
     monkeypatch.setattr(soak, "Meter", counting)
     trials = 60
     soak.soak("local", scheduler, trials)

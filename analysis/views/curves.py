@@ -9,25 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from analysis.proxies import FEWEST, Relation, relations
-from analysis.study import Study, family_of, in_full, role_of
-from analysis.view import NEUTRAL, PALETTE, Cell, Figure, Table, View, colour_of
-from analysis.views.common import (
-    Spec,
-    Trial,
-    accuracy_title,
-    apart,
-    escape,
-    figure_spec,
-    finite,
-    labels,
-    listed,
-    numbered,
-    percent,
-    plural,
-    spread_sample,
-    vertical_line,
-)
+from analysis.page.view import NEUTRAL, PALETTE, Cell, Figure, Table, View, colour_of
+from analysis.scores.rank import FEWEST, Relation, relations
+from analysis.views.common import escape, figure_spec, spread_sample, vertical_line
+from analysis.views.planes import Trial, accuracy_title, apart, labels, numbered
+from analysis.views.units import Spec
+from nas.record.study import Study, family_of, in_full, role_of
+from space.words import finite, listed, percent, plural
 
 KEY, TITLE = "curves", "Learning curves"
 MOST_LINES, MOST_BEST, MOST_FAILED = 300, 10, 60

@@ -10,28 +10,14 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.difference import UNCLEAR
-from analysis.distributions import SpaceComparison, best_of, compare_spaces, edf
-from analysis.study import Study, role_of
-from analysis.view import Cell, Figure, Table, View
-from analysis.views.common import (
-    Plane,
-    Spec,
-    apart,
-    band_of,
-    compact,
-    dash,
-    escape,
-    figure_spec,
-    log_axis,
-    numbered,
-    planes,
-    plural,
-    ribbon,
-    searched_value,
-    spread_sample,
-    study_colour,
-)
+from analysis.comparison.distributions import SpaceComparison, best_of, compare_spaces, edf
+from analysis.page.view import Cell, Figure, Table, View
+from analysis.views.common import dash, escape, figure_spec, ribbon, spread_sample, study_colour
+from analysis.views.planes import Plane, apart, band_of, numbered, planes, searched_value
+from analysis.views.units import Spec, log_axis
+from nas.record.study import Study, role_of
+from nas.verdict.difference import UNCLEAR
+from space.words import compact, plural
 
 KEY, TITLE = "edf", "Distribution of errors"
 FEWEST = 3  # networks, to speak of a distribution

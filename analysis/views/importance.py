@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from analysis.dependence import Curve
-from analysis.difference import UNCLEAR
-from analysis.effects import Effect
-from analysis.findings import Findings, find
-from analysis.held_out import PERMUTATION
-from analysis.networkwise import LEVEL, MATTERS, TIED, Interval
-from analysis.ranking import UNITS, Score
-from analysis.study import Study
-from analysis.view import NEUTRAL, PALETTE, Cell, Figure, Table, View
-from analysis.views.common import (
-    Plane,
-    Spec,
-    apart,
-    compact,
-    escape,
-    finite,
-    numbered,
-    percent,
-    planes,
-    random_part,
-    ribbon,
-)
+from analysis.axes.dependence import Curve
+from analysis.axes.effects import Effect
+from analysis.axes.findings import Findings, find
+from analysis.axes.held_out import PERMUTATION
+from analysis.axes.networkwise import LEVEL, MATTERS, TIED, Interval
+from analysis.axes.ranking import UNITS, Score
+from analysis.page.view import NEUTRAL, PALETTE, Cell, Figure, Table, View
+from analysis.views.common import escape, ribbon
 from analysis.views.panels import Panels
+from analysis.views.planes import Plane, apart, numbered, planes, random_part
+from analysis.views.units import Spec
+from nas.record.study import Study
+from nas.verdict.difference import UNCLEAR
 from space.errors import InputError
+from space.words import compact, finite, percent
 
 KEY, TITLE = "importance", "Which choices matter"
 COLOURS = {MATTERS: PALETTE[0], TIED: PALETTE[1], UNCLEAR: NEUTRAL}
@@ -39,7 +30,7 @@ LONGEST_LABEL = 44
 
 
 def view(studies: Sequence[Study], which: str = "summary", *, thorough: bool = False) -> View:
-    """A group of figures for every plane; `which` axes are those of `analysis.axis_sets.SETS`.
+    """A group of figures for every plane; `which` axes are those of `analysis.axes.axis_sets.SETS`.
 
     `thorough` as in `analysis.importance.find`.
     """

@@ -9,32 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.isoflop import Profiles, profiles
-from analysis.isoflop_sample import DIMENSIONS, LABELS, MEANINGS, sample_of
-from analysis.optima import PARABOLA, Optimum
-from analysis.power_law import PowerLaw
-from analysis.scaling import Estimate
-from analysis.study import Study
-from analysis.view import NEUTRAL, PALETTE, Cell, Figure, Table, View
-from analysis.views.common import (
-    UNITS,
-    Spec,
-    budgets,
-    compact,
-    cost_axis,
-    cost_in,
-    escape,
-    figure_spec,
-    labels,
-    listed,
-    log_axis,
-    numbered,
-    percent,
-    random_part,
-    ribbon,
-    spread_sample,
-)
+from analysis.isoflop.optima import PARABOLA, Optimum
+from analysis.isoflop.power_law import PowerLaw
+from analysis.isoflop.profiles import Profiles, profiles
+from analysis.isoflop.sample import DIMENSIONS, LABELS, MEANINGS, sample_of
+from analysis.laws.answer import Estimate
+from analysis.page.view import NEUTRAL, PALETTE, Cell, Figure, Table, View
+from analysis.views.common import escape, figure_spec, ribbon, spread_sample
+from analysis.views.planes import budgets, labels, numbered, random_part
+from analysis.views.units import UNITS, Spec, cost_axis, cost_in, log_axis
+from nas.record.study import Study
 from space.errors import InputError
+from space.words import compact, listed, percent
 
 KEY, TITLE = "isoflop", "The best shape of each budget"
 MOST_READ = 2000  # networks of a study

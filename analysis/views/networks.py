@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.shapes import shapes_of
-from analysis.study import Study, family_of, full_accuracy, in_full, role_of
-from analysis.view import Cell, Rows, Table, View
-from analysis.views.common import labels
-from analysis.wording import MISSING, finite, plural, sequence, stage_rows
-from analysis.wording import facts as facts_of
+from analysis.axes.shapes import shapes_of
+from analysis.page.view import Cell, Rows, Table, View
+from analysis.page.wording import MISSING, finite, plural, sequence, stage_rows
+from analysis.page.wording import facts as facts_of
+from analysis.views.planes import labels
+from nas.record.study import Study, family_of, full_accuracy, in_full, role_of
 from space.columns import Columns
 from space.cost import NUM_CLASSES, RESOLUTION, walk
 from space.networks import is_swin, network_from, parts_of

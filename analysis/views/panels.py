@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.view import NEUTRAL
-from analysis.views.common import Spec
+from analysis.page.view import NEUTRAL
+from analysis.views.units import Spec
 
 A_ROW = 3
 PANEL_HEIGHT = 230

@@ -10,26 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.axes import Axis, Sample, axis_of, sample_of
-from analysis.study import Study
-from analysis.view import NEUTRAL, SEQUENCE, Cell, Figure, Table, View
-from analysis.views.common import (
-    GFLOPS_TICKS,
-    Plane,
-    Spec,
-    apart,
-    compact,
-    escape,
-    numbered,
-    only,
-    percent,
-    planes,
-    plural,
-    round_step,
-    searched_value,
-    spread_sample,
-    ticks,
-)
+from analysis.axes.axes import Axis, Sample, axis_of, sample_of
+from analysis.page.view import NEUTRAL, SEQUENCE, Cell, Figure, Table, View
+from analysis.views.common import escape, spread_sample
+from analysis.views.planes import Plane, apart, numbered, only, planes, searched_value
+from analysis.views.units import GFLOPS_TICKS, Spec, round_step, ticks
+from nas.record.study import Study
+from space.words import compact, percent, plural
 
 KEY, TITLE = "parallel", "Choices and accuracy"
 MOST_AXES = 12
@@ -43,7 +30,7 @@ GFLOPS = tuple(tick * 1e9 for tick in GFLOPS_TICKS)
 
 
 def view(studies: Sequence[Study], which: str = "summary") -> View:
-    """A figure for every plane; `which` axes are those of `analysis.axis_sets.SETS`."""
+    """A figure for every plane; `which` axes are those of `analysis.axes.axis_sets.SETS`."""
     parts = [_part(plane) for plane in planes(studies)]
     found = [(plane, sample_of([study for _, _, study in plane.members], which)) for plane in parts]
     shown = [(plane, sample) for plane, sample in found if len(sample) >= FEWEST and sample.axes]

@@ -11,33 +11,21 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.pareto import hypervolume
-from analysis.study import Study, Tried, role_of
-from analysis.view import NEUTRAL, Cell, Figure, Table, View
+from analysis.fronts.pareto import hypervolume
+from analysis.page.view import NEUTRAL, Cell, Figure, Table, View
 from analysis.views.common import (
-    Plane,
-    Spec,
-    Trial,
-    apart,
-    band_of,
-    compact,
     dash,
-    duration,
     escape,
     figure_spec,
-    finite,
-    labels,
-    listed,
-    numbered,
-    percent,
-    planes,
-    plural,
-    searched_value,
     spread_sample,
     study_colour,
     study_symbol,
     with_room,
 )
+from analysis.views.planes import Plane, Trial, apart, band_of, labels, numbered, planes, searched_value
+from analysis.views.units import Spec
+from nas.record.study import Study, Tried, role_of
+from space.words import compact, duration, finite, listed, percent, plural
 
 KEY, TITLE = "progress", "Progress"
 STATES = ("complete", "paused", "running", "interrupted", "failed")

@@ -7,13 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.difference import UNCLEAR
-from analysis.published import published_difference
-from analysis.reference import CONVNEXT_PAPER, ROADMAP_T, PublishedPoint, published_points, roadmap
-from analysis.scaling import SATURATING_POWER, Fit, NotIdentified, fit_law
-from analysis.study import Study
-from analysis.view import Cell, Figure, Table, View, colour_of, symbol_of
-from analysis.views.common import GFLOPS_TICKS, Spec, compact, escape, figure_spec, listed, log_axis
+from analysis.comparison.published import published_difference
+from analysis.laws.answer import NotIdentified
+from analysis.laws.fit import Fit, fit_law
+from analysis.laws.law import SATURATING_POWER
+from analysis.page.view import Cell, Figure, Table, View, colour_of, symbol_of
+from analysis.points.printed import CONVNEXT_PAPER, ROADMAP_T, PublishedPoint, published_points, roadmap
+from analysis.views.common import escape, figure_spec
+from analysis.views.units import GFLOPS_TICKS, Spec, log_axis
+from nas.record.study import Study
+from nas.verdict.difference import UNCLEAR
+from space.words import compact, listed
 
 KEY, TITLE = "published", "Published networks"
 SWIN_README = "Swin-Transformer README"

@@ -10,21 +10,14 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from analysis.proxies import FEWEST, LEVEL, Relation, relations
-from analysis.reference import ROADMAP_B, ROADMAP_T, RoadmapStep, roadmap
-from analysis.study import Study, Tried
-from analysis.view import OTHER_COLOUR, Cell, Figure, Table, View, colour_of
-from analysis.views.common import (
-    Plane,
-    Spec,
-    apart,
-    compact,
-    escape,
-    percent,
-    planes,
-    plural,
-    standard_error,
-)
+from analysis.page.view import OTHER_COLOUR, Cell, Figure, Table, View, colour_of
+from analysis.points.printed import ROADMAP_B, ROADMAP_T, RoadmapStep, roadmap
+from analysis.scores.rank import FEWEST, LEVEL, Relation, relations
+from analysis.views.common import escape, standard_error
+from analysis.views.planes import Plane, apart, planes
+from analysis.views.units import Spec
+from nas.record.study import Study, Tried
+from space.words import compact, percent, plural
 
 KEY, TITLE = "roadmap", "The roadmap from ResNet to ConvNeXt"
 REGIMES = {

@@ -7,29 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.scaling import Estimate
-from analysis.series import Point, Series, reference_series, searched_series
-from analysis.study import FAMILIES, SEARCHED, Study, Tried
-from analysis.view import Cell, Figure, Table, View, colour_of, symbol_of
-from analysis.views.common import (
-    UNITS,
-    Spec,
-    apart,
-    compact,
-    cost_axis,
-    cost_in,
-    escape,
-    figure_spec,
-    listed,
-    log_axis,
-    numbered,
-    percent,
-    planes,
-    plural,
-    ribbon,
-    study_colour,
-    study_symbol,
-)
+from analysis.isoflop.series import Point, Series, reference_series, searched_series
+from analysis.laws.answer import Estimate
+from analysis.page.view import Cell, Figure, Table, View, colour_of, symbol_of
+from analysis.views.common import escape, figure_spec, ribbon, study_colour, study_symbol
+from analysis.views.planes import apart, numbered, planes
+from analysis.views.units import UNITS, Spec, cost_axis, cost_in, log_axis
+from nas.record.study import FAMILIES, SEARCHED, Study, Tried
+from space.words import compact, listed, percent, plural
 
 KEY, TITLE = "scaling", "Error against cost"
 AHEAD = 2.5  # how far beyond the largest network a law is drawn, as a factor in cost

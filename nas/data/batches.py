@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -12,15 +11,11 @@ import torch
 from torch import Tensor
 
 from nas.data.crops import Crops, random_crop
-from nas.data.dataset import Data, Split, load
-from nas.data.imagefolder import cores
-from space.errors import InputError
+from nas.data.dataset import Data, Split
+from nas.data.transfer import pinned
 
 if TYPE_CHECKING:
-    from nas.recipe import Recipe
-
-STREAMED = "imagefolder"
-MOST_WORKERS = 16  # more than a GPU's training waits for, and each has its own memory
+    pass
 
 
 class Batches(Protocol):
@@ -127,49 +122,3 @@ def _cropped(pixels: Tensor, crops: Crops, epoch: int, indices: Tensor) -> Tenso
         random_crop(image, crops, epoch, index) for image, index in zip(images, indices.tolist(), strict=True)
     ]
     return torch.from_numpy(np.stack(cropped))
-
-
-def pinned(values: Tensor) -> Tensor:
-    """In page-locked memory where there is CUDA, so that the copy to it can overlap with work."""
-    return values.pin_memory() if torch.cuda.is_available() else values
-
-
-def default_workers() -> int:
-    """Processes that decode images: this process's share of the CPU cores, at most 16."""
-    return max(1, min(MOST_WORKERS, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
-
-
-def open_batches(spec: str, recipe: Recipe, *, workers: int | None = None, seed: int) -> Batches:
-    """The data set `spec` as the recipe reads it.
-
-    `imagefolder:PATH` is decoded on the fly by `workers` processes (None: `default_workers`; 0: in this one);
-    every other data set is read from the cache at the recipe's resolution. `seed` draws the random crops.
-    Raises `InputError`, also where the data set's classes are not as many as the recipe's.
-    """
-    data = recipe.data
-    crops = None
-    if recipe.augmentation.random_resized_crop is not None:
-        scale = recipe.augmentation.random_resized_crop
-        crops = Crops(data.resolution, scale, data.interpolation, seed)
-    name, _, path = spec.partition(":")
-    batches: Batches
-    if name == STREAMED and path:
-        from nas.data.stream import Streamed
-
-        batches = Streamed(
-            path,
-            resolution=data.resolution,
-            eval_crop=data.eval_crop,
-            interpolation=data.interpolation,
-            crops=crops,
-            workers=default_workers() if workers is None else workers,
-        )
-    else:
-        classes = data.num_classes if name == "fractal" else None  # the others have the classes they have
-        batches = Cached(load(spec, data.resolution, num_classes=classes), crops)
-    if batches.num_classes != data.num_classes:
-        raise InputError(
-            f"data: {spec} has {batches.num_classes} classes; the recipe's data.num_classes is "
-            f"{data.num_classes}"
-        )
-    return batches

@@ -25,7 +25,7 @@ from space.errors import InputError, printable, reason
 from space.files import make_folder, replacing, sweep
 
 if TYPE_CHECKING:
-    from nas.data.dataset import Source
+    from nas.data.sources.source import Source
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.images import as_rgb
-from nas.data.subset import uniform
+from nas.data.sources.subset import uniform
 
 if TYPE_CHECKING:
     from PIL.Image import Image, Resampling

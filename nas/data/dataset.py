@@ -6,16 +6,11 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nas.data import cache, cifar, digits, fractal, imagefolder
+from nas.data import cache
+from nas.data.sources import cifar, digits, fractal, imagefolder
+from nas.data.sources.source import Images, Labels, Request, Source
 from space.errors import InputError, quoted
-
-Images = NDArray[np.uint8]
-Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,33 +38,6 @@ class Data:
     spec: str
     classes: tuple[str, ...] | None = None  # names by label; None where they have none
     read: str = ""  # what was read and what was left out, in a line
-
-
-class Source(Protocol):
-    """What a data set's file hands to the cache: sizes, what tells it apart, and its pixels."""
-
-    num_classes: int
-    classes: tuple[str, ...] | None
-    read: str
-    sizes: dict[str, int]
-
-    def identity(self) -> dict[str, Any]:
-        """Plain values that differ when the pixels would."""
-
-    def fill(self, split: str, images: Images, labels: Labels) -> None:
-        """Writes a split ("train" or "val") into arrays [N, H, W, 3] and [N]."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What of a data set is wanted; `num_classes` None means all it has."""
-
-    path: Path | None
-    resolution: int
-    train_size: int | None
-    val_size: int | None
-    num_classes: int | None
-    seed: int
 
 
 SOURCES: dict[str, Callable[[Request], Source]] = {

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.images import EXTENSIONS, HEAD, is_image
-from nas.data.subset import existing_folder
+from nas.data.sources.subset import existing_folder
 from space.errors import InputError, printable, quoted, reason, shortened
 
 LAYOUT = "PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg"

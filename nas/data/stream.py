@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from nas.data.batches import pinned
 from nas.data.crops import Crops, centre_crop, random_crop
 from nas.data.images import opened
 from nas.data.listing import SPLITS, Folder
+from nas.data.transfer import pinned
 from space.errors import InputError, first_line, reason
 
 VALIDATION = -1  # in place of an epoch

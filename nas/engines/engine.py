@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from nas.job import Job
-    from nas.result import Epoch, Result
+    from nas.engines.job import Job
+    from nas.training.result import Epoch, Result
     from space.architecture import Architecture
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nas.result import TrialFailed, UnexpectedFailure, outcomes
+from nas.training.result import TrialFailed, UnexpectedFailure, outcomes
 from space.errors import InputError
 
 if TYPE_CHECKING:
     from nas.engines.engine import Controller
-    from nas.job import Job, Trainer
-    from nas.result import Result
+    from nas.engines.job import Job, Trainer
+    from nas.training.result import Result
     from space.architecture import Architecture
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Sequence
 
 import numpy as np
 
-from nas.limits import BATCH, ENUMERABLE, MOST_BINNED_DRAWS, MOST_DRAWS, Limits
+from nas.samplers.limits import BATCH, ENUMERABLE, MOST_BINNED_DRAWS, MOST_DRAWS, Limits
 from space.band import Allowed, BandSampler
 from space.columns import Array
 from space.cost import cost_columns

@@ -14,8 +14,8 @@ from collections.abc import Container
 
 import numpy as np
 
-from nas.limits import Limits
 from nas.samplers.feasible import Feasible
+from nas.samplers.limits import Limits
 from space.band import BandSampler
 from space.budget import Budget
 

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nas.class_names import FILE, class_file
+from nas.data.class_names import FILE, class_file
 from nas.targets.library import BROKEN, library, said
 from nas.targets.quoting import in_shell
 from nas.targets.target import Check, Chosen, Exported, Refused
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from nas.recipe import Recipe
+    from nas.recipe.recipe import Recipe
     from space.architecture import Architecture
     from space.network import Network
 
@@ -68,7 +68,7 @@ def export(chosen: Chosen) -> Exported:
     """
     from nas.targets.checking import original_of, verify_source
     from nas.targets.python import saved
-    from nas.targets.source import chosen_source
+    from nas.targets.source.module import chosen_source
 
     refuse_recipe(chosen.recipe, chosen.network)
     source = chosen_source(chosen, register_as=chosen.name)
@@ -109,7 +109,7 @@ def built(chosen: Chosen, module: ModuleType) -> tuple[nn.Module, str]:
     """The network of the generated module, and what made it: timm, or torch and why not timm."""
     import torch
 
-    from nas.targets.source import camel_case
+    from nas.targets.source.module import camel_case
 
     timm = library("timm")
     reason = timm.missing

@@ -8,7 +8,7 @@ from nas.targets.quoting import in_comment, in_shell
 from nas.targets.target import Chosen, Exported, Mismatch
 
 if TYPE_CHECKING:
-    from nas.recipe import Recipe
+    from nas.recipe.recipe import Recipe
     from space.architecture import Architecture
 
 NAME = "native"
@@ -32,7 +32,7 @@ def export(chosen: Chosen) -> Exported:
     """recipe.yaml, read back and built before it is handed out."""
     import torch
 
-    from nas.recipe import recipe_from, recipe_text
+    from nas.recipe.recipe import recipe_from, recipe_text
     from nas.targets.checking import compare_module, original_of, with_weights
     from space.files import parse_yaml
     from space.networks import convnet

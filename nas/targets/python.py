@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nas.class_names import FILE, class_file
+from nas.data.class_names import FILE, class_file
 from nas.targets.target import Chosen, Exported
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def export(chosen: Chosen) -> Exported:
     import torch
 
     from nas.targets.checking import compare_module, imported, original_of, verify_source
-    from nas.targets.source import camel_case, chosen_source
+    from nas.targets.source.module import camel_case, chosen_source
 
     source, class_name = chosen_source(chosen), camel_case(chosen.name)
     original, images = original_of(chosen)

@@ -11,7 +11,7 @@ from space.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nas.recipe import Recipe
+    from nas.recipe.recipe import Recipe
     from space.architecture import Architecture
 
 

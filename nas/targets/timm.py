@@ -26,19 +26,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nas.class_names import FILE, class_file
-from nas.layer_decay import head_layer
+from nas.data.class_names import FILE, class_file
 from nas.targets import verification
 from nas.targets.library import installed
 from nas.targets.quoting import in_comment
 from nas.targets.target import Check, Chosen, Exported, Mismatch, Refused
+from nas.training.layer_decay import head_layer
 from space.architecture import Architecture
 from space.errors import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nas.recipe import Recipe
+    from nas.recipe.recipe import Recipe
 
 NAME = "timm"
 SUMMARY = "a YAML file for timm's train.py, with a model file where timm's ConvNeXt class lacks an axis"
@@ -91,7 +91,7 @@ def export(chosen: Chosen) -> Exported:
 
     Where timm is installed and can be imported, the files are verified with it, in a process of its own.
     """
-    from nas.targets.source import chosen_source
+    from nas.targets.source.module import chosen_source
 
     why = class_lacks(chosen.network)
     arguments = model_arguments(chosen) if why is None else file_arguments(chosen)
@@ -318,7 +318,7 @@ def _yaml_text(chosen: Chosen, why: str | None, values: Mapping[str, Any], comma
 
 
 def _launcher(chosen: Chosen) -> str:
-    from nas.targets.source import camel_case
+    from nas.targets.source.module import camel_case
 
     data, layers = chosen.recipe.data, Layers(chosen.network.depths)
     stem = chosen.network.stem

@@ -6,7 +6,7 @@ import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from nas.class_names import FILE, class_file
+from nas.data.class_names import FILE, class_file
 from nas.targets.target import Chosen, Exported
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def exported_program(chosen: Chosen, original: nn.Module, images: Tensor) -> Exp
     import torch
 
     from nas.targets.checking import imported
-    from nas.targets.source import camel_case, chosen_source
+    from nas.targets.source.module import camel_case, chosen_source
 
     # the source permutes once a block, so its graph has half of the transpositions
     with imported(chosen_source(chosen), f"{chosen.name}_model") as module:

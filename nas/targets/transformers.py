@@ -25,7 +25,7 @@ from nas.targets.timm import torchrun
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from nas.recipe import Recipe
+    from nas.recipe.recipe import Recipe
     from space.architecture import Architecture
 
 NAME = "transformers"

@@ -24,8 +24,8 @@ from space.architecture import Architecture
 from space.band import BandSampler
 from space.budget import parse_budget
 from space.cost import cost
-from space.design_space import load_space
 from space.families import named
+from space.space_file import load_space
 
 BUDGET = "4.5GFLOPs"
 NAMED = (
@@ -62,9 +62,9 @@ def measure(proxy_name: str, out: Path, seeds: int) -> None:
     """Trains what is missing in `out`, one row after the other."""
     import torch
 
-    from nas.proxy import load_proxy
-    from nas.result import TrialFailed
-    from nas.trainer import train
+    from nas.proxy.proxy import load_proxy
+    from nas.proxy.trainer import train
+    from nas.training.result import TrialFailed
 
     proxy = load_proxy(proxy_name)
     data = proxy.load_data()

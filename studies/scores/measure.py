@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.proxies import LEVEL, WORTHWHILE, Relation, compute, interval, relations, tau_b
-from nas.scores import SCORES, draw_batch
+from analysis.scores.measure import compute
+from analysis.scores.rank import LEVEL, WORTHWHILE, Relation, interval, relations, tau_b
+from analysis.scores.scores import SCORES, draw_batch
 from space.architecture import Architecture
 from space.errors import InputError
 from space.files import write_text
@@ -46,8 +47,8 @@ class Trained:
 
 def trained() -> dict[str, Trained]:
     """Fingerprint -> network, of both studies. Raises `InputError` where their proxies differ."""
-    from nas.proxy import load_proxy
-    from nas.record import Record
+    from nas.proxy.proxy import load_proxy
+    from nas.record.record import Record
     from studies.proxy.measure import networks, read
 
     proxy = load_proxy("cpu")
@@ -75,7 +76,7 @@ def trained() -> dict[str, Trained]:
 
 def write_scores(out: Path) -> None:
     """One row a network: accuracy (mean over seeds, and of seed 0) and every score."""
-    from nas.proxy import load_proxy
+    from nas.proxy.proxy import load_proxy
 
     networks = list(trained().values())
     batch = draw_batch(load_proxy("cpu"), None, SEED)

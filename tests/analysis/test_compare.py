@@ -6,7 +6,7 @@ import json
 import pytest
 
 from analysis.compare import main
-from analysis.confirm import LEVEL
+from nas.verdict.confirm import LEVEL
 
 
 def test_the_published_plane(capsys):

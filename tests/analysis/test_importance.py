@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import evaluators, networkwise
-from analysis.evaluators import FANOVA, PED_ANOVA
-from analysis.findings import find
-from analysis.held_out import PERMUTATION
+from analysis.axes import evaluators, networkwise
+from analysis.axes.evaluators import FANOVA, PED_ANOVA
+from analysis.axes.findings import find
+from analysis.axes.held_out import PERMUTATION
+from analysis.axes.networkwise import MATTERS
+from analysis.axes.ranking import METHODS
 from analysis.importance import main
-from analysis.networkwise import MATTERS
-from analysis.ranking import METHODS
-from analysis.study import Study, read_study
 from nas import search as nas_search
-from nas.simulated import LAWS, traits_of
+from nas.proxy.simulated import LAWS, traits_of
+from nas.record.study import Study, read_study
 from space.architecture import Architecture
 
 ROOT = Path(__file__).parents[2]

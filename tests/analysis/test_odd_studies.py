@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from analysis import dashboard, report
-from analysis.answer import answer
-from analysis.claims import as_json
+from analysis.axes.findings import find
 from analysis.compare import _show_answer
-from analysis.dashboard_page import page_of, payload, render
-from analysis.findings import find
-from analysis.plan import plan
-from analysis.proxies import measure
+from analysis.comparison.answer import answer
+from analysis.comparison.claims import as_json
+from analysis.page.dashboard import page_of, payload, render
+from analysis.proposal.proposal import plan
 from analysis.report import write_report
-from analysis.study import full_accuracy, networks_of, read_study
+from analysis.scores.measure import measure
+from nas.record.study import full_accuracy, networks_of, read_study
 from space.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ ODD = {
 
 
 def study_of(mapping):
-    from analysis.study import Study
+    from nas.record.study import Study
 
     return Study(mapping)
 

@@ -14,18 +14,19 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from analysis import proxies
-from analysis.proxies import (
+from analysis.scores import rank
+from analysis.scores.measure import measure
+from analysis.scores.rank import (
     NO_RELATION,
     NOT_OFFERED,
     OFFERED,
     Interval,
     interval,
-    measure,
     relations,
     spearman,
     tau_b,
 )
-from nas.scores import SCORES, score
+from analysis.scores.scores import SCORES, score
 from space.architecture import Architecture
 from space.errors import InputError
 from studies.scores.measure import table
@@ -97,7 +98,7 @@ def test_a_planted_relation_is_found_and_offered():
     assert (found.verdict, found.reason) == (OFFERED, "")
     assert found.tau.value == pytest.approx(stats.kendalltau(scores["score"], accuracies).statistic)
     assert found.rho.value == pytest.approx(stats.spearmanr(scores["score"], accuracies).statistic)
-    assert found.tau.low > proxies.WORTHWHILE
+    assert found.tau.low > rank.WORTHWHILE
     assert found.tau.low < found.tau.value < found.tau.high
     assert found.gain.low > 0
 

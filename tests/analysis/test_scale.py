@@ -7,26 +7,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analysis import rules
-from analysis.isoflop_sample import LABELS, dimensions
-from analysis.nearest import distance, nearest_free, nearest_in
-from analysis.plan import plan
-from analysis.rules import compound, depth_only, published_exponents, published_rule, width_only
+from analysis.isoflop.sample import LABELS, dimensions
+from analysis.isoflop.series import searched_series
+from analysis.laws.answer import Estimate, NotIdentified
+from analysis.proposal import rules
+from analysis.proposal.nearest import distance, nearest_free, nearest_in
+from analysis.proposal.proposal import plan
+from analysis.proposal.rules import compound, depth_only, published_exponents, published_rule, width_only
+from analysis.proposal.wishes import KEPT, RULE, Wish, wishes
 from analysis.scale import as_json, main
-from analysis.scaling import Estimate, NotIdentified
-from analysis.series import searched_series
-from analysis.study import Study
-from analysis.wishes import KEPT, RULE, Wish, wishes
+from nas.record.study import Study
 from space import describe
 from space.architecture import Architecture
 from space.band import BandSampler
 from space.budget import Budget, parse_budget
 from space.columns import columns_of
 from space.cost import cost
-from space.design_space import load_space
 from space.errors import InputError
 from space.families import named
-from tests.analysis.test_isoflop import sweep_of
+from space.space_file import load_space
+from tests.analysis.isoflop.test_profiles import sweep_of
 
 TINY = named("convnext_tiny")
 SWEEP = "0.6GFLOPs,1.2GFLOPs,2.4GFLOPs,4.5GFLOPs"
@@ -262,7 +262,7 @@ def test_the_wish_inside_the_budgets_is_near_their_optima(study, found):
 
 @pytest.fixture
 def shown(study, monkeypatch, tmp_path):
-    monkeypatch.setattr("analysis.study.read_study", lambda _: Study(study.mapping, tmp_path))
+    monkeypatch.setattr("nas.record.study.read_study", lambda _: Study(study.mapping, tmp_path))
     return tmp_path
 
 
@@ -311,7 +311,7 @@ def test_json_and_out(shown, capsys, tmp_path):
 )
 def test_mistakes_are_one_line_and_exit_code_2(budgets, flags, message, monkeypatch, capsys, tmp_path):
     study = Study(sweep_of(budgets, 6).mapping, tmp_path)
-    monkeypatch.setattr("analysis.study.read_study", lambda _: study)
+    monkeypatch.setattr("nas.record.study.read_study", lambda _: study)
     assert main(["sweep", *flags]) == 2
     error = capsys.readouterr().err
     assert error.startswith("analysis.scale: ") and error.count("\n") == 1 and message in error

@@ -29,7 +29,7 @@ BESIDE = (
     "rich.table",
 )
 # heavy, and asked for by few
-NOT = ("nas.engines.ray_trial", "nas.engines.ray_tune", "analysis.live")
+NOT = ("nas.engines.ray.tune", "nas.engines.ray.engine", "analysis.page.live")
 ADDRESS_SPACE = 4 << 30  # bytes over the imports': the machine must survive what takes all memory
 LOOK = 0.002
 

@@ -18,8 +18,8 @@ from space.architecture import Architecture
 from space.band import BandSampler
 from space.budget import parse_budget
 from space.cost import cost, cost_columns, costs
-from space.design_space import load_space, shipped_spaces
 from space.network import build
+from space.space_file import load_space, shipped_spaces
 from tests.benchmarks.measuring import Row, flags, processor_seconds, report
 
 RESOLUTION = 224

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from analysis.dashboard_page import VIEWS, Page, page_of, render, views_of
-from analysis.study import Study
+from analysis.page.dashboard import VIEWS, Page, page_of, render, views_of
+from nas.record.study import Study
 from space.band import BandSampler
 from space.budget import parse_budget
 from space.cost import costs
-from space.design_space import load_space
+from space.space_file import load_space
 from tests.analysis.chromium import chromium
 from tests.benchmarks.measuring import Row, flags, report
 

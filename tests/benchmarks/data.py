@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nas.data import Data
+from nas.data.augment.pipeline import augmented
 from nas.data.batches import Cached
-from nas.data.imagefolder import decode
-from nas.proxy import Proxy
-from nas.trainer import ProxyTraining
-from nas.training import augmented
+from nas.data.sources.imagefolder import decode
+from nas.proxy.proxy import Proxy
+from nas.proxy.trainer import ProxyTraining
 from space.architecture import Architecture
 from space.families import named
 from tests.benchmarks.measuring import Row, best_time, flags, report

@@ -51,35 +51,35 @@ FORWARD, BACKWARD = "training: forward, ", "training: backward, "
 
 # (part, file of the project or package, function or any), the first that is anywhere on the stack counts
 RULES: tuple[tuple[str, str, str], ...] = (
-    ("training: checkpoint", "nas/checkpoint.py", ""),
-    ("training: validation", "nas/training.py", "evaluate"),
-    ("training: data and augmentation", "nas/training.py", "augmented"),
-    ("training: data and augmentation", "nas/training.py", "_order"),
-    ("training: data and augmentation", "nas/training.py", "micro_batches"),
+    ("training: checkpoint", "nas/training/checkpoint.py", ""),
+    ("training: validation", "nas/training/loop.py", "evaluate"),
+    ("training: data and augmentation", "nas/training/loop.py", "augmented"),
+    ("training: data and augmentation", "nas/training/loop.py", "_order"),
+    ("training: data and augmentation", "nas/training/loop.py", "micro_batches"),
     ("training: data and augmentation", "nas/data/batches.py", ""),
-    ("training: optimiser", "nas/training.py", "update"),
+    ("training: optimiser", "nas/training/loop.py", "update"),
     ("training: optimiser", "torch/optim/", ""),
-    ("training: loss and its check", "nas/training.py", "_Losses.add"),
+    ("training: loss and its check", "nas/training/loop.py", "_Losses.add"),
     ("training: loss and its check", "torch/nn/functional.py", "cross_entropy"),
-    ("training: the loop itself", "nas/training.py", "run_epoch"),
-    ("training: network and optimiser built", "nas/trainer.py", "ProxyTrainer.start"),
+    ("training: the loop itself", "nas/training/loop.py", "run_epoch"),
+    ("training: network and optimiser built", "nas/proxy/trainer.py", "ProxyTrainer.start"),
     ("end: report", "analysis/report", ""),
     ("end: summary, confirmation, table", "nas/search.py", "finish"),
-    ("driver: summary", "nas/record.py", "Record.refresh_summary"),
-    ("driver: summary", "nas/record.py", "Record.write_summary"),
+    ("driver: summary", "nas/record/record.py", "Record.refresh_summary"),
+    ("driver: summary", "nas/record/record.py", "Record.write_summary"),
     ("start: study opened", "nas/search.py", "open_record"),
     ("start: data set", "nas/data/dataset.py", "load"),
-    ("start: space, bands, references", "nas/plan.py", ""),
-    ("driver: proposing", "nas/proposals.py", ""),
-    ("driver: recording", "nas/record.py", ""),
-    ("driver: recording", "nas/trial_rows.py", ""),
-    ("driver: recording", "nas/storage.py", ""),
-    ("driver: recording", "nas/database.py", ""),
-    ("driver: display", "nas/progress.py", ""),
+    ("start: space, bands, references", "nas/plan/plan.py", ""),
+    ("driver: proposing", "nas/samplers/proposer.py", ""),
+    ("driver: recording", "nas/record/record.py", ""),
+    ("driver: recording", "nas/record/rows.py", ""),
+    ("driver: recording", "nas/record/storage.py", ""),
+    ("driver: recording", "nas/record/database.py", ""),
+    ("driver: display", "nas/driver/progress.py", ""),
     ("driver: display", "rich/", ""),
     ("driver: waiting for workers", "ray/", ""),
-    ("driver: recording", "nas/controller.py", ""),
-    ("start: settings", "nas/settings.py", ""),
+    ("driver: recording", "nas/driver/controller.py", ""),
+    ("start: settings", "nas/plan/settings.py", ""),
     ("start: settings", "argparse.py", ""),
 )
 # imports by who is imported; all else third-party is one part
@@ -276,7 +276,7 @@ def watched(began: str, written: str, flags: Sequence[str]) -> None:
 
 def hook_backward(look: Look) -> bool:
     """Once the trainer is imported: look at the graph before each backward pass."""
-    if not hasattr(sys.modules.get("nas.training"), "result_of"):  # its last function
+    if not hasattr(sys.modules.get("nas.training.loop"), "result_of"):  # its last function
         return False
     import torch
 

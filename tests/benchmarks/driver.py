@@ -23,15 +23,16 @@ from typing import Any
 
 from rich.console import Console
 
-from nas.controller import SearchController
+from nas.driver.confirmation import chosen
+from nas.driver.controller import SearchController
+from nas.driver.progress import Progress
+from nas.engines.job import Job, Trainer, Training
 from nas.engines.local import LocalEngine
-from nas.job import Job, Trainer, Training
-from nas.plan import Plan
-from nas.progress import Progress
-from nas.record import Record
-from nas.result import Epoch, Result
-from nas.search import chosen, open_record
-from nas.settings import read_settings
+from nas.plan.plan import Plan
+from nas.plan.settings import read_settings
+from nas.record.record import Record
+from nas.search import open_record
+from nas.training.result import Epoch, Result
 from space.architecture import Architecture
 from tests.benchmarks.measuring import Row, report
 

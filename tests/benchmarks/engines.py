@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nas.record import Record
+from nas.record.record import Record
 from tests.benchmarks.measuring import Row, report
 
 

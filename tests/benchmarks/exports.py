@@ -22,16 +22,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from nas.recipe import recipe_for
+from nas.recipe.published import recipe_for
 from nas.targets import TARGETS, load_target
 from nas.targets.target import Chosen, Mismatch, Refused
 from space.architecture import Architecture, Stem
 from space.band import BandSampler
 from space.budget import parse_budget
 from space.command import Command
-from space.design_space import load_space
 from space.families import named
 from space.networks import brief
+from space.space_file import load_space
 
 OUT = Path(__file__).parents[2] / "studies" / "exports" / "exports.csv"
 SET_BACK = {"timm": "timm's class", "transformers": "transformers, axes set back"}

@@ -14,19 +14,14 @@ from time import perf_counter
 
 import numpy as np
 
-from analysis.equal_flops import at_equal_flops
-from analysis.pareto import attainment, front, front3, front_probability
-from analysis.scaling import (
-    SATURATING_POWER,
-    Estimate,
-    Fit,
-    NotIdentified,
-    bootstrap,
-    choose_law,
-    double_saturation,
-    fit_law,
-    m4,
-)
+from analysis.comparison.equal_flops import at_equal_flops
+from analysis.fronts.pareto import attainment, front3, front_probability
+from analysis.laws.answer import Estimate, NotIdentified
+from analysis.laws.bootstrap import bootstrap
+from analysis.laws.choice import choose_law
+from analysis.laws.fit import Fit, fit_law
+from analysis.laws.law import SATURATING_POWER, double_saturation, m4
+from nas.verdict.front import front
 from tests.benchmarks.measuring import Row, best_time, flags, report
 
 TRUTH = {"a": 15.0, "b": 10.0, "c": 0.5}

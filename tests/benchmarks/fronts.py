@@ -15,10 +15,11 @@ import numpy as np
 from optuna._hypervolume import compute_hypervolume
 from optuna.study._multi_objective import _is_pareto_front
 
-from analysis.confirm import LEVEL, paired
-from analysis.distributions import compare_spaces
-from analysis.pareto import front, front3, hypervolume, hypervolume3
-from analysis.savings import chosen_by_others, mean_saving
+from analysis.comparison.distributions import compare_spaces
+from analysis.comparison.savings import chosen_by_others, mean_saving
+from analysis.fronts.pareto import front3, hypervolume, hypervolume3
+from nas.verdict.confirm import LEVEL, paired
+from nas.verdict.front import front
 from tests.benchmarks.measuring import Row, best_time, flags, report
 
 SMALL, LARGE = 2000, 1_000_000

@@ -18,11 +18,11 @@ from time import perf_counter
 
 import numpy as np
 
-from analysis.effects import FEWEST_A_LEVEL, Effect, main_effects
-from analysis.evaluators import PED_ANOVA
-from analysis.held_out import PERMUTATION
-from analysis.networkwise import LEVEL, MATTERS
-from analysis.ranking import importance
+from analysis.axes.effects import FEWEST_A_LEVEL, Effect, main_effects
+from analysis.axes.evaluators import PED_ANOVA
+from analysis.axes.held_out import PERMUTATION
+from analysis.axes.networkwise import LEVEL, MATTERS
+from analysis.axes.ranking import importance
 from tests.benchmarks.measuring import Row, flags, report
 
 EFFECTS = "main effects"

@@ -17,9 +17,9 @@ from time import perf_counter
 
 import numpy as np
 
-from analysis.isoflop import Profiles, profiles
-from analysis.isoflop_sample import Sample, sample_from
-from analysis.scaling import Estimate
+from analysis.isoflop.profiles import Profiles, profiles
+from analysis.isoflop.sample import Sample, sample_from
+from analysis.laws.answer import Estimate
 from tests.benchmarks.measuring import Row, flags, report
 
 BUDGETS = (0.6, 1.2, 2.4, 4.5)

@@ -15,7 +15,7 @@ import json
 from collections.abc import Sequence
 
 from space.architecture import Architecture, scaled
-from space.design_space import load_space, shipped_spaces
+from space.space_file import load_space, shipped_spaces
 from tests.benchmarks.measuring import Row, flags, processor_seconds, report
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.weights import read_weights
+from nas.training.weights import read_weights
 from space.architecture import Architecture
 from space.checkpoints import to_official, to_timm, to_transformers
 from space.families import named

@@ -17,7 +17,8 @@ from space.band import BandSampler
 from space.budget import parse_budget
 from space.columns import Array
 from space.cost import cost_columns
-from space.design_space import DesignSpace, load_space, space_from
+from space.design_space import DesignSpace
+from space.space_file import load_space, space_from
 from tests.benchmarks.measuring import Row, flags, processor_seconds, report
 
 BUDGETS = {

@@ -32,16 +32,16 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from nas.job import Job
-from nas.proposals import SAMPLERS, Proposer, code_of, distributions
-from nas.rungs import SCHEDULERS, Rungs
-from nas.simulated import CHANCE, EPOCHS, LAWS, SimulatedTrainer, best_in_band
+from nas.driver.rungs import SCHEDULERS, Rungs
+from nas.engines.job import Job
+from nas.proxy.simulated import CHANCE, EPOCHS, LAWS, SimulatedTrainer, best_in_band
+from nas.samplers.proposer import SAMPLERS, Proposer, code_of, distributions
 from space.band import BandSampler
 from space.budget import parse_budget
 from space.cost import cost
-from space.design_space import load_space
 from space.errors import InputError
 from space.files import write_text
+from space.space_file import load_space
 from tests.benchmarks.measuring import Row, machine, report
 
 BUDGET = "4.5GFLOPs"

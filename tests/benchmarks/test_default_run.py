@@ -87,8 +87,8 @@ def test_imports_are_the_outermost_packages():
         ("torch/__init__.py", "<module>"),
         ("importlib._bootstrap", "x"),
     ]
-    assert default_run.imported([*stack, ("nas/training.py", "<module>")]) == "torch"
-    assert default_run.imported([("torch/_dynamo/utils.py", "<module>"), ("nas/training.py", "start")]) == (
-        "torch/_dynamo"
-    )
-    assert default_run.imported([("enum.py", "<module>"), ("nas/plan.py", "<module>")]) == "own modules"
+    assert default_run.imported([*stack, ("nas/training/loop.py", "<module>")]) == "torch"
+    assert default_run.imported(
+        [("torch/_dynamo/utils.py", "<module>"), ("nas/training/loop.py", "start")]
+    ) == ("torch/_dynamo")
+    assert default_run.imported([("enum.py", "<module>"), ("nas/plan/plan.py", "<module>")]) == "own modules"

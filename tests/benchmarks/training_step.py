@@ -5,7 +5,8 @@
 `plain` is ConvNeXt as the official code writes it (`nn.Conv2d`, `nn.LayerNorm`, permutes), with fused
 AdamW, in whichever of fp32 and bf16 autocast, channels-last and contiguous is fastest here, on images
 normalised beforehand. It runs in a process of its own, as a user would run it; `plain, memory kept` is the
-same in the process that trains ours, which keeps the memory it frees (`nas/memory.py`). `ours` is the
+same in the process that trains ours, which keeps the memory it frees (`nas/training/cpu/memory.py`). `ours`
+is the
 proxy's training loop as a search runs it: from uint8 pixels, with augmentation, schedule and the check of
 the loss, and with the validation of one image an epoch of four steps. Given the same weights both networks
 must give the same logits first. They take turns, and the ratio is the median over the turns. The
@@ -32,9 +33,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.data import Data, Split
-from nas.data.augment import normalise
-from nas.proxy import Proxy
-from nas.trainer import ProxyTraining
+from nas.data.augment.batch import normalise
+from nas.proxy.proxy import Proxy
+from nas.proxy.trainer import ProxyTraining
 from space.architecture import Architecture
 from space.cost import cost
 from space.families import named

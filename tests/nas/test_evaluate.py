@@ -11,9 +11,9 @@ from PIL import Image
 
 from nas import evaluate
 from nas.data import load
-from nas.data.augment import normalise
+from nas.data.augment.batch import normalise
 from nas.data.crops import centre_crop
-from nas.weights import read_weights, weights_of
+from nas.training.weights import read_weights, weights_of
 from space.checkpoints import to_official, to_timm, to_transformers
 from space.families import named
 from space.network import build

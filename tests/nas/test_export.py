@@ -15,11 +15,11 @@ import pytest
 import torch
 import yaml
 
-from analysis.study import Study
 from nas import export, search
-from nas.chosen import Pick, by_itself
-from nas.recipe import read_recipe
-from nas.record import Record
+from nas.recipe.recipe import read_recipe
+from nas.record.record import Record
+from nas.record.study import Study
+from nas.targets.pick import Pick, by_itself
 from nas.targets.target import Mismatch
 from space import describe
 from space.architecture import Architecture
@@ -413,7 +413,7 @@ def test_class_names_reach_every_export(everything):
 
 @pytest.mark.parametrize("label", ["x" * 200, "\u7db2", "Trial 7", "a-b c"])
 def test_a_label_makes_an_identifier_that_is_not_too_long(label):
-    from nas.targets.source import camel_case, module_source
+    from nas.targets.source.module import camel_case, module_source
 
     network = Architecture.convnext([1, 1], [8, 16])
     name = Pick(network, label, "a network").name

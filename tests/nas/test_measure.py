@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from analysis.study import read_study
 from nas import measure
-from nas.record import Record
-from nas.training import parameter_groups
+from nas.plan import measurement
+from nas.record.record import Record
+from nas.record.study import read_study
+from nas.training.state import parameter_groups
 from space.families import named
 from space.networks import build_network, cost_of, named_network, network_from
 
@@ -60,7 +61,7 @@ def test_one_seed_gives_one_accuracy_whatever_else_is_measured(run):
 
 
 def test_the_roadmap_is_all_its_steps_once():
-    networks = measure.read_networks(["roadmap_t", "swin_tiny"])
+    networks = measurement.read_networks(["roadmap_t", "swin_tiny"])
     assert [r.name for r in networks] == [f"roadmap_t_{i}" for i in range(1, 17)] + ["swin_tiny"]
     assert networks[0].network == named("resnet50") and networks[15].network == named("convnext_tiny")
 

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 
 from nas import export, search
-from nas.record import Record
+from nas.record.record import Record
 from space.architecture import Architecture
 from space.cost import cost
 from space.describe import read_file
-from space.design_space import load_space
 from space.families import named
 from space.networks import cost_of, network_from
+from space.space_file import load_space
 from tests.nas.conftest import TINY_PROXY
 
 ROOT = Path(__file__).parents[2]

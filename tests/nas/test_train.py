@@ -16,10 +16,11 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from nas import full_training, train
-from nas.checkpoint import CheckpointError, load_plain, save_plain
-from nas.full_training import difference, initial_weights
-from nas.recipe import read_recipe, recipe_from, recipe_text
+from nas import train
+from nas.recipe.recipe import read_recipe, recipe_from, recipe_text
+from nas.training import full as full_training
+from nas.training.checkpoint import CheckpointError, load_plain, save_plain
+from nas.training.full import difference, initial_weights
 from space.architecture import Architecture
 from space.checkpoints import load_weights, to_official, to_timm, to_transformers
 from space.errors import InputError
@@ -393,7 +394,7 @@ def test_other_images_do_not_continue_a_training(run, place, folder):
 
 
 def test_a_training_that_diverges_ends_with_the_reason(run, place, monkeypatch):
-    from nas import training
+    from nas.training import loop as training
 
     original = training.update
 

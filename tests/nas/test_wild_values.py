@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.proxy import Proxy, proxy_from
-from nas.settings import MeasureSettings, Settings, read_measure_settings, read_settings
+from nas.plan.settings import MeasureSettings, Settings, read_measure_settings, read_settings
+from nas.proxy.proxy import Proxy, proxy_from
 from space.architecture import BLOCK_FIELDS, STAGE_FIELDS, STEM_FIELDS, Architecture
 from space.axes import KINDS
 from space.budget import parse_budget, parse_budgets
-from space.design_space import KEYS, RULES, space_from
 from space.errors import InputError
 from space.factors import NETWORK_FIELDS
 from space.networks import network_from
+from space.space_file import KEYS, RULES, space_from
 from space.swin import Swin
 
 LONG = 10**5

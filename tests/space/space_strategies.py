@@ -7,7 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from space.design_space import DesignSpace, space_from
+from space.design_space import DesignSpace
+from space.space_file import space_from
 
 MOST = 3000
 STEP = 4

@@ -16,8 +16,9 @@ from space.band import BandSampler, EmptyBandError
 from space.budget import Budget, parse_budget, quantity
 from space.columns import Array
 from space.cost import cost, cost_columns
-from space.design_space import DesignSpace, load_space, space_from
+from space.design_space import DesignSpace
 from space.errors import InputError
+from space.space_file import load_space, space_from
 from tests.space.space_strategies import small_spaces
 
 METRICS = ("macs", "params", "activations")

@@ -28,11 +28,11 @@ from torch import nn
 from space import cost as cost_module
 from space.architecture import Architecture
 from space.cost import METRICS, breakdown, cost, cost_columns, costs
-from space.design_space import load_space, shipped_spaces, space_from
 from space.errors import InputError
 from space.families import NAMES, named
 from space.layers import Pointwise
 from space.network import Network, build
+from space.space_file import load_space, shipped_spaces, space_from
 from tests.space.strategies import networks, random_architectures
 
 RESOLUTIONS = (224, 97, 33)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from nas.recipe import Recipe
+from nas.recipe.recipe import Recipe
 from nas.targets.target import Chosen
 from space.architecture import Architecture, Stage, Stem
 from space.families import resnet

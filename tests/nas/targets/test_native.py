@@ -2,12 +2,12 @@
 
 import pytest
 
-import nas.recipe
-from nas.full_training import BEST
-from nas.recipe import read_recipe
+import nas.recipe.recipe
+from nas.recipe.recipe import read_recipe
 from nas.targets import native
 from nas.targets.target import Mismatch
 from nas.train import parser
+from nas.training.full import BEST
 from space.cost import cost
 from tests.nas.targets.conftest import CONVNEXT, make_chosen
 
@@ -52,7 +52,7 @@ def test_several_machines_meet_and_fine_tuning_starts_from_weights():
 
 
 def test_a_recipe_that_reads_back_differently_is_not_handed_out(monkeypatch):
-    written = nas.recipe.recipe_text
-    monkeypatch.setattr(nas.recipe, "recipe_text", lambda r, *c: written(r.changed(epochs=299), *c))
+    written = nas.recipe.recipe.recipe_text
+    monkeypatch.setattr(nas.recipe.recipe, "recipe_text", lambda r, *c: written(r.changed(epochs=299), *c))
     with pytest.raises(Mismatch, match="another recipe"):
         native.export(make_chosen(CONVNEXT))

@@ -58,6 +58,6 @@ def test_the_recipe_s_defaults_are_the_module_s():
 def test_nothing_is_handed_out_where_the_module_differs(monkeypatch):
     made = python.export(make_chosen()).files["model.py"]
     wrong = made.replace("nn.GELU()", "nn.ReLU()")
-    monkeypatch.setattr("nas.targets.source.chosen_source", lambda chosen: wrong)
+    monkeypatch.setattr("nas.targets.source.module.chosen_source", lambda chosen: wrong)
     with pytest.raises(Mismatch, match="logits differ"):
         python.export(make_chosen())

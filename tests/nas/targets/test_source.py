@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from torch import nn
 
 from nas.targets.checking import compare_module, imported, randomised
-from nas.targets.source import camel_case, module_source
+from nas.targets.source.module import camel_case, module_source
 from nas.targets.target import Mismatch
 from space.architecture import Architecture, Stage, Stem
 from space.cost import cost

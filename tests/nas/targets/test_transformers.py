@@ -15,8 +15,8 @@ from nas.targets.checking import randomised
 from nas.targets.library import Library
 from nas.targets.target import Mismatch, Refused
 from space.architecture import Stem
-from space.design_space import load_space
 from space.families import named
+from space.space_file import load_space
 from tests.benchmarks.exports import restored
 from tests.nas.targets.conftest import CONVNEXT, MIXED, RESNET, make_chosen
 

@@ -1,0 +1,445 @@
+"""Networks as columns: the shape dimensions that people talk about, one column an axis, one row a network.
+
+Every ConvNeXt-family network has them, whatever space it came from; Swins have other ones and are left out.
+Columns of any other origin become axes by `axis_of`, so that what reads axes works on plain arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.axes.axis_sets import SETS
+from analysis.axes.shapes import Shapes, shapes_of
+from nas.record.study import Study, Tried
+from space.architecture import Architecture, Stage
+from space.budget import UNITS
+from space.cost import cost_columns
+from space.errors import InputError, quoted
+
+Floats = NDArray[np.float64]
+Network = Tried | Architecture | Mapping[str, Any]
+
+# costs whose largest is this many times the smallest are an axis; inside a budget band they are not
+COSTS_VARY = 1.15
+# a parameter of a space that spans so many times its smallest value is spoken of in ratios
+SPANS = 4
+MOST_LEVELS = 12
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A named column: `values` (n,) are numbers, or indices of `levels` where it is a category.
+
+    `log` axes are spoken of in ratios (twice as wide): models take their logarithm. `cost` axes follow from
+    the others.
+    """
+
+    name: str
+    values: Floats
+    levels: tuple[str, ...] = ()
+    log: bool = False
+    cost: bool = False
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the values are levels without an order."""
+        return bool(self.levels)
+
+    @property
+    def scaled(self) -> Floats:
+        """What a model sees of a numeric axis: the values or their logarithms, (n,)."""
+        return np.log(self.values) if self.log else self.values
+
+    @property
+    def distinct(self) -> int:
+        """How many different values there are; of 1 nothing can be learned."""
+        return int(np.unique(self.values).size)
+
+    def take(self, rows: ArrayLike) -> Axis:
+        """The axis of some rows, levels that are left without a network dropped."""
+        values = self.values[np.asarray(rows)]
+        if not self.categorical:
+            return Axis(self.name, values, (), self.log, self.cost)
+        kept = np.unique(values).astype(int)
+        return Axis(
+            self.name, np.searchsorted(kept, values).astype(float), tuple(self.levels[k] for k in kept)
+        )
+
+    def text(self, value: float) -> str:
+        """A value for people."""
+        if self.categorical:
+            return self.levels[int(value)]
+        return _quantity(value) if self.cost else f"{value:.3g}"
+
+
+@dataclass(frozen=True)
+class AxisTable:
+    """Axes by name, all of one length; `rows` are the positions of the networks among those given."""
+
+    axes: Mapping[str, Axis]
+    rows: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def varying(self) -> dict[str, Axis]:
+        """The axes that have more than one value."""
+        return {name: axis for name, axis in self.axes.items() if axis.distinct > 1}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The networks of one plane with their axes: what importance is measured on.
+
+    `accuracy` (n,) are fractions, `networks` (n,) fingerprints, `points` [study, trial] for each row.
+    """
+
+    axes: Mapping[str, Axis]
+    accuracy: Floats
+    networks: tuple[str, ...]
+    points: tuple[tuple[int, int], ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+
+# ---- any columns ----------------------------------------------------------------------------------------
+
+
+def axis_of(name: str, values: ArrayLike, *, log: bool = False) -> Axis:
+    """An axis from one value a network, (n,): numbers, or anything else as levels of a category.
+
+    Levels are sorted. Raises `InputError` for numbers that are not finite, or not positive with `log`.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1 or not array.size:
+        raise InputError(f"axis {name}: must be one value a network, not an array of shape {array.shape}")
+    if array.dtype.kind in "iuf":
+        numbers = array.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise InputError(f"axis {name}: value {numbers[~np.isfinite(numbers)][0]} is not finite")
+        if log and (numbers <= 0).any():
+            raise InputError(f"axis {name}: {numbers.min():g} has no logarithm; must be above 0")
+        return Axis(name, numbers, log=log)
+    words = [_word(value) for value in array.tolist()]
+    levels = tuple(sorted(set(words)))
+    index = {level: i for i, level in enumerate(levels)}
+    return Axis(name, np.array([index[word] for word in words], dtype=np.float64), levels)
+
+
+def axes_of(columns: Mapping[str, ArrayLike | Axis]) -> dict[str, Axis]:
+    """Axes from plain columns, all of one length. Raises `InputError`."""
+    axes = {
+        str(name): column if isinstance(column, Axis) else axis_of(str(name), column)
+        for name, column in columns.items()
+    }
+    if not axes:
+        raise InputError("axes: there is no column")
+    lengths = {name: len(axis.values) for name, axis in axes.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise InputError(f"axes: the columns differ in length ({listed}); one value a network in each")
+    return axes
+
+
+def _word(value: Any) -> str:
+    return {True: "on", False: "off", None: "none"}.get(value, str(value)) if _is_flag(value) else str(value)
+
+
+def _is_flag(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+# ---- networks -------------------------------------------------------------------------------------------
+
+
+def axis_table(networks: Iterable[Network], which: str = "summary") -> AxisTable:
+    """The axes of networks: what a study tried, architectures, or their plain values.
+
+    `which` is `summary` (one number a dimension), `stages` (depths, kernel sizes and expansions stage by
+    stage) or `all` (both, the stage ratio, parameters). Axes stage by stage exist where all networks have
+    equally many stages; else the number of stages is an axis. Raises `InputError`.
+    """
+    if which not in SETS or which == "space":
+        raise InputError(f"axes {quoted(which)}: networks have summary, stages or all")
+    recorded = [(row, network, _recorded(network)) for row, network in enumerate(networks)]
+    found = [(row, network, values) for row, network, values in recorded if values.get("family") is None]
+    rows = np.array([row for row, *_ in found], dtype=np.intp)
+    if not found:
+        return AxisTable({}, rows)
+    shapes = shapes_of([values for *_, values in found])
+    axes: list[Axis] = []
+    if which in ("summary", "all"):
+        axes += _summary(shapes)
+    if which in ("stages", "all"):
+        axes += _by_stage(shapes)
+    if which == "stages":
+        axes += [axis for axis in _summary(shapes) if axis.name not in PER_STAGE]
+    if which == "all":
+        axes.append(_ratio(shapes))
+    costs = _costs([network for _, network, _ in found], shapes)
+    for name in ("FLOPs", "params") if which == "all" else ("FLOPs",):
+        axes.append(Axis(name, costs[name], log=True, cost=True))
+    return AxisTable({axis.name: axis for axis in axes}, rows)
+
+
+def _recorded(network: Network) -> Mapping[str, Any]:
+    if isinstance(network, Tried):
+        return network.architecture
+    return network.to_dict() if isinstance(network, Architecture) else network
+
+
+def _costs(networks: Sequence[Network], shapes: Shapes) -> dict[str, Floats]:
+    """Multiply-accumulates and parameters, (n,): as recorded, or counted."""
+    known = [(network.macs, network.params) for network in networks if isinstance(network, Tried)]
+    if len(known) == len(networks):
+        table = np.array(known, dtype=np.float64)
+        return {"FLOPs": table[:, 0], "params": table[:, 1]}
+    total = cost_columns(shapes.columns)
+    return {"FLOPs": total.macs.astype(np.float64), "params": total.params.astype(np.float64)}
+
+
+def _means(values: NDArray[Any], shapes: Shapes) -> list[float]:
+    """Of each network over its stages."""
+    return [math.fsum(row) / n for row, n in zip(values.tolist(), shapes.stages.tolist(), strict=True)]
+
+
+def _growth(shapes: Shapes) -> list[float]:
+    """From stage to stage, in the geometric mean."""
+    return [
+        (row[n - 1] / row[0]) ** (1 / max(n - 1, 1))
+        for row, n in zip(shapes.width.tolist(), shapes.stages.tolist(), strict=True)
+    ]
+
+
+def _a_block(name: str) -> Callable[[Shapes], list[float]]:
+    """How many of them a block has, on average over the stages."""
+
+    def of(a: Architecture) -> float:
+        return math.fsum(len(getattr(stage, name)) for stage in a.stages) / len(a.stages)
+
+    return lambda shapes: shapes.each(of)
+
+
+# name -> (of each network, whether spoken of in ratios)
+NUMBERS: Mapping[str, tuple[Callable[[Shapes], Sequence[float] | NDArray[Any]], bool]] = {
+    "stages": (lambda shapes: shapes.stages, False),
+    "depth": (lambda shapes: shapes.depth.sum(axis=1), True),
+    "base width": (lambda shapes: shapes.width[:, 0], True),
+    "width growth": (_growth, True),
+    "kernel size": (lambda shapes: _means(shapes.kernel_size, shapes), False),
+    "expansion": (lambda shapes: _means(shapes.expansion, shapes), True),
+    "norms a block": (_a_block("norm_after"), False),
+    "activations a block": (_a_block("act_after"), False),
+}
+SPATIALS = {"first": "spatial first", "middle": "spatial in the middle"}
+# name -> of a form
+CATEGORIES: Mapping[str, Callable[[Architecture], Any]] = {
+    "norm": lambda a: a.norm,
+    "activation": lambda a: a.activation,
+    "downsampling": lambda a: a.downsampling,
+    "stem": lambda a: a.stem.type if a.stem.type == "resnet" else f"patches of {a.stem.patch_size}",
+    "block": lambda a: _agreed(a.stages, lambda s: s.style),
+    "convolution": lambda a: _agreed(a.stages, lambda s: s.conv),
+    "block order": lambda a: _agreed(a.stages, lambda s: SPATIALS[s.spatial]),
+    "GRN": lambda a: _agreed(a.stages, lambda s: s.grn),
+    "LayerScale": lambda a: a.layer_scale is not None,
+}
+# of which `stages` has the parts
+PER_STAGE = ("depth", "kernel size", "expansion", "stage 3 share", "share of the stage before last")
+
+
+def _agreed(stages: Sequence[Stage], of: Callable[[Stage], Any]) -> Any:
+    values = {of(stage) for stage in stages}
+    return values.pop() if len(values) == 1 else "mixed"
+
+
+def _summary(shapes: Shapes) -> list[Axis]:
+    axes = []
+    for name, (of, log) in NUMBERS.items():
+        axes.append(axis_of(name, np.asarray(of(shapes), dtype=np.float64), log=log))
+        if name == "depth":
+            axes += _share(shapes)
+    for name, level in CATEGORIES.items():
+        axes.append(axis_of(name, list(map(_word, shapes.each(level)))))
+    return axes
+
+
+def _share(shapes: Shapes) -> list[Axis]:
+    """The blocks of the last stage but one, the deepest in ResNets and ConvNeXts, of all blocks."""
+    counts = shapes.stages
+    if counts.min() < 2:
+        return []
+    name = "stage 3 share" if (counts == 4).all() else "share of the stage before last"
+    deepest = shapes.depth[np.arange(counts.size), counts - 2]
+    return [axis_of(name, deepest / shapes.depth.sum(axis=1))]
+
+
+def _ratio(shapes: Shapes) -> Axis:
+    """The depths in lowest terms: 3-3-9-3 is 1:1:3:1."""
+    ratios = []
+    for row in shapes.depth.tolist():
+        depths = [depth for depth in row if depth]
+        common = math.gcd(*depths)
+        ratios.append(":".join(str(depth // common) for depth in depths))
+    return axis_of("stage ratio", ratios)
+
+
+def _by_stage(shapes: Shapes) -> list[Axis]:
+    if np.ptp(shapes.stages) > 0:
+        return []
+    fields = {
+        "depth": (shapes.depth, True),
+        "kernel": (shapes.kernel_size, False),
+        "expansion": (shapes.expansion, True),
+    }
+    return [
+        axis_of(f"{name} {s + 1}", values[:, s].astype(np.float64), log=log)
+        for name, (values, log) in fields.items()
+        for s in range(values.shape[1])
+    ]
+
+
+# ---- studies --------------------------------------------------------------------------------------------
+
+
+def sample_of(
+    studies: Sequence[Study], which: str = "summary", budget: str | None = None, *, most: int | None = None
+) -> Sample:
+    """The networks of studies of one plane, of one `budget` where one is named, with the axes that vary.
+
+    Of more than `most` networks so many are drawn at random, and a note says so. A network's accuracy is its
+    mean over the seeds that all of them have, so that a seed's shift, common to all, cancels. Costs are an
+    axis where they vary by more than a budget band. Raises `InputError`.
+    """
+    if len({study.plane for study in studies}) > 1:
+        raise InputError(
+            "studies of different planes ("
+            + "; ".join(sorted({study.conditions for study in studies}))
+            + "): "
+            "their accuracies do not compare; give those of one proxy and data set"
+        )
+    chosen = [
+        (s, tried) for s, study in enumerate(studies) for tried in study.networks if _in(tried, study, budget)
+    ]
+    if budget is not None and not any(budget == band["text"] for study in studies for band in study.bands):
+        known = ", ".join(dict.fromkeys(str(band["text"]) for study in studies for band in study.bands))
+        raise InputError(f"--budget {quoted(budget)}: the studies have {known}")
+    found, outside = len(chosen), 0
+    if most is not None and found > most:
+        drawn = np.sort(np.random.default_rng(0).choice(found, most, replace=False))
+        chosen = [chosen[row] for row in drawn]
+    if which == "space":
+        rows, axes = _choices(studies, chosen)
+    else:
+        table = axis_table([tried for _, tried in chosen], which)
+        inside = np.flatnonzero(_inside(table, [tried.role == "candidate" for _, tried in chosen]))
+        rows, axes = table.rows[inside].tolist(), {name: a.take(inside) for name, a in table.axes.items()}
+        outside = len(table) - len(inside)
+    kept = [chosen[row] for row in rows]
+    accuracy, notes, split = _accuracies(kept)
+    if split:  # each study has a shift of its own
+        axes["study"] = axis_of("study", [studies[s].name for s, _ in kept])
+    if len(chosen) < found:
+        notes.append(f"Of {found:,} networks {len(chosen):,}, drawn at random, are used")
+    if outside:
+        word = "reference differs" if outside == 1 else "references differ"
+        notes.append(f"{outside} {word} in what the search never varied: left out")
+    skipped = len(chosen) - len(kept) - outside
+    if skipped:
+        why = "have no parameters of the space" if which == "space" else "are not of the ConvNeXt family"
+        notes.append(f"{skipped} of {len(chosen)} networks {why} and are left out")
+    return Sample(
+        axes={name: axis for name, axis in axes.items() if _worth(axis)},
+        accuracy=accuracy,
+        networks=tuple(tried.fingerprint for _, tried in kept),
+        points=tuple((s, tried.trial) for s, tried in kept),
+        notes=tuple(notes),
+    )
+
+
+def _inside(table: AxisTable, candidate: Sequence[bool]) -> NDArray[np.bool_]:
+    """Which networks of the table differ from the candidates in nothing but what these vary, (n,).
+
+    A reference of another kind (a ResNet beside ConvNeXts) differs in many ways at once, none of which could
+    be told from the others. Without candidates every network is inside.
+    """
+    searched = np.array(candidate)[table.rows]
+    inside = np.ones(len(table), dtype=bool)
+    if not searched.any():
+        return inside
+    for axis in table.axes.values():
+        values = axis.values[searched]
+        if (values == values[0]).all():
+            inside &= axis.values == values[0]
+    return inside
+
+
+def _in(tried: Tried, study: Study, budget: str | None) -> bool:
+    """Whether a network costs what a budget allows: references belong to whichever they fit."""
+    if budget is None:
+        return True
+    bands = [band for band in study.bands if band["text"] == budget]
+    return any(band["low"] <= getattr(tried, band["metric"]) <= band["high"] for band in bands)
+
+
+def _worth(axis: Axis) -> bool:
+    if axis.distinct < 2 or len(axis.levels) > MOST_LEVELS:
+        return False
+    return not axis.cost or bool(axis.values.max() > COSTS_VARY * axis.values.min())
+
+
+def _accuracies(kept: Sequence[tuple[int, Tried]]) -> tuple[Floats, list[str], bool]:
+    """Accuracies of networks over common seeds, what to say of them, and whether studies' seeds differ."""
+    common = set.intersection(*(set(tried.accuracies) for _, tried in kept)) if kept else set()
+    if common:
+        means = [np.mean([tried.accuracies[seed] for seed in sorted(common)]) for _, tried in kept]
+        return np.array(means, dtype=np.float64), [], False
+    values = np.array([tried.accuracy for _, tried in kept], dtype=np.float64)
+    split = len({s for s, _ in kept}) > 1
+    note = "the networks share no seed: each has the mean of its own, and a seed's shift adds noise"
+    return values, [note] if kept else [], split
+
+
+def _choices(
+    studies: Sequence[Study], chosen: Sequence[tuple[int, Tried]]
+) -> tuple[list[int], dict[str, Axis]]:
+    """The sampler's parameters, of the networks that have them, and the cost that the budget is of."""
+    names: dict[str, None] = {}
+    found: dict[int, Mapping[str, Any]] = {}
+    by_number = [{trial["number"]: trial for trial in study.mapping["trials"]} for study in studies]
+    for row, (s, tried) in enumerate(chosen):
+        choices = by_number[s][tried.trial].get("choices") or {}
+        if choices:
+            found[row] = choices
+            names |= dict.fromkeys(choices)
+    # one space at a time: a network of another has no value here
+    rows = [row for row, choices in found.items() if choices.keys() == names.keys()]
+    if not rows:
+        return [], {}
+    axes = {name: _parameter(name, [found[row][name] for row in rows]) for name in names}
+    metric = studies[0].metric
+    costs = np.array([getattr(chosen[row][1], metric) for row in rows], dtype=np.float64)
+    axes[UNITS[metric]] = Axis(UNITS[metric], costs, log=True, cost=True)
+    return rows, axes
+
+
+def _parameter(name: str, values: Sequence[Any]) -> Axis:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    if not numbers:
+        return axis_of(name, [_word(value) for value in values])
+    array = np.array(values, dtype=np.float64)
+    return axis_of(name, array, log=bool(array.min() > 0 and array.max() >= SPANS * array.min()))
+
+
+def _quantity(value: float) -> str:
+    scale, unit = (1e9, "G") if value >= 1e9 else (1e6, "M") if value >= 1e6 else (1.0, "")
+    return f"{value / scale:.3g}{unit}"

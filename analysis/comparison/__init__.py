@@ -1,0 +1,1 @@
+"""The searched networks against reference families, at equal cost and at equal accuracy."""

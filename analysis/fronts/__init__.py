@@ -1,0 +1,1 @@
+"""Pareto fronts of cost and value, and how sure they are."""

@@ -1,0 +1,1 @@
+"""The best shape at each budget, and how it grows with compute."""

@@ -1,0 +1,46 @@
+"""How much a residual counts: squares, or losses that forgive outliers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from analysis.laws.law import Floats
+
+
+@dataclass(frozen=True)
+class LossShape:
+    """A loss of standardised residuals t: psi(t) = t weight(t); `tuning`: 95% efficient on a normal."""
+
+    scipy_name: str
+    tuning: float
+    weight: Callable[[Floats], Floats]
+    slope: Callable[[Floats], Floats]
+
+    @cached_property
+    def variance(self) -> float:
+        """Variance of the estimate against least squares' under standard normal residuals."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(201)
+        weights = weights / weights.sum()
+        psi = nodes * self.weight(nodes)
+        return float(weights @ psi**2 / (weights @ self.slope(nodes)) ** 2)
+
+
+_HUBER, _SOFT = 1.345, 1.287
+
+
+LOSSES: Mapping[str, LossShape] = {
+    "squared": LossShape("linear", 1.0, np.ones_like, np.ones_like),
+    "huber": LossShape(
+        "huber",
+        _HUBER,
+        lambda t: _HUBER / np.maximum(np.abs(t), _HUBER),
+        lambda t: (np.abs(t) <= _HUBER).astype(np.float64),
+    ),
+    "soft_l1": LossShape(
+        "soft_l1", _SOFT, lambda t: (1 + (t / _SOFT) ** 2) ** -0.5, lambda t: (1 + (t / _SOFT) ** 2) ** -1.5
+    ),
+}

@@ -1,0 +1,1 @@
+"""Pages and figures: what a view is made of, and the files it is written to."""

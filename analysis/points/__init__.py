@@ -1,0 +1,1 @@
+"""Published and own results as points, each with its source."""

@@ -1,0 +1,48 @@
+"""One result of a network on a data set, whoever measured it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.points.printed import PLANE, PublishedPoint
+from space.errors import InputError, quoted
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(PublishedPoint):
+    """One training: a published point with its seed, None where the file does not say.
+
+    `params_m` is NaN where the file has no such column. `place` is the file and line that it comes from.
+    """
+
+    seed: int | None = None
+    place: str = ""
+
+
+def source_name(path: Path, names: Mapping[str, int]) -> str:
+    """What a file's results are called by: its name, or its path where two have that name."""
+    return path.name if names.get(path.name, 1) == 1 else str(path)
+
+
+def is_positive(value: float) -> bool:
+    """Whether a number is positive; NaN is not."""
+    return value > 0
+
+
+def check_repeats(points: Sequence[Result]) -> None:
+    """The same training twice would count twice."""
+    seen: dict[tuple[object, ...], Result] = {}
+    for point in points:
+        key = (point.name, point.seed, point.recipe, *(getattr(point, field) for field in PLANE))
+        if key in seen:
+            seed = "no seed" if point.seed is None else f"seed {point.seed}"
+            raise InputError(
+                f"{point.place}: {quoted(point.name)} with {seed} is there already: {seen[key].place}"
+            )
+        seen[key] = point

@@ -1,0 +1,1 @@
+"""The network of a larger budget, by what was fitted at smaller ones."""

@@ -1,0 +1,1 @@
+"""Training-free scores, and what they are worth."""

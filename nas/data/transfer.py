@@ -1,0 +1,21 @@
+"""Pixels on their way to the device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    pass
+
+
+def to_device(pixels: Tensor, labels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Both on the device; the copy overlaps with work where they are in pinned memory."""
+    return pixels.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+
+def pinned(values: Tensor) -> Tensor:
+    """In page-locked memory where there is CUDA, so that the copy to it can overlap with work."""
+    return values.pin_memory() if torch.cuda.is_available() else values

@@ -1,0 +1,1 @@
+"""Trainings through Ray Tune, on this machine or on a cluster."""

@@ -1,0 +1,166 @@
+"""How a network is judged: the proxy, its data and its trainer, or a law in their place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.plan.settings import RunSettings
+from nas.proxy.proxy import Proxy, load_proxy, proxy_from
+from nas.training.result import TrialFailed
+from space.band import BandSampler
+from space.cost import RESOLUTION, cost_columns
+from space.errors import MOST_NAME, InputError, printable, quoted, shortened
+from space.networks import cost_of
+from space.references import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nas.data import Data
+    from nas.engines.job import Trainer
+    from space.networks import Network
+
+
+MOST_SIMULATED = 86400.0  # seconds of a simulated epoch
+
+
+SIMULATED = re.compile(r"simulated:([a-z_]+)(?::(\d+(?:\.\d+)?))?")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How networks are judged: a proxy training, or a simulated one."""
+
+    name: str
+    epochs: int
+    trainer: Trainer
+    facts: dict[str, Any]  # of the proxy, for the record
+    data: dict[str, Any]
+    read: str = ""  # what was read of the data set, in a line
+
+    def uses_gpu(self, device: str) -> bool:
+        """Whether trainings of a search from this machine want a GPU unless told otherwise."""
+        if self.name == "simulated" or not device.startswith(("auto", "cuda")):
+            return False
+        import torch
+
+        return torch.cuda.is_available()
+
+    @staticmethod
+    def gpu_bytes() -> int | None:
+        """Memory of this machine's first GPU; None without one."""
+        import torch
+
+        return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
+
+    def training_bytes(self, network: Network) -> int:
+        """Device memory that a training takes, about."""
+        resolution, batch = self.facts.get("resolution", RESOLUTION), self.facts.get("batch_size", 1)
+        return int(cost_of(network, resolution).training_bytes(batch))
+
+
+def simulated_judge(settings: RunSettings) -> Callable[[], Judge] | None:
+    """A law in place of training, for a rehearsal; None where the proxy is a real one.
+
+    Raises `InputError`.
+    """
+    from nas.proxy.simulated import LAWS, SimulatedTrainer
+
+    if not (isinstance(settings.proxy, str) and settings.proxy.startswith("simulated")):
+        return None
+    match = SIMULATED.fullmatch(settings.proxy) if len(settings.proxy) <= 100 else None
+    seconds = float(match[2] or 0) if match else 0.0
+    if match is None or match[1] not in LAWS or seconds > MOST_SIMULATED:
+        raise InputError(
+            f"proxy {quoted(settings.proxy)}: write it like simulated:LAW or simulated:LAW:SECONDS "
+            f"(of an epoch, at most {MOST_SIMULATED:g}); "
+            f"the laws are {', '.join(LAWS)}"
+        )
+    trainer = SimulatedTrainer(LAWS[match[1]], seconds=seconds)
+    law = f"simulated:{match[1]}"
+    facts = {"name": law, "fingerprint": law, "data": law, "epochs": trainer.epochs}
+    data = {"spec": law, "fingerprint": law, "classes": None}
+    return lambda: Judge("simulated", trainer.epochs, trainer, facts, data)
+
+
+def proxy_judge(settings: RunSettings) -> Callable[[], Judge]:
+    """The proxy of the settings; called, it loads its data set. Raises `InputError`, both times."""
+    from nas.proxy.trainer import ProxyTrainer
+
+    name, proxy, device = choose_proxy(settings)
+    proxy.check_data()
+
+    def loaded() -> Judge:
+        data = proxy.load_data()
+        if data.num_classes < 2:
+            raise InputError(f"data {quoted(proxy.data)}: has one class; there is nothing to tell apart")
+        classes = getattr(data, "classes", None)
+        return Judge(
+            name,
+            proxy.epochs,
+            ProxyTrainer(proxy, device, data=data),
+            proxy_facts(name, proxy, data),
+            {
+                "spec": data.spec,
+                "fingerprint": data.fingerprint,
+                "classes": None if classes is None else list(classes),
+            },
+            getattr(data, "read", ""),
+        )
+
+    return loaded
+
+
+def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
+    """The proxy's name, the proxy with the settings' data set, and the device."""
+    import torch
+
+    from nas.training.device import choose_device
+
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    name = settings.proxy
+    if name == "auto":
+        name = "gpu" if torch.cuda.is_available() and settings.device.startswith(("auto", "cuda")) else "cpu"
+    if isinstance(name, str):
+        label, proxy = shortened(printable(Path(name).stem), MOST_NAME), load_proxy(name)
+    else:
+        label, proxy = "custom", proxy_from(name, "proxy")
+    if settings.data is not None:
+        proxy = proxy.changed(data=settings.data)
+    device = proxy.device if settings.device == "auto" else settings.device
+    if settings.engine == "ray":
+        return label, proxy, device  # the workers' devices are not this process's
+    try:
+        return label, proxy, str(choose_device(device))
+    except TrialFailed as failure:
+        raise InputError(str(failure)) from None
+
+
+def proxy_facts(name: str, proxy: Proxy, data: Data) -> dict[str, Any]:
+    """The proxy as the record has it."""
+    return {
+        "name": name,
+        "fingerprint": proxy.fingerprint(data),
+        **proxy.model_dump(mode="json"),
+        "num_classes": data.num_classes,
+        "train_size": len(data.train),
+        "val_size": len(data.val),
+    }
+
+
+def check_resolution(judge: Judge, band: BandSampler, references: Sequence[Reference]) -> None:
+    """Refuse a proxy whose images are too small for the networks to come."""
+    import numpy as np
+
+    resolution = judge.facts.get("resolution", RESOLUTION)
+    try:
+        cost_columns(band.space.columns(band.sample_codes(1000, np.random.default_rng(0))), resolution)
+        for reference in references:
+            cost_of(reference.network, resolution)
+    except InputError as error:
+        raise InputError(f"proxy {judge.name}: {error}") from None

@@ -1,0 +1,233 @@
+"""What a search is going to do, worked out from its settings and checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.driver.branch import Branch
+from nas.driver.rungs import Rungs
+from nas.plan.judge import Judge, check_resolution, proxy_judge, simulated_judge
+from nas.plan.settings import Settings
+from nas.samplers.limits import Limits, parse_latency, parse_most
+from nas.samplers.proposer import Proposer
+from space.band import BandSampler
+from space.budget import Budget, parse_budgets
+from space.design_space import DesignSpace
+from space.errors import InputError
+from space.references import Reference, check_family, references_of
+from space.space_file import load_space, space_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from space.architecture import Architecture
+
+DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "simulated": 100}
+OTHER_TRIALS = 32
+# of a search under the cpu proxy that was told neither --trials nor --time-limit
+DEFAULT_SECONDS = 570.0
+# a minute of a laptop is better spent on another network; hours of a GPU on knowing which is best
+DEFAULT_CONFIRM = {"gpu": (3, 3), "imagenet-subset": (3, 3)}
+DEFAULT_REFERENCES = ("convnext", "swin")
+# the model-based samplers start after this share of the trials, and never before so many
+STARTUP_SHARE = 0.3
+MIN_STARTUP = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search of one budget or several; everything that is trained, and how."""
+
+    settings: Settings
+    space: DesignSpace
+    bands: Sequence[BandSampler]
+    references: Sequence[Sequence[Reference]]  # of each band
+    judge: Judge
+    limits: Limits
+
+    @classmethod
+    def of(cls, settings: Settings) -> Plan:
+        """Work it out. Raises `InputError`, before any training."""
+        # what is read at once comes before what takes time: counting, and the data set
+        budgets = parse_budgets(settings.budget, settings.band)
+        limits = read_limits(settings)
+        families = reference_families(settings)
+        space = read_space(settings.space)
+        prepare = simulated_judge(settings) or proxy_judge(settings)
+        bands = [BandSampler(space, budget) for budget in budgets]
+        for band in bands:
+            if band.count == 0:
+                raise InputError(band.why_empty())
+        limits.meeting(bands)
+        judge = prepare()
+        front = is_front(settings, bands)
+        references = [references_of(band.budget, space, front, families) for band in bands]
+        for band, known in zip(bands, references, strict=True):
+            check_resolution(judge, band, known)
+        plan = cls(settings, space, bands, references, judge, limits)
+        plan.scheduler  # noqa: B018  refuse a bad one now
+        return plan
+
+    @property
+    def front(self) -> bool:
+        """Whether the whole front over the band is wanted, not only the best of it."""
+        return is_front(self.settings, self.bands)
+
+    @property
+    def trials(self) -> int:
+        """Networks to train in all, the references included."""
+        each = DEFAULT_TRIALS.get(self.judge.name, OTHER_TRIALS)
+        wanted = self.settings.trials or each * len(self.bands)
+        if wanted < len(self.bands):
+            raise InputError(f"trials: {wanted} is fewer than one for each of {len(self.bands)} budgets")
+        return wanted
+
+    @property
+    def time_limit(self) -> float | None:
+        """Seconds after which no training starts; None is no limit."""
+        limit = self.settings.time_limit_seconds
+        if self.judge.name == "cpu" and self.settings.trials is None and limit is None:
+            return DEFAULT_SECONDS
+        return limit
+
+    @property
+    def confirm(self) -> tuple[int, int]:
+        """How many of the best are trained again, and with how many fresh seeds."""
+        if self.settings.confirm is None:
+            return DEFAULT_CONFIRM.get(self.judge.name, (0, 0))
+        return self.settings.confirmations
+
+    @property
+    def trainings(self) -> int:
+        """Networks to train, and to train again for the confirmation."""
+        count, seeds = self.confirm
+        references = sum(len(self._compared(i)) for i in range(len(self.bands)))
+        return self.trials + (seeds * (count * len(self.bands) + references) if count else 0)
+
+    @property
+    def scheduler(self) -> dict[str, Any]:
+        """The scheduler's name and rungs, for the record; the rungs of a longer search stay the same."""
+        levels = self._rungs(min(self.shares), self.settings.min_epochs).levels
+        name = self.settings.scheduler if len(levels) > 1 else "none"
+        return {"name": name, "eta": self.settings.eta, "levels": list(levels)}
+
+    @property
+    def shares(self) -> list[int]:
+        """The trials of each budget."""
+        count = len(self.bands)
+        return [self.trials // count + (i < self.trials % count) for i in range(count)]
+
+    def binding(self) -> dict[str, Any]:
+        """What makes the results of a study comparable; a study is never resumed under other values."""
+        return {
+            "budget": self.budget(),
+            "objective": "front" if self.front else "best",
+            "limits": {name: most for name, most in asdict(self.limits).items() if most is not None},
+            "space": {
+                "name": self.space.name,
+                "fingerprint": self.space.fingerprint,
+                "size": self.space.size,
+                "in_band": sum(band.count for band in self.bands),
+                "in_band_is_exact": all(band.count_is_exact for band in self.bands),
+            },
+            "proxy": self.judge.facts,
+            "data": self.judge.data,
+            "seed": self.settings.seed,
+            "sampler": self.settings.sampler,
+            "scheduler": self.scheduler,
+        }
+
+    def budget(self) -> dict[str, Any]:
+        """The budget; of several, what they span, and each."""
+        budgets = [band.budget for band in self.bands]
+        if len(budgets) == 1:
+            return asdict(budgets[0])
+        text = ",".join(budget.text for budget in budgets)
+        whole = Budget(text, budgets[0].metric, budgets[0].low, budgets[-1].high)
+        return asdict(whole) | {"each": [asdict(budget) for budget in budgets]}
+
+    def branches(self, latency: Callable[[Architecture], float], workers: int) -> list[Branch]:
+        """A search for each budget; `latency` measures a network on a device that trains, in seconds."""
+        return [self._branch(i, latency, workers) for i in range(len(self.bands))]
+
+    def title(self, folder: Path) -> str:
+        """The search in a line."""
+        about = "" if all(band.count_is_exact for band in self.bands) else "about "
+        budgets = " and ".join(str(band.budget) for band in self.bands)
+        count = sum(band.count for band in self.bands)
+        return f"{folder}: {budgets}, {about}{count:,} of {self.space.size:,} networks of {self.space.name}"
+
+    def _branch(self, index: int, latency: Callable[[Architecture], float], workers: int) -> Branch:
+        band, share, compared = self.bands[index], self.shares[index], self._compared(index)
+        rungs = self._rungs(share, self.scheduler["levels"][0])
+        proposer = Proposer(
+            band,
+            self.settings.sampler,
+            self.settings.seed,
+            max(MIN_STARTUP, round(STARTUP_SHARE * share * trained_share(rungs.levels, self.settings.eta))),
+            epochs=self.judge.epochs,
+            levels=rungs.levels,
+            front=self.front,
+            limits=replace(self.limits, latency=latency),
+            parallel=workers > 1,
+        )
+        return Branch(band.budget.text, proposer, rungs, compared, share, self.front)
+
+    def _compared(self, index: int) -> Sequence[Reference]:
+        """References of a budget; the search itself has at least half of the trials."""
+        return self.references[index][: max(1, self.shares[index] // 2)]
+
+    def _rungs(self, share: int, min_epochs: int | None) -> Rungs:
+        settings = self.settings
+        references = len(self._compared(0))
+        return Rungs(
+            settings.scheduler,
+            self.judge.epochs,
+            max(share - references, 1),
+            eta=settings.eta,
+            min_epochs=min_epochs,
+        )
+
+
+def read_space(declared: str | dict[str, Any]) -> DesignSpace:
+    """The space that settings name or hold."""
+    return load_space(declared) if isinstance(declared, str) else space_from(declared, "space")
+
+
+def trained_share(levels: Sequence[int], eta: int) -> float:
+    """The epochs that a network gets on average, of those of full training."""
+    steps = [levels[0], *(high - low for low, high in pairwise(levels))]
+    return float(sum(step / eta**i for i, step in enumerate(steps)) / levels[-1])
+
+
+def read_limits(settings: Settings) -> Limits:
+    """The limits beside the budget. Raises `InputError`."""
+    params, activations, latency = settings.max_params, settings.max_activations, settings.max_latency
+    return Limits(
+        None if params is None else parse_most(params, "params"),
+        None if activations is None else parse_most(activations, "activations"),
+        None if latency is None else parse_latency(latency),
+    )
+
+
+def is_front(settings: Settings, bands: Sequence[BandSampler]) -> bool:
+    """A range is searched for its whole front unless told otherwise."""
+    if settings.objective == "auto":
+        return len(bands) == 1 and ".." in bands[0].budget.text
+    return settings.objective == "front"
+
+
+def reference_families(settings: Settings) -> tuple[str, ...]:
+    """The families that the search is compared with. Raises `InputError`."""
+    simulated = isinstance(settings.proxy, str) and settings.proxy.startswith("simulated")
+    for family in settings.references or ():
+        check_family(family)
+    if settings.references is None:
+        return ("convnext",) if simulated else DEFAULT_REFERENCES
+    if simulated and "swin" in settings.references:
+        raise InputError("reference swin: a simulated law knows ConvNets only")
+    return settings.references

@@ -1,0 +1,215 @@
+"""Everything a search is told, in one typed value: from flags, from a study file, or both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from nas.recipe.mistakes import FLAGS, flag, validated
+from nas.recipe.sizes import bytes_of
+from space.errors import InputError, quoted
+from space.files import parse_yaml, read_text
+
+RAY_ONLY = ("workers", "cpus_per_trial", "gpus_per_trial", "gpu_memory", "ray_address")
+# no text of a setting is longer; paths may be
+MOST_TEXT = 4096
+Text = Annotated[str, Field(max_length=MOST_TEXT)]
+MOST_SECONDS = 10 * 365 * 86400.0
+CONFIRM = re.compile(r"(\d{1,3})x(\d{1,3})")
+DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+class RunSettings(BaseModel):
+    """How networks are trained, where, and where that is kept: of a search or of a measurement."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    proxy: Text | dict[str, Any] = "auto"
+    data: Text | None = None
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    study: Text | None = None
+    resume: bool = False
+    engine: Literal["local", "ray"] = "local"
+    workers: int | None = Field(default=None, ge=1, le=100_000)
+    cpus_per_trial: float | None = Field(default=None, ge=1e-4, le=100_000, allow_inf_nan=False)
+    gpus_per_trial: float | None = Field(default=None, ge=0, le=100_000, allow_inf_nan=False)
+    gpu_memory: Text | None = None
+    ray_address: Text | None = None
+    storage: Text | None = None
+    device: Text = "auto"
+    threads: int | None = Field(default=None, ge=1, le=4096)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_named(cls, value: Any) -> Any:
+        """No path, name or address holds a NUL, and no system call takes one."""
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("holds a NUL character")
+        return value
+
+    @model_validator(mode="after")
+    def _engine_fits(self) -> Self:
+        for name in RAY_ONLY:
+            if self.engine == "local" and getattr(self, name) is not None:
+                raise ValueError(
+                    f"{flag(name)} needs --engine ray; the local engine trains one network at a time"
+                )
+        if self.engine == "ray" and self.threads is not None:
+            raise ValueError("--threads is for --engine local; with ray it is --cpus-per-trial")
+        return self
+
+    @property
+    def gpu_bytes(self) -> int | None:
+        """The memory of a GPU in bytes; None where it was not told. Raises `InputError`."""
+        return None if self.gpu_memory is None else bytes_of(self.gpu_memory, "gpu-memory")
+
+
+class Settings(RunSettings):
+    """One search. A study file holds the same keys; `space` and `proxy` may be written out in it."""
+
+    budget: str = Field(min_length=1, max_length=MOST_TEXT)
+    band: tuple[float, float] = (0.95, 1.0)
+    space: Text | dict[str, Any] = "convnext"
+    trials: int | None = Field(default=None, ge=1, le=1_000_000)
+    time_limit: Text | None = None
+    sampler: Literal["random", "tpe", "gp", "nsga2", "evolution", "surrogate"] = "surrogate"
+    objective: Literal["auto", "best", "front"] = "auto"
+    max_params: Text | None = None
+    max_activations: Text | None = None
+    max_latency: Text | None = None
+    scheduler: Literal["none", "asha", "halving", "hyperband"] = "none"
+    eta: int = Field(default=3, ge=2, le=1000)
+    min_epochs: int | None = Field(default=None, ge=1, le=1_000_000)
+    confirm: Text | None = None
+    reference: Text | None = None
+
+    @field_validator("band", mode="before")
+    @classmethod
+    def _read_band(cls, value: Any) -> Any:
+        return value.split(":") if isinstance(value, str) else value
+
+    @field_validator("reference", mode="before")
+    @classmethod
+    def _read_reference(cls, value: Any) -> Any:
+        """`true` and `false` in a study file: the default ones, and none."""
+        if isinstance(value, bool):
+            return None if value else "none"
+        return value
+
+    @property
+    def references(self) -> tuple[str, ...] | None:
+        """The families to compare with; None where that was not said."""
+        if self.reference is None:
+            return None
+        names = [name.strip().lower() for name in self.reference.split(",")]
+        return () if names == ["none"] else tuple(dict.fromkeys(names))
+
+    @property
+    def confirmations(self) -> tuple[int, int]:
+        """How many of the best are trained again, and with how many fresh seeds each. Raises `InputError`."""
+        if self.confirm is None:
+            return 0, 0
+        match = CONFIRM.fullmatch(self.confirm.strip())
+        if match is None or (int(match[1]) > 0) != (int(match[2]) > 0):
+            raise InputError(
+                f"confirm {quoted(self.confirm)}: write it like 3x3, networks times seeds, or 0x0"
+            )
+        return int(match[1]), int(match[2])
+
+    @property
+    def time_limit_seconds(self) -> float | None:
+        """The time limit in seconds; None is none. Raises `InputError`."""
+        return None if self.time_limit is None else parse_duration(self.time_limit)
+
+
+class MeasureSettings(RunSettings):
+    """Named networks, each trained with several seeds."""
+
+    networks: tuple[Text, ...] = Field(min_length=1, max_length=10_000)
+    seeds: int = Field(default=3, ge=1, le=1000)
+
+
+def read_measure_settings(flags: Mapping[str, Any]) -> MeasureSettings:
+    """The flags, over the study's own settings where it is resumed. Raises `InputError` in one line."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    values = _resumed(given, {}, measured=True) | given
+    if "networks" not in values:
+        raise InputError("which networks? Give names (python -m space.describe --list) or files")
+    settings = validated(MeasureSettings, values, FLAGS, flags=given)
+    _check(settings)
+    return settings
+
+
+def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings:
+    """The study file's values under the flags that were given. Raises `InputError` in one line."""
+    values: dict[str, Any] = {}
+    where = FLAGS
+    if study_file is not None:
+        where = f"study file {study_file}"
+        values = dict(read_study_file(study_file))
+    given = {name: value for name, value in flags.items() if value is not None}
+    values = _resumed(given, values, measured=False)
+    if "budget" not in {**values, **given}:
+        raise InputError("--budget is missing: a cost such as 4.5GFLOPs, 600MFLOPs or 30Mparams")
+    settings = validated(Settings, values | given, where, flags=given)
+    settings.time_limit_seconds, settings.confirmations  # noqa: B018  refuse bad ones now
+    _check(settings)
+    return settings
+
+
+def _check(settings: RunSettings) -> None:
+    """Refuse what the fields alone do not show, before anything takes time."""
+    settings.gpu_bytes  # noqa: B018  refuse a bad one now
+    if settings.engine == "ray":
+        from nas.engines.ray.cluster import check_address
+        from nas.engines.ray.resources import check_shares
+
+        check_shares(settings.cpus_per_trial, settings.gpus_per_trial or 0.0, settings.workers)
+        if settings.ray_address is not None:
+            check_address(settings.ray_address)
+
+
+def _resumed(given: Mapping[str, Any], values: dict[str, Any], *, measured: bool) -> dict[str, Any]:
+    """What a study that is gone on with was started with, under `values`. Raises `InputError`."""
+    if not (given.get("resume") and given.get("study")):
+        return values
+    from nas.record.record import Record
+
+    asked = Record.read(given["study"], given.get("storage")).asked
+    if ("networks" in asked) != measured:
+        command = "nas.search" if measured else "nas.measure"
+        raise InputError(
+            f"study {given['study']}: was made by {command}; python -m {command} goes on with it"
+        )
+    values = asked | values
+    if given.get("engine", values.get("engine")) != values.get("engine"):
+        # where a study is trained does not bind it: what was said of the other engine is void
+        values = {name: value for name, value in values.items() if name not in (*RAY_ONLY, "threads")}
+    return values
+
+
+def read_study_file(path: Path) -> Mapping[str, Any]:
+    """The mapping of a study file. Raises `InputError`."""
+    where = f"study file {path}"
+    values = parse_yaml(read_text(path, where), where)
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: must be a mapping of keys to values")
+    return values
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90`, `90s`, `10m`, `1h30m`."""
+    match = DURATION.fullmatch(text.strip()) if len(text) <= 100 else None
+    if match is None or not any(match.groups()):
+        raise InputError(f"time limit {quoted(text)}: write it like 90s, 10m or 1h30m")
+    hours, minutes, seconds = (float(group or 0) for group in match.groups())
+    total = hours * 3600 + minutes * 60 + seconds
+    if total <= 0:
+        raise InputError(f"time limit {quoted(text)}: must be more than nothing")
+    if total > MOST_SECONDS:
+        raise InputError(f"time limit {quoted(text)}: is more than ten years")
+    return total

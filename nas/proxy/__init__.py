@@ -1,0 +1,1 @@
+"""The short training under which networks are compared."""

@@ -1,0 +1,169 @@
+"""The proxy: one short training, fully written down, under which every candidate of a study is compared.
+
+Reading, checking and printing a proxy needs no torch; `nas.training.loop.train` runs it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+
+from nas.recipe.bounds import MOST_PIXELS, Alpha, BelowOne, Counted, NonNegative, Pixels, Positive, Share
+from nas.recipe.mistakes import validated
+from space.errors import MOST_QUOTED, InputError, shortened
+from space.files import parse_yaml, read_text
+
+if TYPE_CHECKING:
+    from nas.data import Data
+    from nas.recipe.recipe import Recipe
+    from space.networks import Network
+
+PRESETS = ("smoke", "cpu", "gpu", "imagenet-subset")
+VERSION = 3  # of the training loop: a change that changes results raises it
+
+
+class Proxy(BaseModel):
+    """One short training; by default the ConvNeXt recipe's values (paper, Table 5) where these suit one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = "fractal"  # fractal, digits, cifar10:PATH, cifar100:PATH, imagefolder:PATH
+    num_classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None  # None: all the data set has
+    resolution: Pixels = 32
+    train_size: Counted | None = None  # images, at most; None: all
+    val_size: Counted | None = None
+    data_seed: Annotated[int, Field(ge=0, lt=2**63)] = (
+        0  # chooses the subset, or draws the fractals; not the trial's
+    )
+
+    epochs: Annotated[int, Field(gt=0, le=1_000_000)] = 5
+    batch_size: Counted = 64
+    lr: Positive = 1e-3
+    min_lr: NonNegative = 1e-6
+    warmup_epochs: NonNegative = 1.0
+    weight_decay: NonNegative = 0.05  # not on biases and 1-D parameters
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    clip_norm: Positive | None = None  # the recipe clips nothing
+
+    label_smoothing: BelowOne = 0.1
+    mixup: Alpha = 0.0  # alpha; the recipe has .8
+    cutmix: Alpha = 0.0  # alpha; the recipe has 1.0
+    mixup_prob: Share = 1.0
+    flip: StrictBool = True
+    crop_padding: Annotated[int, Field(ge=0, le=MOST_PIXELS)] = 0  # pixels
+
+    stochastic_depth: BelowOne | None = None  # None: the architecture's own
+    layer_scale: Positive | Literal["architecture"] = "architecture"  # a number replaces LayerScale's 1e-6
+    head_init_scale: Positive = 1.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: str = "auto"
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> Proxy:
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs: {self.warmup_epochs:g} is more than epochs, {self.epochs}")
+        if max(self.betas) >= 1:
+            raise ValueError("betas: both must be below 1")
+        return self
+
+    def check_data(self) -> None:
+        """Raises `InputError` where the data set's name or path is wrong, without reading a file."""
+        from nas.data import open_source
+
+        _, _, path = self.data.partition(":")
+        if not path or not os.path.exists(path):  # noqa: PTH110  a NUL, a name too long: no file
+            open_source(
+                self.data, self.resolution, self.train_size, self.val_size, self.data_seed, self.num_classes
+            )
+
+    def load_data(self, cache_dir: Path | None = None) -> Data:
+        """The data set at this proxy's sizes. Raises `InputError`."""
+        from nas.data import load
+
+        return load(
+            self.data,
+            self.resolution,
+            self.train_size,
+            self.val_size,
+            self.data_seed,
+            cache_dir,
+            self.num_classes,
+        )
+
+    def recipe(self, network: Network, num_classes: int, train_size: int) -> Recipe:
+        """The whole recipe that this short training of the network is, on one device in one pass a step."""
+        from nas.recipe.recipe import Augmentation, DataSpec, Optimizer, Recipe, Schedule
+
+        if self.stochastic_depth is not None:
+            network = dataclasses.replace(network, drop_path=self.stochastic_depth)
+        batch_size = min(self.batch_size, train_size)
+        return Recipe(
+            architecture=network.to_dict(),
+            data=DataSpec(name=self.data, num_classes=num_classes, resolution=self.resolution, eval_crop=1.0),
+            epochs=self.epochs,
+            total_batch_size=batch_size,
+            batch_size=batch_size,
+            accumulation=1,
+            devices=1,
+            optimizer=Optimizer(lr=self.lr, betas=self.betas, weight_decay=self.weight_decay),
+            schedule=Schedule(warmup_epochs=self.warmup_epochs, min_lr=self.min_lr),
+            augmentation=Augmentation(
+                random_resized_crop=None,
+                crop_padding=self.crop_padding,
+                flip=self.flip,
+                rand_augment=None,
+                color_jitter=0.0,
+                random_erasing=0.0,
+                mixup=self.mixup,
+                cutmix=self.cutmix,
+                mixup_prob=self.mixup_prob,
+                label_smoothing=self.label_smoothing,
+            ),
+            ema_decay=None,
+            clip_norm=self.clip_norm,
+            head_init_scale=self.head_init_scale,
+            layer_scale=self.layer_scale,
+            precision=self.precision,
+        )
+
+    def fingerprint(self, data: Data) -> str:
+        """16 hex digits of SHA-256 over the pixels and every field but `data` and `device`.
+
+        Devices and thread counts differ in rounding only; the record has them beside it.
+        """
+        values = self.model_dump(mode="json", exclude={"data", "device"})
+        text = json.dumps(values | {"pixels": data.fingerprint, "version": VERSION}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def changed(self, **fields: Any) -> Proxy:
+        """A copy with these fields changed, checked again. Raises `InputError`."""
+        return proxy_from(self.model_dump() | fields, "proxy")
+
+
+def load_proxy(name: str | Path) -> Proxy:
+    """The preset of that name, or the YAML file at that path. Raises `InputError`, one line."""
+    where = f"proxy {shortened(str(name), MOST_QUOTED)}"
+    if str(name) in PRESETS:
+        text = (resources.files("nas") / "proxies" / f"{name}.yaml").read_text(encoding="utf-8")
+    elif not os.path.exists(name):  # noqa: PTH110  a NUL, a name too long: no file
+        presets = ", ".join(PRESETS)
+        raise InputError(f"{where}: No such file or directory; name a YAML file or one of {presets}")
+    else:
+        text = read_text(Path(name), where)
+    values = parse_yaml(text, where)
+    return proxy_from({} if values is None else values, where)
+
+
+def proxy_from(values: Any, where: str) -> Proxy:
+    """A proxy from plain values. Raises `InputError` naming the first key that is wrong."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: must be a mapping of fields, not {type(values).__name__}")
+    return validated(Proxy, values, where)

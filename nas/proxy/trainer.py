@@ -1,0 +1,202 @@
+"""Trains networks under one proxy, one epoch at a time, and keeps each training's state between epochs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas.data import Data
+from nas.data.batches import Cached
+from nas.engines.job import Job
+from nas.proxy.proxy import Proxy
+from nas.training import checkpoint
+from nas.training.checkpoint import CheckpointError, fitting
+from nas.training.device import choose_device, choose_precision, memory_errors_as_failures
+from nas.training.loop import result_of, run_epoch
+from nas.training.result import Epoch, Result, TrialFailed
+from nas.training.state import Run, check_resolution, start
+from space.architecture import Architecture
+from space.networks import Network
+
+log = logging.getLogger(__name__)
+
+# of the time of training, at most, that writing checkpoints may take where no rung asks for one
+CHECKPOINT_SHARE = 0.02
+# of a disk, for the first checkpoint's time; later ones are measured
+BYTES_PER_SECOND = 200e6
+
+
+class ProxyTraining:
+    """One network's training under a proxy: the whole recipe's loop with the proxy's recipe.
+
+    The same seed on the same device with the same number of threads gives the same bits, in one go or across
+    checkpoints. The global random state is left as it was.
+    """
+
+    def __init__(
+        self, architecture: Network, proxy: Proxy, data: Data, seed: int, device: str | None = None
+    ) -> None:
+        check_resolution(architecture, proxy.resolution)
+        where = choose_device(proxy.device if device is None else device)
+        recipe = proxy.recipe(architecture, data.num_classes, len(data.train))
+        precision = choose_precision(recipe.precision, where)
+        self._run = Run(recipe, Cached(data), seed, where, precision)
+        with memory_errors_as_failures():
+            self._state = start(self._run)
+
+    @property
+    def epochs(self) -> int:
+        """Full fidelity."""
+        return self._run.recipe.epochs
+
+    @property
+    def curve(self) -> list[Epoch]:
+        """Every epoch done."""
+        return self._state.curve
+
+    def epoch(self) -> Epoch:
+        """Train and validate one epoch. Raises `TrialFailed`: a loss that is not finite, no memory."""
+        with memory_errors_as_failures():
+            return run_epoch(self._state, self._run)
+
+    def result(self) -> Result:
+        """What the epochs done so far gave. Raises `TrialFailed` where there is none."""
+        return result_of(self._state, self._run)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state, as tensors and plain values."""
+        return self._state.to_dict()
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Go on from the values of `to_dict`. Raises `CheckpointError` for others; it starts afresh then."""
+        try:
+            self._state.restore(values)
+        except CheckpointError:
+            self._state = start(self._run)
+            raise
+
+    def bytes_kept(self) -> int:
+        """About the size of a checkpoint: weights and AdamW's two moments."""
+        return 3 * sum(p.numel() * p.element_size() for p in self._state.network.parameters())
+
+
+class KeptTraining:
+    """A job's training, with its state in the job's checkpoint file."""
+
+    def __init__(self, training: ProxyTraining, job: Job, identity: dict[str, Any]) -> None:
+        self._training = training
+        self._job = job
+        self._identity = identity
+        self._saved_at = time.monotonic()
+        self._save_seconds = training.bytes_kept() / BYTES_PER_SECOND
+        self._restore()
+
+    @property
+    def curve(self) -> list[Epoch]:
+        """Every epoch done, those of the checkpoint included."""
+        return self._training.curve
+
+    def epoch(self) -> Epoch:
+        """Train one epoch; its state is kept at a rung and whenever little time is lost by it."""
+        point = self._training.epoch()
+        due = self._save_seconds <= CHECKPOINT_SHARE * (time.monotonic() - self._saved_at)
+        over = point.epoch == self._training.epochs  # nothing is left to go on with
+        if self._job.checkpoint is not None and not over and (due or point.epoch == self._job.epochs):
+            self._save(self._job.checkpoint)
+        return point
+
+    def result(self) -> Result:
+        """What the epochs done so far gave."""
+        return self._training.result()
+
+    def _save(self, path: Path) -> None:
+        began = time.monotonic()
+        try:
+            checkpoint.save(path, self._identity, self._training.to_dict())
+        except OSError as error:  # the training is worth more than its checkpoint
+            log.warning("%s cannot be written (%s); after a crash this training starts again", path, error)
+        self._saved_at = time.monotonic()
+        self._save_seconds = self._saved_at - began
+
+    def _restore(self) -> None:
+        path = self._job.checkpoint
+        try:
+            kept = None if path is None else checkpoint.load(path, self._identity)
+            if kept is not None and not _beyond(kept, self._job.epochs):
+                self._training.restore(kept)
+        except CheckpointError as error:
+            log.warning("%s %s; the training starts again", path, error)
+
+
+def _beyond(kept: dict[str, Any], epochs: int) -> bool:
+    with fitting():
+        return int(kept["epoch"]) > epochs
+
+
+class ProxyTrainer:
+    """Trains jobs under a proxy on a device; every host must have the data of this `fingerprint`."""
+
+    def __init__(
+        self, proxy: Proxy, device: str, fingerprint: str | None = None, data: Data | None = None
+    ) -> None:
+        self._proxy = proxy
+        self._device = device
+        self._fingerprint = data.fingerprint if data is not None else fingerprint
+        self._data = data
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a worker maps the host's own cache of the data set
+        return self.__dict__ | {"_data": None}
+
+    @property
+    def epochs(self) -> int:
+        """Full fidelity."""
+        return self._proxy.epochs
+
+    def start(self, job: Job) -> KeptTraining:
+        """Begin a job, or go on with it from its checkpoint. Raises `TrialFailed`."""
+        data = self._loaded()
+        identity = {
+            "architecture": job.architecture.fingerprint,
+            "proxy": self._proxy.fingerprint(data),
+            "seed": job.seed,
+        }
+        training = ProxyTraining(job.architecture, self._proxy, data, job.seed, self._device)
+        return KeptTraining(training, job, identity)
+
+    def latency(self, architecture: Architecture) -> float:
+        """Seconds of a forward pass of one 224x224 image on the device."""
+        from nas.training.latency import latency
+
+        return latency(architecture, str(choose_device(self._device)), torch.get_num_threads())
+
+    def _loaded(self) -> Data:
+        if self._data is None:
+            data = self._proxy.load_data()
+            if self._fingerprint not in (None, data.fingerprint):
+                raise TrialFailed(f"data {self._proxy.data}: differs on this host from the study's")
+            self._data = data
+        return self._data
+
+
+def train(
+    architecture: Network,
+    proxy: Proxy,
+    data: Data,
+    seed: int,
+    *,
+    device: str | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Result:
+    """One training to full fidelity. Raises `TrialFailed`."""
+    training = ProxyTraining(architecture, proxy, data, seed, device)
+    while len(training.curve) < proxy.epochs:
+        point = training.epoch()
+        if on_epoch is not None:
+            on_epoch(point)
+    return training.result()

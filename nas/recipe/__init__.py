@@ -1,0 +1,1 @@
+"""The full training's recipe, and what it will need."""

@@ -1,0 +1,1 @@
+"""The record of a study: trials, their storage, and what damage does to them."""

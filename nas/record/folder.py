@@ -1,0 +1,62 @@
+"""A study's folder: its name, and the plain files in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from nas.record.database import FAILURES, said
+from space.errors import InputError, quoted
+from space.files import write_text
+
+MOST_NAME = 255  # bytes of a file's name, on every system
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn")
+
+
+def study_folder(study: str, root: Path = Path("runs")) -> Path:
+    """The folder of a study named by NAME (under `root`) or by a path. Raises `InputError`."""
+    if os.sep not in study and not NAME.fullmatch(study):
+        raise InputError(
+            f"study {quoted(study)}: a name holds letters, digits, '.', '_' and '-', or give a path"
+        )
+    folder = Path(study) if os.sep in study else root / study
+    if "\0" in study or any(len(os.fsencode(part)) > MOST_NAME for part in folder.parts):
+        raise InputError(f"study {quoted(study)}: a folder's name has at most {MOST_NAME} bytes, none a NUL")
+    return folder
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the results depend on."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def write_json(path: Path, values: Any) -> Path:
+    """JSON written beside `path` and renamed, so that a reader never meets half a file."""
+    return write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+@contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """One line for a database that cannot be written."""
+    try:
+        yield
+    except FAILURES as error:
+        raise InputError(f"study {folder}: cannot be written ({said(error)})") from None

@@ -1,0 +1,553 @@
+"""The study folder: everything tried, at which fidelity, with what result. Only drivers write.
+
+    runs/NAME/study.db       Optuna's SQLite storage: every trial with its parameters and attributes
+              study.json     in its place, where the study is in a PostgreSQL database: which one
+              summary.json   what the study found, rewritten as it goes on
+              report.html    the page to look at
+              checkpoints/   states of trainings that can go on
+
+A trial has two attributes, `NETWORK` and `RESULT` below: what is trained (its role is reference, candidate
+or confirmation), and how far it came (target: epochs to reach; fidelity: epochs trained; order: of ending).
+A trial that is paused or whose driver died stays RUNNING for Optuna: it can go on.
+
+For Optuna's own tools a trial has parameters wherever its network is of the space, its learning curve as
+intermediate values, and what they may sort by (`SHOWN`) as attributes of their own. What was trained to its
+end and is not of the space, such as a Swin, is PRUNED for them: it is none of what is searched.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas.record.damage import DamagedError, Found, TrialCheck, check_numbers, check_study, values_of
+from nas.record.database import FAILURES, UnfitError, failure, name_metric, said, study_name
+from nas.record.folder import study_folder, unwritable, versions, write_json
+from nas.record.outcome import best_of
+from nas.record.postgres import check_trusted
+from nas.record.rows import TrialStore, trial_store
+from nas.record.sqlite import SqliteStorage
+from nas.record.storage import PostgresStorage, Storage, check_url
+from space.command import uncollected
+from space.errors import InputError, quoted, reason
+from space.files import parse_json, read_text
+from space.networks import Network, cost_of
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+FORMAT = 3
+ATTRIBUTES = ("network", "result")
+# what Optuna's tools may sort by, beside them; never read
+SHOWN = (
+    "role", "name", "macs", "params", "activations", "seed", "budget", "of", "fidelity", "train_seconds",
+)  # fmt: skip
+READABLE = (1, 2, 3)
+RESUMABLE = (2, 3)  # 2: without what Optuna's tools want
+# settings that make results comparable; a study is resumed under the same ones only
+BINDING = ("budget", "objective", "limits", "space", "proxy", "data", "seed", "sampler", "scheduler")
+# but for where data and files lie and what they are called: fingerprints tell them apart
+UNBOUND = {"proxy": ("name", "data"), "data": ("spec", "classes")}
+# what a study of format 1 was started with
+BEFORE: dict[str, Any] = {"objective": "best", "limits": {}, "scheduler": {"name": "none"}}
+FINISHED = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.PRUNED: "complete"}
+ENDED = ("complete", "failed")
+# of the time of a search, at most, that rewriting its summary may take, and showing curves that go on
+SUMMARY_SHARE = REPORT_SHARE = 0.02
+
+
+class Record:
+    """One study, open for writing (`create`, `resume`) or for reading (`read`)."""
+
+    def __init__(self, folder: Path, storage: Storage, study: optuna.Study) -> None:
+        self.folder = folder
+        self.storage = storage
+        self._study = study
+        self._ids: dict[int, int] = {}  # of Optuna's, by number
+        self._next = 0
+        self._trials: dict[int, dict[str, Any]] = {}
+        self._attributes = dict(study.user_attrs)
+        self._summary_due = self._report_due = 0.0
+        self._ended = 0
+        self._check = TrialCheck(self.settings, self.asked)
+        with uncollected():
+            self._read()
+        check_numbers(self._ids)
+
+    @staticmethod
+    def check_free(folder: Path, *, resume: bool) -> None:
+        """Raises `InputError` where there is a study and none was expected, or the other way round."""
+        exists = _is_there(folder / "study.db")
+        if _is_there(folder / "study.json"):
+            raise InputError(
+                f"study {folder}: is in a PostgreSQL database (study.json); --storage URL goes on with it, "
+                "--study NAME starts another"
+            )
+        if exists and not resume:
+            raise InputError(f"study {folder}: exists; --resume continues it, --study NAME starts another")
+        if resume and not exists:
+            raise InputError(f"study {folder}: there is nothing to resume (no study.db)")
+
+    @classmethod
+    def create(cls, folder: Path, settings: Mapping[str, Any], asked: Mapping[str, Any]) -> Record:
+        """A new study in `folder`; `asked` are the user's own words, for `--resume`.
+
+        Raises `InputError` where a study exists or nothing can be written.
+        """
+        storage = SqliteStorage(folder, write=True)
+        try:
+            cls.check_free(folder, resume=False)  # nobody else makes it from now on
+            with unwritable(folder):
+                storage.make(_new(settings, asked))
+        except InputError:
+            storage.close()
+            raise
+        return cls._open(folder, storage)
+
+    @classmethod
+    def resume(cls, folder: Path, settings: Mapping[str, Any]) -> Record:
+        """The study of `folder`, to go on with. Raises `InputError` where its settings differ."""
+        cls.check_free(folder, resume=True)
+        storage = SqliteStorage(folder, write=True)
+        record = cls._open(folder, storage)
+        record.refuse_difference(settings)
+        with unwritable(folder):
+            record._bring_up_to_date()
+            storage.sweep()
+        return record
+
+    @classmethod
+    def join(cls, folder: Path, url: str, settings: Mapping[str, Any], asked: Mapping[str, Any]) -> Record:
+        """The study of this name in a PostgreSQL database, made where it is not there.
+
+        Raises `InputError` where its settings differ or the database cannot be used.
+        """
+        check_url(url)
+        if _is_there(folder / "study.db"):
+            raise InputError(f"study {folder}: is a study of its own (study.db); --study NAME names another")
+        storage = PostgresStorage(url, study_name(folder))
+        with unwritable(folder):
+            try:
+                with storage.turn():
+                    if not storage.exists():
+                        storage.make(_new(settings, asked))
+            except BaseException:
+                storage.close()
+                raise
+            record = cls._open(folder, storage)
+            record.refuse_difference(settings)
+            record._bring_up_to_date()
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / "study.json", {"storage": storage.url, "study": storage.name})
+        return record
+
+    @classmethod
+    def read(cls, study: str | Path, url: str | None = None) -> Record:
+        """The study of a name or path, for reading; nothing is made.
+
+        `url` is a database that the user named: without it, a study elsewhere is refused unless PGHOST
+        names its host. Raises `InputError`.
+        """
+        folder = study_folder(str(study))
+        place = folder / "study.json"
+        if _is_there(place):
+            named, name = _read_place(place, f"study {folder}: study.json")
+            if url is None:
+                check_trusted(named, f"study {folder}")
+            return cls._open(folder, PostgresStorage(url or named, name, write=False))
+        if not _is_there(folder / "study.db"):
+            raise InputError(f"study {folder}: no such study (no study.db there)")
+        return cls._open(folder, SqliteStorage(folder, write=False))
+
+    @classmethod
+    def _open(cls, folder: Path, storage: Storage) -> Record:
+        """The study in a storage; the storage is closed where it is refused."""
+        try:
+            study = storage.study()
+            known = study.user_attrs["format"]
+            if known in READABLE:
+                check_study(study.user_attrs, [key for key in BINDING if key not in BEFORE])
+                return cls(folder, storage, study)
+            newer = isinstance(known, int) and known > FORMAT
+            flaw = f"is of {'a later' if newer else 'no'} version of this program (format {quoted(known)}; "
+            flaw += f"this version reads 1 to {FORMAT})"
+        except UnfitError as error:
+            flaw = str(error)
+        except FAILURES as error:
+            flaw = failure(error)
+        except (LookupError, TypeError, ValueError, RuntimeError, AssertionError, OverflowError) as error:
+            flaw = f"is damaged ({said(error)})"
+        except BaseException:
+            storage.close()
+            raise
+        storage.close()
+        raise InputError(f"study {folder}: {storage.place} {flaw}")
+
+    @cached_property
+    def _rows(self) -> TrialStore:
+        return trial_store(self.storage.rdb, self._study._study_id)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the study was started with."""
+        return BEFORE | dict(self._attributes["settings"])
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The settings as the user gave them; the database is the one that the study was found in."""
+        return {**self._attributes["asked"], "storage": self.storage.url}
+
+    @property
+    def warnings(self) -> list[str]:
+        """Remarks for the report."""
+        return list(self._attributes.get("warnings", []))
+
+    def refuse_difference(self, settings: Mapping[str, Any]) -> None:
+        """Raises `InputError` naming what differs from what the study was started with."""
+        if self._attributes["format"] not in RESUMABLE:
+            self.close()
+            raise InputError(
+                f"study {self.folder}: is of an earlier version (format {self._attributes['format']}), to be "
+                "read and exported only; start another with --study NAME"
+            )
+        differences = list(_differences(self.settings, settings))
+        if differences:
+            self.close()
+            raise InputError(f"study {self.folder}: was started with {'; '.join(differences)}")
+
+    def trials(self) -> list[dict[str, Any]]:
+        """Every trial as plain values, in order."""
+        return [self._trials[number] for number in sorted(self._trials)]
+
+    def trial(self, number: int) -> dict[str, Any]:
+        """One trial as plain values."""
+        return self._trials[number]
+
+    def finished(self) -> list[dict[str, Any]]:
+        """Trials that are over: complete or failed."""
+        return [trial for trial in self.trials() if trial["state"] in ENDED]
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next trial; inside a turn nobody else takes it."""
+        return self._next
+
+    def turn(self) -> AbstractContextManager[None]:
+        """A context in which no other driver of the study decides anything."""
+        held: AbstractContextManager[None] = self.storage.turn()
+        return held
+
+    def news(self) -> list[dict[str, Any]]:
+        """What other drivers have changed since the last look: their new and their changed trials."""
+        if not self.storage.shared:
+            return []
+        before = dict(self._trials)
+        self._read()
+        return [trial for number, trial in self._trials.items() if before.get(number) != trial]
+
+    def begin(
+        self,
+        architecture: Network,
+        *,
+        seed: int,
+        target: int,
+        role: str = "candidate",
+        name: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        distributions: Mapping[str, BaseDistribution] | None = None,
+        **more: Any,
+    ) -> int:
+        """Store that a network is about to be trained to `target` epochs, in one transaction; its number.
+
+        `params` are those of the study's space, None where the network is none of it. Inside a turn.
+        """
+        total = cost_of(architecture)
+        network = {
+            "role": role,
+            "name": name,
+            "architecture": architecture.to_dict(),
+            "fingerprint": architecture.fingerprint,
+            "macs": total.macs,
+            "params": total.params,
+            "activations": total.activations,
+            "seed": seed,
+            "driver": self.storage.driver,
+            **more,
+        }
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=dict(params or {}),
+            distributions=dict(distributions or {}) if params else {},
+            user_attrs={"network": network, "result": {"target": target, "attempts": 1}, **_shown(network)},
+        )
+        trial.number = number = self.next_number
+        self._know(number, self._rows.begin(number, trial))
+        self._trials[number] = self._plain(trial)
+        return number
+
+    def report(self, number: int, curve: Sequence[Mapping[str, Any]]) -> None:
+        """Show how a training goes to those who look, for a small share of the time."""
+        began = time.monotonic()
+        if began < self._report_due:
+            return
+        self._rows.report(self._ids[number], _accuracies(curve))
+        now = time.monotonic()
+        self._report_due = now + (now - began) / REPORT_SHARE
+
+    def progress(self, number: int, **result: Any) -> None:
+        """Store how far an unfinished trial has come, or is to come."""
+        self._trials[number].update(result)
+        self._rows.change(self._ids[number], self._result(number), _accuracies(result.get("curve", ())))
+        self._trials[number]["state"] = "paused" if self._trials[number]["paused"] else "running"
+
+    def adopt(self, number: int) -> None:
+        """Take over the trial of a driver that died."""
+        network = {key: self._trials[number][key] for key in NETWORK}
+        network["driver"] = self.storage.driver
+        self._rows.change(self._ids[number], {"network": network})
+        self._trials[number].update(driver=self.storage.driver)
+
+    def complete(self, number: int, accuracy: float, **result: Any) -> None:
+        """Store a result, in one transaction; what is no number is a failure."""
+        if not math.isfinite(accuracy):
+            self.fail(number, f"its accuracy is {accuracy}", **result | {"full_fidelity": False})
+            return
+        trial = self._trials[number]
+        given = trial["role"] != "candidate" and self.settings["sampler"] != "none"
+        outside = given and not trial["choices"]
+        state = TrialState.PRUNED if outside else TrialState.COMPLETE
+        self._end(number, state, accuracy, {"accuracy": accuracy, **result})
+
+    def fail(self, number: int, reason: str, **result: Any) -> None:
+        """Store a failure with its reason, in one transaction."""
+        self._end(number, TrialState.FAIL, None, {"reason": reason, **result})
+
+    def warn(self, text: str) -> None:
+        """Keep a remark for the report, once."""
+        if text not in self.warnings:
+            self._set("warnings", [*self.warnings, text])
+
+    def ask(self, **values: Any) -> None:
+        """Keep what the user now says of settings that do not bind the study, for the next `--resume`."""
+        asked = self.asked
+        if any(asked.get(name) != value for name, value in values.items()):
+            self._set("asked", asked | values)
+
+    def add_wall_seconds(self, seconds: float) -> None:
+        """Add the time of this run to the study's."""
+        self._set("wall_seconds", self._attributes["wall_seconds"] + seconds)
+
+    def mapping(self) -> dict[str, Any]:
+        """The whole study as plain values: what a report is written from."""
+        settings, attributes, trials = self.settings, self._attributes, self.trials()
+        best = best_of(trials)
+        reference = next((t for t in trials if t["role"] == "reference" and t["state"] == "complete"), None)
+        return {
+            "name": self.folder.resolve().name,
+            "budget": settings["budget"],
+            "objective": settings["objective"],
+            "limits": settings["limits"],
+            "space": settings["space"],
+            "proxy": settings["proxy"],
+            "data": settings["data"],
+            "sampler": settings["sampler"],
+            "scheduler": settings["scheduler"],
+            "seed": settings["seed"],
+            "versions": attributes["versions"],
+            "created": attributes["created"],
+            "wall_seconds": attributes["wall_seconds"],
+            "train_seconds": sum(t["train_seconds"] or 0.0 for t in trials),
+            "trials": trials,
+            "best": None if best is None else best["number"],
+            "reference": None if reference is None else reference["number"],
+            "warnings": self.warnings,
+        }
+
+    def write_summary(self, **more: Any) -> Path:
+        """Rewrite `summary.json`: the study without its trials, but for the best and the reference."""
+        began = time.monotonic()
+        study = self.mapping()
+        trials = study.pop("trials")
+        states = ("complete", "failed", "paused", "running", "interrupted")
+        by_state = {state: sum(t["state"] == state for t in trials) for state in states}
+        chosen = {key: _headline(trials, study.pop(key)) for key in ("best", "reference")}
+        path = write_json(self.folder / "summary.json", study | {"trials": by_state} | chosen | more)
+        self._summary_due = time.monotonic() + (time.monotonic() - began) / SUMMARY_SHARE
+        return path
+
+    def refresh_summary(self) -> None:
+        """Rewrite `summary.json` unless that would take more than a small share of the time."""
+        if time.monotonic() >= self._summary_due:
+            self.write_summary()
+
+    def close(self) -> None:
+        """Let another driver have the study."""
+        self.storage.close()
+
+    def _read(self) -> None:
+        """Look at the database again; finished trials do not change."""
+        unfinished = [self._ids[n] for n, trial in self._trials.items() if trial["state"] not in ENDED]
+        new = []
+        keys = ATTRIBUTES if self._attributes["format"] > 1 else None
+        for trial in self._rows.read(max(self._ids.values(), default=0), unfinished, keys):
+            known = self._trials.get(trial.number)
+            if self._ids.get(trial.number, trial._trial_id) != trial._trial_id:
+                raise DamagedError(f"trial {trial.number} is there twice")
+            self._know(trial.number, trial._trial_id)
+            self._trials[trial.number] = plain = self._plain(trial)
+            if known is None:
+                new.append(Found(plain, values_of(trial.number, trial.user_attrs).get("accuracy")))
+            self._ended += plain["state"] in ENDED
+        self._check(new, self._trials)
+
+    def _know(self, number: int, identity: int) -> None:
+        self._ids[number] = identity
+        self._next = max(self._next, number + 1)
+
+    def _end(self, number: int, state: TrialState, accuracy: float | None, result: Mapping[str, Any]) -> None:
+        trial = self._trials[number]
+        trial.update({"paused": False, "order": self._ended, **result})
+        curve = _accuracies(trial["curve"])
+        self._rows.end(self._ids[number], state, accuracy, self._result(number), curve)
+        trial.update(state=FINISHED[state], ended=_now())
+        self._ended += 1
+
+    def _result(self, number: int) -> dict[str, Any]:
+        """The attributes that tell how far a trial has come."""
+        result = {key: value for key, value in self._trials[number].items() if key in RESULT}
+        return {"result": result, **_shown(result)}
+
+    def _bring_up_to_date(self) -> None:
+        """Mark a study of an earlier format that is gone on with: what is new in it has this format."""
+        if self._attributes["format"] != FORMAT:
+            name_metric(self._study)
+            self._set("format", FORMAT)
+
+    def _set(self, name: str, value: Any) -> None:
+        self._study.set_user_attr(name, value)
+        self._attributes[name] = value
+
+    def _plain(self, trial: FrozenTrial) -> dict[str, Any]:
+        values = values_of(trial.number, trial.user_attrs)
+        plain = {key: values.get(key) for key in (*NETWORK, *RESULT)}
+        defaults = {"role": "candidate", "fidelity": 0, "full_fidelity": False, "paused": False, "curve": []}
+        plain |= {key: default for key, default in defaults.items() if plain[key] is None}
+        plain |= {
+            "number": trial.number,
+            "state": self._state(trial, values),
+            "choices": dict(trial.params),
+            "started": _time(trial.datetime_start),
+            "ended": _time(trial.datetime_complete),
+        }
+        if plain["state"] == "complete":
+            plain["accuracy"] = trial.value
+        return plain
+
+    def _state(self, trial: FrozenTrial, values: Mapping[str, Any]) -> str:
+        if values.get("interrupted"):
+            return "interrupted"
+        pruned = trial.state is TrialState.PRUNED  # as only what is not of the space is
+        if trial.state in FINISHED and not (pruned and (trial.params or values.get("role") == "candidate")):
+            return FINISHED[trial.state]
+        if trial.state is not TrialState.RUNNING:
+            raise DamagedError(f"trial {trial.number} is {trial.state.name}, as none of this program is")
+        if values.get("paused"):
+            return "paused"
+        return "running" if self.storage.alive(values.get("driver", 0)) else "interrupted"
+
+
+NETWORK = (
+    "role", "name", "architecture", "fingerprint", "macs", "params", "activations", "seed", "budget",
+    "driver", "memo", "of",
+)  # fmt: skip
+RESULT = (
+    "target", "fidelity", "full_fidelity", "paused", "accuracy", "curve", "train_seconds",
+    "images_per_second", "precision", "device", "threads", "reason", "order", "attempts",
+    "mark",
+)  # fmt: skip
+
+
+def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What Optuna's tools may sort by."""
+    return {key: values[key] for key in SHOWN if values.get(key) is not None}
+
+
+def _accuracies(curve: Sequence[Mapping[str, Any]]) -> list[float]:
+    return [point["val_accuracy"] for point in curve]
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file, or anything else. Raises `InputError` where nobody may look."""
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:
+        raise InputError(f"study {path.parent}: cannot be read ({reason(error)})") from None
+
+
+def _read_place(path: Path, where: str) -> tuple[str, str]:
+    """Database and study of a `study.json`. Raises `InputError`."""
+    place = parse_json(read_text(path, where), where)
+    if not (isinstance(place, dict) and place.keys() == {"storage", "study"}):
+        raise InputError(f"{where}: must have the keys storage and study, and no other")
+    for key, value in place.items():
+        if not isinstance(value, str):
+            raise InputError(f"{where}: {key} is {quoted(value)}, no text")
+    return place["storage"], place["study"]
+
+
+def _new(settings: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a new study."""
+    return {
+        "asked": dict(asked),
+        "settings": dict(settings),
+        "created": _now(),
+        "versions": versions(),
+        "wall_seconds": 0.0,
+        "format": FORMAT,
+    }
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]:
+    now = json.loads(json.dumps(dict(now)))
+    for key in BINDING:
+        old, new = before.get(key), now.get(key)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+            names = [name for name in names if name not in UNBOUND.get(key, ())]
+            yield from (
+                f"{key}.{name} {quoted(old.get(name))}, not {quoted(new.get(name))}" for name in names
+            )
+        else:
+            yield f"{key} {quoted(old)}, not {quoted(new)}"
+
+
+def _headline(trials: list[dict[str, Any]], number: int | None) -> dict[str, Any] | None:
+    if number is None:
+        return None
+    trial = next(t for t in trials if t["number"] == number)
+    keys = (
+        "number", "role", "name", "accuracy", "fidelity", "seed", "fingerprint", "macs", "params",
+        "activations", "train_seconds", "architecture",
+    )  # fmt: skip
+    return {key: trial[key] for key in keys}
+
+
+def _time(moment: datetime | None) -> str | None:
+    """Optuna keeps local times without a zone."""
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,212 @@
+"""A study folder read for analysis: its networks, each with every accuracy it reached at full fidelity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from space.errors import InputError, printable
+from space.networks import is_swin
+
+FAMILIES = ("ConvNeXt", "Swin", "ResNet")
+SEARCHED = "searched"
+METRICS = ("macs", "params", "activations")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One network of a study. `accuracies` are top-1 fractions by seed, all at the study's full fidelity.
+
+    `chosen_by` is the seed of the training that the search saw, by which its best were chosen; None where
+    nothing was. `trial` is the number of that training; `budget` the text of the budget it was proposed for.
+    """
+
+    trial: int
+    role: str  # candidate or reference
+    family: str  # ConvNeXt, Swin, ResNet, other names of references, or "searched"
+    name: str | None
+    budget: str | None
+    architecture: Mapping[str, Any]
+    fingerprint: str
+    macs: int
+    params: int
+    activations: int
+    accuracies: Mapping[int, float]
+    chosen_by: int | None = None
+
+    @property
+    def fresh(self) -> dict[int, float]:
+        """Accuracies that nothing was chosen by: without the winner's curse."""
+        return {seed: value for seed, value in self.accuracies.items() if seed != self.chosen_by}
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over all seeds."""
+        values = list(self.accuracies.values())
+        return (
+            values[0] if len(values) == 1 else float(np.mean(values))
+        )  # most have one, at a 20th of the time
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return self.name or f"trial {self.trial}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study: `mapping` is the whole record as plain values, `networks` what has a full-fidelity result."""
+
+    mapping: Mapping[str, Any]
+    folder: Path | None = None
+    networks: Sequence[Tried] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "networks", tuple(networks_of(self.mapping["trials"])))
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return printable(str(self.mapping["name"]))
+
+    @property
+    def candidates(self) -> list[Tried]:
+        """What the search proposed."""
+        return [tried for tried in self.networks if tried.role == "candidate"]
+
+    @property
+    def references(self) -> list[Tried]:
+        """What it is compared with."""
+        return [tried for tried in self.networks if tried.role == "reference"]
+
+    @property
+    def bands(self) -> list[Mapping[str, Any]]:
+        """The budget, or each of several: text, metric, low, high."""
+        budget = self.mapping["budget"]
+        return list(budget.get("each") or [budget])
+
+    @cached_property
+    def metric(self) -> str:
+        """The cost that the budget is of: macs, params or activations."""
+        return str(self.mapping["budget"].get("metric", "macs"))
+
+    @cached_property
+    def plane(self) -> tuple[str, str, int]:
+        """Proxy, data set and epochs: accuracies of different planes are never compared."""
+        proxy, data = self.mapping["proxy"], self.mapping["data"]
+        return str(proxy.get("fingerprint")), str(data.get("fingerprint")), int(proxy.get("epochs", 0))
+
+    @property
+    def conditions(self) -> str:
+        """What an accuracy of the study means, in a few words."""
+        proxy = self.mapping["proxy"]
+        size = f", {proxy['resolution']} px" if proxy.get("resolution") else ""
+        return printable(f"{proxy['name']} proxy: {proxy.get('data')}, {proxy.get('epochs')} epochs{size}")
+
+    def cost(self, metric: str | None = None) -> NDArray[np.float64]:
+        """Cost of every network, (n,)."""
+        return np.array([getattr(tried, metric or self.metric) for tried in self.networks], dtype=np.float64)
+
+    def accuracy(self) -> NDArray[np.float64]:
+        """Mean accuracy of every network over its seeds, (n,)."""
+        return np.array([tried.accuracy for tried in self.networks], dtype=np.float64)
+
+
+def read_study(name: str | Path) -> Study:
+    """The study of a name under runs/, or of a folder. Raises `InputError`."""
+    from nas.record.record import Record
+
+    record = Record.read(name)
+    try:
+        return Study(record.mapping(), record.folder)
+    finally:
+        record.close()
+
+
+def read_studies(names: Iterable[str | Path]) -> list[Study]:
+    """Several studies, in order. Raises `InputError` for none."""
+    studies = [read_study(name) for name in names]
+    if not studies:
+        raise InputError("which study? Give a name under runs/ or a folder")
+    return studies
+
+
+def networks_of(trials: Iterable[Mapping[str, Any]]) -> list[Tried]:
+    """The networks of a record's trials with full-fidelity results, by number; repeats are gathered."""
+    found: dict[int, tuple[Mapping[str, Any], dict[int, float]]] = {}
+    later = []
+    for trial in trials:
+        if role_of(trial) == "confirmation":
+            later.append(trial)
+        elif (accuracy := full_accuracy(trial)) is not None:
+            found[trial["number"]] = (trial, {trial["seed"]: accuracy})
+    for trial in later:
+        accuracy = full_accuracy(trial)
+        if accuracy is not None and trial["of"] in found:
+            found[trial["of"]][1][trial["seed"]] = accuracy
+    return [_tried(trial, accuracies) for trial, accuracies in found.values()]
+
+
+def family_of(trial: Mapping[str, Any]) -> str:
+    """The family of a trial's network: of a reference by what it is and is called, else `searched`."""
+    if role_of(trial) != "reference":
+        return SEARCHED
+    if is_swin(trial.get("architecture") or {}):
+        return "Swin"
+    name = line_of(trial.get("name")) or "other"
+    if name.startswith("roadmap_"):
+        return "roadmap"
+    return next((family for family in FAMILIES if name.lower().startswith(family.lower())), name)
+
+
+def role_of(trial: Mapping[str, Any]) -> str:
+    """`candidate`, `reference` or `confirmation`, as the record has it."""
+    return str(trial.get("role") or "candidate")
+
+
+def reached(trial: Mapping[str, Any]) -> float | None:
+    """The top-1 fraction of a trial that is complete, at whatever fidelity; None without one."""
+    accuracy = trial.get("accuracy")
+    if trial.get("state") != "complete" or not isinstance(accuracy, int | float):
+        return None
+    return float(accuracy) if math.isfinite(accuracy) else None
+
+
+def in_full(trial: Mapping[str, Any]) -> bool:
+    """Whether a trial was trained at full fidelity; where the record does not say so, it was not."""
+    return bool(trial.get("full_fidelity"))
+
+
+def full_accuracy(trial: Mapping[str, Any]) -> float | None:
+    """The top-1 fraction that fronts, fits and rankings take: reached at full fidelity; None without one."""
+    return reached(trial) if in_full(trial) else None
+
+
+def line_of(name: object) -> str | None:
+    """A name as one line that every terminal can show."""
+    return None if name is None else printable(str(name))
+
+
+def _tried(trial: Mapping[str, Any], accuracies: Mapping[int, float]) -> Tried:
+    role = role_of(trial)
+    return Tried(
+        trial=trial["number"],
+        role=role,
+        family=family_of(trial),
+        name=line_of(trial.get("name")),
+        budget=trial.get("budget"),
+        architecture=trial["architecture"],
+        fingerprint=trial["fingerprint"],
+        macs=trial["macs"],
+        params=trial["params"],
+        activations=trial["activations"],
+        accuracies=dict(accuracies),
+        chosen_by=trial["seed"] if role == "candidate" else None,
+    )

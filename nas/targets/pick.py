@@ -1,0 +1,125 @@
+"""Which networks to export: of a study, its best, a trial's or its front's; or of a file or a name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from space.errors import InputError, printable, shortened
+
+if TYPE_CHECKING:
+    from nas.record.study import Study
+    from space.architecture import Architecture
+
+
+LONGEST_NAME = 60
+LONGEST_TITLE = 200
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A network to export; `study` and `trial` are where it comes from, None for a network by itself."""
+
+    network: Architecture
+    label: str
+    title: str
+    """One line, whatever a file or a study calls the network."""
+    study: Study | None = None
+    trial: int | None = None
+
+    @property
+    def name(self) -> str:
+        """A Python identifier that no library's own network has, of at most `LONGEST_NAME` characters."""
+        own = re.sub(r"\W+", "_", self.label, flags=re.ASCII).strip("_").lower()
+        if not own or len(own) > LONGEST_NAME - 8:  # of other letters, or cut: not the network's alone
+            digits = self.network.fingerprint[:8]
+            own = f"{own[: LONGEST_NAME - 17].strip('_')}_{digits}".strip("_")
+        return f"nas_{own}"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The trial as the record has it; empty without a study."""
+        if self.study is None:
+            return {}
+        return next(dict(t) for t in self.study.mapping["trials"] if t["number"] == self.trial)
+
+
+def by_itself(text: str) -> Pick:
+    """The network of a name or of a .json or .yaml file. Raises `InputError`."""
+    from space.describe import is_file, read_network
+    from space.networks import convnet
+
+    name, network = read_network(text)
+    label = Path(text).stem if is_file(text) else name
+    return Pick(convnet(network, name), label, _title(name) or label)
+
+
+def of_trial(study: Study, number: int | None) -> Pick:
+    """The network of that trial, or the best. Raises `InputError` where there is none."""
+    trials = {trial["number"]: trial for trial in study.mapping["trials"] if trial["architecture"]}
+    wanted = study.mapping["best"] if number is None else number
+    if wanted is None:
+        raise InputError(f"study {study.name}: no trial has succeeded yet; --trial N takes any")
+    if wanted not in trials:
+        known = f"0 to {max(trials)}" if trials else "none"
+        raise InputError(f"study {study.name}: there is no trial {wanted}; its trials are {known}")
+    if trials[wanted].get("of") is not None:  # a training again of a network with a number of its own
+        wanted = trials[wanted]["of"]
+    return _pick(study, trials[wanted])
+
+
+def of_front(study: Study) -> list[Pick]:
+    """The networks no other of the study beats in both cost and accuracy, from the cheapest on.
+
+    By the means of fresh seeds where there are such, else by the search's own trainings. Raises `InputError`
+    where nothing was trained to the end.
+    """
+    from nas.verdict.front import front
+
+    networks = [tried for tried in study.networks if tried.family != "Swin"]
+    again = [tried for tried in networks if tried.fresh and tried.role == "candidate"]
+    if again:
+        networks = [tried for tried in networks if tried.fresh]
+    if not networks:
+        raise InputError(f"study {study.name}: no trial was trained to the end, so there is no front")
+    values = [
+        sum(v.values()) / len(v) for v in (tried.fresh if again else tried.accuracies for tried in networks)
+    ]
+    on_front = front([getattr(tried, study.metric) for tried in networks], values)
+    numbers = sorted((networks[i] for i in on_front), key=lambda tried: getattr(tried, study.metric))
+    trials = {trial["number"]: trial for trial in study.mapping["trials"]}
+    return [_pick(study, trials[tried.trial]) for tried in numbers]
+
+
+def _pick(study: Study, trial: dict[str, Any]) -> Pick:
+    from space.networks import convnet, network_from
+
+    number = trial["number"]
+    network = convnet(network_from(trial["architecture"]), f"trial {number}")
+    title = f"trial {number} of {study.name}"
+    if trial["name"]:
+        title = f"{trial['name']} ({title})"
+    return Pick(network, f"{study.name} trial {number}", _title(title), study, number)
+
+
+def _title(name: str) -> str:
+    return shortened(printable(name), LONGEST_TITLE)
+
+
+def picks(study: str | None, trial: int | None, front: bool, arch: str | None) -> Sequence[Pick]:
+    """The networks that the command's flags name. Raises `InputError`."""
+    if arch is not None:
+        if study is not None or trial is not None or front:
+            raise InputError("--arch: names the network by itself; leave out STUDY, --trial and --front")
+        return [by_itself(arch)]
+    if study is None:
+        raise InputError("which network? Give a study, or --arch with a file or a name")
+    if front and trial is not None:
+        raise InputError("--front: exports every network of the front; leave out --trial")
+    from nas.record.study import read_study
+
+    found = read_study(study)
+    return of_front(found) if front else [of_trial(found, trial)]

@@ -1,0 +1,1 @@
+"""What makes the training of these networks fast on a CPU."""

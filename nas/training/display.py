@@ -1,0 +1,87 @@
+"""What a running training shows: a live line on a terminal, plain lines on a pipe."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from nas.driver.progress import duration, percent
+
+SILENCE = 60.0  # seconds after which a pipe hears of an epoch under way
+
+
+class TrainingProgress:
+    """Follows a training of `epochs` epochs, of which `done` are there already."""
+
+    def __init__(self, console: Console, epochs: int, done: int, images_per_step: int) -> None:
+        self._console = console
+        self._epochs = epochs
+        self._epoch = done + 1
+        self._images = images_per_step
+        self._first = done
+        self._started = self._epoch_began = self._spoke = time.monotonic()
+        self._best = 0.0
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[told]}"),
+        )
+        self._live = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._live.add_task(self._name(), total=None, told="")
+
+    def __enter__(self) -> TrainingProgress:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        self._live.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    def step(self, done: int, steps: int, loss: float) -> None:
+        """So many optimiser steps of the epoch are done; `loss` is the last one known, or not finite."""
+        now = time.monotonic()
+        rate = done * self._images / max(now - self._epoch_began, 1e-9)
+        share = (self._epoch - 1 - self._first + done / steps) / max(self._epochs - self._first, 1)
+        left = (now - self._started) * (1 - share) / share
+        known = f"loss {loss:.3f}, " if math.isfinite(loss) else ""
+        told = f"{known}{rate:,.0f} images/s, {duration(left)} left"
+        if self._console.is_terminal:
+            self._live.update(self._task, completed=done, total=steps, told=told)
+        elif now - self._spoke >= SILENCE and done < steps:
+            self._spoke = now
+            self.note(f"{self._name()} step {done}/{steps}: {told}")
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """An epoch is over, validated and kept."""
+        now = time.monotonic()
+        tops = [row["val_accuracy"], row.get("ema_accuracy") or 0.0]
+        self._best = max(self._best, *tops)
+        trained = row["epoch"] - self._first
+        left = (now - self._started) / max(trained, 1) * (self._epochs - row["epoch"])
+        ema = f", EMA {percent(tops[1])}" if "ema_accuracy" in row else ""
+        self.note(
+            f"{self._name()}: loss {row['train_loss']:.3f}, top-1 {percent(tops[0])}{ema} "
+            f"[best {percent(self._best)}, {row['images_per_second']:,.0f} images/s, "
+            f"{duration(row['seconds'])}, {duration(left)} left]"
+        )
+        self._epoch = row["epoch"] + 1
+        self._epoch_began = self._spoke = now
+        if self._console.is_terminal:
+            self._live.reset(self._task, description=self._name(), told="")
+
+    def resumed(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Epochs that were there before."""
+        tops = [max(row["val_accuracy"], row.get("ema_accuracy") or 0.0) for row in rows]
+        self._best = max(tops, default=0.0)
+
+    def _name(self) -> str:
+        return f"epoch {self._epoch}/{self._epochs}"

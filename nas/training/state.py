@@ -1,0 +1,294 @@
+"""What a training is given, and the state that it carries from step to step."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from nas.data.batches import Batches
+from nas.recipe.recipe import Recipe
+from nas.training.checkpoint import CheckpointError, fitting
+from nas.training.cpu.adamw import EagerAdamW
+from nas.training.cpu.depthwise import speed_up_small_maps
+from nas.training.cpu.memory import keep_freed_memory
+from nas.training.device import cuda_devices, random_states
+from nas.training.distributed import ALONE, Ranks
+from nas.training.ema import Ema, ema_decay
+from nas.training.layer_decay import lr_scales
+from nas.training.result import Epoch, TrialFailed
+from space.errors import InputError
+from space.networks import Network, build_network, cost_of
+from space.swin import Swin
+
+READ_EVERY = 50  # optimiser steps between looks at the losses, where a look makes the device wait
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a training is given, and what stays the same all through it. Raises `InputError`."""
+
+    recipe: Recipe
+    batches: Batches
+    seed: int
+    device: torch.device
+    precision: str
+    ranks: Ranks = ALONE
+
+    def __post_init__(self) -> None:
+        slots, total = self.slots, self.recipe.total_batch_size
+        if slots % self.ranks.world:
+            raise InputError(
+                f"recipe: an optimiser step is {slots} forward passes (accumulation x devices), which "
+                f"{self.ranks.world} processes cannot share; start a number that divides it"
+            )
+        if self.batches.train_size < total:
+            raise InputError(
+                f"recipe: total_batch_size: {total}, but there are {self.batches.train_size} training images"
+            )
+
+    @property
+    def slots(self) -> int:
+        """Forward passes of an optimiser step, in all processes."""
+        return self.recipe.accumulation * self.recipe.devices
+
+    @property
+    def own_slots(self) -> range:
+        """This process's."""
+        count = self.slots // self.ranks.world
+        return range(self.ranks.rank * count, (self.ranks.rank + 1) * count)
+
+    @cached_property
+    def steps(self) -> int:
+        """Optimiser steps of an epoch; the images of the last incomplete one wait for another epoch."""
+        return self.batches.train_size // self.recipe.total_batch_size
+
+    @cached_property
+    def warmup_steps(self) -> int:
+        """Optimiser steps of the warm-up."""
+        return round(self.recipe.schedule.warmup_epochs * self.steps)
+
+    @property
+    def ema_decay(self) -> float | None:
+        """The moving average's decay in this training, of so many steps; None where there is none."""
+        given = self.recipe.ema_decay
+        return None if given is None else ema_decay(given, self.recipe.epochs * self.steps)
+
+    @property
+    def read_every(self) -> int:
+        """Optimiser steps between looks at the losses."""
+        return 1 if self.device.type == "cpu" and self.ranks.world == 1 else READ_EVERY
+
+    def lr(self, step: int) -> float:
+        """Learning rate of an optimiser step, counted over all epochs."""
+        optimizer, schedule = self.recipe.optimizer, self.recipe.schedule
+        steps = self.recipe.epochs * self.steps
+        return lr_at(
+            step, steps, self.warmup_steps, optimizer.lr, schedule.min_lr, warmup_from=schedule.warmup_from
+        )
+
+
+@dataclass
+class Slot:
+    """Randomness of one forward pass in every optimiser step: augmentation's, and torch's own generators',
+    which stochastic depth (and, before the first slot's, weights) draw from."""
+
+    generator: torch.Generator
+    randomness: list[Tensor]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Tensors."""
+        return {"generator": self.generator.get_state(), "randomness": self.randomness}
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Go on from the values of `to_dict`."""
+        self.generator.set_state(values["generator"])
+        self.randomness = values["randomness"]
+
+    @contextlib.contextmanager
+    def turn(self, device: torch.device) -> Iterator[None]:
+        """torch's global generators are this slot's meanwhile."""
+        torch.set_rng_state(self.randomness[0])
+        for cuda, values in zip(cuda_devices(device), self.randomness[1:], strict=True):
+            torch.cuda.set_rng_state(values, cuda)
+        yield
+        self.randomness = random_states(device)
+
+
+@dataclass
+class State:
+    """What a training continues from; `forward` is the network as trained (compiled, on several devices).
+
+    `beside` has what an epoch measures that is not in its point of the curve.
+    """
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    slots: list[Slot]
+    forward: nn.Module
+    parallel: DistributedDataParallel | None = None
+    ema: Ema | None = None
+    epoch: int = 0
+    step: int = 0
+    images: int = 0
+    train_seconds: float = 0.0
+    eval_seconds: float = 0.0
+    curve: list[Epoch] = field(default_factory=list)
+    beside: list[dict[str, float]] = field(default_factory=list)
+
+    def to_dict(self, ranks: Ranks = ALONE) -> dict[str, Any]:
+        """Tensors and plain values, all processes' slots among them; called on every rank."""
+        slots = [slot for own in ranks.gathered([slot.to_dict() for slot in self.slots]) for slot in own]
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            **slots[0],
+            "curve": [asdict(point) for point in self.curve],
+            **{name: getattr(self, name) for name in COUNTED},
+            "more_slots": slots[1:],
+            "beside": self.beside,
+            "ema": None if self.ema is None else self.ema.network.state_dict(),
+        }
+
+    def restore(self, values: Mapping[str, Any], own_slots: range = range(1)) -> None:
+        """Go on from the values of `to_dict`, with these of the slots.
+
+        Raises `CheckpointError` for any others; the state is of no more use then.
+        """
+        with fitting():
+            self.network.load_state_dict(values["network"])
+            self.optimizer.load_state_dict(values["optimizer"])
+            _refuse_moments(self.optimizer)
+            if self.ema is not None:
+                self.ema.network.load_state_dict(values["ema"])
+            slots = [values, *values.get("more_slots", [])]
+            for slot, number in zip(self.slots, own_slots, strict=True):
+                slot.restore(slots[number])
+            self.curve = [Epoch(**point) for point in values["curve"]]
+            self.beside = [dict(row) for row in values.get("beside", [])]
+            for name in COUNTED:
+                setattr(self, name, type(getattr(self, name))(values[name]))
+            if len(self.curve) != self.epoch:
+                raise CheckpointError("does not fit this training (its curve is of other epochs)")
+
+
+COUNTED = ("epoch", "step", "images", "train_seconds", "eval_seconds")
+
+
+def _refuse_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Raises `CheckpointError` for an optimiser's moments of other shapes than its parameters, which torch
+    takes."""
+    for parameter, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if name != "step" and value.shape != parameter.shape:
+                raise CheckpointError(f"does not fit this training (the optimiser's {name})")
+
+
+def check_resolution(architecture: Network, resolution: int) -> None:
+    """Raises `TrialFailed` where the images are too small for the network's strides."""
+    try:
+        cost_of(architecture, resolution)
+    except InputError as error:
+        raise TrialFailed(str(error)) from None
+
+
+def start(run: Run, initial: Mapping[str, Tensor] | None = None) -> State:
+    """A fresh network and optimiser on the device; `initial` replaces as many of its weights as it has."""
+    recipe, device = run.recipe, run.device
+    with torch.random.fork_rng(cuda_devices(device)):
+        torch.manual_seed(run.seed)
+        network = build_network(as_trained(recipe), recipe.data.num_classes)
+        slots = [_slot(number, run.seed, device) for number in run.own_slots]
+    with torch.no_grad():
+        network.head.weight.mul_(recipe.head_init_scale)
+    if initial is not None:
+        network.load_state_dict(initial, strict=False)
+    if device.type == "cpu":
+        keep_freed_memory()
+        speed_up_small_maps(network)
+    memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    network.to(device, memory_format=memory_format)  # type: ignore[call-overload]
+    values = recipe.optimizer
+    groups = parameter_groups(network, values.weight_decay, layer_scales(recipe, network))
+    optimizer = EagerAdamW(groups, lr=values.lr, betas=values.betas, eps=values.eps, fused=True)
+    ema = None if run.ema_decay is None else Ema(network, run.ema_decay)
+    forward: nn.Module = network
+    parallel = None
+    if run.ranks.world > 1:
+        forward = parallel = DistributedDataParallel(network, device_ids=cuda_devices(device) or None)
+    if recipe.compile:
+        forward = torch.compile(forward)  # type: ignore[assignment]
+    return State(network, optimizer, slots, forward, parallel, ema)
+
+
+def _slot(number: int, seed: int, device: torch.device) -> Slot:
+    """The first goes on where the weights' initialisation has left torch's generators."""
+    if number > 0:
+        seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint32)[0])
+        torch.manual_seed(seed)
+    return Slot(torch.Generator().manual_seed(seed), random_states(device))
+
+
+def as_trained(recipe: Recipe) -> Network:
+    """The recipe's network with its LayerScale; none gets a LayerScale that it lacks."""
+    network = recipe.network
+    if isinstance(network, Swin):
+        return network
+    if recipe.layer_scale != "architecture" and network.layer_scale is not None:
+        network = replace(network, layer_scale=recipe.layer_scale)
+    return network
+
+
+def parameter_groups(
+    network: nn.Module, weight_decay: float, scales: Mapping[str, float] | None = None
+) -> list[dict[str, Any]]:
+    """Groups for the optimiser: weight decay, and none for biases and 1-D parameters (official code).
+
+    Nor for parameters that a network names in `no_weight_decay_keywords`, as Swin's official code has it.
+    `scales` are factors on the learning rate by parameter name; with them there are two groups for each
+    factor, which keep it as `lr_scale`.
+    """
+    spared: set[str] = getattr(network, "no_weight_decay_keywords", set)()
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    if scales is None:
+        groups = {(1.0, True): [], (1.0, False): []}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            plain = parameter.ndim > 1 and not name.endswith(".bias")
+            decays = plain and not any(word in name for word in spared)
+            groups.setdefault((1.0 if scales is None else scales[name], decays), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": weight_decay if decays else 0.0}
+        | ({} if scales is None else {"lr_scale": scale})
+        for (scale, decays), parameters in groups.items()
+    ]
+
+
+def layer_scales(recipe: Recipe, network: nn.Module) -> dict[str, float] | None:
+    """Layer-wise learning rate decay: each parameter's factor; None without it."""
+    if recipe.optimizer.layer_decay is None:
+        return None
+    names = [name for name, _ in network.named_parameters()]
+    return lr_scales(names, recipe.network, recipe.optimizer.layer_decay)
+
+
+def lr_at(
+    step: int, steps: int, warmup_steps: int, lr: float, min_lr: float, *, warmup_from: float = 0.0
+) -> float:
+    """Learning rate of a step, 0 .. steps - 1: linear from `warmup_from` to `lr`, then a cosine to `min_lr`.
+
+    As the official code (utils.py, cosine_scheduler): the last warm-up step has `lr`, and so has the first
+    after it; `min_lr` is what the step after the last would have.
+    """
+    if step < warmup_steps:
+        return warmup_from + (lr - warmup_from) * step / max(1, warmup_steps - 1)
+    progress = (step - warmup_steps) / (steps - warmup_steps)
+    return min_lr + 0.5 * (lr - min_lr) * (1 + math.cos(math.pi * progress))

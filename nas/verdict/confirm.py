@@ -1,0 +1,172 @@
+"""What trainings with fresh seeds say of a search's best networks: which is best, and by how much.
+
+The best of a search is partly its seed's luck. Trainings with seeds that no choice was made by are not, but
+for the last choice, of the winner among those confirmed: the intervals allow for that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special  # type: ignore[import-untyped]
+
+from nas.record.study import full_accuracy, line_of, role_of
+from nas.verdict.difference import Difference
+
+LEVEL = 0.95
+# a network is compared with a reference that costs less than itself by this much at most
+COSTLIER = 1.06
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A network's accuracies with fresh seeds."""
+
+    trial: int  # the trial of the search that it was chosen by
+    name: str | None
+    role: str
+    macs: int
+    by_seed: Mapping[int, float]
+
+    @property
+    def value(self) -> float:
+        """The mean accuracy."""
+        return float(np.mean(list(self.by_seed.values())))
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return self.name or f"trial {self.trial}"
+
+
+@dataclass(frozen=True)
+class Against:
+    """A candidate's mean accuracy less a reference's, over the seeds that both have.
+
+    The candidate is the best of those that cost no more than the reference, or hardly more (`COSTLIER`).
+    """
+
+    candidate: Mean
+    reference: str
+    seeds: int
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one budget's confirmation."""
+
+    budget: str | None
+    winner: Mean
+    means: tuple[Mean, ...]
+    against: tuple[Against, ...]
+
+    @property
+    def text(self) -> str:
+        """In a few lines."""
+        lines = [f"confirmed with {len(self.winner.by_seed)} fresh seeds"]
+        lines[0] += f" ({self.budget}):" if self.budget else ":"
+        for mean in sorted(self.means, key=lambda m: -m.value):
+            mark = "  the best of the search" if mean is self.winner else ""
+            lines.append(f"  {mean.label}, {mean.macs / 1e9:.3g} GFLOPs: {mean.value:.1%}{mark}")
+        return "\n".join([*lines, *(f"  {line}" for line in self.comparisons)])
+
+    @property
+    def comparisons(self) -> list[str]:
+        """The winner against each reference, a line each."""
+        lines = []
+        for item in self.against:
+            d = item.difference
+            interval = (
+                f"{LEVEL:.0%} interval {100 * d.low:+.1f} to {100 * d.high:+.1f}, {item.seeds} paired seeds"
+            )
+            reach = "one seed, no interval" if math.isinf(d.low) else interval
+            verdict = "" if d.verdict == "not distinguishable" else " than it"
+            lines.append(
+                f"{item.candidate.label} less {item.reference}: {100 * d.value:+.1f} points ({reach}): "
+                f"{d.verdict}{verdict}"
+            )
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; the ends of an interval that is not known are None."""
+        plain = asdict(self)
+        for item in plain["against"]:
+            ends = item["difference"]
+            ends.update({end: None for end in ("low", "high") if math.isinf(ends[end])})
+        for mean, own in zip(plain["means"], self.means, strict=True):
+            mean["mean"] = own.value
+        for item, own_item in zip(plain["against"], self.against, strict=True):
+            item["candidate"] = own_item.candidate.trial
+        plain["winner"] = self.winner.trial
+        return plain | {"level": LEVEL}
+
+
+def confirmed(trials: Iterable[Mapping[str, Any]]) -> list[Verdict]:
+    """The verdict on each budget of a study's trials that has confirmed candidates."""
+    trials = list(trials)
+    by_number = {trial.get("number"): trial for trial in trials}
+    again: dict[str | None, dict[int, dict[int, float]]] = {}
+    for trial in trials:
+        accuracy = full_accuracy(trial)
+        if role_of(trial) == "confirmation" and accuracy is not None and trial["of"] in by_number:
+            seeds = again.setdefault(trial.get("budget"), {}).setdefault(trial["of"], {})
+            seeds[trial["seed"]] = accuracy
+    found = []
+    for budget, numbers in again.items():
+        means = [_mean(by_number[number], seeds) for number, seeds in numbers.items()]
+        verdict = judge(budget, means)
+        if verdict is not None:
+            found.append(verdict)
+    return found
+
+
+def judge(budget: str | None, means: Sequence[Mean]) -> Verdict | None:
+    """The winner among the candidates and how it compares; None where no candidate was confirmed.
+
+    Networks that lack a seed (a failed training) cannot win against those that have it.
+    """
+    candidates = [mean for mean in means if mean.role == "candidate"]
+    if not candidates:
+        return None
+    most = max(len(mean.by_seed) for mean in candidates)
+    winner = _best(candidates, most)
+    references = [mean for mean in means if mean.role == "reference"]
+    against = [_against(candidates, most, reference) for reference in references]
+    return Verdict(budget, winner, tuple(means), tuple(item for item in against if item is not None))
+
+
+def paired(differences: Sequence[float], level: float = LEVEL) -> Difference:
+    """Mean and Student's t interval of paired differences; infinite for a single one."""
+    values = np.asarray(differences, dtype=np.float64)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Difference(mean, -math.inf, math.inf)
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    reach = float(special.stdtrit(len(values) - 1, (1 + level) / 2)) * error
+    return Difference(mean, mean - reach, mean + reach)
+
+
+def _best(candidates: Sequence[Mean], seeds: int) -> Mean:
+    return max((m for m in candidates if len(m.by_seed) == seeds), key=lambda m: (m.value, -m.trial))
+
+
+def _against(candidates: Sequence[Mean], most: int, reference: Mean) -> Against | None:
+    """Several candidates were compared for the best: each gets its part of the error (Bonferroni)."""
+    rivals = [m for m in candidates if m.macs <= COSTLIER * reference.macs and len(m.by_seed) == most]
+    if not rivals:
+        return None
+    best = _best(rivals, most)
+    seeds = sorted(best.by_seed.keys() & reference.by_seed.keys())
+    if not seeds:
+        return None
+    differences = [best.by_seed[seed] - reference.by_seed[seed] for seed in seeds]
+    return Against(best, reference.label, len(seeds), paired(differences, 1 - (1 - LEVEL) / len(rivals)))
+
+
+def _mean(trial: Mapping[str, Any], by_seed: Mapping[int, float]) -> Mean:
+    return Mean(trial["number"], line_of(trial["name"]), trial["role"], trial["macs"], dict(by_seed))

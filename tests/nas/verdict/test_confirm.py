@@ -1,0 +1,118 @@
+"""Fresh seeds decide: who wins, against whom, and when nothing can be said."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from nas.verdict.confirm import confirmed, paired
+
+
+def trial(number, accuracy, role="candidate", *, of=None, seed=0, name=None, budget="4.5G", state="complete"):
+    return {
+        "number": number, "role": role, "of": of, "seed": seed, "name": name, "budget": budget,
+        "state": state, "accuracy": accuracy, "full_fidelity": True, "macs": 10**9,
+    }  # fmt: skip
+
+
+def study(candidates, reference, seeds=(1, 2, 3)):
+    """Accuracies by seed of candidates and reference, after a search in which candidate 1 was luckiest."""
+    trials = [trial(0, 0.5, "reference", name="ConvNeXt-T")]
+    trials += [trial(i, 0.9 - 0.01 * i) for i in range(1, len(candidates) + 1)]
+    for of, accuracies in enumerate([reference, *candidates]):
+        for seed, accuracy in zip(seeds, accuracies, strict=True):
+            trials.append(trial(len(trials), accuracy, "confirmation", of=of, seed=seed))
+    return trials
+
+
+def test_the_winner_is_named_by_the_mean_over_fresh_seeds():
+    (verdict,) = confirmed(study([[0.60, 0.61, 0.62], [0.70, 0.71, 0.72]], [0.5, 0.51, 0.52]))
+    assert verdict.winner.trial == 2 and verdict.winner.value == pytest.approx(0.71)
+    (against,) = verdict.against
+    assert against.difference.value == pytest.approx(0.2) and against.seeds == 3
+    assert against.difference.verdict == "better"
+    assert "trial 2 less ConvNeXt-T: +20.0 points" in verdict.text and "better than it" in verdict.text
+
+
+def test_what_seeds_cannot_tell_apart_is_said_to_be_so():
+    (verdict,) = confirmed(study([[0.60, 0.40, 0.62]], [0.5, 0.51, 0.52]))
+    assert verdict.against[0].difference.verdict == "not distinguishable"
+    assert "not distinguishable" in verdict.text
+    (single,) = confirmed(study([[0.9]], [0.1], seeds=(1,)))
+    assert single.against[0].difference.verdict == "not distinguishable"
+    assert "one seed, no interval" in single.text
+    assert single.to_dict()["against"][0]["difference"] == {
+        "value": pytest.approx(0.8),
+        "low": None,
+        "high": None,
+    }
+
+
+def test_seeds_are_paired_so_a_shift_common_to_all_networks_is_no_noise():
+    shifts = np.array([0.0, 0.1, -0.1])
+    (verdict,) = confirmed(study([0.61 + shifts + [0.001, 0, -0.001]], 0.60 + shifts))
+    assert verdict.against[0].difference.verdict == "better"
+
+
+def test_the_interval_allows_for_the_choice_among_the_confirmed():
+    (alone,) = confirmed(study([[0.60, 0.61, 0.63]], [0.5, 0.52, 0.52]))
+    (chosen,) = confirmed(study([[0.60, 0.61, 0.63], [0.1, 0.1, 0.1], [0.2, 0.2, 0.2]], [0.5, 0.52, 0.52]))
+    one, three = alone.against[0].difference, chosen.against[0].difference
+    assert one.value == three.value
+    assert (three.high - three.low) / (one.high - one.low) == pytest.approx(
+        stats.t.ppf(1 - 0.025 / 3, 2) / stats.t.ppf(0.975, 2)
+    )
+
+
+def test_networks_are_compared_at_no_more_than_the_reference_s_cost():
+    trials = study([[0.60, 0.61, 0.62], [0.70, 0.71, 0.72]], [0.5, 0.51, 0.52])
+    for row in trials:
+        if 2 in (row["number"], row["of"]):
+            row["macs"] *= 2
+    (verdict,) = confirmed(trials)
+    assert verdict.winner.trial == 2
+    assert verdict.against[0].candidate.trial == 1 and verdict.against[0].difference.value == pytest.approx(
+        0.1
+    )
+    assert verdict.to_dict()["against"][0]["candidate"] == 1
+    for row in trials:
+        if row["role"] == "candidate":
+            row["macs"] = 10**10
+    assert confirmed(trials)[0].against == ()
+
+
+def test_the_choice_does_not_make_false_winners():
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(300):  # networks that are all equal
+        (verdict,) = confirmed(study(rng.normal(0.5, 0.01, (3, 3)), rng.normal(0.5, 0.01, 3)))
+        wrong += verdict.against[0].difference.verdict == "better"
+    assert wrong / 300 <= 0.05
+
+
+def test_each_budget_has_its_verdict_and_failures_do_not_win():
+    trials = study([[0.6, 0.61, 0.62], [0.9, 0.9, 0.9]], [0.5, 0.5, 0.5])
+    trials[-1]["state"] = "failed"
+    (verdict,) = confirmed(trials)
+    assert verdict.winner.trial == 1  # the other lacks a seed
+    more = [
+        t | {"budget": "9G", "number": t["number"] + 100, "of": t["of"] and t["of"] + 100} for t in trials
+    ]
+    for row, source in zip(more, trials, strict=True):
+        row["of"] = None if source["of"] is None else source["of"] + 100
+    assert [v.budget for v in confirmed([*trials, *more])] == ["4.5G", "9G"]
+    assert confirmed(trials[:3]) == [] and confirmed([]) == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=8))
+def test_the_interval_is_students(values):
+    found = paired(values)
+    assert found.value == pytest.approx(np.mean(values), abs=1e-12)
+    if np.std(values) > 1e-9:
+        expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-6)
+    assert math.isinf(paired(values[:1]).high)
