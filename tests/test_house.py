@@ -1,0 +1,81 @@
+"""The house: which module may import which, imports inside functions included."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("space", "nas", "analysis")
+COMMANDS = {
+    "space": {"describe"},
+    "nas": {"search", "measure", "export", "train", "evaluate"},
+    "analysis": {"dashboard", "compare", "scale", "importance", "proxies"},
+}
+# the last act of a search: it writes its page
+UPWARDS = {("nas.search", "analysis.report")}
+
+
+def modules() -> dict[str, ast.Module]:
+    """Every module by its name."""
+    found = {}
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
+
+
+def imported(tree: ast.Module, known: dict[str, ast.Module]) -> Iterator[str]:
+    """The modules of ours that a module imports; what only a type checker imports is left out."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in known else node.module
+
+
+@pytest.fixture(scope="module")
+def arrows() -> dict[str, set[str]]:
+    known = modules()
+    return {name: set(imported(tree, known)) & known.keys() - {name} for name, tree in known.items()}
+
+
+def test_imports_run_from_analysis_over_nas_to_space(arrows):
+    height = {package: i for i, package in enumerate(PACKAGES)}
+    up = {
+        (one, other)
+        for one, others in arrows.items()
+        for other in others
+        if height[other.partition(".")[0]] > height[one.partition(".")[0]]
+    }
+    assert up == UPWARDS
+
+
+def test_no_module_is_imported_by_what_it_imports(arrows):
+    left = {name: others.copy() for name, others in arrows.items()}
+    while ground := [name for name, others in left.items() if not others & left.keys()]:
+        for name in ground:
+            del left[name]
+    assert not left  # else these lie on a circle, or above one
+
+
+def test_a_folder_has_its_commands_at_the_top():
+    for package, commands in COMMANDS.items():
+        runnable = {
+            path.stem
+            for path in (ROOT / package).glob("*.py")
+            if "__main__" in path.read_text(encoding="utf-8")
+        }
+        assert commands <= runnable
+        assert all(path.is_dir() or path.stem in commands | {"__init__", "run", "report"}
+                   for path in (ROOT / package).glob("*.py") if package != "space")  # fmt: skip
+
+
+def test_every_folder_says_what_it_holds():
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("__init__.py"):
+            assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
