@@ -386,38 +386,20 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
     Killed before, it leaves temporary files, which the next one removes; in the moment of the renaming, a
     folder that holds `architecture.json` and is this network's. Raises `InputError`.
     """
-    from space.files import replacing, sweep
+    from space.files import folders, replacing, sweep
 
-    made: list[Path] = []
     try:
-        for parent in dict.fromkeys((folder / name).parent for name in files):
-            make_folders(parent, made)
-            sweep(parent)
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as made, contextlib.ExitStack() as stack:
+            for parent in dict.fromkeys((folder / name).parent for name in files):
+                made.enter_context(folders(parent))
+                sweep(parent)
             for name, content in reversed(list(files.items())):  # the last that is opened is renamed first
                 file = stack.enter_context(replacing(folder / name))
                 file.write(content.encode("utf-8", errors="replace") if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
-    except BaseException as error:
-        for path in reversed(made):
-            with contextlib.suppress(OSError):  # not empty: something is written
-                path.rmdir()
-        if isinstance(error, OSError | ValueError):
-            raise InputError(f"{folder}: cannot be written ({reason(error)})") from None
-        raise
-
-
-def make_folders(folder: Path, made: list[Path]) -> None:
-    """The folder with its parents, each that was not there added to `made`. Raises `OSError`."""
-    missing = []
-    for each in (folder, *folder.parents):
-        if each.exists():
-            break
-        missing.append(each)
-    for each in reversed(missing):
-        each.mkdir(exist_ok=True)
-        made.append(each)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: cannot be written ({reason(error)})") from None
 
 
 def architecture_json(pick: Pick, classes: Sequence[str] | None) -> str:

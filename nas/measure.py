@@ -81,7 +81,7 @@ def measure(settings: MeasureSettings, console: Console) -> int:
         from nas.run import carry_out
         from nas.search import moved
 
-        folder = study_folder(settings.study or "measured")
+        folder = study_folder("measured" if settings.study is None else settings.study)
         Record.check_free(folder, resume=settings.resume)
 
     def opened(plan: Measurement, folder: Path) -> Record:

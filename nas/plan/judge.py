@@ -63,7 +63,21 @@ class Judge:
         return int(cost_of(network, resolution).training_bytes(batch))
 
 
-def simulated_judge(settings: RunSettings) -> Callable[[], Judge] | None:
+@dataclass(frozen=True)
+class Chosen:
+    """A judge before its data set is read: what can be refused without it is refused first."""
+
+    name: str
+    resolution: int
+    load: Callable[[], Judge]  # raises `InputError`
+
+
+def chosen_judge(settings: RunSettings) -> Chosen:
+    """The proxy of the settings, or a law in its place. Raises `InputError`."""
+    return simulated_judge(settings) or proxy_judge(settings)
+
+
+def simulated_judge(settings: RunSettings) -> Chosen | None:
     """A law in place of training, for a rehearsal; None where the proxy is a real one.
 
     Raises `InputError`.
@@ -84,11 +98,11 @@ def simulated_judge(settings: RunSettings) -> Callable[[], Judge] | None:
     law = f"simulated:{match[1]}"
     facts = {"name": law, "fingerprint": law, "data": law, "epochs": trainer.epochs}
     data = {"spec": law, "fingerprint": law, "classes": None}
-    return lambda: Judge("simulated", trainer.epochs, trainer, facts, data)
+    return Chosen("simulated", RESOLUTION, lambda: Judge("simulated", trainer.epochs, trainer, facts, data))
 
 
-def proxy_judge(settings: RunSettings) -> Callable[[], Judge]:
-    """The proxy of the settings; called, it loads its data set. Raises `InputError`, both times."""
+def proxy_judge(settings: RunSettings) -> Chosen:
+    """The proxy of the settings. Raises `InputError`."""
     from nas.proxy.trainer import ProxyTrainer
 
     name, proxy, device = choose_proxy(settings)
@@ -112,7 +126,7 @@ def proxy_judge(settings: RunSettings) -> Callable[[], Judge]:
             getattr(data, "read", ""),
         )
 
-    return loaded
+    return Chosen(name, proxy.resolution, loaded)
 
 
 def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
@@ -153,14 +167,13 @@ def proxy_facts(name: str, proxy: Proxy, data: Data) -> dict[str, Any]:
     }
 
 
-def check_resolution(judge: Judge, band: BandSampler, references: Sequence[Reference]) -> None:
+def check_resolution(judge: Chosen, band: BandSampler, references: Sequence[Reference]) -> None:
     """Refuse a proxy whose images are too small for the networks to come."""
     import numpy as np
 
-    resolution = judge.facts.get("resolution", RESOLUTION)
     try:
-        cost_columns(band.space.columns(band.sample_codes(1000, np.random.default_rng(0))), resolution)
+        cost_columns(band.space.columns(band.sample_codes(1000, np.random.default_rng(0))), judge.resolution)
         for reference in references:
-            cost_of(reference.network, resolution)
+            cost_of(reference.network, judge.resolution)
     except InputError as error:
         raise InputError(f"proxy {judge.name}: {error}") from None

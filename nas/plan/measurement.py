@@ -33,19 +33,19 @@ class Measurement:
     @classmethod
     def of(cls, settings: MeasureSettings) -> Measurement:
         """Work it out. Raises `InputError`."""
-        from nas.plan.judge import proxy_judge, simulated_judge
+        from nas.plan.judge import chosen_judge
         from space.networks import convnet, cost_of
 
         networks = read_networks(settings.networks)
-        judge = (simulated_judge(settings) or proxy_judge(settings))()
+        chosen = chosen_judge(settings)
         for one in networks:
-            if judge.name == "simulated":
+            if chosen.name == "simulated":
                 convnet(one.network, one.name)
             try:
-                cost_of(one.network, judge.facts.get("resolution", 224))
+                cost_of(one.network, chosen.resolution)
             except InputError as error:
-                raise InputError(f"{one.name}: proxy {judge.name}: {error}") from None
-        return cls(settings, networks, judge)
+                raise InputError(f"{one.name}: proxy {chosen.name}: {error}") from None
+        return cls(settings, networks, chosen.load())
 
     @property
     def confirm(self) -> tuple[int, int]:

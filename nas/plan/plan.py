@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.driver.branch import Branch
 from nas.driver.rungs import Rungs
-from nas.plan.judge import Judge, check_resolution, proxy_judge, simulated_judge
+from nas.plan.judge import Judge, check_resolution, chosen_judge
 from nas.plan.settings import Settings
 from nas.samplers.limits import Limits, parse_latency, parse_most
 from nas.samplers.proposer import Proposer
@@ -57,18 +57,17 @@ class Plan:
         limits = read_limits(settings)
         families = reference_families(settings)
         space = read_space(settings.space)
-        prepare = simulated_judge(settings) or proxy_judge(settings)
+        chosen = chosen_judge(settings)
         bands = [BandSampler(space, budget) for budget in budgets]
         for band in bands:
             if band.count == 0:
                 raise InputError(band.why_empty())
         limits.meeting(bands)
-        judge = prepare()
         front = is_front(settings, bands)
         references = [references_of(band.budget, space, front, families) for band in bands]
         for band, known in zip(bands, references, strict=True):
-            check_resolution(judge, band, known)
-        plan = cls(settings, space, bands, references, judge, limits)
+            check_resolution(chosen, band, known)
+        plan = cls(settings, space, bands, references, chosen.load(), limits)
         plan.scheduler  # noqa: B018  refuse a bad one now
         return plan
 

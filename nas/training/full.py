@@ -36,7 +36,7 @@ from nas.training.weights import BEST as BEST_WEIGHTS
 from nas.training.weights import better, start_from
 from space.checkpoints import some
 from space.errors import InputError, quoted, reason
-from space.files import locked, write_text
+from space.files import locked, make_folder, write_text
 from space.networks import Network, brief, build_network, cost_of
 from space.swin import Swin
 
@@ -104,7 +104,7 @@ class FullTraining:
         values = None if self.curve else self._checkpoint()
         if not self._run.ranks.main:
             return True
-        make_folder(self._folder)
+        made(self._folder)
         if not (self._folder / RECIPE).exists():
             write_text(self._folder / RECIPE, recipe_text(self._run.recipe, "The recipe as run."))
         if values is not None:  # what it starts from need not be given again
@@ -252,7 +252,7 @@ def check_batch(recipe: Recipe) -> None:
 
 def hold(folder: Path) -> IO[str]:
     """The folder, locked till the file is closed or the process ends. Raises `InputError`."""
-    make_folder(folder)
+    made(folder)
     lock = folder / LOCK
     try:
         holder = f" (process {int(lock.read_text()[:20])})"
@@ -285,10 +285,10 @@ def check_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
         refuse_another(recipe, read_recipe(folder / RECIPE).model_dump(mode="json"), folder)
 
 
-def make_folder(folder: Path) -> None:
+def made(folder: Path) -> None:
     """The folder, made if need be. Raises `InputError`."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
         raise InputError(f"--out {folder}: cannot be made ({reason(error)})") from None
 
