@@ -356,8 +356,8 @@ def test_an_odd_place_is_one_line_before_anything_is_checked(ran, tmp_path, plac
 # -- names
 
 
-HOSTILE = (
-    'x\n# <script>alert(1)</script> | `rm -rf $HOME` "\'; *a* [b](c) \x1b[31m\u2028\ud800 \\N{x} """ end'
+HOSTILE = (  # a name of the network's own is one printable line
+    'x # <script>alert(1)</script> | `rm -rf $HOME` "\'; *a* [b](c) \\N{x} """ end'
 )
 NAMES = ["tench", "it's", 'a "b" $c', "\u7db2 \u7d61", "null"]
 
