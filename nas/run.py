@@ -45,10 +45,10 @@ def carry_out(
             with console.status("preparing the data set…"):
                 plan = prepare()
             engine = held.enter_context(engine_of(plan, folder))
-            if plan.judge.read:
-                console.print(plan.judge.read, markup=False, soft_wrap=True)
             record = opened(plan, folder)
             held.callback(record.close)
+        if plan.judge.read:
+            console.print(plan.judge.read, markup=False, soft_wrap=True)
         with unwritable(folder):
             interrupted = run(plan, record, engine, console)
             found = finished(plan, record, interrupted=interrupted)

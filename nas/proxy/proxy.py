@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from nas.recipe.bounds import MOST_PIXELS, Alpha, BelowOne, Counted, NonNegative, Pixels, Positive, Share
 from nas.recipe.mistakes import validated
-from space.errors import MOST_QUOTED, InputError, shortened
+from space.errors import InputError
 from space.files import parse_yaml, read_text
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Proxy(BaseModel):
 
 def load_proxy(name: str | Path) -> Proxy:
     """The preset of that name, or the YAML file at that path. Raises `InputError`, one line."""
-    where = f"proxy {shortened(str(name), MOST_QUOTED)}"
+    where = f"proxy {name}"
     if str(name) in PRESETS:
         text = (resources.files("nas") / "proxies" / f"{name}.yaml").read_text(encoding="utf-8")
     elif not os.path.exists(name):  # noqa: PTH110  a NUL, a name too long: no file

@@ -52,18 +52,18 @@ def ended(*_):
     os._exit(0)
 
 def run(engine, controller, run=local.LocalEngine.run):
-    from nas import training
+    from nas.training import loop as training
     made = training.update
     training.update = lambda *args: ended(made(*args))
     run(engine, controller)
 
 local.LocalEngine.run = run
 if "ray" in sys.argv:
-    from nas.engines import ray_tune
-    def run(engine, controller, run=ray_tune.RayEngine.run):
+    from nas.engines.ray import engine as ray_engine
+    def run(engine, controller, run=ray_engine.RayEngine.run):
         controller.started = lambda job: (engine.close(), ended())
         run(engine, controller)
-    ray_tune.RayEngine.run = run
+    ray_engine.RayEngine.run = run
 search.main(sys.argv[1:])
 """
 # with what the engine starts it with

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from analysis.comparison.equal_flops import at_equal_flops
 from analysis.laws.fit import fit_law
-from analysis.points.own import read_files, read_results, table, timm_family, timm_pretrain
+from analysis.points.own import read_files, read_results, table
 from analysis.points.printed import CONVNEXT_PAPER, PublishedPoint, published_points, select
 from analysis.points.timm import is_timm, read_timm
+from analysis.points.timm_names import timm_family, timm_pretrain
 from space.errors import InputError
 
 HEADER = "name,family,resolution,pretrain,top1,gflops,params_m,seed\n"

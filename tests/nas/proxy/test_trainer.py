@@ -169,9 +169,9 @@ FULL_DISK = """\
 import logging, resource, signal, sys
 from pathlib import Path
 from nas.data import load
-from nas.job import Job
-from nas.trainer import ProxyTrainer
-from tests.nas.test_trainer import PROXY, TINY, trained
+from nas.engines.job import Job
+from nas.proxy.trainer import ProxyTrainer
+from tests.nas.proxy.test_trainer import PROXY, TINY, trained
 logging.basicConfig()
 data = load("digits", 16, 128, 64, cache_dir=Path(sys.argv[1]))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

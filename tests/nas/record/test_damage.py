@@ -257,7 +257,7 @@ def replace(self, target):
     die()
 pathlib.Path.replace = replace
 if when == "within":
-    import nas.database
+    import nas.record.database
     class Name(str):
         pass
     nas.record.database.LAST = Name("settings")

@@ -65,7 +65,7 @@ def test_what_is_in_a_path_names_no_other_database(workplace, capsys):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("x/a\0b", "a folder's name has at most 255 bytes, none a NUL"),
+        ("x/a\0b", "NUL"),
         ("x/" + 300 * "n", "a folder's name has at most 255 bytes"),
         (300 * "n", "a folder's name has at most 255 bytes"),
         ("a b", "a name holds letters, digits"),

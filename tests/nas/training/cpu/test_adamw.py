@@ -11,7 +11,7 @@ OPTIONS = {"lr": 0.01, "betas": (0.9, 0.99), "eps": 1e-6, "weight_decay": 0.1, "
 # what a search does before and in its first step
 STEP = """
 import sys, torch
-from nas.optimizer import EagerAdamW
+from nas.training.cpu.adamw import EagerAdamW
 weight = torch.nn.Parameter(torch.ones(2))
 optimizer = EagerAdamW([weight], fused=True)
 optimizer.zero_grad(set_to_none=True)

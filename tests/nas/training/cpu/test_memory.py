@@ -15,7 +15,7 @@ from nas.training.cpu.memory import SET_BY_USER
 REPEATED_USE = """
 import resource
 import numpy as np
-from nas.memory import keep_freed_memory
+from nas.training.cpu.memory import keep_freed_memory
 
 print(keep_freed_memory())
 def use():
