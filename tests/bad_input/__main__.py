@@ -130,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parse.add_argument("--json", type=Path, metavar="PATH", help="write all there")
     parse.add_argument("--list", action="store_true", help="print the inputs, run none")
     options = parse.parse_args(argv)
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else 220)
     cases = selected(options.only)
     if options.list:
         print("\n".join(case.line for case in cases).encode("ascii", "backslashreplace").decode())

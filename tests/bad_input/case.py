@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 COMMANDS = (
@@ -25,7 +26,7 @@ class Case:
 
     `aim` is the flag, argument or file that is wrong. What is declared otherwise than by default, is right
     for this input: exit `code`, whether a line is `told` on stderr, whether anything may be `printed`, and
-    names (as of `glob`) that may be left.
+    names (in them * stands for any path) that may be left.
     """
 
     command: str
@@ -118,6 +119,6 @@ def _line(case: Case, line: str) -> str:
 
 def _left(case: Case, found: Outcome) -> str:
     may = (*case.leaves, *OTHERS)
-    left = [name for name in found.changed if not any(Path(name[1:]).match(glob) for glob in may)]
+    left = [name for name in found.changed if not any(fnmatch(name[1:], glob) for glob in may)]
     more = f" and {len(left) - 3} more" if len(left) > 3 else ""
     return f"leaves {', '.join(left[:3])}{more}" if left else ""

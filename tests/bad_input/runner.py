@@ -20,7 +20,7 @@ from tests.bad_input.case import Case, Outcome
 from tests.bad_input.server import waited
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 30.0  # a command may take, on a busy machine
+SECONDS = 60.0  # a command may take, on a busy machine
 PLACES = ("work", "home", "cache", "tmp")
 USERS = {
     # whom the system does not know; this Python may lie where only root can read

@@ -23,7 +23,7 @@ RIGHT = {
 """Command lines that print."""
 WRITTEN = {
     "analysis.scale": ("work/found.json",),
-    "nas.export": ("work/exported", "work/exported/*", "work/exported/*/*"),
+    "nas.export": ("work/exported*",),
 }
 ENCODINGS = (
     {"LANG": "C", "LC_ALL": "C"},
@@ -81,7 +81,7 @@ def _homeless() -> Iterator[Case]:
     files = {"tiny.json": stocked("tiny.json"), "proxy.yaml": document(PROXY, ".yaml"), "file.txt": "x"}
     argv = ("tiny.json", "--seeds", "1", "--proxy", "proxy.yaml")
     case = Case("nas.measure", "environments", "cache", "", argv, files)
-    case = replace(case, code=0, told=None, printed=True, leaves=("work/runs", "work/runs/**/*", "tmp/**/*"))
+    case = replace(case, code=0, told=None, printed=True, leaves=("work/runs*", "tmp/convnext-nas-*"))
     for name, env in {
         "a file": {"XDG_CACHE_HOME": "{place}/work/file.txt"},
         "in /proc": {"XDG_CACHE_HOME": "/proc/x"},

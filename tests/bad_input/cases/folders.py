@@ -249,5 +249,5 @@ def _case(command: str, name: str, argv: Sequence[str], make: Make) -> Case:
     if name.removeprefix("workers decode: ") not in CONTENTS:
         return case
     if command == "nas.train":
-        return replace(case, printed=True, leaves=("work/out", "work/out/*", "work/out/tensorboard/*"))
+        return replace(case, printed=True, leaves=("work/out*",))
     return replace(case, printed=command == "nas.evaluate")
