@@ -189,11 +189,7 @@ def in_child(act: Callable[[], Any], *, streams: Path | None = None) -> tuple[in
         child = os.fork()
         if child == 0:
             _child(act, answer.fileno(), streams)
-        try:
-            code = _wait(child)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)  # what it has started
+        code = _wait(child)
         answer.seek(0)
         content = answer.read()
     return code, pickle.loads(content) if content else None
@@ -220,15 +216,18 @@ def _child(act: Callable[[], Any], answer: int, streams: Path | None) -> None:
 
 
 def _wait(child: int) -> int:
+    """The exit code of the leader of a process group; what is left of the group is ended."""
     ends = time.monotonic() + PATIENCE
-    while time.monotonic() < ends:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
+    while not (over := os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
+        if time.monotonic() > ends:
+            break
         time.sleep(0.005)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    raise HungError(f"did not end in {PATIENCE:g} seconds")
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # before its number can be another's
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if over is None:
+        raise HungError(f"did not end in {PATIENCE:g} seconds")
+    return code
 
 
 def carry_out(command: Sequence[str], folder: Path, fatal: Moment | None = None, *, forked: bool) -> Ended:
@@ -273,14 +272,8 @@ def _in_own_interpreter(
             cwd=folder, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             env={**os.environ, **own, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
-        try:
-            return process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            raise HungError(f"did not end in {PATIENCE:g} seconds") from None
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    process.returncode = code = _wait(process.pid)
+    return code
 
 
 # -- what is in a folder

@@ -167,10 +167,10 @@ class Watch:
 
     def _opened(self, path: Any, _: Any, flags: int) -> None:
         making = flags & (os.O_CREAT | os.O_TRUNC)
-        if not (flags & WRITING and making) or flags & getattr(os, "O_DIRECTORY", 0):
+        inside = self._inside(path) if flags & WRITING and making else None
+        if inside is None or os.path.isdir(path):  # noqa: PTH112  a file without a name in that folder
             return
-        inside = self._inside(path)
-        if inside is not None and (flags & os.O_TRUNC or not os.path.lexists(path)):
+        if flags & os.O_TRUNC or not os.path.lexists(path):
             self._local.event = self.before("make", inside)
 
     def _followed(self, function: Callable[..., Any]) -> Callable[..., Any]:
