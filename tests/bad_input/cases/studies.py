@@ -164,7 +164,6 @@ MISMATCH: Mapping[str, Sequence[str]] = {
     "--proxy": ("--proxy", "simulated:interacting"),
     "--seed": ("--seed", "1"),
     "--sampler": ("--sampler", "evolution"),
-    "--scheduler": ("--scheduler", "asha"),
     "--max-params": ("--max-params", "1M"),
     "--max-activations": ("--max-activations", "1M"),
     "--max-latency": ("--max-latency", "100ms"),
