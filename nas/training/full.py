@@ -36,7 +36,7 @@ from nas.training.weights import BEST as BEST_WEIGHTS
 from nas.training.weights import better, start_from
 from space.checkpoints import some
 from space.errors import InputError, quoted, reason
-from space.files import locked, make_folder, write_text
+from space.files import locked, make_folder, sweep, write_text
 from space.networks import Network, brief, build_network, cost_of
 from space.swin import Swin
 
@@ -110,6 +110,10 @@ class FullTraining:
         if values is not None:  # what it starts from need not be given again
             self._save(LAST, values)
         self._log = TrainingLog(self._folder, len(self.curve))
+        sweep(self._folder)
+        if self.curve:  # a crash may have come between the checkpoint and these
+            self._log.table(self.rows)
+            self._write_summary()
         return self._log.events
 
     def epoch(self, on_step: StepDone | None = None) -> dict[str, Any]:
@@ -137,6 +141,9 @@ class FullTraining:
         self._save(LAST, values)
         if self._log is not None:
             self._log.epoch(self.rows)
+        self._write_summary()
+
+    def _write_summary(self) -> None:
         write_text(self._folder / SUMMARY, json.dumps(self._summary(), indent=1) + "\n")
 
     def _save(self, name: str, values: dict[str, Any]) -> None:

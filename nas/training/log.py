@@ -44,14 +44,18 @@ class TrainingLog:
 
     def epoch(self, rows: Sequence[Row]) -> None:
         """Another epoch is over, the last of these. Raises `InputError` where the file cannot be written."""
-        # all rows each time: after a crash the file holds what the checkpoint holds, no row twice
-        write_text(self._csv, csv_text(rows))
+        self.table(rows)
         if self._writer is not None:
             row = rows[-1]
             for name, tag in TAGS.items():
                 if row.get(name) is not None:
                     self._writer.add_scalar(tag, row[name], row["epoch"])
             self._writer.flush()
+
+    def table(self, rows: Sequence[Row]) -> None:
+        """The CSV file of all epochs. Raises `InputError` where it cannot be written."""
+        # all rows each time: after a crash the file holds what the checkpoint holds, no row twice
+        write_text(self._csv, csv_text(rows))
 
     def close(self) -> None:
         """Nothing more will come."""

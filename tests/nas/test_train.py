@@ -25,6 +25,7 @@ from space.architecture import Architecture
 from space.checkpoints import load_weights, to_official, to_timm, to_transformers
 from space.errors import InputError
 from space.families import named
+from space.files import TEMPORARY
 from space.network import build
 from space.networks import build_network
 from space.swin import Swin
@@ -225,6 +226,15 @@ def test_a_training_in_stretches_is_the_training_in_one_go(run, place):
     code, out, _ = run(values, "--resume", out="parts")  # nothing is left to do
     assert code == 0 and "best top-1" in out
     assert (place / "parts" / "checkpoint-last.pt").read_bytes() == before
+    # as one leaves it that is killed after its last checkpoint and before the rest
+    rows, summary = columns(place / "parts"), (place / "parts" / "summary.json").read_text()
+    (place / "parts" / "log.csv").unlink()
+    (place / "parts" / "summary.json").unlink()
+    left = place / "parts" / f".log.csv.0123abcd{TEMPORARY}"
+    left.touch()
+    assert run(values, "--resume", out="parts")[0] == 0
+    assert columns(place / "parts") == rows and not left.exists()
+    assert (place / "parts" / "summary.json").read_text() == summary
 
 
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(place, monkeypatch):
