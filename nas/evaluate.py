@@ -13,6 +13,7 @@ from nas.training.result import TrialFailed
 from nas.training.weights import Weights, read_weights
 from space.command import Command
 from space.errors import InputError, printable, shortened
+from space.words import duration
 
 if TYPE_CHECKING:
     import torch
@@ -288,7 +289,6 @@ def _report(
     device: str,
     precision: str,
 ) -> None:
-    from nas.driver.progress import duration
     from space.networks import brief
 
     if args.json:
@@ -343,8 +343,6 @@ class _Progress:
 
     def done(self, images: int, right: float) -> None:
         """So many more images are done; `right` in all."""
-        from nas.driver.progress import duration
-
         self._done += images
         now = time.monotonic()
         left = (now - self._began) * (self._images - self._done) / self._done
