@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -118,7 +119,7 @@ class Progress:
         """An epoch of a training is over, with this validation accuracy."""
         current = self._current[number]
         current.curve[epoch] = accuracy
-        current.batch = 0
+        current.batch = current.batches = 0
         self._break_silence(number)
 
     def done(self, trial: Trial) -> None:
@@ -130,8 +131,7 @@ class Progress:
             outcome = trial.reason or percentage(trial.last_accuracy)
             self._print(
                 f"trial {trial.number} {trial.state}: {outcome}{after} "
-                f"[{self._finished}/{self._trials}, best {percentage(self._best)}, "
-                f"{duration(self._pace.elapsed)}, {self._left()}]"
+                f"[{self._finished}/{self._trials}, best {percentage(self._best)}, {self._times()}]"
             )
         if not self._measured and self._pace.epochs:
             self._foretell()
@@ -161,11 +161,19 @@ class Progress:
         self._measured = self._pace.epochs > 0
         if self._measured:
             ours = "the first training" if self._finished == 1 else plural(self._finished, "training")
-            self._print(f"{words}: {self._about(self._expected())}, measured on {ours}")
+            self._print(f"{words}{self._measure(coming)}, measured on {ours}")
         elif limit is None:
             self._print(f"{words}: how long they take is known after the first")
         else:
             self._print(f"{words}: at most {duration(limit)} (--time-limit)")
+
+    def _measure(self, coming: int) -> str:
+        """How long the trainings to come take, or how many of them the time limit has room for."""
+        expected, most = self._expected(), self._pace.remaining
+        if expected <= most:
+            return f": about {duration(expected)}"
+        fit = int(coming * most / expected)
+        return f", about {fit} of them in the {duration(most)} that are left (--time-limit)"
 
     def _expected(self) -> float:
         """Seconds that the trainings to come should take, by those so far."""
@@ -174,17 +182,17 @@ class Progress:
         spent = sum(min(time.monotonic() - c.began, each) for c in self._current.values())
         return max((self._trials - self._finished) * each - spent, 0.0) / self._side_by_side
 
-    def _about(self, seconds: float) -> str:
-        """So long, and never longer than the time limit leaves."""
-        most = self._pace.remaining
-        return f"about {duration(seconds)}" if seconds <= most else f"at most {duration(most)}"
+    def _times(self) -> str:
+        """Since the start, and until the end."""
+        since = duration(self._pace.elapsed)
+        return f"{since}, {self._left()}" if self._finished < self._trials else since
 
     def _left(self) -> str:
-        if self._pace.epochs:
-            return f"{self._about(self._expected())} left"
-        if self._pace.limit is None:
-            return "time left unknown"
-        return f"at most {duration(self._pace.remaining)} left"
+        """Never more than the time limit leaves: no training starts that would end later."""
+        most = self._pace.remaining
+        if self._pace.epochs and (expected := self._expected()) <= most:
+            return f"about {duration(expected)} left"
+        return f"at most {duration(most)} left" if math.isfinite(most) else "time left unknown"
 
     def _render(self) -> Group:
         width = self._console.width
@@ -193,7 +201,7 @@ class Progress:
     def _head(self, width: int) -> RenderableType:
         """All trainings: a bar of the width that the numbers leave, or none."""
         trials = f"{self._finished}/{self._trials} trials"
-        times = f"{duration(self._pace.elapsed)}, {self._left()}"
+        times = self._times()
         best = Text(f"best {percentage(self._best)}", style="bold green")
         room = width - len(f"  {trials}  {times}  {best.plain}")
         if room < LEAST_BAR:
@@ -247,7 +255,7 @@ def trial_row(trial: Trial) -> list[str]:
         quantity(trial.params),
         _reached(trial),
         duration(trial.train_seconds) if trial.train_seconds else "-",
-        f"{label}  ({trial.reason})" if trial.reason else label,
+        f"{trial.reason}: {label}" if trial.reason else label,
     ]
 
 

@@ -67,7 +67,7 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("end: summary, confirmation, table", "nas/search.py", "finish"),
     ("driver: summary", "nas/record/record.py", "Record.refresh_summary"),
     ("driver: summary", "nas/record/record.py", "Record.write_summary"),
-    ("start: study opened", "nas/search.py", "open_record"),
+    ("start: study opened", "nas/plan/study.py", "open_record"),
     ("start: data set", "nas/data/dataset.py", "load"),
     ("start: space, bands, references", "nas/plan/plan.py", ""),
     ("driver: proposing", "nas/samplers/proposer.py", ""),
