@@ -87,6 +87,16 @@ def test_a_measurement_reads_nothing_before_all_its_flags_are_right(name, value,
     refused(measure.main, ["convnext_tiny", *proxy, f"{name}={first}", *more], capsys)
 
 
+def test_a_study_started_with_another_seed_or_sampler_is_refused_at_once(workplace, monkeypatch, capsys):
+    given = ["--space", "micro", "--budget", "20M..40M", "--proxy", "simulated:rugged", "--study", "s"]
+    assert search.main([*given, "--trials", "2"]) == 0
+    monkeypatch.setattr(plan, "BandSampler", None)
+    for name, value, words in (("--seed", "1", "seed 0, not 1"), ("--sampler", "tpe", "not 'tpe'")):
+        capsys.readouterr()
+        assert search.main(["--study", "s", "--resume", name, value]) == 2
+        assert words in capsys.readouterr().err
+
+
 def test_a_flag_that_is_wrong_by_itself_waits_for_no_library():
     heavy = ("torch", "scipy", "rich", "sqlalchemy")
     code = "import sys; from nas.search import main; code = main(['--budget', '1G', '--sampler', 'nope']); "
