@@ -55,13 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     return command.carry_out(act, lambda: "nothing was trained")
 
 
-def finish(record: Record, console: Console, confirm: tuple[int, int], *, interrupted: bool) -> bool:
+def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     """The table of the networks, and where everything is; whether any training succeeded."""
-    del confirm  # every network is trained with every seed
-    from nas.record.study import Study
-
-    record.write_summary()
-    study = Study(record.mapping(), record.folder)
+    study = record.study()
     for warning in study.mapping["warnings"]:
         console.print(f"note: {warning}", markup=False)
     for trial in study.trials:

@@ -26,6 +26,7 @@ from nas.plan.plan import Plan
 from nas.plan.settings import MeasureSettings, Settings
 from nas.plan.study import choose_folder, open_record
 from nas.record.folder import unwritable
+from nas.verdict.summary import Summary
 from space.command import made_to_stay
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ if TYPE_CHECKING:
 class Finish(Protocol):
     """The end of a command: shows what a study has found, and tells whether that is anything."""
 
-    def __call__(
-        self, record: Record, console: Console, confirm: tuple[int, int], *, interrupted: bool
-    ) -> bool:
+    def __call__(self, record: Record, console: Console, *, interrupted: bool) -> bool:
         """`interrupted`: Ctrl-C or SIGTERM came first."""
 
 
@@ -63,7 +62,7 @@ def run(settings: Settings | MeasureSettings, console: Console, finish: Finish) 
             console.print(plan.judge.read, markup=False, soft_wrap=True)
         with unwritable(folder):
             interrupted = train(plan, engine, record, console)
-            found = finish(record, console, plan.confirm, interrupted=interrupted)
+            found = finish(record, console, interrupted=interrupted)
     return 130 if interrupted else int(not found)
 
 
@@ -92,7 +91,7 @@ def train(plan: Plan | Measurement, engine: Engine, record: Record, console: Con
             record.warn(str(ended))
         finally:
             record.add_wall_seconds(time.monotonic() - began)
-            record.write_summary()
+            Summary(record).write()
     return False
 
 

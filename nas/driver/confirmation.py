@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from nas.driver.branch import Branch
-from nas.record.trial import Trial
+if TYPE_CHECKING:
+    from nas.driver.branch import Branch
+    from nas.record.trial import Trial
 
 
 def lacking(

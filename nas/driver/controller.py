@@ -18,6 +18,7 @@ from nas.driver.checkpoints import Checkpoints
 from nas.driver.pace import Pace
 from nas.engines.job import Job
 from nas.record.record import Record
+from nas.verdict.summary import Summary
 
 if TYPE_CHECKING:
     from nas.driver.progress import Progress
@@ -64,6 +65,7 @@ class SearchController:
         self._progress = progress
         self._pace = pace
         self._epochs = epochs
+        self._summary = Summary(record)
         self._running: dict[int, Running] = {}
         self._alike: list[str] = []  # reasons of the first trainings, where all failed unexpectedly
         self._idle = False
@@ -191,4 +193,4 @@ class SearchController:
         if running.told:
             self._pace.trained(time.monotonic() - running.began, running.told)
         self._progress.done(trial)
-        self._record.refresh_summary()
+        self._summary.refresh()

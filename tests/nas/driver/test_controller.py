@@ -12,13 +12,11 @@ from nas.plan.plan import Plan
 from nas.plan.settings import Settings
 from nas.plan.study import open_record
 from nas.proxy.simulated import LAWS, SimulatedTrainer
-from nas.record.outcome import best_of
 from nas.record.record import Record
-from nas.record.trial import Trial
 from nas.run import train
 from nas.training.result import TrialFailed
+from nas.verdict.pick import recommend
 from space.families import named
-from space.swin import named_swin
 
 QUIET = Console(quiet=True)
 VOLATILE = ("order", "attempts", "mark", "started", "ended")
@@ -81,9 +79,7 @@ def searched(folder, settings, engine=None):
 
 
 def outcome(record):
-    return [
-        {key: value for key, value in t.to_dict().items() if key not in VOLATILE} for t in record.trials()
-    ]
+    return [{k: value for k, value in t.to_dict().items() if k not in VOLATILE} for t in record.trials()]
 
 
 def test_a_paused_training_goes_on_and_only_full_ones_count(tmp_path):
@@ -102,8 +98,8 @@ def test_a_paused_training_goes_on_and_only_full_ones_count(tmp_path):
     kept = {int(p.stem.removeprefix("trial-")) for p in (tmp_path / "a/checkpoints").iterdir()}
     paused = {t.number for t in candidates if t.state == "paused"}
     assert kept <= paused
-    summary = record.mapping()
-    assert record.trial(summary["best"]).full_fidelity
+    (pick,) = recommend(record.study()).picks
+    assert record.trial(pick.tried.trial).full_fidelity
 
 
 def test_a_checkpoint_that_a_dead_driver_left_of_a_finished_training_goes(tmp_path):
@@ -209,13 +205,16 @@ def test_a_list_of_budgets_is_a_search_each_with_its_own_reference(tmp_path):
     assert {t.budget for t in searched_trials[:3]} == set(shares)
     confirmations = [t for t in record.trials() if t.role == "confirmation"]
     assert len(confirmations) == 3 * 2 * 2  # budgets, networks, seeds
-    assert record.mapping()["budget"]["low"] == 19_000_000 and len(record.mapping()["budget"]["each"]) == 3
+    assert (
+        record.study().mapping["budget"]["low"] == 19_000_000
+        and len(record.study().mapping["budget"]["each"]) == 3
+    )
 
 
 def test_a_range_is_searched_over_all_its_costs(tmp_path):
     record = searched(tmp_path / "a", asked(budget="10M..160M", objective="auto", trials=25))
     macs = np.array([t.macs for t in record.trials() if t.role == "candidate"])
-    assert record.mapping()["objective"] == "front"
+    assert record.study().mapping["objective"] == "front"
     for low, high in ((10e6, 20e6), (20e6, 40e6), (40e6, 80e6), (80e6, 160e6)):
         assert ((macs >= low) & (macs <= high)).sum() >= 3
 
@@ -236,32 +235,11 @@ def test_confirmation_trains_the_best_and_the_references_again_with_fresh_seeds(
         origin = record.trial(trial.of)
         assert trial.fingerprint == origin.fingerprint and trial.accuracy != origin.accuracy
     means = {n: np.mean([t.accuracy for t in again if t.of == n]) for n in {t.of for t in again}}
-    assert record.mapping()["best"] == max(means, key=means.get)
+    (pick,) = recommend(record.study()).picks
+    assert pick.tried.trial == max(means, key=means.get)
     # asked for again, it finds what is there
     before = outcome(record)
     assert outcome(searched(tmp_path / "a", asked(trials=8, confirm="2x3", seed=4, resume=True))) == before
-
-
-def test_the_best_is_not_a_lucky_confirmation():
-    def trial(number, accuracy, role="candidate", of=None, architecture=None):
-        return Trial(
-            number=number, state="complete", full_fidelity=True, accuracy=accuracy, role=role, of=of,
-            architecture=architecture or {}, choices={}, fingerprint="", macs=1, params=1, activations=1,
-            seed=0,
-        )  # fmt: skip
-
-    trials = [
-        trial(0, 0.5),
-        trial(1, 0.7),
-        trial(2, 0.4, "confirmation", 1),
-        trial(3, 0.6, "confirmation", 0),
-    ]
-    assert best_of(trials[:2]).number == 1
-    assert best_of(trials).number == 0
-    assert best_of([]) is None
-    swin = trial(4, 0.9, "reference", architecture=named_swin("swin_tiny").to_dict())
-    assert best_of([*trials, swin]).number == 0
-    assert best_of([swin]) is None
 
 
 def test_limits_hold_for_every_candidate(tmp_path):
@@ -278,7 +256,7 @@ def test_limits_hold_for_every_candidate(tmp_path):
     assert len(record.trials()) == 12
     for trial in record.trials():
         assert trial.params <= most["params"] and trial.activations <= most["activations"]
-    assert record.mapping()["limits"] == {
+    assert record.study().mapping["limits"] == {
         "max_params": most["params"], "max_activations": most["activations"], "max_latency": 1.0
     }  # fmt: skip
     assert latency(named("convnext_tiny")) > 0
