@@ -74,7 +74,9 @@ def test_names_are_text_on_every_page_and_in_every_line(recorded, tmp_path, caps
     mapping["space"] |= {"name": HOSTILE}
     study = study_of(mapping)
     page = page_of([study])
-    written = write_report(study_of(mapping), tmp_path / "report.html", folder=HOSTILE).read_text(encoding="utf-8")
+    written = write_report(study_of(mapping), tmp_path / "report.html", folder=HOSTILE).read_text(
+        encoding="utf-8"
+    )
     for text in (render(page), written, json.loads(payload(page))["body"]):
         assert "<img" not in text and "img src=x" in text
     for shown in (False, True):
