@@ -226,7 +226,7 @@ class Progress:
 
     def _now(self, width: int) -> RenderableType:
         if not self._current:
-            return Text("proposing…", style="dim")
+            return Text("proposing…" if self._finished < self._trials else "", style="dim")
         lines = []
         for number, current in sorted(self._current.items()):
             numbers = current.numbers
