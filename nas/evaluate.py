@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nas.training.result import TrialFailed
 from nas.training.weights import Weights, read_weights
-from space.command import Command
+from space.command import COUNT, POSITIVE_COUNT, SHARE, Command
 from space.errors import InputError, printable, shortened
 
 if TYPE_CHECKING:
@@ -56,39 +56,21 @@ def parser() -> Command:
     parse.add_argument("--ema", action=argparse.BooleanOptionalAction, default=None,
                        help="the weights' moving average, or the weights (default: those that the checkpoint "
                        "says were better, else the average where it has one)")  # fmt: skip
-    parse.add_argument("--resolution", type=_positive, metavar="N",
+    parse.add_argument("--resolution", type=POSITIVE_COUNT, metavar="N",
                        help="image side, pixels (default: the checkpoint's, else 224)")  # fmt: skip
-    parse.add_argument("--crop", type=_share, metavar="X",
+    parse.add_argument("--crop", type=SHARE, metavar="X",
                        help="the centre crop's share of the shorter side; 1 at 384 pixels and more warps "
                        "the whole image, as the official code does (default: the checkpoint's, else "
                        "0.875)")  # fmt: skip
-    parse.add_argument("--batch-size", type=_positive, default=256, metavar="N",
+    parse.add_argument("--batch-size", type=POSITIVE_COUNT, default=256, metavar="N",
                        help="images at a time; changes no result (256)")  # fmt: skip
-    parse.add_argument("--workers", type=_count, metavar="N",
+    parse.add_argument("--workers", type=COUNT, metavar="N",
                        help="processes that decode images; 0: none (default: by the cores)")  # fmt: skip
     parse.add_argument("--device", default="auto", help="cpu, cuda, cuda:N (default: auto)")
     parse.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"),
                        help="auto is bf16 where the GPU has it, as in training")  # fmt: skip
     parse.add_argument("--json", action="store_true", help="print one JSON object")
     return parse
-
-
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if int(text) < 0:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 0")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    if not 0 < float(text) <= 1:
-        raise argparse.ArgumentTypeError(f"{text} must be above 0 and at most 1")
-    return float(text)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.training.result import TrialFailed
-from space.command import Command
+from space.command import COUNT, POSITIVE_COUNT, Command
 from space.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,25 +46,11 @@ def parser() -> Command:
                        "has one), of this project's, the official, timm's or transformers' layout; a head of "
                        "other classes is dropped")  # fmt: skip
     parse.add_argument("--device", default="auto", help="cpu, cuda, cuda:N (default: auto)")
-    parse.add_argument("--workers", type=_count, metavar="N",
+    parse.add_argument("--workers", type=COUNT, metavar="N",
                        help="processes that decode images, for each GPU (default: by the cores)")  # fmt: skip
-    parse.add_argument("--epochs-limit", type=_positive, metavar="N",
+    parse.add_argument("--epochs-limit", type=POSITIVE_COUNT, metavar="N",
                        help="stop after epoch N of the recipe's; --resume goes on")  # fmt: skip
     return parse
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 0")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
-    return value
 
 
 def main(argv: list[str] | None = None) -> int:
