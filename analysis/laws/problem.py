@@ -12,7 +12,7 @@ from analysis.laws.law import Floats, Law, Terms
 from analysis.laws.losses import LossShape
 from space.errors import InputError
 
-GRID_POINTS = {1: 121, 2: 45, 3: 19}
+GRID_POINTS = {1: 121, 2: 45}
 
 
 @dataclass(frozen=True)
