@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 NAME = "timm"
 SUMMARY = "a YAML file for timm's train.py, with a model file where timm's ConvNeXt class lacks an axis"
-LIBRARY: str | None = "timm"
 
 ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "silu": "silu", "hardswish": "hard_swish"}
 NORMS = {"layer": "layernorm", "rms": "rmsnorm", "group": "groupnorm"}
