@@ -40,12 +40,6 @@ from space.errors import InputError, quoted
 STATIONARY = 1e-6  # cosine between the residual and the steepest free direction, at most
 
 
-# ---- laws -----------------------------------------------------------------------------------------------
-
-
-# ---- losses ---------------------------------------------------------------------------------------------
-
-
 # ---- answers --------------------------------------------------------------------------------------------
 
 
@@ -288,12 +282,3 @@ def _gradient(problem: Problem, loss: LossShape, scale: float, theta: Floats) ->
     at_low, at_high = theta <= low + 1e-9, theta >= high - 1e-9
     blocked = (at_low & (slope > 0)) | (at_high & (slope < 0))
     return float(np.max(np.abs(np.where(blocked, 0, slope))))
-
-
-# ---- profile intervals ----------------------------------------------------------------------------------
-
-
-# ---- bootstrap ------------------------------------------------------------------------------------------
-
-
-# ---- choice of a law ------------------------------------------------------------------------------------

@@ -236,7 +236,6 @@ class SimulatedTrainer:
         self.seconds = seconds
 
     def start(self, job: Job) -> SimulatedTraining:
-        """Begin a job, or go on with it from its checkpoint."""
         return SimulatedTraining(self, job)
 
     def latency(self, architecture: Architecture) -> float:
@@ -279,7 +278,6 @@ class SimulatedTraining:
 
     @property
     def curve(self) -> Sequence[Epoch]:
-        """Every epoch done, those of a checkpoint included."""
         return tuple(self._curve)
 
     def epoch(self) -> Epoch:
@@ -295,7 +293,6 @@ class SimulatedTraining:
         return point
 
     def result(self) -> Result:
-        """What the epochs done so far gave."""
         if not self._curve:
             raise TrialFailed("no epoch was trained")
         return Result(
