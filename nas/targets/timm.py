@@ -293,7 +293,7 @@ def _layer_decay(recipe: Recipe, timms_class: bool) -> float | None:
     rate, network = recipe.optimizer.layer_decay, recipe.network
     if rate is None or not timms_class or not isinstance(network, Architecture):
         return rate
-    # timm's class: the stem, every block, the head
+    # timm's class has more layers: the stem, every block, the head; this root gives the stem the same rate
     layers = sum(network.depths) + 1
     return round(math.pow(rate, Layers(network.depths).last / layers), 6)
 
