@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from nas.targets.source.lines import wrapped
-from space.architecture import Activation, Architecture, Norm, Stage
+from space.architecture import Architecture, Stage
+from space.layers import ACTIVATION_LAYERS, NORM_LAYERS
 from space.network import spatial_name
 
-NORM_NAMES: dict[Norm, str] = {
-    "batch": "BatchNorm", "layer": "LayerNorm", "group": "GroupNorm", "rms": "RMSNorm"
-}  # fmt: skip
-ACTIVATION_NAMES: dict[Activation, str] = {
-    "relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "hardswish": "Hardswish"
-}  # fmt: skip
+Value = TypeVar("Value")
 
 
 class Conv(NamedTuple):
@@ -97,14 +94,12 @@ class Plan:
     @cached_property
     def kernel_size(self) -> int | None:
         """The kernel size of all spatial convolutions; None: a list."""
-        sizes = {stage.kernel_size for stage in self.network.stages}
-        return sizes.pop() if len(sizes) == 1 else None
+        return _common(stage.kernel_size for stage in self.network.stages)
 
     @cached_property
     def group_width(self) -> int | None:
         """The group width of all grouped convolutions; None: a list, or there are none."""
-        widths = {stage.group_width for stage in self.network.stages if stage.conv == "grouped"}
-        return widths.pop() if len(widths) == 1 else None
+        return _common(stage.group_width for stage in self.network.stages if stage.conv == "grouped")
 
     @cached_property
     def lists_group_width(self) -> bool:
@@ -119,8 +114,7 @@ class Plan:
     @cached_property
     def grn(self) -> bool | None:
         """Whether blocks have GRN; None: some have."""
-        found = {stage.grn for stage in self.network.stages}
-        return found.pop() if len(found) == 1 else None
+        return _common(stage.grn for stage in self.network.stages)
 
     @cached_property
     def stem_dim(self) -> str:
@@ -149,7 +143,7 @@ class Plan:
         """A norm of [N, C, H, W], or with `dims` 1 of [N, C]."""
         if self.network.norm == "batch":
             return f"nn.BatchNorm{dims}d({channels})"
-        return f"{NORM_NAMES[self.network.norm]}({channels})"
+        return f"{self.norm_name}({channels})"
 
     def block_norm(self, channels: str) -> str:
         """A norm within a block."""
@@ -163,8 +157,13 @@ class Plan:
 
     @property
     def activation(self) -> str:
-        """The activation layer."""
-        return f"nn.{ACTIVATION_NAMES[self.network.activation]}()"
+        """The activation layer's name."""
+        return ACTIVATION_LAYERS[self.network.activation].__name__
+
+    @property
+    def norm_name(self) -> str:
+        """The norm layer's name."""
+        return NORM_LAYERS[self.network.norm].__name__
 
     def convs(self, kind: Kind) -> list[Conv]:
         """A block's convolutions in order."""
@@ -204,7 +203,7 @@ class Plan:
 
     def words(self, kind: Kind) -> str:
         """The block's docstring: its layers in order."""
-        norm, activation = NORM_NAMES[self.network.norm], ACTIVATION_NAMES[self.network.activation]
+        norm, activation = self.norm_name, self.activation
         size = "" if self.kernel_size is None else f" {self.kernel_size}x{self.kernel_size}"
         spatial = "1x1 convolution" if kind.pointwise else f"{kind.conv}{size} convolution"
         convs = [spatial.removeprefix("dense "), "1x1 convolution", "1x1 convolution"]
@@ -216,3 +215,9 @@ class Plan:
         words += ["LayerScale"] * (self.network.layer_scale is not None) + ["shortcut"]
         text = " -> ".join(words + [activation] * (3 in kind.act_after)) + "."
         return wrapped(text[0].upper() + text[1:], 4, first=len('    """'))
+
+
+def _common(values: Iterable[Value]) -> Value | None:
+    """The one value that all are, or None."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
