@@ -13,6 +13,7 @@ from nas.training.result import TrialFailed
 from nas.training.weights import Weights, read_weights
 from space.command import COUNT, POSITIVE_COUNT, SHARE, Command
 from space.errors import InputError, printable, shortened
+from space.words import duration
 
 if TYPE_CHECKING:
     import torch
@@ -248,7 +249,6 @@ def _report(
     device: str,
     precision: str,
 ) -> None:
-    from nas.driver.progress import duration
     from space.networks import brief
 
     if args.json:
@@ -303,8 +303,6 @@ class _Progress:
 
     def done(self, images: int, right: float) -> None:
         """So many more images are done, `right` of them rightly."""
-        from nas.driver.progress import duration
-
         self._done += images
         self._right += right
         now = time.monotonic()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from nas.training.result import TrialFailed
 from space.command import COUNT, POSITIVE_COUNT, Command
 from space.errors import InputError
+from space.words import percentage
 
 if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
@@ -180,7 +181,6 @@ def _title(run: Run, training: FullTraining) -> str:
 
 
 def _outcome(training: FullTraining, folder: Path, recipe: Recipe) -> list[str]:
-    from nas.driver.progress import percent
     from nas.training.full import BEST, better_weights, top1
 
     best, done = training.best, len(training.curve)
@@ -188,7 +188,7 @@ def _outcome(training: FullTraining, folder: Path, recipe: Recipe) -> list[str]:
         return []
     which = "" if best.get("ema_accuracy") is None else (
         " of the weights" if better_weights(best) == "model" else " of their moving average")  # fmt: skip
-    lines = [f"best top-1 {percent(top1(best))}{which} after epoch {best['epoch']}: {folder / BEST}"]
+    lines = [f"best top-1 {percentage(top1(best))}{which} after epoch {best['epoch']}: {folder / BEST}"]
     if done < recipe.epochs:
         lines.append(f"epochs {done + 1} to {recipe.epochs} are to come: --resume goes on")
     return lines

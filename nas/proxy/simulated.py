@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.training.result import Epoch, Result, TrialFailed
+from nas.training.result import Epoch, Result, StepDone, TrialFailed
 from space.architecture import ACTIVATIONS, NORMS, Architecture
 from space.columns import Array, Columns, columns_of
 from space.cost import cost
@@ -280,8 +280,9 @@ class SimulatedTraining:
     def curve(self) -> Sequence[Epoch]:
         return tuple(self._curve)
 
-    def epoch(self) -> Epoch:
-        """One epoch more, and the checkpoint written."""
+    def epoch(self, on_step: StepDone | None = None) -> Epoch:
+        """One epoch more, and the checkpoint written; it has no steps."""
+        del on_step
         point = self._point(len(self._curve) + 1)
         time.sleep(self._trainer.seconds)
         self._curve.append(point)

@@ -18,7 +18,7 @@ from nas.training import checkpoint
 from nas.training.checkpoint import CheckpointError, fitting
 from nas.training.device import choose_device, choose_precision, memory_errors_as_failures
 from nas.training.loop import result_of, run_epoch
-from nas.training.result import Epoch, Result, TrialFailed
+from nas.training.result import Epoch, Result, StepDone, TrialFailed
 from nas.training.state import Run, check_resolution, start
 from space.architecture import Architecture
 from space.networks import Network
@@ -57,10 +57,10 @@ class ProxyTraining:
     def curve(self) -> list[Epoch]:
         return self._state.curve
 
-    def epoch(self) -> Epoch:
+    def epoch(self, on_step: StepDone | None = None) -> Epoch:
         """Train and validate one epoch. Raises `TrialFailed`: a loss that is not finite, no memory."""
         with memory_errors_as_failures():
-            return run_epoch(self._state, self._run)
+            return run_epoch(self._state, self._run, on_step)
 
     def result(self) -> Result:
         return result_of(self._state, self._run)
@@ -97,9 +97,9 @@ class KeptTraining:
     def curve(self) -> list[Epoch]:
         return self._training.curve
 
-    def epoch(self) -> Epoch:
+    def epoch(self, on_step: StepDone | None = None) -> Epoch:
         """Train one epoch; its state is kept at a rung and whenever little time is lost by it."""
-        point = self._training.epoch()
+        point = self._training.epoch(on_step)
         due = self._save_seconds <= CHECKPOINT_SHARE * (time.monotonic() - self._saved_at)
         over = point.epoch == self._training.epochs  # nothing is left to go on with
         if self._job.checkpoint is not None and not over and (due or point.epoch == self._job.epochs):
