@@ -190,11 +190,11 @@ def open_validation(args: argparse.Namespace, weights: Weights, resolution: int)
     """The validation split that the command line names, at `resolution`. Raises `InputError`."""
     from nas.data import load
     from nas.data.batches import Cached
-    from nas.data.opening import STREAMED, default_workers
+    from nas.data.opening import STREAMED, classes_to_ask, default_workers
 
     kind, _, path = args.data.partition(":")
     if kind != STREAMED or not path:
-        classes = weights.num_classes if kind == "fractal" else None  # the others have the classes they have
+        classes = classes_to_ask(args.data, weights.num_classes)
         return Cached(load(args.data, resolution, num_classes=classes))
     from nas.data.stream import Streamed
 

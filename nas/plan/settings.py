@@ -100,7 +100,7 @@ class Settings(RunSettings):
         if value not in list(SAMPLERS):
             *names, last = map(repr, SAMPLERS)
             # as pydantic says it of a Literal, which cannot be made of a list that may grow
-            raise PydanticCustomError("literal_error", f"Input should be {', '.join(names)} or {last}")  # type: ignore[arg-type]
+            raise PydanticCustomError("literal_error", f"Input should be {', '.join(names)} or {last}")
         return value
 
     @field_validator("reference", mode="before")

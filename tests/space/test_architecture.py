@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from space.architecture import BLOCK_FIELDS, Architecture, ArchitectureError, Stage, Stem, scaled
+from space.architecture import BLOCK_FIELDS, OPTIONS, Architecture, ArchitectureError, Stage, Stem, scaled
 from space.errors import InputError
 from space.families import named
 from tests.space.strategies import architectures
@@ -66,7 +66,11 @@ def sha_of_json(architecture: Architecture) -> str:
     for stage in architecture.stages:
         channels = scaled(stage.width, stage.expansion)
         style = "inverted" if channels == stage.width else stage.style
-        stages.append(dataclasses.asdict(stage) | {"expansion": channels, "style": style})
+        fields = dataclasses.asdict(stage) | {"expansion": channels, "style": style}
+        for option in OPTIONS:  # a network without a younger field does not mention it
+            if not option.in_every_fingerprint and fields[option.name] == option.default:
+                del fields[option.name]
+        stages.append(fields)
     built = architecture.to_dict() | {"block": {}, "stages": stages}
     if sum(architecture.depths) == 1:
         built["drop_path"] = 0.0
