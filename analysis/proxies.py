@@ -51,10 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def show(args: argparse.Namespace) -> None:
     """Print what was asked for. Raises `InputError`."""
-    from nas.record.record import Record
+    from nas.record.study import read_study
 
     names = None if args.scores is None else _names(args.scores)
-    measured = measure(Record.read(args.study).mapping(), names)
+    measured = measure(read_study(args.study), names)
     found = [(band, relations(band.scores, band.accuracies)) for band in measured]
     if args.json:
         bands = [as_json(*band) for band in found]

@@ -420,15 +420,16 @@ def architecture_json(pick: Pick, classes: Sequence[str] | None) -> str:
     if classes is not None:
         values["classes"] = list(classes)
     if pick.study is not None:
-        trial, proxy = pick.values, pick.study.mapping["proxy"]
+        trial, proxy = pick.source, pick.study.mapping["proxy"]
+        assert trial is not None
         values["evidence"] = {
             "study": pick.study.name,
             "trial": pick.trial,
             "proxy": proxy["name"],
             "proxy_fingerprint": proxy["fingerprint"],
-            "proxy_accuracy": trial["accuracy"],
-            "epochs": trial["fidelity"],
-            "seed": trial["seed"],
+            "proxy_accuracy": trial.accuracy,
+            "epochs": trial.fidelity,
+            "seed": trial.seed,
         }
     return json.dumps(values | {"architecture": pick.network.to_dict()}, indent=2) + "\n"
 

@@ -105,9 +105,9 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     study = Study(record.mapping(), record.folder)
     for warning in study.mapping["warnings"]:
         console.print(f"note: {warning}", markup=False)
-    for trial in study.mapping["trials"]:
-        if trial["state"] == "failed":
-            console.print(f"trial {trial['number']} failed: {trial['reason']}", markup=False)
+    for trial in study.trials:
+        if trial.state == "failed":
+            console.print(f"trial {trial.number} failed: {trial.reason}", markup=False)
     if study.networks:
         console.print(table(study.mapping, study.networks))
     folder = shlex.quote(str(record.folder))

@@ -10,7 +10,7 @@ import hashlib
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nas.plan.plan import Plan
     from nas.plan.settings import RunSettings, Settings
     from nas.record.record import Record
+    from nas.record.trial import Trial
 
 
 def parser() -> Command:
@@ -189,16 +190,16 @@ def finish(record: Record, console: Console, confirm: tuple[int, int], *, interr
     from analysis.report import write_report
     from nas.verdict.confirm import confirmed
 
-    study = record.mapping()
-    verdicts = confirmed(study["trials"])
+    study, trials = record.mapping(), record.trials()
+    verdicts = confirmed(trials)
     record.write_summary(confirmed=[verdict.to_dict() for verdict in verdicts])
     write_report(study, record.folder / "report.html")
     for warning in study["warnings"]:
         console.print(f"note: {warning}", markup=False)
-    for trial in study["trials"]:
-        if trial["state"] == "failed":
-            console.print(f"trial {trial['number']} failed: {trial['reason']}", markup=False)
-    table = front_table(study)
+    for trial in trials:
+        if trial.state == "failed":
+            console.print(f"trial {trial.number} failed: {trial.reason}", markup=False)
+    table = front_table(study, trials)
     if table is not None:
         console.print(table)
     for verdict in verdicts:
@@ -216,7 +217,7 @@ def finish(record: Record, console: Console, confirm: tuple[int, int], *, interr
     return study["best"] is not None
 
 
-def front_table(study: Mapping[str, Any]) -> Table | None:
+def front_table(study: Mapping[str, Any], trials: Sequence[Trial]) -> Table | None:
     """The networks no other beats in both cost and accuracy, and the reference."""
     import numpy as np
     from rich.markup import escape
@@ -224,24 +225,21 @@ def front_table(study: Mapping[str, Any]) -> Table | None:
 
     from nas.driver.progress import TABLE_HEADINGS, trial_row
     from nas.verdict.front import front
-    from space.networks import is_swin
 
-    done = [t for t in study["trials"] if t["state"] == "complete" and t["full_fidelity"]]
-    done = [t for t in done if t["role"] != "confirmation"]
+    done = [t for t in trials if t.full_accuracy is not None and not t.is_confirmation]
     if not done:
         return None
     metric = study["budget"]["metric"]
-    swins = {i for i, t in enumerate(done) if is_swin(t["architecture"])}
-    convnets = np.array([i for i in range(len(done)) if i not in swins], dtype=np.intp)
-    on_front = front([done[i][metric] for i in convnets], [done[i]["accuracy"] for i in convnets])
-    shown = set(convnets[on_front].tolist()) | {i for i, t in enumerate(done) if t["role"] == "reference"}
+    convnets = np.array([i for i, t in enumerate(done) if not t.is_swin], dtype=np.intp)
+    on_front = front([getattr(done[i], metric) for i in convnets], [done[i].reached or 0.0 for i in convnets])
+    shown = set(convnets[on_front].tolist()) | {i for i, t in enumerate(done) if t.is_reference}
     proxy = study["proxy"]
     under = f"front under the {proxy['name']} proxy ({proxy['data']}, {proxy['epochs']} epochs)"
     table = Table(title=escape(under))
     for heading in TABLE_HEADINGS:
         table.add_column(heading, justify="left" if heading == "network" else "right", overflow="fold")
-    for i in sorted(shown, key=lambda i: int(done[i][metric])):
-        best = done[i]["number"] == study["best"]
+    for i in sorted(shown, key=lambda i: int(getattr(done[i], metric))):
+        best = done[i].number == study["best"]
         table.add_row(*map(escape, trial_row(done[i])), style="bold" if best else "")
     return table
 

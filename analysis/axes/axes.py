@@ -423,9 +423,9 @@ def _choices(
     """The sampler's parameters, of the networks that have them, and the cost that the budget is of."""
     names: dict[str, None] = {}
     found: dict[int, Mapping[str, Any]] = {}
-    by_number = [{trial["number"]: trial for trial in study.mapping["trials"]} for study in studies]
+    by_number = [{trial.number: trial for trial in study.trials} for study in studies]
     for row, (s, tried) in enumerate(chosen):
-        choices = by_number[s][tried.trial].get("choices") or {}
+        choices = by_number[s][tried.trial].choices
         if choices:
             found[row] = choices
             names |= dict.fromkeys(choices)

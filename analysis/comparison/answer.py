@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.comparison.savings import Saving, chosen_by_others, mean_saving
-from nas.record.study import FAMILIES, Study, Tried
+from nas.record.study import Study, Tried
+from nas.record.trial import FAMILIES
 from nas.verdict.confirm import COSTLIER, LEVEL, Mean, judge, paired
 from nas.verdict.difference import Difference
 from space.errors import InputError

@@ -77,7 +77,7 @@ def searched_series(study: Study) -> Series:
     These are the best of each budget, or of each part of a range of costs. Fresh means are enough where a law
     can be fitted to them.
     """
-    from nas.record.study import SEARCHED
+    from nas.record.trial import SEARCHED
 
     points, fresh = searched_points(study)
     return _series(SEARCHED, points, fresh, study)

@@ -17,7 +17,7 @@ from analysis.page.view import DARK, Cell, Figure, Table, View
 from analysis.page.wording import MISSING, plural
 from analysis.views import networks
 from analysis.views.planes import labels
-from nas.record.study import Study, role_of
+from nas.record.study import Study
 from space.command import uncollected
 from space.files import write_text
 
@@ -151,7 +151,7 @@ def _header(page: Page) -> Html:
 def _described(study: Study) -> str:
     """Budgets and conditions of a study, and what was tried, in one line."""
     budgets = ", ".join(str(band.get("text")) for band in study.bands if band.get("text"))
-    trials = [t for t in study.mapping["trials"] if role_of(t) != "confirmation"]
+    trials = [t for t in study.trials if not t.is_confirmation]
     tried = f"{plural(len(trials), 'network')} tried, {len(study.networks)} trained in full"
     return " · ".join(filter(None, [budgets, study.conditions, tried]))
 

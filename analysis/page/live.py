@@ -187,7 +187,7 @@ def _is_running(study: Study) -> bool:
     folder = study.folder or Path()
     if not (folder / "study.json").exists():
         return SqliteStorage(folder, write=False).alive(0)
-    return any(trial["state"] == "running" for trial in study.mapping["trials"])
+    return any(trial.state == "running" for trial in study.trials)
 
 
 # ---- the server -----------------------------------------------------------------------------------------

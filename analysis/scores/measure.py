@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from space.errors import InputError
-from space.networks import is_swin
 
 if TYPE_CHECKING:
     from analysis.scores.scores import Batch, Score
+    from nas.record.study import Study
+    from nas.record.trial import Trial
     from space.architecture import Architecture
 from analysis.scores.rank import ENOUGH, FEWEST
 
@@ -31,8 +32,8 @@ class Measured:
     warnings: list[str] = field(default_factory=list)
 
 
-def measure(study: Mapping[str, Any], names: Sequence[str] | None = None) -> list[Measured]:
-    """The scores of the networks that a study, as the record maps it, trained inside its band or bands.
+def measure(study: Study, names: Sequence[str] | None = None) -> list[Measured]:
+    """The scores of the networks that a study trained inside its band or bands.
 
     Complete trials at full fidelity, one fidelity; repeated trainings of a network count as their mean. Bands
     are never mixed: across them FLOPs alone would rank. Raises `InputError`.
@@ -42,11 +43,11 @@ def measure(study: Mapping[str, Any], names: Sequence[str] | None = None) -> lis
     from space.architecture import Architecture
 
     chosen = [find(name) for name in names or SCORES]
-    groups = {band["text"]: _by_network(study["trials"], band) for band in _bands(study)}
+    groups = {band["text"]: _by_network(study.trials, band) for band in study.bands}
     most = max(len(found) for found in groups.values())
     if most < FEWEST:
         raise InputError(
-            f"study {study['name']}: {plural(most, 'network')} trained in full inside a band; "
+            f"study {study.name}: {plural(most, 'network')} trained in full inside a band; "
             f"a rank correlation needs at least {FEWEST}"
         )
     batch, warnings = _batch(study) if any(one.needs_data for one in chosen) else (None, [])
@@ -55,13 +56,13 @@ def measure(study: Mapping[str, Any], names: Sequence[str] | None = None) -> lis
         if len(found) < FEWEST:
             continue
         few = f"{len(found)} networks: fewer than {ENOUGH} offer no score, whatever the table says"
-        networks = [Architecture.from_dict(trials[0]["architecture"]) for trials in found.values()]
+        networks = [Architecture.from_dict(trials[0].architecture) for trials in found.values()]
         measured.append(
             Measured(
-                study=str(study["name"]),
+                study=study.name,
                 band=band,
                 fingerprints=list(found),
-                accuracies=[float(np.mean([t["accuracy"] for t in trials])) for trials in found.values()],
+                accuracies=[float(np.mean([t.accuracy for t in trials])) for trials in found.values()],
                 trainings=[len(trials) for trials in found.values()],
                 scores=compute(chosen, networks, batch),
                 warnings=warnings + [few] * (len(found) < ENOUGH),
@@ -86,41 +87,30 @@ def compute(
     return found
 
 
-def _bands(study: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The budget, or each of several."""
-    budget = study["budget"]
-    return list(budget.get("each") or [budget])
-
-
-def _by_network(
-    trials: Sequence[Mapping[str, Any]], band: Mapping[str, Any]
-) -> dict[str, list[Mapping[str, Any]]]:
+def _by_network(trials: Sequence[Trial], band: Mapping[str, Any]) -> dict[str, list[Trial]]:
     """Fingerprint -> the trials that count."""
-    from nas.record.study import full_accuracy
-
-    full = [t for t in trials if full_accuracy(t) is not None]
-    full = [t for t in full if not is_swin(t["architecture"])]  # scores are of ConvNets
-    fidelity = max((t["fidelity"] for t in full), default=0)
-    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    full = [t for t in trials if t.full_accuracy is not None and not t.is_swin]  # scores are of ConvNets
+    fidelity = max((t.fidelity for t in full), default=0)
+    groups: dict[str, list[Trial]] = defaultdict(list)
     for trial in full:
-        if trial["fidelity"] == fidelity and band["low"] <= trial[band["metric"]] <= band["high"]:
-            groups[trial["fingerprint"]].append(trial)
+        if trial.fidelity == fidelity and band["low"] <= getattr(trial, band["metric"]) <= band["high"]:
+            groups[trial.fingerprint].append(trial)
     return groups
 
 
-def _batch(study: Mapping[str, Any]) -> tuple[Batch, list[str]]:
+def _batch(study: Study) -> tuple[Batch, list[str]]:
     """The images that the study's proxy trains on, and a warning where they are not the same any more."""
     from analysis.scores.scores import SCORES, draw_batch
     from nas.proxy.proxy import Proxy, proxy_from
 
-    fields = {name: value for name, value in study["proxy"].items() if name in Proxy.model_fields}
+    fields = {name: value for name, value in study.mapping["proxy"].items() if name in Proxy.model_fields}
     try:
         proxy = proxy_from(fields, "proxy")
         data = proxy.load_data()
     except InputError as error:  # a simulated study, a folder that has gone
         closed = ",".join(name for name, one in SCORES.items() if not one.needs_data)
-        raise InputError(f"study {study['name']}: {error}; --scores {closed} needs no images") from None
+        raise InputError(f"study {study.name}: {error}; --scores {closed} needs no images") from None
     warnings = []
-    if data.fingerprint != study["data"]["fingerprint"]:
+    if data.fingerprint != study.mapping["data"]["fingerprint"]:
         warnings.append(f"the data set {proxy.data} is not the one the study was trained on")
-    return draw_batch(proxy, data, study["seed"]), warnings
+    return draw_batch(proxy, data, study.mapping["seed"]), warnings

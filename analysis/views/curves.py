@@ -12,9 +12,10 @@ from typing import Any
 from analysis.page.view import NEUTRAL, PALETTE, Cell, Figure, Table, View, colour_of
 from analysis.scores.rank import FEWEST, Relation, relations
 from analysis.views.common import escape, figure_spec, spread_sample, vertical_line
-from analysis.views.planes import Trial, accuracy_title, apart, labels, numbered
+from analysis.views.planes import accuracy_title, apart, labels, numbered
 from analysis.views.units import Spec
-from nas.record.study import Study, family_of, in_full, role_of
+from nas.record.study import Study
+from nas.record.trial import Trial
 from space.words import finite, listed, percent, plural
 
 KEY, TITLE = "curves", "Learning curves"
@@ -61,34 +62,36 @@ class _Curves:
     @cached_property
     def last_epochs(self) -> dict[int, int]:
         """Number of a trial -> its last epoch that has an accuracy."""
-        own = (t for t in self.study.mapping["trials"] if role_of(t) != "confirmation")
-        return {trial["number"]: last for trial in own if (last := _last_epoch(trial)) is not None}
+        own = (t for t in self.study.trials if not t.is_confirmation)
+        return {trial.number: last for trial in own if (last := _last_epoch(trial)) is not None}
 
     @cached_property
     def trials(self) -> list[Trial]:
-        return [t for t in self.study.mapping["trials"] if t["number"] in self.last_epochs]
+        return [t for t in self.study.trials if t.number in self.last_epochs]
 
     @cached_property
     def full(self) -> list[Trial]:
         """Trained in full, the best first."""
         numbers = {tried.trial for tried in self.study.networks}
-        return sorted((t for t in self.trials if t["number"] in numbers), key=lambda t: -t["accuracy"])
+        return sorted(
+            (t for t in self.trials if t.number in numbers), key=lambda t: -(t.full_accuracy or 0.0)
+        )
 
     @cached_property
     def groups(self) -> dict[str, list[Trial]]:
         """What is drawn, by group; a trial is in one of them."""
-        references = [t for t in self.trials if role_of(t) == "reference"]
-        rest = [t for t in self.trials if role_of(t) != "reference"]
-        best = [t for t in self.full if role_of(t) != "reference"][:MOST_BEST]
+        references = [t for t in self.trials if t.is_reference]
+        rest = [t for t in self.trials if not t.is_reference]
+        best = [t for t in self.full if not t.is_reference][:MOST_BEST]
         if len(best) == len(rest):  # so few that none stands out
             best = best[: max(1, len(best) // 3)]
-        chosen = {t["number"] for t in best}
+        chosen = {t.number for t in best}
         groups: dict[str, list[Trial]] = {}
         others: list[Trial] = []
         for trial in rest:
-            if trial["state"] == "failed":
+            if trial.state == "failed":
                 groups.setdefault("failed", []).append(trial)
-            elif trial["number"] not in chosen:
+            elif trial.number not in chosen:
                 others.append(trial)
         if "failed" in groups:
             groups["failed"] = _sample(groups["failed"], MOST_FAILED)
@@ -97,7 +100,7 @@ class _Curves:
         for trial in _sample(others, left):
             groups.setdefault(_group(trial), []).append(trial)
         for trial in references:
-            groups.setdefault(f"reference {family_of(trial)}", []).append(trial)
+            groups.setdefault(f"reference {trial.family}", []).append(trial)
         return groups | ({"best": best} if best else {})
 
     @property
@@ -113,17 +116,17 @@ class _Curves:
     @cached_property
     def ranked(self) -> list[tuple[int, Relation]]:
         """At a few epochs, the correlation of the accuracy then with the final one, over full trainings."""
-        full = _sample(sorted(self.full, key=lambda t: t["number"]), MOST_RANKED)
-        curves = {t["number"]: dict(_points(t)) for t in full}
+        full = _sample(sorted(self.full, key=lambda t: t.number), MOST_RANKED)
+        curves = {t.number: dict(_points(t)) for t in full}
         epochs = min(map(max, curves.values()), default=0)
         at = [level for level in self.levels if level < epochs] or [
             i + 1 for i in spread_sample(epochs - 1, MOST_EPOCHS)
         ]
-        full = [t for t in full if all(epoch in curves[t["number"]] for epoch in at)]
+        full = [t for t in full if all(epoch in curves[t.number] for epoch in at)]
         if len(full) < FEWEST or epochs < 2:
             return []
-        scores = {str(epoch): [curves[t["number"]][epoch] for t in full] for epoch in at}
-        found = relations(scores, [t["accuracy"] for t in full], resamples=RESAMPLES)
+        scores = {str(epoch): [curves[t.number][epoch] for t in full] for epoch in at}
+        found = relations(scores, [t.full_accuracy or 0.0 for t in full], resamples=RESAMPLES)
         return [(int(one.score), one) for one in found]
 
     @property
@@ -138,13 +141,13 @@ def _sample(trials: Sequence[Trial], most: int) -> list[Trial]:
 
 
 def _group(trial: Trial) -> str:
-    if trial["state"] == "complete":
-        return "trained in full" if in_full(trial) else "stopped early"
-    return "paused" if trial["state"] == "paused" else "running or interrupted"
+    if trial.state == "complete":
+        return "trained in full" if trial.full_fidelity else "stopped early"
+    return "paused" if trial.state == "paused" else "running or interrupted"
 
 
 def _last_epoch(trial: Trial) -> int | None:
-    rows = reversed(trial.get("curve") or [])
+    rows = reversed(trial.curve or [])
     return next((row["epoch"] for row in rows if finite(row.get("val_accuracy")) is not None), None)
 
 
@@ -152,7 +155,7 @@ def _points(trial: Trial) -> list[tuple[int, float]]:
     """Epoch and accuracy, of epochs that have one."""
     return [
         (point["epoch"], value)
-        for point in trial.get("curve") or []
+        for point in trial.curve or []
         if (value := finite(point.get("val_accuracy"))) is not None
     ]
 
@@ -210,7 +213,7 @@ def _traces(curves: _Curves, group: str, trials: Sequence[Trial]) -> list[Spec]:
     ends: list[tuple[int, float, list[int]]] = []
     for trial in trials:
         points = _thinned(_points(trial), curves.step, curves.levels)
-        point_to = [curves.index, trial["number"]]
+        point_to = [curves.index, trial.number]
         x += [*(epoch for epoch, _ in points), None]
         y += [*(percent(value) for _, value in points), None]
         custom += [*([point_to] * len(points)), None]
@@ -259,8 +262,8 @@ def _rank_rows(curves: _Curves) -> list[list[Cell]]:
 
 
 def _sentence(curves: _Curves, several: bool) -> str:
-    full = {trial["number"] for trial in curves.full}
-    states = Counter("trained in full" if t["number"] in full else _state(t) for t in curves.trials)
+    full = {trial.number for trial in curves.full}
+    states = Counter("trained in full" if t.number in full else _state(t) for t in curves.trials)
     counts = listed([f"{count:,} {state}" for state, count in states.most_common()])
     text = f"{f'{curves.label}: ' if several else ''}{counts}."
     if not curves.ranked or curves.ranked[0][1].tau.value is None:
@@ -274,7 +277,7 @@ def _sentence(curves: _Curves, several: bool) -> str:
 
 
 def _state(trial: Trial) -> str:
-    return "stopped early" if trial["state"] == "complete" else str(trial["state"])
+    return "stopped early" if trial.state == "complete" else str(trial.state)
 
 
 def _notes(shown: Sequence[_Curves]) -> list[str]:

@@ -15,7 +15,7 @@ from analysis.page.view import Cell, Figure, Table, View
 from analysis.views.common import dash, escape, figure_spec, ribbon, spread_sample, study_colour
 from analysis.views.planes import Plane, apart, band_of, numbered, planes, searched_value
 from analysis.views.units import Spec, log_axis
-from nas.record.study import Study, role_of
+from nas.record.study import Study
 from nas.verdict.difference import UNCLEAR
 from space.words import compact, plural
 
@@ -134,7 +134,7 @@ def _samples(plane: Plane) -> list[_Sample]:
 
 def _sample(place: int, label: str, study: Study, budget: str, errors: Sequence[float]) -> _Sample:
     mapping = study.mapping
-    trials = mapping["trials"]
+    trials = study.trials
     return _Sample(
         place=place,
         study=label,
@@ -143,10 +143,7 @@ def _sample(place: int, label: str, study: Study, budget: str, errors: Sequence[
         sampler=str(mapping.get("sampler") or "unknown"),
         scheduler=str((mapping.get("scheduler") or {}).get("name", "none")),
         front=mapping.get("objective") == "front",
-        failed=sum(
-            t["state"] == "failed" and role_of(t) == "candidate" and (t.get("budget") or budget) == budget
-            for t in trials
-        ),
+        failed=sum(t.state == "failed" and t.is_candidate and (t.budget or budget) == budget for t in trials),
         errors=np.array(errors),
     )
 

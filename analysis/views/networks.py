@@ -16,7 +16,8 @@ from analysis.page.view import Cell, Rows, Table, View
 from analysis.page.wording import MISSING, finite, plural, sequence, stage_rows
 from analysis.page.wording import facts as facts_of
 from analysis.views.planes import labels
-from nas.record.study import Study, family_of, full_accuracy, in_full, role_of
+from nas.record.study import Study
+from nas.record.trial import Trial
 from space.columns import Columns
 from space.cost import NUM_CLASSES, RESOLUTION, walk
 from space.networks import is_swin, network_from, parts_of
@@ -41,8 +42,8 @@ class Network:
     """A trial of the search with the trainings that confirm it; `study` is the index of its study."""
 
     study: int
-    trial: Mapping[str, Any]
-    trainings: list[Mapping[str, Any]] = field(default_factory=list)
+    trial: Trial
+    trainings: list[Trial] = field(default_factory=list)
 
     @property
     def full(self) -> list[float]:
@@ -52,41 +53,42 @@ class Network:
     @property
     def fresh(self) -> list[float]:
         """Of these, those that nothing was chosen by: all of a reference's."""
-        chosen_by = None if role_of(self.trial) == "reference" else self.trial.get("seed")
+        chosen_by = None if self.trial.is_reference else self.trial.seed
         return [value for seed, value in self._by_seed.items() if seed != chosen_by]
 
     @property
     def _by_seed(self) -> dict[Any, float]:
-        values = {trial.get("seed"): full_accuracy(trial) for trial in self.trainings}
+        values = {trial.seed: trial.full_accuracy for trial in self.trainings}
         return {seed: value for seed, value in values.items() if value is not None}
 
     @property
     def state(self) -> str:
         """Such as `trained`, `stopped early`, `failed`."""
-        state = str(self.trial.get("state"))
+        state = str(self.trial.state)
         if state == "complete":
-            return "trained" if in_full(self.trial) else "stopped early"
+            return "trained" if self.trial.full_fidelity else "stopped early"
         return "stopped early" if state == "paused" else state
 
     @property
     def architecture(self) -> Mapping[str, Any]:
         """As recorded."""
-        return self.trial.get("architecture") or {}
+        return self.trial.architecture or {}
 
 
 def networks(studies: Sequence[Study]) -> list[Network]:
     """The networks of all studies, by study and number of trial."""
     found: dict[tuple[int, int], Network] = {}
     for index, study in enumerate(studies):
-        later = []
-        for trial in study.mapping["trials"]:
-            if role_of(trial) == "confirmation":
-                later.append(trial)
+        again = []
+        for trial in study.trials:
+            if trial.is_confirmation:
+                again.append(trial)
             else:
-                found[index, trial["number"]] = Network(index, trial, [trial])
-        for trial in later:
-            if (index, trial["of"]) in found:
-                found[index, trial["of"]].trainings.append(trial)
+                found[index, trial.number] = Network(index, trial, [trial])
+        for trial in again:
+            first = found.get((index, trial.of)) if trial.of is not None else None
+            if first is not None:
+                first.trainings.append(trial)
     return list(found.values())
 
 
@@ -124,12 +126,12 @@ def _row(name: str, network: Network) -> list[Cell]:
         architecture.get("norm"), architecture.get("activation")
     )  # fmt: skip
     cells = [
-        name, trial["number"], trial.get("name"), family_of(trial), trial.get("role"),
-        trial.get("budget"), network.state, trial.get("fidelity"), _mean(network.full), len(network.full),
+        name, trial.number, trial.name, trial.family, trial.role,
+        trial.budget, network.state, trial.fidelity, _mean(network.full), len(network.full),
         _deviation(network.full), _mean(network.fresh),
-        *(trial.get(metric) for metric in COSTS),
+        *(getattr(trial, metric) for metric in COSTS),
         depths, widths, kernels, expansions, norm, activation,
-        trial.get("train_seconds"), trial.get("reason"), trial.get("fingerprint"),
+        trial.train_seconds, trial.reason, trial.fingerprint,
     ]  # fmt: skip
     return [None if value == MISSING else value for value in cells]
 
@@ -161,24 +163,24 @@ def details(studies: Sequence[Study]) -> dict[str, Any]:
     multiples of `units`. `trainings` are [seed, accuracy (%), curve (0.01%), its epochs or 0 for 1, 2, ...].
     """
     found = networks(studies)
-    units = {metric: _unit(network.trial.get(metric) for network in found) for metric in COSTS}
+    units = {metric: _unit(getattr(network.trial, metric) for network in found) for metric in COSTS}
     step = max(1, math.ceil(sum(map(_epochs, found)) / CURVE_POINTS))
     forms, parts = _forms(found, units)
     trials = [network.trial for network in found]
     states, state = _indexed([network.state for network in found])
-    families, family = _indexed([family_of(trial) for trial in trials])
-    budgets, budget = _indexed([trial.get("budget") for trial in trials])
+    families, family = _indexed([trial.family for trial in trials])
+    budgets, budget = _indexed([trial.budget for trial in trials])
     different, form = _indexed(forms)
     return {
         "study": [network.study for network in found],
-        "trial": [trial["number"] for trial in trials],
-        "name": [trial.get("name") for trial in trials],
+        "trial": [trial.number for trial in trials],
+        "name": [trial.name for trial in trials],
         "family": family,
         "state": state,
         "budget": budget,
-        "epochs": [trial.get("fidelity") for trial in trials],
+        "epochs": [trial.fidelity for trial in trials],
         "accuracy": [_mean(network.full) for network in found],
-        **{metric: [trial.get(metric) for trial in trials] for metric in COSTS},
+        **{metric: [getattr(trial, metric) for trial in trials] for metric in COSTS},
         "stages": [_by_stage(network.architecture) for network in found],
         "form": form,
         "parts": parts,
@@ -190,7 +192,7 @@ def details(studies: Sequence[Study]) -> dict[str, Any]:
             {"facts": [fact for fact in facts if fact[1] != MISSING], "parts": names, "exported": exported}
             for facts, names, exported in different
         ],
-        "reasons": {str(i): trial["reason"] for i, trial in enumerate(trials) if trial.get("reason")},
+        "reasons": {str(i): trial.reason for i, trial in enumerate(trials) if trial.reason},
         "units": units,
         "stage_names": [name for name, _ in stage_rows({})],
     }
@@ -209,19 +211,19 @@ def _unit(values: Iterable[Any]) -> int:
 
 
 def _epochs(network: Network) -> int:
-    return sum(len(training.get("curve") or []) for training in network.trainings)
+    return sum(len(training.curve) for training in network.trainings)
 
 
-def _training(trial: Mapping[str, Any], step: int) -> list[Any]:
-    rows = trial.get("curve") or []
+def _training(trial: Trial, step: int) -> list[Any]:
+    rows = trial.curve or []
     if step > 1:
         rows = [row for i, row in enumerate(rows) if i % step == 0 or i == len(rows) - 1]
     epochs = [row.get("epoch") for row in rows]
     values = [finite(row.get("val_accuracy")) for row in rows]
     curve = [None if value is None else round(1e4 * value) for value in values]
-    accuracy = full_accuracy(trial)
+    accuracy = trial.full_accuracy
     shown = None if accuracy is None else round(100 * accuracy, 2)
-    return [trial.get("seed"), shown, curve, 0 if epochs == list(range(1, len(epochs) + 1)) else epochs]
+    return [trial.seed, shown, curve, 0 if epochs == list(range(1, len(epochs) + 1)) else epochs]
 
 
 Form = tuple[tuple[tuple[str, str], ...], tuple[str, ...], bool]

@@ -24,7 +24,8 @@ from analysis.views.common import (
 from analysis.views.plane_answers import budget_table, lead_of
 from analysis.views.planes import Plane, apart, band_of, budgets, numbered, planes, searched_value
 from analysis.views.units import UNITS, Spec, cost_axis, cost_in
-from nas.record.study import SEARCHED, Study, Tried
+from nas.record.study import Study, Tried
+from nas.record.trial import SEARCHED
 from nas.verdict.front import front
 from space.words import compact, finite, percent, plural
 

@@ -84,7 +84,7 @@ def _groups(study: Study) -> dict[str, list[Tried]]:
 
 
 def _outcomes(study: Study) -> list[_Outcome]:
-    verdicts = confirmed(study.mapping["trials"])
+    verdicts = confirmed(study.trials)
     if verdicts:
         return [_confirmed_outcome(study, verdict) for verdict in verdicts]
     return [_searched_outcome(budget, networks) for budget, networks in _groups(study).items()]

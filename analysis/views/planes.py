@@ -11,10 +11,7 @@ import numpy as np
 
 from analysis.views.common import escape
 from analysis.views.units import Spec
-from nas.record.study import Study, Tried, role_of
-
-Trial = Mapping[str, Any]
-
+from nas.record.study import Study, Tried
 
 MOST_CONDITIONS = 46  # characters beside an axis
 
@@ -106,8 +103,8 @@ def band_of(study: Study, tried: Tried) -> str:
 
 def only(study: Study, trials: Set[int]) -> Study:
     """The study as if it had tried nothing but the networks of these trials; their repeats stay."""
-    rows = study.mapping["trials"]
-    own = (row.get("of") if role_of(row) == "confirmation" else row["number"] for row in rows)
+    rows = study.trials
+    own = (row.of if row.is_confirmation else row.number for row in rows)
     kept = [row for row, number in zip(rows, own, strict=True) if number in trials]
     return Study({**study.mapping, "trials": kept}, study.folder)
 

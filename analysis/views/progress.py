@@ -22,9 +22,10 @@ from analysis.views.common import (
     study_symbol,
     with_room,
 )
-from analysis.views.planes import Plane, Trial, apart, band_of, labels, numbered, planes, searched_value
+from analysis.views.planes import Plane, apart, band_of, labels, numbered, planes, searched_value
 from analysis.views.units import Spec
-from nas.record.study import Study, Tried, role_of
+from nas.record.study import Study, Tried
+from nas.record.trial import Trial
 from space.words import compact, duration, finite, listed, percent, plural
 
 KEY, TITLE = "progress", "Progress"
@@ -84,12 +85,12 @@ class _Course:
 
     @cached_property
     def every(self) -> list[Trial]:
-        return sorted(self.study.mapping["trials"], key=lambda t: t["number"])
+        return sorted(self.study.trials, key=lambda t: t.number)
 
     @cached_property
     def trials(self) -> list[Trial]:
         """The search's own, without the trainings that confirm it."""
-        return [t for t in self.every if role_of(t) != "confirmation"]
+        return [t for t in self.every if not t.is_confirmation]
 
     @cached_property
     def candidates(self) -> list[Tried]:
@@ -126,7 +127,7 @@ class _Course:
     def epochs_by(self) -> dict[int, int]:
         """Number of a trial -> epochs of it and all before it."""
         spent = np.cumsum([_epochs(trial) for trial in self.trials])
-        return {trial["number"]: int(total) for trial, total in zip(self.trials, spent, strict=True)}
+        return {trial.number: int(total) for trial, total in zip(self.trials, spent, strict=True)}
 
     @cached_property
     def best(self) -> Tried | None:
@@ -134,28 +135,28 @@ class _Course:
 
     @cached_property
     def states(self) -> Counter[str]:
-        return Counter(str(trial["state"]) for trial in self.trials)
+        return Counter(str(trial.state) for trial in self.trials)
 
     @cached_property
     def ends(self) -> list[float]:
         """When trainings ended, in minutes since the first began."""
-        begins = [moment for t in self.every if (moment := _moment(t.get("started")))]
-        ends = [moment for t in self.every if (moment := _moment(t.get("ended")))]
+        begins = [moment for t in self.every if (moment := _moment(t.started))]
+        ends = [moment for t in self.every if (moment := _moment(t.ended))]
         first = min(begins + ends, default=None)
         return sorted((end - first).total_seconds() / 60 for end in ends) if first is not None else []
 
     @property
     def train_seconds(self) -> float:
-        return sum(finite(trial.get("train_seconds")) or 0.0 for trial in self.every)
+        return sum(finite(trial.train_seconds) or 0.0 for trial in self.every)
 
     @property
     def failed(self) -> list[Trial]:
-        return [trial for trial in self.every if trial["state"] == "failed"]
+        return [trial for trial in self.every if trial.state == "failed"]
 
 
 def _epochs(trial: Trial) -> int:
     """Epochs that were trained, also where a trial failed or still runs."""
-    return max(int(trial.get("fidelity") or 0), len(trial.get("curve") or []))
+    return max(int(trial.fidelity or 0), len(trial.curve or []))
 
 
 def _moment(text: object) -> datetime | None:
@@ -337,11 +338,11 @@ def _failure_rows(one: _Course) -> list[list[Cell]]:
     """Failures that differ only in numbers and paths are of one kind; the most frequent first."""
     kinds: dict[str, list[Trial]] = {}
     for trial in one.failed:
-        kinds.setdefault(VARYING.sub("#", str(trial.get("reason") or "no reason given")), []).append(trial)
+        kinds.setdefault(VARYING.sub("#", str(trial.reason or "no reason given")), []).append(trial)
     rows: list[list[Cell]] = []
     for trials in sorted(kinds.values(), key=len, reverse=True)[:MOST_REASONS]:
-        numbers = ", ".join(str(t["number"]) for t in trials[:8]) + (", …" if len(trials) > 8 else "")
-        rows.append([one.label, len(trials), str(trials[0].get("reason") or "no reason given"), numbers])
+        numbers = ", ".join(str(t.number) for t in trials[:8]) + (", …" if len(trials) > 8 else "")
+        rows.append([one.label, len(trials), str(trials[0].reason or "no reason given"), numbers])
     return rows
 
 
@@ -359,7 +360,7 @@ def _sentence(one: _Course, several: bool) -> str:
             "No candidate has been trained in full yet" if searched else "Named networks: nothing is searched"
         )
         return f"{text}; {spent}. {none}."
-    last = one.trials[-1]["number"]
+    last = one.trials[-1].number
     return (
         f"{text}; {spent}. The best accuracy of the search, {searched_value(one.best):.1%}, came with trial "
         f"{one.best.trial} of {last}."

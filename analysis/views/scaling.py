@@ -13,7 +13,8 @@ from analysis.page.view import Cell, Figure, Table, View, colour_of, symbol_of
 from analysis.views.common import escape, figure_spec, ribbon, study_colour, study_symbol
 from analysis.views.planes import apart, numbered, planes
 from analysis.views.units import UNITS, Spec, cost_axis, cost_in, log_axis
-from nas.record.study import FAMILIES, SEARCHED, Study, Tried
+from nas.record.study import Study, Tried
+from nas.record.trial import FAMILIES, SEARCHED
 from space.words import compact, listed, percent, plural
 
 KEY, TITLE = "scaling", "Error against cost"

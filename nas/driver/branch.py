@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from nas.driver.rungs import Rungs
+from nas.record.trial import Trial
 from nas.samplers.proposer import NoProposer, Proposer
 from space.networks import Network, network_from
 from space.references import Reference
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass
@@ -40,17 +37,17 @@ class Branch:
         self.exhausted = True
         self.rungs.close()
 
-    def meet(self, trial: Mapping[str, Any], network: Network | None = None) -> None:
+    def meet(self, trial: Trial, network: Network | None = None) -> None:
         """A trial of this budget, of this driver or another: its network is not proposed again.
 
         `network` is the trial's, where it is at hand.
         """
-        if trial["role"] == "confirmation" or trial["number"] in self.met:
+        if trial.is_confirmation or trial.number in self.met:
             return
         self.begun += 1
-        self.met.add(trial["number"])
-        if trial["role"] == "reference":
-            self.trained.add(trial["name"])
+        self.met.add(trial.number)
+        if trial.is_reference and trial.name is not None:
+            self.trained.add(trial.name)
         # a reference in the band teaches a sampler as much as any candidate
-        network = network_from(trial["architecture"]) if network is None else network
-        self.proposer.started(trial["number"], network, trial["memo"])
+        network = network_from(trial.architecture) if network is None else network
+        self.proposer.started(trial.number, network, trial.memo)

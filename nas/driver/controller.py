@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from nas.driver.branch import Branch
 from nas.driver.progress import duration
 from nas.engines.job import Job
-from nas.record.record import ENDED, Record
+from nas.record.record import Record
+from nas.record.trial import Role, Trial
 from nas.samplers.limits import TooSlowError
 from space.networks import Network, brief, network_from
 from space.references import Reference
@@ -57,14 +58,14 @@ class SearchController:
         epochs: int,
         time_limit: float | None,
         confirm: tuple[int, int],
-        choose: Callable[[list[dict[str, Any]], int, bool], list[dict[str, Any]]],
+        choose: Callable[[Sequence[Trial], int, bool], Sequence[Trial]],
     ) -> None:
         """`epochs` is full fidelity; `confirm` is how many networks are trained again, with how many seeds.
 
         `choose(trials, count, front)` picks those among a branch's fully trained candidates.
         """
         self._record = record
-        self._branches = {branch.budget: branch for branch in branches}
+        self._branches: dict[str | None, Branch] = {branch.budget: branch for branch in branches}
         self._progress = progress
         self._seed = seed
         self._epochs = epochs
@@ -91,7 +92,9 @@ class SearchController:
             job = self._begun() or self._promotion() or self._fresh() or self._confirmation()
         self._idle = job is None
         if job is not None:
-            self._running[job.trial] = Running(job, list(self._record.trial(job.trial)["curve"]))
+            self._running[job.trial] = Running(
+                job, [dict(point) for point in self._record.trial(job.trial).curve]
+            )
         return job
 
     @property
@@ -129,7 +132,7 @@ class SearchController:
         else:
             self._record.progress(number, paused=True, **known)
         branch = self._branch(number)
-        if self._record.trial(number)["role"] == "candidate":
+        if self._record.trial(number).is_candidate:
             branch.rungs.reached(number, result.epochs, result.accuracy)
         self._learn(number)
         self._ended(number)
@@ -142,7 +145,7 @@ class SearchController:
         curve = self._running[job.trial].curve
         spent = sum(point["seconds"] for point in curve)
         self._record.fail(job.trial, reason, fidelity=len(curve), curve=curve, train_seconds=spent)
-        if self._record.trial(job.trial)["role"] == "candidate":
+        if self._record.trial(job.trial).is_candidate:
             self._branch(job.trial).rungs.failed(job.trial)
         self._learn(job.trial)
         self._ended(job.trial)
@@ -151,7 +154,7 @@ class SearchController:
     def interrupted(self) -> None:
         """The search stops here on purpose: running trainings did not fail."""
         for number in self._running:
-            attempts = self._record.trial(number)["attempts"] or 1
+            attempts = self._record.trial(number).attempts or 1
             self._record.progress(number, attempts=attempts - 1)
 
     def _end_alike(self, reason: str | None) -> None:
@@ -159,9 +162,9 @@ class SearchController:
         self._alike = [] if reason is None else [*self._alike, reason]
         kinds = {re.sub(r"\d+", "0", each) for each in self._alike}  # sizes differ from network to network
         trials = self._record.trials()
-        published = any(t["role"] == "reference" and t["state"] == "failed" for t in trials)
+        published = any(t.is_reference and t.state == "failed" for t in trials)
         enough = len(self._alike) >= (MOST_ALIKE if published else MOST_ALIKE_CANDIDATES)
-        if enough and len(kinds) == 1 and not any(t["fidelity"] for t in trials):
+        if enough and len(kinds) == 1 and not any(t.fidelity for t in trials):
             raise SearchEnded(f"the first {len(self._alike)} trainings all failed alike: {reason}")
 
     # rebuilding
@@ -170,62 +173,62 @@ class SearchController:
         """Take up the record: what is known, what is paused, what was under way."""
         for trial in self._record.trials():
             self._take_over(trial)
-            self._branch(trial["number"]).meet(trial)
-            if trial["role"] == "candidate" and self._is_ours(trial):
+            self._branch(trial.number).meet(trial)
+            if trial.is_candidate and self._is_ours(trial):
                 self._climb(trial)
-            self._learn(trial["number"])
-            if self._is_ours(trial) and trial["state"] == "paused":
-                self._paused.add(trial["number"])
-            elif self._is_ours(trial) and trial["state"] not in ENDED:
-                self._unfinished.append(trial["number"])
+            self._learn(trial.number)
+            if self._is_ours(trial) and trial.state == "paused":
+                self._paused.add(trial.number)
+            elif self._is_ours(trial) and not trial.over:
+                self._unfinished.append(trial.number)
         self._sweep()
 
     def _sweep(self) -> None:
         """Remove checkpoints of trainings that are over: a driver may die between the result and this."""
-        over = {self._checkpoint(trial["number"]).name for trial in self._record.finished()}
+        over = {self._checkpoint(t.number).name for t in self._record.trials() if t.over}
         for path in self._checkpoints.glob("trial-*.ckpt"):
             if path.name in over:
                 path.unlink(missing_ok=True)
 
-    def _take_over(self, trial: dict[str, Any]) -> None:
-        if trial["state"] in ENDED or self._is_ours(trial):
+    def _take_over(self, trial: Trial) -> None:
+        if trial.over or self._is_ours(trial):
             return
-        if not self._record.storage.alive(trial["driver"]):
-            self._record.adopt(trial["number"])
+        if not self._record.storage.alive(trial.driver or 0):
+            self._record.adopt(trial.number)
 
-    def _is_ours(self, trial: Mapping[str, Any]) -> bool:
-        return (trial["driver"] or 0) == self._record.storage.driver
+    def _is_ours(self, trial: Trial) -> bool:
+        return (trial.driver or 0) == self._record.storage.driver
 
-    def _climb(self, trial: Mapping[str, Any]) -> None:
+    def _climb(self, trial: Trial) -> None:
         """Repeat what the rungs were told of a trial."""
-        rungs, number, reached = self._branch(trial["number"]).rungs, trial["number"], trial["fidelity"]
+        rungs, number, reached = self._branch(trial.number).rungs, trial.number, trial.fidelity
         target = rungs.start(number)
         while target <= reached:
-            rungs.reached(number, target, trial["curve"][target - 1]["val_accuracy"])
+            rungs.reached(number, target, trial.accuracies[target - 1])
             above = [level for level in rungs.levels if level > target]
-            if not above or trial["target"] <= target:
+            if not above or trial.target <= target:
                 return
             target = above[0]
             rungs.promoted(number, target)
-        if trial["state"] == "failed":
+        if trial.state == "failed":
             rungs.failed(number)
 
-    def _hear(self, trial: Mapping[str, Any]) -> None:
+    def _hear(self, trial: Trial) -> None:
         """Another driver began or ended a trial."""
         if self._is_ours(trial):
             return
-        self._branch(trial["number"]).meet(trial)
-        self._learn(trial["number"])
+        self._branch(trial.number).meet(trial)
+        self._learn(trial.number)
 
     def _learn(self, number: int) -> None:
         """Tell the proposer how far a trial has come."""
         trial, branch = self._record.trial(number), self._branch(number)
-        if trial["role"] == "confirmation":
+        if trial.is_confirmation:
             return
-        if trial["state"] == "failed":
+        if trial.state == "failed":
             branch.proposer.failed(number)
-        elif trial["state"] in ("complete", "paused") or trial["fidelity"]:
-            branch.proposer.reported(number, [point["val_accuracy"] for point in trial["curve"]])
+        elif trial.state in ("complete", "paused") or trial.fidelity:
+            branch.proposer.reported(number, trial.accuracies)
 
     # what comes next, in this order
 
@@ -236,11 +239,11 @@ class SearchController:
             trial = self._record.trial(number)
             job = self._job(number)
             mark = self._mark(number)
-            attempts = trial["attempts"] or 0 if mark == trial["mark"] else 0
+            attempts = trial.attempts or 0 if mark == trial.mark else 0
             if attempts < MOST_ATTEMPTS:
                 self._record.progress(number, attempts=attempts + 1, mark=mark)
                 return job
-            self._running[number] = Running(job, list(trial["curve"]))
+            self._running[number] = Running(job, [dict(point) for point in trial.curve])
             self.failed(job, f"the search died {attempts} times while it trained this network")
         return None
 
@@ -280,25 +283,19 @@ class SearchController:
     def _last(self) -> Job | None:
         """Where too many failed for any to be promoted to the end, the best of the others goes on."""
         for branch in self._branches.values():
-            own = [t for t in self._record.trials() if t["budget"] == branch.budget]
-            own = [t for t in own if t["role"] == "candidate"]
-            states = {t["state"] for t in own}
+            own = [t for t in self._record.trials() if t.budget == branch.budget]
+            own = [t for t in own if t.is_candidate]
+            states = {t.state for t in own}
             if branch.wants_more or "complete" in states or "running" in states or not self._has_time(1):
                 continue
             paused = [
-                t
-                for t in own
-                if t["state"] == "paused"
-                and self._is_ours(t)
-                and math.isfinite(t["curve"][-1]["val_accuracy"])
+                t for t in own if t.state == "paused" and self._is_ours(t) and math.isfinite(t.accuracies[-1])
             ]
             if paused:
-                best = max(
-                    paused, key=lambda t: (t["fidelity"], t["curve"][-1]["val_accuracy"], -t["number"])
-                )
-                target = min(level for level in branch.rungs.levels if level > best["fidelity"])
-                branch.rungs.promoted(best["number"], target)
-                return self._go_on(best["number"], target)
+                best = max(paused, key=lambda t: (t.fidelity, t.accuracies[-1], -t.number))
+                target = min(level for level in branch.rungs.levels if level > best.fidelity)
+                branch.rungs.promoted(best.number, target)
+                return self._go_on(best.number, target)
         return None
 
     def _begin_reference(self, branch: Branch, reference: Reference) -> Job:
@@ -331,7 +328,7 @@ class SearchController:
         self,
         branch: Branch,
         network: Network,
-        role: str,
+        role: Role,
         target: int,
         seed: int | None = None,
         params: Mapping[str, Any] | None = None,
@@ -352,36 +349,36 @@ class SearchController:
 
     def _confirmation(self) -> Job | None:
         """Once the search is over: the best, and the references, with seeds that no choice was made by."""
-        running = (self._record.trial(number)["role"] for number in self._running)
+        running = (self._record.trial(number).role for number in self._running)
         searching = any(role != "confirmation" for role in running)
         if searching or self._confirm[1] == 0 or any(b.wants_more for b in self._branches.values()):
             return None
-        if any(t["state"] == "running" and not self._is_ours(t) for t in self._record.trials()):
+        if any(t.state == "running" and not self._is_ours(t) for t in self._record.trials()):
             self._record.warn("other drivers were still training: the last one confirms")
             return None
         for branch, trial, seed in self._to_confirm():
             if not self._has_time(self._epochs):
                 self._out_of_time()
                 return None
-            network = network_from(trial["architecture"])
+            network = network_from(trial.architecture)
             return self._begin(
-                branch, network, "confirmation", self._epochs, seed, name=trial["name"], of=trial["number"]
+                branch, network, "confirmation", self._epochs, seed, name=trial.name, of=trial.number
             )
         return None
 
-    def _to_confirm(self) -> Iterator[tuple[Branch, dict[str, Any], int]]:
+    def _to_confirm(self) -> Iterator[tuple[Branch, Trial, int]]:
         """Trainings that the confirmation still lacks; seed by seed, so that comparisons stay paired."""
         count, seeds = self._confirm
         trials = self._record.trials()
-        there = {(t["of"], t["seed"]) for t in trials if t["role"] == "confirmation"}
+        there = {(t.of, t.seed) for t in trials if t.is_confirmation}
         for branch in self._branches.values():
-            own = [t for t in trials if t["budget"] == branch.budget and t["state"] == "complete"]
-            references = [t for t in own if t["role"] == "reference"]
-            candidates = [t for t in own if t["role"] == "candidate" and t["full_fidelity"]]
+            own = [t for t in trials if t.budget == branch.budget and t.state == "complete"]
+            references = [t for t in own if t.is_reference]
+            candidates = [t for t in own if t.is_candidate and t.full_fidelity]
             chosen = [*references, *self._choose(candidates, count, branch.front)]
             for seed in range(self._seed + 1, self._seed + 1 + seeds):
                 for trial in chosen:
-                    if (trial["number"], seed) not in there:
+                    if (trial.number, seed) not in there:
                         yield branch, trial, seed
 
     # small parts
@@ -389,14 +386,14 @@ class SearchController:
     def _job(self, number: int, network: Network | None = None) -> Job:
         """The job of a trial; `network` is the trial's, where it is at hand."""
         trial = self._record.trial(number)
-        network = network_from(trial["architecture"]) if network is None else network
-        label = brief(network) if trial["name"] is None else f"{trial['name']}: {brief(network)}"
-        if trial["role"] == "confirmation":
-            label = f"trial {trial['of']} again, seed {trial['seed']}: {label}"
-        return Job(number, network, trial["seed"], trial["target"], self._checkpoint(number), label)
+        network = network_from(trial.architecture) if network is None else network
+        label = brief(network) if trial.name is None else f"{trial.name}: {brief(network)}"
+        if trial.is_confirmation:
+            label = f"trial {trial.of} again, seed {trial.seed}: {label}"
+        return Job(number, network, trial.seed, trial.target, self._checkpoint(number), label)
 
     def _branch(self, number: int) -> Branch:
-        return self._branches[self._record.trial(number)["budget"]]
+        return self._branches[self._record.trial(number).budget]
 
     def _has_time(self, epochs: int) -> bool:
         if self._limit is None:
@@ -411,7 +408,7 @@ class SearchController:
     def _ended(self, number: int) -> None:
         del self._running[number]
         trial = self._record.trial(number)
-        if trial["state"] != "paused":
+        if trial.state != "paused":
             self._discard(number)
         else:
             self._paused.add(number)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nas.record.trial import Trial
 from space.budget import quantity
 from space.command import LastingOutput
 from space.networks import brief, network_from
@@ -21,8 +22,6 @@ from space.networks import brief, network_from
 BLOCKS = "▁▂▃▄▅▆▇█"
 RECENT = 8
 TABLE_HEADINGS = ("trial", "FLOPs", "params", "accuracy", "time", "network")
-
-Trial = Mapping[str, Any]
 
 
 def percent(accuracy: float | None) -> str:
@@ -90,8 +89,8 @@ class Progress:
         """Trials that were there before."""
         for trial in trials:
             self._count(trial)
-            self._trained_seconds += trial["train_seconds"] or 0.0
-            self._trained_epochs += trial["fidelity"]
+            self._trained_seconds += trial.train_seconds or 0.0
+            self._trained_epochs += trial.fidelity
 
     def trial(self, number: int, label: str, epochs: int) -> None:
         """A training begins, or goes on; to so many epochs in all."""
@@ -106,17 +105,16 @@ class Progress:
 
     def done(self, trial: Trial) -> None:
         """A training is over, well or not, or pauses."""
-        current = self._current.pop(trial["number"], None)
+        current = self._current.pop(trial.number, None)
         if current is not None and current.curve:
             self._trained_seconds += time.monotonic() - current.began
             self._trained_epochs += len(current.curve)
         self._count(trial)
         if not self._console.is_terminal:
-            curve = trial["curve"]
-            accuracy = trial["accuracy"] if not trial["paused"] or not curve else curve[-1]["val_accuracy"]
-            after = f" after {trial['fidelity']} of {self._epochs} epochs" if trial["paused"] else ""
+            accuracy = trial.last_accuracy
+            after = f" after {trial.fidelity} of {self._epochs} epochs" if trial.paused else ""
             self._print(
-                f"trial {trial['number']} {trial['state']}: {trial['reason'] or percent(accuracy)}{after} "
+                f"trial {trial.number} {trial.state}: {trial.reason or percent(accuracy)}{after} "
                 f"[{self._finished}/{self._trials}, best {percent(self._best)}, "
                 f"{duration(time.monotonic() - self._started)}, {self._left()}]"
             )
@@ -126,12 +124,12 @@ class Progress:
         return epochs * self._trained_seconds / self._trained_epochs if self._trained_epochs else 0.0
 
     def _count(self, trial: Trial) -> None:
-        if trial["state"] in ("complete", "failed", "paused"):
-            self._finished += trial["number"] not in self._counted
-            self._counted.add(trial["number"])
+        if trial.state in ("complete", "failed", "paused"):
+            self._finished += trial.number not in self._counted
+            self._counted.add(trial.number)
             self._recent.append(trial)
-        if trial["state"] == "complete" and trial["full_fidelity"] and trial["role"] != "confirmation":
-            self._best = max(self._best or 0.0, trial["accuracy"])
+        if (accuracy := trial.full_accuracy) is not None and not trial.is_confirmation:
+            self._best = max(self._best or 0.0, accuracy)
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True, markup=False)
@@ -162,7 +160,7 @@ class Progress:
         for title in TABLE_HEADINGS:
             table.add_column(title, no_wrap=True, justify="left" if title == "network" else "right")
         for trial in self._recent:
-            style = "bold green" if trial["accuracy"] is not None and trial["accuracy"] == self._best else ""
+            style = "bold green" if trial.accuracy is not None and trial.accuracy == self._best else ""
             table.add_row(*map(Text, trial_row(trial)), style=style)
         return table
 
@@ -191,20 +189,19 @@ class Progress:
 
 def trial_row(trial: Trial) -> list[str]:
     """A finished trial as table cells."""
-    network = brief(network_from(trial["architecture"]))
-    label = f"{trial['name']}: {network}" if trial["name"] else network
+    network = brief(network_from(trial.architecture))
+    label = f"{trial.name}: {network}" if trial.name else network
     return [
-        str(trial["number"]),
-        quantity(trial["macs"]),
-        quantity(trial["params"]),
+        str(trial.number),
+        quantity(trial.macs),
+        quantity(trial.params),
         _reached(trial),
-        duration(trial["train_seconds"]) if trial["train_seconds"] else "-",
-        f"{label}  ({trial['reason']})" if trial["reason"] else label,
+        duration(trial.train_seconds) if trial.train_seconds else "-",
+        f"{label}  ({trial.reason})" if trial.reason else label,
     ]
 
 
 def _reached(trial: Trial) -> str:
     """The accuracy; in brackets where it is not that of a full training."""
-    if trial["accuracy"] is None and trial["curve"]:
-        return f"({percent(trial['curve'][-1]['val_accuracy'])})"
-    return percent(trial["accuracy"])
+    shown = percent(trial.last_accuracy)
+    return f"({shown})" if trial.accuracy is None and trial.curve else shown

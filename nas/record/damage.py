@@ -20,6 +20,7 @@ from space.space_file import load_space, shipped_spaces, space_from
 from space.swin import Swin
 
 if TYPE_CHECKING:
+    from nas.record.trial import Trial
     from space.design_space import DesignSpace
 
 STUDY = {"settings": dict, "asked": dict, "created": str, "versions": dict, "wall_seconds": float}
@@ -108,17 +109,19 @@ class TrialCheck:
         self._one = len(self._budgets) == 1
         self._space = _known_space(settings["space"], asked.get("space"))
 
-    def __call__(self, found: Sequence[Found], known: Mapping[int, Mapping[str, Any]]) -> None:
-        """Raises `DamagedError` naming a trial and what is wrong with it; `known` has all trials."""
+    def __call__(self, found: Sequence[Found], known: Mapping[int, Trial]) -> None:
+        """Raises `DamagedError` naming a trial and what is wrong with it; `known` are those before them."""
         networks = [_network(one.trial, f"trial {one.trial['number']}") for one in found]
         _check_costs([one.trial for one in found], networks)
+        first = {n: (t.role, t.fingerprint) for n, t in known.items()}
+        first |= {one.trial["number"]: (one.trial["role"], one.trial["fingerprint"]) for one in found}
         for one in found:
-            for flaw in (*_flaws(one, self._epochs), *self._foreign(one.trial, known)):
+            for flaw in (*_flaws(one, self._epochs), *self._foreign(one.trial, first)):
                 raise DamagedError(f"trial {one.trial['number']} {flaw}")
         self._check_params(found, networks)
 
-    def _foreign(self, trial: Mapping[str, Any], known: Mapping[int, Mapping[str, Any]]) -> Iterator[str]:
-        """What does not fit the study or its other trials."""
+    def _foreign(self, trial: Mapping[str, Any], known: Mapping[int, tuple[str, str]]) -> Iterator[str]:
+        """What does not fit the study or its trials, of which `known` has roles and fingerprints."""
         text = trial["budget"]
         if text is None and not self._one:
             yield "has no budget"
@@ -134,10 +137,10 @@ class TrialCheck:
         if not self._are_codes((trial["memo"] or {}).get("slow", [])):
             yield "has a memo of slow networks that are none"
         if trial["of"] is not None:
-            first = known.get(trial["of"])
-            if first is None or first["role"] == "confirmation":
+            role, fingerprint = known.get(trial["of"], ("confirmation", ""))
+            if role == "confirmation":
                 yield f"repeats trial {trial['of']}, which is none of the search's"
-            elif first["fingerprint"] != trial["fingerprint"]:
+            elif fingerprint != trial["fingerprint"]:
                 yield f"repeats trial {trial['of']}, which has another network"
 
     def _are_codes(self, codes: Any) -> bool:

@@ -39,6 +39,7 @@ from nas.record.postgres import check_trusted
 from nas.record.rows import TrialStore, trial_store
 from nas.record.sqlite import SqliteStorage
 from nas.record.storage import PostgresStorage, Storage, check_url
+from nas.record.trial import NETWORK, RESULT, Trial
 from space.command import uncollected
 from space.errors import InputError, quoted, reason
 from space.files import parse_json, read_text
@@ -61,7 +62,6 @@ UNBOUND = {"proxy": ("name", "data"), "data": ("spec", "classes")}
 # what a study of format 1 was started with
 BEFORE: dict[str, Any] = {"objective": "best", "limits": {}, "scheduler": {"name": "none"}}
 FINISHED = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.PRUNED: "complete"}
-ENDED = ("complete", "failed")
 # of the time of a search, at most, that rewriting its summary may take, and showing curves that go on
 SUMMARY_SHARE = REPORT_SHARE = 0.02
 
@@ -75,7 +75,7 @@ class Record:
         self._study = study
         self._ids: dict[int, int] = {}  # of Optuna's, by number
         self._next = 0
-        self._trials: dict[int, dict[str, Any]] = {}
+        self._trials: dict[int, Trial] = {}
         self._attributes = dict(study.user_attrs)
         self._summary_due = self._report_due = 0.0
         self._ended = 0
@@ -225,17 +225,13 @@ class Record:
             self.close()
             raise InputError(f"study {self.folder}: was started with {'; '.join(differences)}")
 
-    def trials(self) -> list[dict[str, Any]]:
-        """Every trial as plain values, in order."""
+    def trials(self) -> list[Trial]:
+        """Every trial, in order."""
         return [self._trials[number] for number in sorted(self._trials)]
 
-    def trial(self, number: int) -> dict[str, Any]:
-        """One trial as plain values."""
+    def trial(self, number: int) -> Trial:
+        """One trial."""
         return self._trials[number]
-
-    def finished(self) -> list[dict[str, Any]]:
-        """Trials that are over: complete or failed."""
-        return [trial for trial in self.trials() if trial["state"] in ENDED]
 
     @property
     def next_number(self) -> int:
@@ -247,7 +243,7 @@ class Record:
         held: AbstractContextManager[None] = self.storage.turn()
         return held
 
-    def news(self) -> list[dict[str, Any]]:
+    def news(self) -> list[Trial]:
         """What other drivers have changed since the last look: their new and their changed trials."""
         if not self.storage.shared:
             return []
@@ -292,7 +288,7 @@ class Record:
         )
         trial.number = number = self.next_number
         self._know(number, self._rows.begin(number, trial))
-        self._trials[number] = self._plain(trial)
+        self._trials[number] = Trial.from_dict(self._plain(trial))
         return number
 
     def report(self, number: int, curve: Sequence[Mapping[str, Any]]) -> None:
@@ -306,16 +302,16 @@ class Record:
 
     def progress(self, number: int, **result: Any) -> None:
         """Store how far an unfinished trial has come, or is to come."""
-        self._trials[number].update(result)
-        self._rows.change(self._ids[number], self._result(number), _accuracies(result.get("curve", ())))
-        self._trials[number]["state"] = "paused" if self._trials[number]["paused"] else "running"
+        trial = self._trials[number].changed(**result)
+        self._rows.change(self._ids[number], _stored(trial), _accuracies(result.get("curve", ())))
+        self._trials[number] = trial.changed(state="paused" if trial.paused else "running")
 
     def adopt(self, number: int) -> None:
         """Take over the trial of a driver that died."""
-        network = {key: self._trials[number][key] for key in NETWORK}
-        network["driver"] = self.storage.driver
+        trial = self._trials[number].changed(driver=self.storage.driver)
+        network = {key: getattr(trial, key) for key in NETWORK}
         self._rows.change(self._ids[number], {"network": network})
-        self._trials[number].update(driver=self.storage.driver)
+        self._trials[number] = trial
 
     def complete(self, number: int, accuracy: float, **result: Any) -> None:
         """Store a result, in one transaction; what is no number is a failure."""
@@ -323,8 +319,8 @@ class Record:
             self.fail(number, f"its accuracy is {accuracy}", **result | {"full_fidelity": False})
             return
         trial = self._trials[number]
-        given = trial["role"] != "candidate" and self.settings["sampler"] != "none"
-        outside = given and not trial["choices"]
+        given = not trial.is_candidate and self.settings["sampler"] != "none"
+        outside = given and not trial.choices
         state = TrialState.PRUNED if outside else TrialState.COMPLETE
         self._end(number, state, accuracy, {"accuracy": accuracy, **result})
 
@@ -351,7 +347,7 @@ class Record:
         """The whole study as plain values: what a report is written from."""
         settings, attributes, trials = self.settings, self._attributes, self.trials()
         best = best_of(trials)
-        reference = next((t for t in trials if t["role"] == "reference" and t["state"] == "complete"), None)
+        reference = next((t for t in trials if t.is_reference and t.state == "complete"), None)
         return {
             "name": self.folder.resolve().name,
             "budget": settings["budget"],
@@ -366,10 +362,10 @@ class Record:
             "versions": attributes["versions"],
             "created": attributes["created"],
             "wall_seconds": attributes["wall_seconds"],
-            "train_seconds": sum(t["train_seconds"] or 0.0 for t in trials),
-            "trials": trials,
-            "best": None if best is None else best["number"],
-            "reference": None if reference is None else reference["number"],
+            "train_seconds": sum(t.train_seconds or 0.0 for t in trials),
+            "trials": [trial.to_dict() for trial in trials],
+            "best": None if best is None else best.number,
+            "reference": None if reference is None else reference.number,
             "warnings": self.warnings,
         }
 
@@ -396,36 +392,30 @@ class Record:
 
     def _read(self) -> None:
         """Look at the database again; finished trials do not change."""
-        unfinished = [self._ids[n] for n, trial in self._trials.items() if trial["state"] not in ENDED]
-        new = []
+        unfinished = [self._ids[n] for n, trial in self._trials.items() if not trial.over]
+        found = []
         keys = ATTRIBUTES if self._attributes["format"] > 1 else None
         for trial in self._rows.read(max(self._ids.values(), default=0), unfinished, keys):
-            known = self._trials.get(trial.number)
             if self._ids.get(trial.number, trial._trial_id) != trial._trial_id:
                 raise DamagedError(f"trial {trial.number} is there twice")
             self._know(trial.number, trial._trial_id)
-            self._trials[trial.number] = plain = self._plain(trial)
-            if known is None:
-                new.append(Found(plain, values_of(trial.number, trial.user_attrs).get("accuracy")))
-            self._ended += plain["state"] in ENDED
-        self._check(new, self._trials)
+            stored = values_of(trial.number, trial.user_attrs).get("accuracy")
+            found.append(Found(self._plain(trial), stored))
+        self._check([one for one in found if one.trial["number"] not in self._trials], self._trials)
+        for one in found:
+            read = Trial.from_dict(one.trial)
+            self._trials[read.number] = read
+            self._ended += read.over
 
     def _know(self, number: int, identity: int) -> None:
         self._ids[number] = identity
         self._next = max(self._next, number + 1)
 
     def _end(self, number: int, state: TrialState, accuracy: float | None, result: Mapping[str, Any]) -> None:
-        trial = self._trials[number]
-        trial.update({"paused": False, "order": self._ended, **result})
-        curve = _accuracies(trial["curve"])
-        self._rows.end(self._ids[number], state, accuracy, self._result(number), curve)
-        trial.update(state=FINISHED[state], ended=_now())
+        trial = self._trials[number].changed(**{"paused": False, "order": self._ended, **result})
+        self._rows.end(self._ids[number], state, accuracy, _stored(trial), trial.accuracies)
+        self._trials[number] = trial.changed(state=FINISHED[state], ended=_now())
         self._ended += 1
-
-    def _result(self, number: int) -> dict[str, Any]:
-        """The attributes that tell how far a trial has come."""
-        result = {key: value for key, value in self._trials[number].items() if key in RESULT}
-        return {"result": result, **_shown(result)}
 
     def _bring_up_to_date(self) -> None:
         """Mark a study of an earlier format that is gone on with: what is new in it has this format."""
@@ -466,15 +456,10 @@ class Record:
         return "running" if self.storage.alive(values.get("driver", 0)) else "interrupted"
 
 
-NETWORK = (
-    "role", "name", "architecture", "fingerprint", "macs", "params", "activations", "seed", "budget",
-    "driver", "memo", "of",
-)  # fmt: skip
-RESULT = (
-    "target", "fidelity", "full_fidelity", "paused", "accuracy", "curve", "train_seconds",
-    "images_per_second", "precision", "device", "threads", "reason", "order", "attempts",
-    "mark",
-)  # fmt: skip
+def _stored(trial: Trial) -> dict[str, Any]:
+    """The attributes that tell how far a trial has come."""
+    result = {key: getattr(trial, key) for key in RESULT}
+    return {"result": result, **_shown(result)}
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -533,7 +518,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[
             yield f"{key} {quoted(old)}, not {quoted(new)}"
 
 
-def _headline(trials: list[dict[str, Any]], number: int | None) -> dict[str, Any] | None:
+def _headline(trials: Sequence[Mapping[str, Any]], number: int | None) -> dict[str, Any] | None:
     if number is None:
         return None
     trial = next(t for t in trials if t["number"] == number)

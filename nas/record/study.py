@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,11 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.record.trial import Role, Trial
 from space.errors import InputError, printable
-from space.networks import is_swin
 
-FAMILIES = ("ConvNeXt", "Swin", "ResNet")
-SEARCHED = "searched"
 METRICS = ("macs", "params", "activations")
 
 
@@ -29,7 +26,7 @@ class Tried:
     """
 
     trial: int
-    role: str  # candidate or reference
+    role: Role  # candidate or reference
     family: str  # ConvNeXt, Swin, ResNet, other names of references, or "searched"
     name: str | None
     budget: str | None
@@ -62,14 +59,19 @@ class Tried:
 
 @dataclass(frozen=True)
 class Study:
-    """A study: `mapping` is the whole record as plain values, `networks` what has a full-fidelity result."""
+    """A study: its trials, and `networks`, what has a full-fidelity result.
+
+    `mapping` is the whole record as plain values, of which settings are read.
+    """
 
     mapping: Mapping[str, Any]
     folder: Path | None = None
+    trials: Sequence[Trial] = field(init=False)
     networks: Sequence[Tried] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "networks", tuple(networks_of(self.mapping["trials"])))
+        object.__setattr__(self, "trials", tuple(map(Trial.from_dict, self.mapping["trials"])))
+        object.__setattr__(self, "networks", tuple(networks_of(self.trials)))
 
     @property
     def name(self) -> str:
@@ -138,75 +140,34 @@ def read_studies(names: Iterable[str | Path]) -> list[Study]:
     return studies
 
 
-def networks_of(trials: Iterable[Mapping[str, Any]]) -> list[Tried]:
+def networks_of(trials: Iterable[Trial]) -> list[Tried]:
     """The networks of a record's trials with full-fidelity results, by number; repeats are gathered."""
-    found: dict[int, tuple[Mapping[str, Any], dict[int, float]]] = {}
+    found: dict[int, tuple[Trial, dict[int, float]]] = {}
     later = []
     for trial in trials:
-        if role_of(trial) == "confirmation":
+        if trial.is_confirmation:
             later.append(trial)
-        elif (accuracy := full_accuracy(trial)) is not None:
-            found[trial["number"]] = (trial, {trial["seed"]: accuracy})
+        elif (accuracy := trial.full_accuracy) is not None:
+            found[trial.number] = (trial, {trial.seed: accuracy})
     for trial in later:
-        accuracy = full_accuracy(trial)
-        if accuracy is not None and trial["of"] in found:
-            found[trial["of"]][1][trial["seed"]] = accuracy
+        accuracy = trial.full_accuracy
+        if accuracy is not None and trial.of in found:
+            found[trial.of][1][trial.seed] = accuracy
     return [_tried(trial, accuracies) for trial, accuracies in found.values()]
 
 
-def family_of(trial: Mapping[str, Any]) -> str:
-    """The family of a trial's network: of a reference by what it is and is called, else `searched`."""
-    if role_of(trial) != "reference":
-        return SEARCHED
-    if is_swin(trial.get("architecture") or {}):
-        return "Swin"
-    name = line_of(trial.get("name")) or "other"
-    if name.startswith("roadmap_"):
-        return "roadmap"
-    return next((family for family in FAMILIES if name.lower().startswith(family.lower())), name)
-
-
-def role_of(trial: Mapping[str, Any]) -> str:
-    """`candidate`, `reference` or `confirmation`, as the record has it."""
-    return str(trial.get("role") or "candidate")
-
-
-def reached(trial: Mapping[str, Any]) -> float | None:
-    """The top-1 fraction of a trial that is complete, at whatever fidelity; None without one."""
-    accuracy = trial.get("accuracy")
-    if trial.get("state") != "complete" or not isinstance(accuracy, int | float):
-        return None
-    return float(accuracy) if math.isfinite(accuracy) else None
-
-
-def in_full(trial: Mapping[str, Any]) -> bool:
-    """Whether a trial was trained at full fidelity; where the record does not say so, it was not."""
-    return bool(trial.get("full_fidelity"))
-
-
-def full_accuracy(trial: Mapping[str, Any]) -> float | None:
-    """The top-1 fraction that fronts, fits and rankings take: reached at full fidelity; None without one."""
-    return reached(trial) if in_full(trial) else None
-
-
-def line_of(name: object) -> str | None:
-    """A name as one line that every terminal can show."""
-    return None if name is None else printable(str(name))
-
-
-def _tried(trial: Mapping[str, Any], accuracies: Mapping[int, float]) -> Tried:
-    role = role_of(trial)
+def _tried(trial: Trial, accuracies: Mapping[int, float]) -> Tried:
     return Tried(
-        trial=trial["number"],
-        role=role,
-        family=family_of(trial),
-        name=line_of(trial.get("name")),
-        budget=trial.get("budget"),
-        architecture=trial["architecture"],
-        fingerprint=trial["fingerprint"],
-        macs=trial["macs"],
-        params=trial["params"],
-        activations=trial["activations"],
-        accuracies=dict(accuracies),
-        chosen_by=trial["seed"] if role == "candidate" else None,
+        trial=trial.number,
+        role=trial.role,
+        family=trial.family,
+        name=trial.shown_name,
+        budget=trial.budget,
+        architecture=trial.architecture,
+        fingerprint=trial.fingerprint,
+        macs=trial.macs,
+        params=trial.params,
+        activations=trial.activations,
+        accuracies=accuracies,
+        chosen_by=trial.seed if trial.is_candidate else None,
     )

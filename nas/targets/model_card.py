@@ -150,14 +150,14 @@ def _cost(pick: Pick, recipe: Recipe) -> list[str]:
 
 
 def _found(pick: Pick) -> list[str]:
-    study, trial = pick.study, pick.values
-    assert study is not None
+    study, trial = pick.study, pick.source
+    assert study is not None and trial is not None
     record = study.mapping
-    done = sum(1 for one in record["trials"] if one["state"] == "complete")
-    budget, space = trial.get("budget") or record["budget"]["text"], record.get("space") or {}
+    done = sum(one.state == "complete" for one in study.trials)
+    budget, space = trial.budget or record["budget"]["text"], record.get("space") or {}
     made = in_markdown(str(record["created"])[:10])
     lines = [f"* study {in_code(study.name)}, trial {pick.trial}, made {made}"]
-    if trial.get("role") == "reference":
+    if trial.is_reference:
         lines.append("* a published network, trained there as a reference")
     else:
         count = space.get("in_band")
@@ -177,7 +177,8 @@ def _evidence(pick: Pick) -> Iterator[str]:
         for line in evidence(pick.study, pick.trial):
             yield _wrapped(f"* {in_markdown(line)}", "  ")
     except InputError:
-        state = pick.values.get("reason") or pick.values["state"]
+        trial = pick.source
+        state = trial and (trial.reason or trial.state)
         why = in_markdown(str(state))
         yield _wrapped(f"* none: this network has no result at full fidelity ({why})", "  ")
     yield ""

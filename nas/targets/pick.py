@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from space.errors import InputError, printable, shortened
 
 if TYPE_CHECKING:
     from nas.record.study import Study
+    from nas.record.trial import Trial
     from space.architecture import Architecture
 
 
@@ -40,11 +41,10 @@ class Pick:
         return f"nas_{own}"
 
     @property
-    def values(self) -> dict[str, Any]:
-        """The trial as the record has it; empty without a study."""
-        if self.study is None:
-            return {}
-        return next(dict(t) for t in self.study.mapping["trials"] if t["number"] == self.trial)
+    def source(self) -> Trial | None:
+        """The training it comes from; None without a study."""
+        trials = () if self.study is None else self.study.trials
+        return next((t for t in trials if t.number == self.trial), None)
 
 
 def by_itself(text: str) -> Pick:
@@ -59,16 +59,15 @@ def by_itself(text: str) -> Pick:
 
 def of_trial(study: Study, number: int | None) -> Pick:
     """The network of that trial, or the best. Raises `InputError` where there is none."""
-    trials = {trial["number"]: trial for trial in study.mapping["trials"] if trial["architecture"]}
+    trials = {trial.number: trial for trial in study.trials}
     wanted = study.mapping["best"] if number is None else number
     if wanted is None:
         raise InputError(f"study {study.name}: no trial has succeeded yet; --trial N takes any")
     if wanted not in trials:
         known = f"0 to {max(trials)}" if trials else "none"
         raise InputError(f"study {study.name}: there is no trial {wanted}; its trials are {known}")
-    if trials[wanted].get("of") is not None:  # a training again of a network with a number of its own
-        wanted = trials[wanted]["of"]
-    return _pick(study, trials[wanted])
+    again = trials[wanted].of  # a training again of a network with a number of its own
+    return _pick(study, trials[wanted if again is None else again])
 
 
 def of_front(study: Study) -> list[Pick]:
@@ -90,18 +89,18 @@ def of_front(study: Study) -> list[Pick]:
     ]
     on_front = front([getattr(tried, study.metric) for tried in networks], values)
     numbers = sorted((networks[i] for i in on_front), key=lambda tried: getattr(tried, study.metric))
-    trials = {trial["number"]: trial for trial in study.mapping["trials"]}
+    trials = {trial.number: trial for trial in study.trials}
     return [_pick(study, trials[tried.trial]) for tried in numbers]
 
 
-def _pick(study: Study, trial: dict[str, Any]) -> Pick:
+def _pick(study: Study, trial: Trial) -> Pick:
     from space.networks import convnet, network_from
 
-    number = trial["number"]
-    network = convnet(network_from(trial["architecture"]), f"trial {number}")
+    number = trial.number
+    network = convnet(network_from(trial.architecture), f"trial {number}")
     title = f"trial {number} of {study.name}"
-    if trial["name"]:
-        title = f"{trial['name']} ({title})"
+    if trial.name:
+        title = f"{trial.name} ({title})"
     return Pick(network, f"{study.name} trial {number}", _title(title), study, number)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]
 
-from nas.record.study import full_accuracy, line_of, role_of
+from nas.record.trial import Trial
 from nas.verdict.difference import Difference
 
 LEVEL = 0.95
@@ -106,16 +106,15 @@ class Verdict:
         return plain | {"level": LEVEL}
 
 
-def confirmed(trials: Iterable[Mapping[str, Any]]) -> list[Verdict]:
+def confirmed(trials: Iterable[Trial]) -> list[Verdict]:
     """The verdict on each budget of a study's trials that has confirmed candidates."""
     trials = list(trials)
-    by_number = {trial.get("number"): trial for trial in trials}
+    by_number = {trial.number: trial for trial in trials}
     again: dict[str | None, dict[int, dict[int, float]]] = {}
     for trial in trials:
-        accuracy = full_accuracy(trial)
-        if role_of(trial) == "confirmation" and accuracy is not None and trial["of"] in by_number:
-            seeds = again.setdefault(trial.get("budget"), {}).setdefault(trial["of"], {})
-            seeds[trial["seed"]] = accuracy
+        accuracy = trial.full_accuracy
+        if accuracy is not None and trial.of is not None and trial.of in by_number:
+            again.setdefault(trial.budget, {}).setdefault(trial.of, {})[trial.seed] = accuracy
     found = []
     for budget, numbers in again.items():
         means = [_mean(by_number[number], seeds) for number, seeds in numbers.items()]
@@ -168,5 +167,5 @@ def _against(candidates: Sequence[Mean], most: int, reference: Mean) -> Against 
     return Against(best, reference.label, len(seeds), paired(differences, 1 - (1 - LEVEL) / len(rivals)))
 
 
-def _mean(trial: Mapping[str, Any], by_seed: Mapping[int, float]) -> Mean:
-    return Mean(trial["number"], line_of(trial["name"]), trial["role"], trial["macs"], dict(by_seed))
+def _mean(trial: Trial, by_seed: Mapping[int, float]) -> Mean:
+    return Mean(trial.number, trial.shown_name, trial.role, trial.macs, dict(by_seed))

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from analysis.page.wording import COSTS, MISSING, Scale, finite, percent, plural
-from nas.record.study import full_accuracy, in_full, reached, role_of
+from nas.record.trial import Trial as Typed
 from nas.verdict.confirm import Verdict, confirmed
 
 Trial = Mapping[str, Any]
@@ -37,7 +37,7 @@ class Reported:
     @cached_property
     def confirmations(self) -> list[Verdict]:
         """What fresh seeds say, a verdict a budget."""
-        return confirmed(self.study.get("trials") or [])
+        return confirmed(map(Typed.from_dict, self.study.get("trials") or []))
 
     @cached_property
     def finished(self) -> list[Trial]:
@@ -161,3 +161,26 @@ def network_facts(view: Reported, trial: Trial) -> list[tuple[str, str]]:
     epochs = plural(int(trial.get("fidelity") or 0), "epoch")
     accuracy = MISSING if accuracy_of(trial) is None else f"{percent(accuracy_of(trial))} after {epochs}"
     return [("Proxy accuracy", accuracy), *costs]
+
+
+def role_of(trial: Mapping[str, Any]) -> str:
+    """`candidate`, `reference` or `confirmation`, as the record has it."""
+    return str(trial.get("role") or "candidate")
+
+
+def reached(trial: Mapping[str, Any]) -> float | None:
+    """The top-1 fraction of a trial that is complete, at whatever fidelity; None without one."""
+    accuracy = trial.get("accuracy")
+    if trial.get("state") != "complete" or not isinstance(accuracy, int | float):
+        return None
+    return float(accuracy) if math.isfinite(accuracy) else None
+
+
+def in_full(trial: Mapping[str, Any]) -> bool:
+    """Whether a trial was trained at full fidelity; where the record does not say so, it was not."""
+    return bool(trial.get("full_fidelity"))
+
+
+def full_accuracy(trial: Mapping[str, Any]) -> float | None:
+    """The top-1 fraction that fronts, fits and rankings take: reached at full fidelity; None without one."""
+    return reached(trial) if in_full(trial) else None
