@@ -33,7 +33,6 @@ from operator import attrgetter
 from typing import Any, Literal
 
 from space.errors import InputError, quoted, word
-from space.grn import Grn
 from space.option import option, options_of
 
 Style = Literal["bottleneck", "inverted"]
@@ -88,8 +87,8 @@ class Stage:
     spatial: Spatial = "first"
     norm_after: tuple[int, ...] = (1,)
     act_after: tuple[int, ...] = (2,)
-    # a line for each declared field, of `space/option.py`
-    grn: bool = option(Grn())
+    # declared fields, a line each: see `space/option.py`
+    grn: bool = option("space.grn:Grn")
 
     @property
     def hidden(self) -> int:

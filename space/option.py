@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
+from space.registry import load
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -78,8 +80,9 @@ class Option:
         return any(type(value) is type(known) and value == known for known in self.values)
 
 
-def option(declared: Option) -> Any:
-    """A field of `Stage`, as `dataclasses.field` makes one."""
+def option(place: str) -> Any:
+    """A field of `Stage`, declared by the `Option` at "module:class", as `dataclasses.field` makes one."""
+    declared: Option = load(place)()
     return dataclasses.field(default=declared.default, metadata={"option": declared})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,16 +16,11 @@ class Entry:
 
     def load(self) -> Any:
         """The module or object, imported when it is asked for: help and messages do not pay for it."""
-        module, _, name = self.place.partition(":")
-        found = importlib.import_module(module)
-        return getattr(found, name) if name else found
+        return load(self.place)
 
 
-def table(head: str, entries: Mapping[str, Entry]) -> str:
-    """The entries as a Markdown table under `head`, the names' column."""
-    return lines([(head, "what it is"), ("---", "---"), *((f"`{n}`", e.summary) for n, e in entries.items())])
-
-
-def lines(rows: Iterable[Iterable[str]]) -> str:
-    """Rows of a Markdown table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def load(place: str) -> Any:
+    """The module or object at "module" or "module:object"."""
+    module, _, name = place.partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, name) if name else found

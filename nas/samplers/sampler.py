@@ -52,8 +52,12 @@ class Search:
         """The youngest results, oldest first."""
         return self.history(self.trials.latest(count))
 
-    def outcomes(self, best: int, latest: int) -> list[Outcome]:
+    def results(self, best: int, latest: int) -> History:
         """The best results and the latest ones, oldest first; then networks too slow to train, as failed."""
+        return self.history(self.outcomes(best, latest))
+
+    def outcomes(self, best: int, latest: int) -> list[Outcome]:
+        """The same, one by one."""
         past = [o for number in sorted(self.set_aside) for o in self.set_aside[number]]
         return [*self.trials.chosen(best, latest), *[*past, *self.slow][-SLOW_SEEN:]]
 

@@ -86,7 +86,7 @@ class Surrogate(Sampler):
 
     def _known(self, feasible: Feasible, rng: np.random.Generator) -> Known:
         search = self.search
-        history = search.history(search.outcomes(*SEEN))
+        history = search.results(*SEEN)
         pending = search.history(search.pending()).codes
         if not search.front:
             return Known(history, pending)
