@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
 from nas.training.weights import Weights, read_weights
 from space.command import Command
@@ -50,8 +51,7 @@ def parser() -> Command:
                        help="a file of nas.train, or weights in this project's, official ConvNeXt, timm or "
                        "transformers layout")  # fmt: skip
     parse.add_argument("--data", required=True, metavar="SPEC",
-                       help="imagefolder:PATH (PATH/val/CLASS/*.jpg), fractal, digits, cifar10:PATH or "
-                       "cifar100:PATH")  # fmt: skip
+                       help=f"{', '.join(forms())}; a folder is PATH/val/CLASS/*.jpg")  # fmt: skip
     parse.add_argument("--network", metavar="NAME|FILE",
                        help="the weights' network, where the checkpoint does not say it")  # fmt: skip
     parse.add_argument("--ema", action=argparse.BooleanOptionalAction, default=None,
