@@ -30,7 +30,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from space.errors import InputError, quoted, word
 from space.option import option, options_of
@@ -43,13 +43,13 @@ Activation = Literal["relu", "gelu", "silu", "hardswish"]
 Downsampling = Literal["strided", "separate"]
 StemType = Literal["resnet", "patchify"]
 
-STYLES = ("bottleneck", "inverted")
-CONVS = ("dense", "grouped", "depthwise")
-SPATIALS = ("first", "middle")
-NORMS = ("batch", "layer", "group", "rms")
-ACTIVATIONS = ("relu", "gelu", "silu", "hardswish")
-DOWNSAMPLINGS = ("strided", "separate")
-STEM_TYPES = ("resnet", "patchify")
+STYLES: tuple[Style, ...] = get_args(Style)
+CONVS: tuple[Conv, ...] = get_args(Conv)
+SPATIALS: tuple[Spatial, ...] = get_args(Spatial)
+NORMS: tuple[Norm, ...] = get_args(Norm)
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+DOWNSAMPLINGS: tuple[Downsampling, ...] = get_args(Downsampling)
+STEM_TYPES: tuple[StemType, ...] = get_args(StemType)
 MAX_STAGES = 6
 # far beyond any network, and small enough that costs fit 64-bit integers
 MAX_WIDTH = 16384

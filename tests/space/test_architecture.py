@@ -103,7 +103,8 @@ def test_equal_values_of_other_types_do_not_pass_for_each_other():
 
 def test_what_all_stages_share_is_hoisted():
     values = named("convnext_tiny").to_dict()
-    assert set(values["block"]) == set(BLOCK_FIELDS)
+    younger = {option.name for option in OPTIONS if not option.in_every_fingerprint}
+    assert set(values["block"]) == set(BLOCK_FIELDS) - younger
     assert values["stages"][0] == {"depth": 3, "width": 96}
     mixed = dataclasses.replace(SMALL.stages[1], kernel_size=3)
     values = Architecture(stages=(SMALL.stages[0], mixed)).to_dict()
@@ -161,7 +162,8 @@ def test_two_ways_to_write_a_network():
 def test_every_block_field_counts_in_the_fingerprint(field: str):
     other = {
         "depth": 2, "width": 12, "kernel_size": 3, "expansion": 3, "style": "bottleneck", "conv": "dense",
-        "group_width": 4, "spatial": "middle", "norm_after": (1, 2), "act_after": (), "grn": True,
+        "group_width": 4, "spatial": "middle", "norm_after": (1, 2), "act_after": (),
+        **{option.name: option.values[-1] for option in OPTIONS},
     }[field]  # fmt: skip
     change = {"conv": "grouped", "group_width": 4} if field == "group_width" else {field: other}
     one, two = Stage(1, 8), dataclasses.replace(Stage(1, 8), **change)
