@@ -6,25 +6,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from space.command import Command
 
+if TYPE_CHECKING:
+    from nas.record.study import Study
 
-def write_report(study: Mapping[str, Any], path: str | Path, *, folder: str | Path | None = None) -> Path:
+
+def write_report(study: Study, path: str | Path, *, folder: str | Path | None = None) -> Path:
     """Write `study` as one self-contained HTML page to `path` (about 1.5 MB, plotly.js included).
 
-    `study` is the plain record of a search; accuracies are fractions of 1, costs are counts at 224x224,
+    Accuracies are fractions of 1, costs are counts at 224x224,
     times are seconds. `folder` is the run folder in the export command, by default the folder of `path`.
     The page is written beside `path` and renamed, so a reader never sees half of it. Raises `InputError`.
     """
     from analysis.page.report.page import render
+    from nas.verdict.pick import recommend
     from space.files import write_text
 
     path = Path(path)
-    return write_text(path, render(study, str(path.parent if folder is None else folder)))
+    best = recommend(study).most_accurate
+    reference = next((t.number for t in study.trials if t.is_reference and t.state == "complete"), None)
+    values = {"best": best and best.tried.trial, "reference": reference, **study.to_dict()}
+    return write_text(path, render(values, str(path.parent if folder is None else folder)))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
 
         study = read_study(args.study)
         folder = study.folder or Path()
-        print(write_report(study.mapping, args.out or folder / "report.html", folder=folder))
+        print(write_report(study, args.out or folder / "report.html", folder=folder))
 
     return command.carry_out(act)
 

@@ -106,7 +106,7 @@ def only(study: Study, trials: Set[int]) -> Study:
     rows = study.trials
     own = (row.of if row.is_confirmation else row.number for row in rows)
     kept = [row for row, number in zip(rows, own, strict=True) if number in trials]
-    return Study({**study.mapping, "trials": kept}, study.folder)
+    return Study(study.mapping, kept, study.folder)
 
 
 def random_part(studies: Sequence[Study], most: int) -> tuple[list[Study], str | None]:

@@ -50,7 +50,7 @@ ODD = {
 def study_of(mapping):
     from nas.record.study import Study
 
-    return Study(mapping)
+    return Study.from_dict(mapping)
 
 
 @pytest.mark.parametrize("kind", ODD)

@@ -245,7 +245,7 @@ def _network_section(view: Reported, folder: str) -> Html:
     if view.reference is not None and view.reference is not view.best:
         pair.append(view.reference)
     title = "The chosen network" + (f" next to {label_of(pair[1])}" if len(pair) > 1 else "")
-    command = f"python -m nas.export {shlex.quote(folder)}"
+    command = f"python -m nas.export {shlex.quote(folder)} --trial {view.best['number']}"
     export = tag(
         "div",
         tag("span", "Export it, with its training recipe:"),

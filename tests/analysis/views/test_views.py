@@ -73,7 +73,7 @@ def study(trials, name="one", **fields):
         "proxy": proxy, "data": {"spec": "fractal", "fingerprint": "d"}, "sampler": "random", "seed": 0,
         "scheduler": {"name": "none", "eta": 3, "levels": [EPOCHS]}, "wall_seconds": 60.0, "trials": trials,
     }  # fmt: skip
-    return Study({**mapping, **fields})
+    return Study.from_dict({**mapping, **fields})
 
 
 def other_plane(trials, name="other"):

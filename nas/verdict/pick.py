@@ -1,0 +1,324 @@
+"""Which network a study recommends, why, how sure that is, and what to do next.
+
+One rule for the terminal, the page, `summary.json` and an export without `--trial`. The evidence is the best
+that there is: trainings with fresh seeds, by which nothing was chosen, before those that the search saw. A
+reference may win; a Swin is compared with and never recommended.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from nas.record.study import Study, Tried
+from nas.verdict.confirm import LEVEL, paired
+from nas.verdict.difference import Difference
+from nas.verdict.front import front
+from space.budget import quantity
+from space.words import plural, points
+
+MOST_LINES = 12  # of a front or of budgets; the table has all
+CONFIRM = "3x3"  # networks and seeds that tell luck from merit
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The pick's accuracy less another network's, over seeds that both have; infinite ends: no interval."""
+
+    label: str
+    difference: Difference
+    seeds: int
+
+    @property
+    def verdict(self) -> str | None:
+        """`better`, `worse` or `not distinguishable`; None without an interval."""
+        return self.difference.verdict if math.isfinite(self.difference.low) else None
+
+    @property
+    def text(self) -> str:
+        """The difference with its interval, as far as there is one."""
+        d = self.difference
+        less = f"{points(d.value)} against {self.label}"
+        if self.verdict is None:
+            return less
+        interval = f"{LEVEL:.0%} interval {100 * d.low:+.1f} to {100 * d.high:+.1f}"
+        return f"{less} ({interval}, {self.seeds} paired seeds): {self.verdict}"
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The network recommended for one budget, or one of a recommended front.
+
+    `accuracy` is the mean over `seeds` fresh seeds; 0 of them: of the one training that it was chosen by,
+    among `among` networks.
+    """
+
+    tried: Tried
+    budget: str | None
+    accuracy: float
+    seeds: int
+    among: int
+    rivals: tuple[Rival, ...]
+
+    @property
+    def costs(self) -> str:
+        """What the network costs, for people."""
+        return f"{quantity(self.tried.macs, 'FLOPs')}, {quantity(self.tried.params, 'params')}"
+
+    @property
+    def because(self) -> str:
+        """Why this one."""
+        if self.among == 1:
+            return f"it is the only one trained in full, {self.accuracy:.1%}"
+        if self.seeds:
+            seeds = plural(self.seeds, "fresh seed")
+            mean = "mean of " if self.seeds > 1 else "accuracy with "
+            return f"it has the best {mean}{seeds} among {self.among} networks, {self.accuracy:.1%}"
+        return f"it is the most accurate of {self.among} networks, {self.accuracy:.1%}"
+
+    @property
+    def sure(self) -> str:
+        """How sure that is: the differences with their intervals, or that there is none."""
+        said = "; ".join(rival.text for rival in self.rivals)
+        if self.seeds > 1:
+            return said or "nothing to compare it with"
+        once = "no interval, by one fresh seed" if self.seeds else "no interval, by one training each"
+        return f"{once}; {said}" if said else once
+
+    @property
+    def text(self) -> str:
+        """Two sentences that a person can act on."""
+        take = f"take {self.tried.label} ({self.costs})"
+        take = f"for {self.budget} {take}" if self.budget else take
+        return f"{take[0].upper()}{take[1:]}: {self.because}. How sure: {self.sure}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; the ends of an interval that is not known are None."""
+        return {
+            "trial": self.tried.trial,
+            "name": self.tried.name,
+            "role": self.tried.role,
+            "budget": self.budget,
+            "accuracy": self.accuracy,
+            "seeds": self.seeds,
+            "among": self.among,
+            "macs": self.tried.macs,
+            "params": self.tried.params,
+            "activations": self.tried.activations,
+            "fingerprint": self.tried.fingerprint,
+            "against": [
+                {
+                    "name": rival.label,
+                    "difference": rival.difference.value,
+                    "low": rival.difference.low if rival.verdict else None,
+                    "high": rival.difference.high if rival.verdict else None,
+                    "seeds": rival.seeds,
+                    "verdict": rival.verdict,
+                }
+                for rival in self.rivals
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What a study recommends: one network, one a budget, or a front from the cheapest network on."""
+
+    study: Study
+    kind: Literal["one", "budgets", "front", "none"]
+    picks: tuple[Pick, ...]
+
+    @cached_property
+    def most_accurate(self) -> Pick | None:
+        """Of several the most accurate: the one that a single network would be."""
+        return max(self.picks, key=lambda pick: (pick.accuracy, -pick.tried.trial), default=None)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it rests on fresh seeds."""
+        return any(pick.seeds for pick in self.picks)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether nothing was trained."""
+        return str(self.study.mapping["proxy"]["name"]).startswith("simulated")
+
+    @property
+    def note(self) -> str | None:
+        """What has to be said with it."""
+        if self.simulated:
+            return "A rehearsal: its accuracies are a formula's, and nothing was trained."
+        if any(trial.state == "running" for trial in self.study.trials):
+            return "The search is still running: this is what it knows so far."
+        return None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """For people, a paragraph each."""
+        best = self.most_accurate
+        if best is None:
+            return ("No network has been trained in full yet.",)
+        if self.kind != "front":
+            lines = [pick.text for pick in self.picks]
+        else:
+            first, last = self.picks[0], self.picks[-1]
+            why = f"mean of {plural(best.seeds, 'fresh seed')}" if best.seeds else "one training each"
+            lines = [
+                f"Take the front's network that you can pay for: {plural(len(self.picks), 'network')}, "
+                f"{quantity(first.tried.macs, 'FLOPs')} to {quantity(last.tried.macs, 'FLOPs')}, "
+                f"{first.accuracy:.1%} to "
+                f"{last.accuracy:.1%}. How sure: {why}.",
+                best.text,
+            ]
+        more = len(lines) - MOST_LINES
+        return tuple(lines) if more <= 0 else (*lines[:MOST_LINES], f"And {more} more: the page has them.")
+
+    @property
+    def next(self) -> str:
+        """The command to give next, for a shell."""
+        place = shlex.quote(self.study.place)
+        mapping = self.study.mapping
+        if mapping.get("objective") == "measure":
+            return self.export if self.picks else f"python -m nas.measure --study {place} --resume"
+        if self.simulated:
+            return f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
+        if not self.picks:
+            return f"python -m nas.search --study {place} --resume"
+        if not self.confirmed:
+            return f"python -m nas.search --study {place} --resume --confirm {CONFIRM}"
+        return self.export
+
+    @property
+    def export(self) -> str:
+        """The command that exports what is recommended."""
+        command = f"python -m nas.export {shlex.quote(self.study.place)}"
+        if self.kind == "one" and self.picks:
+            return f"{command} --trial {self.picks[0].tried.trial}"
+        return f"{command} --front" if self.kind == "front" else command
+
+
+def recommend(study: Study) -> Recommendation:
+    """What the study recommends, by the best evidence it has."""
+    if study.mapping.get("objective") == "front":
+        picks = front_of(study)
+        return Recommendation(study, "front" if picks else "none", picks)
+    several = len(study.bands) > 1
+    groups: dict[str | None, list[Tried]] = {}
+    for tried in study.networks:
+        groups.setdefault(tried.budget if several else None, []).append(tried)
+    order = {band["text"]: i for i, band in enumerate(study.bands)}
+    found = (_best(study, groups[b], b) for b in sorted(groups, key=lambda b: order.get(str(b), 0)))
+    picks = tuple(pick for pick in found if pick is not None)
+    return Recommendation(study, ("budgets" if several else "one") if picks else "none", picks)
+
+
+@dataclass(frozen=True)
+class _Field:
+    """The networks that may be recommended, each by its accuracies under `seeds`, the same for all."""
+
+    networks: tuple[Tried, ...]
+    values: tuple[float, ...]
+    seeds: frozenset[int]  # fresh ones; none: by the search's own trainings
+
+
+def _best(study: Study, networks: Sequence[Tried], budget: str | None) -> Pick | None:
+    among = _compared([tried for tried in networks if _takeable(study, tried, budget)])
+    if not among.networks:
+        return None
+    best = max(range(len(among.networks)), key=lambda i: (among.values[i], -among.networks[i].trial))
+    return _pick(among, best, networks, budget)
+
+
+def front_of(study: Study) -> tuple[Pick, ...]:
+    """The ConvNets that no other one beats in both cost and accuracy, from the cheapest on."""
+    among = _compared([tried for tried in study.networks if _takeable(study, tried, None)])
+    costs = [getattr(tried, study.metric) for tried in among.networks]
+    return tuple(_pick(among, int(i), study.networks, None) for i in front(costs, among.values))
+
+
+def _takeable(study: Study, tried: Tried, budget: str | None) -> bool:
+    """Whether it can be recommended: a ConvNet that costs no more than the budget and the limits allow."""
+    if tried.family == "Swin":
+        return False
+    if tried.role == "candidate" or study.mapping.get("objective") == "measure":
+        return True
+    bands = [band for band in study.bands if budget in (None, band["text"])]
+    limits = study.mapping.get("limits") or {}
+    return all(
+        getattr(tried, metric) <= most
+        for metric, most in [(study.metric, max(band["high"] for band in bands)), *_costs(limits)]
+    )
+
+
+def _costs(limits: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [(metric, most) for metric in ("params", "activations") if (most := limits.get(f"max_{metric}"))]
+
+
+def _compared(networks: Sequence[Tried]) -> _Field:
+    """Those with the most fresh seeds, by their means; where no candidate has any, all by one training.
+
+    A reference has no training that it was chosen by, but is held to the same seeds as the candidates: else
+    a lucky seed of the search would speak for it alone.
+    """
+    candidates = [tried for tried in networks if tried.role == "candidate"]
+    fresh = {seed for tried in candidates or networks for seed in tried.fresh}
+    if not candidates and max((len(tried.fresh) for tried in networks), default=0) < 2:
+        fresh = set()
+    seeds = {tried.trial: [s for s in sorted(fresh) if s in tried.fresh] for tried in networks}
+    most = max(map(len, seeds.values()), default=0)
+    if not most:
+        return _Field(tuple(networks), tuple(map(searched_value, networks)), frozenset())
+    kept = [tried for tried in networks if len(seeds[tried.trial]) == most]
+    values = [_mean(tried.accuracies[seed] for seed in seeds[tried.trial]) for tried in kept]
+    return _Field(tuple(kept), tuple(values), frozenset(fresh))
+
+
+def searched_value(tried: Tried) -> float:
+    """The accuracy that the search saw: of one training; of a reference the first, or the mean."""
+    if tried.chosen_by is not None and tried.chosen_by in tried.accuracies:
+        return tried.accuracies[tried.chosen_by]
+    return tried.accuracy
+
+
+def _pick(among: _Field, best: int, networks: Sequence[Tried], budget: str | None) -> Pick:
+    tried = among.networks[best]
+    seeds = sum(seed in tried.accuracies for seed in among.seeds)
+    others = _others(among, tried, networks)
+    rivals = [rival for other in others if (rival := _rival(among, tried, other)) is not None]
+    return Pick(tried, budget, among.values[best], seeds, len(among.networks), tuple(rivals))
+
+
+def _others(among: _Field, tried: Tried, networks: Sequence[Tried]) -> list[Tried]:
+    """Whom a pick is compared with: each reference of its budget; a reference with the best candidate too."""
+    others = [one for one in networks if one.role == "reference" and one is not tried]
+    if tried.role == "candidate":
+        return [one for one in others if one.budget == tried.budget]
+    rivals = [
+        (value, one)
+        for one, value in zip(among.networks, among.values, strict=True)
+        if one.role == "candidate" and one.budget == tried.budget
+    ]
+    best = max(rivals, key=lambda pair: (pair[0], -pair[1].trial), default=None)
+    return others if best is None else [best[1], *others]
+
+
+def _rival(among: _Field, tried: Tried, other: Tried) -> Rival | None:
+    """The difference over fresh seeds that both have; the choice among several is charged (Bonferroni)."""
+    seeds = sorted(seed for seed in among.seeds if seed in tried.accuracies and seed in other.accuracies)
+    if seeds:
+        rivals = sum(one.role == "candidate" for one in among.networks)
+        differences = [tried.accuracies[seed] - other.accuracies[seed] for seed in seeds]
+        return Rival(other.label, paired(differences, 1 - (1 - LEVEL) / max(1, rivals)), len(seeds))
+    if among.seeds:
+        return None
+    value = searched_value(tried) - searched_value(other)
+    return Rival(other.label, Difference(value, -math.inf, math.inf), 1)
+
+
+def _mean(values: Any) -> float:
+    numbers = list(values)
+    return float(sum(numbers) / len(numbers))
