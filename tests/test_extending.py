@@ -66,6 +66,7 @@ def copy(tmp_path_factory):
         for block in blocks(heading):
             if block.kind != "sh":
                 add(block, root)
+    shutil.copy(ROOT / "pyproject.toml", root)
     return root
 
 
@@ -91,6 +92,13 @@ def test_each_is_one_file_and_one_line():
         kinds = [block.kind for block in blocks(heading)]
         assert (kinds.count("python"), kinds.count("diff")) == (1, 1), heading
     assert len(HEADINGS) == 5
+
+
+def test_the_examples_are_in_the_style_of_the_house(copy):
+    files = [block.file for heading in HEADINGS for block in blocks(heading) if block.kind != "yaml"]
+    files = [file for file in files if file.endswith(".py")]
+    run(copy, "-m", "ruff", "check", *files)
+    run(copy, "-m", "ruff", "format", "--check", *files)
 
 
 AXIS = """
