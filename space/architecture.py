@@ -110,6 +110,7 @@ OPTIONS = options_of(Stage)
 BLOCK_FIELDS = tuple(f.name for f in dataclasses.fields(Stage) if f.name not in ("depth", "width"))
 STAGE_FIELDS = ("depth", "width", *BLOCK_FIELDS)
 STEM_FIELDS = tuple(f.name for f in dataclasses.fields(Stem))
+_DECLARED = [(o, o.name, o.default) for o in OPTIONS]
 # what a stage without them does not mention: networks are named as they were before there were these fields
 _UNSAID = {o.name: o.default for o in OPTIONS if not o.in_every_fingerprint}
 # all fields of a stage, or of a stem, as one tuple: a study of ten thousand networks reads them often
@@ -289,7 +290,7 @@ def _built_text(stage: Stage) -> str:
     texts[_EXPANSION] = _text(channels)
     if channels == stage.width:
         texts[_STYLE] = _text("inverted")
-    later = {name: getattr(stage, name) for name in _UNSAID}
+    later = {name: getattr(stage, name) for name in _UNSAID} if _UNSAID else _UNSAID
     if later == _UNSAID:
         return _STAGE_TEXT % tuple(texts)
     said = dict(zip(_HASHED, texts, strict=True)) | {name: _text(v) for name, v in _said(later).items()}
@@ -443,13 +444,15 @@ def _check_stage(stage: Stage) -> None:
     _need_choice(stage.style, STYLES, "style")
     _need_choice(stage.conv, CONVS, "conv")
     _need_choice(stage.spatial, SPATIALS, "spatial")
-    for declared in OPTIONS:
-        value = getattr(stage, declared.name)
+    for declared, name, default in _DECLARED:
+        value = getattr(stage, name)
+        if value is default:
+            continue
         if declared.values == (False, True):
-            _need_bool(value, declared.name)
+            _need_bool(value, name)
         elif not declared.is_value(value):
             known = ", ".join(map(str, declared.values))
-            raise ArchitectureError(f"{declared.name}: {quoted(value)} must be one of {known}")
+            raise ArchitectureError(f"{name}: {quoted(value)} must be one of {known}")
     channels = scaled(stage.width, stage.expansion)
     if channels < 1:
         raise ArchitectureError(f"expansion: {stage.expansion} leaves no channels")

@@ -15,7 +15,7 @@ Conventions:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -261,8 +261,19 @@ def _block_cost(stage: StageColumns, layers: Layers, flow: Flow, size: Values, p
     if not layers.options:
         return bare
     places = ((spatial, early), (hidden, area), (out, area))
-    more = [_option_cost(option, value, *places[option.after - 1]) for option, value in layers.options]
-    return sum(more, bare)
+    for option, value in layers.options:
+        bare = _with_option(bare, option, value, *places[option.after - 1])
+    return bare
+
+
+def _with_option(block: Cost, option: Option, value: Values, channels: Values, area: Values) -> Cost:
+    """The cost of a block and of a declared layer in it, where it is there."""
+    terms = {metric: term for metric, term in option.cost(value, channels, area)._asdict().items()
+             if isinstance(term, np.ndarray) or term}  # fmt: skip
+    if isinstance(value, np.ndarray):
+        here = value != option.default
+        terms = {metric: term * here for metric, term in terms.items()}
+    return replace(block, **{metric: getattr(block, metric) + term for metric, term in terms.items()})
 
 
 def _chosen(options: Mapping[str, Values]) -> Sequence[tuple[Option, Values]]:
@@ -273,14 +284,6 @@ def _chosen(options: Mapping[str, Values]) -> Sequence[tuple[Option, Values]]:
         if anywhere(value != option.default):
             chosen.append((option, value))
     return chosen
-
-
-def _option_cost(option: Option, value: Values, channels: Values, area: Values) -> Cost:
-    found = option.cost(value, channels, area)
-    if not isinstance(value, np.ndarray):
-        return Cost(**found._asdict())
-    here = value != option.default
-    return Cost(found.macs * here, found.params * here, found.activations * here, found.saved * here)
 
 
 def head_cost(columns: Columns, flow: Flow, num_classes: int) -> tuple[Flow, Cost]:
