@@ -99,7 +99,9 @@ def measure(settings: MeasureSettings, console: Console) -> int:
 
 def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     """The table of the networks, and where everything is; whether any training succeeded."""
-    study = record.study()
+    from nas.record.study import study_of
+
+    study = study_of(record)
     for warning in study.mapping["warnings"]:
         console.print(f"note: {warning}", markup=False)
     for trial in study.trials:

@@ -189,11 +189,12 @@ def choose_folder(settings: Settings) -> Path:
 def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     """The page, the table, what to take, and where everything is; whether any trial succeeded."""
     from analysis.report import write_report
+    from nas.record.study import study_of
     from nas.verdict.pick import recommend
     from nas.verdict.summary import Summary
 
     Summary(record).write()
-    study = record.study()
+    study = study_of(record)
     found = recommend(study)
     write_report(study, record.folder / "report.html")
     for warning in study.mapping["warnings"]:

@@ -17,8 +17,9 @@ from analysis.page.dashboard import page_of, payload, render
 from analysis.proposal.proposal import plan
 from analysis.report import write_report
 from analysis.scores.measure import measure
-from nas.record.study import full_accuracy, networks_of, read_study
+from nas.record.study import Study, networks_of, read_study
 from space.errors import InputError
+from tests.trials import made
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "</script><img src=x onerror=alert(1)>\n\u2028\x1b[2J\ud800{%x}<!--<script>"
@@ -26,7 +27,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)>\n\u2028\x1b[2J\ud800{%x}<!--<sc
 
 @pytest.fixture(scope="module")
 def recorded():
-    return dict(read_study(ROOT / "studies" / "default").mapping)
+    return read_study(ROOT / "studies" / "default").to_dict()
 
 
 def changed(recorded, *, every=None, **fields):
@@ -48,8 +49,6 @@ ODD = {
 
 
 def study_of(mapping):
-    from nas.record.study import Study
-
     return Study.from_dict(mapping)
 
 
@@ -57,13 +56,13 @@ def study_of(mapping):
 def test_a_study_without_a_result_is_a_page_or_a_line(recorded, kind, tmp_path):
     study = study_of(changed(recorded, **ODD[kind]))
     assert "<h1" in render(page_of([study]))
-    assert write_report(study.mapping, tmp_path / "report.html").stat().st_size > 1e6
+    assert write_report(study, tmp_path / "report.html").stat().st_size > 1e6
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     for act, message in (
         (lambda: answer([study]), "no searched network was trained to the end"),
         (lambda: find([study], "summary", None), "0 networks, and no axis varies between them"),
         (lambda: plan(study, "15.4GFLOPs"), "no network with a full-fidelity result inside the budget"),
-        (lambda: measure(study.mapping, ["flops"]), "0 networks trained in full inside a band"),
+        (lambda: measure(study, ["flops"]), "0 networks trained in full inside a band"),
     ):
         with pytest.raises(InputError, match=message):
             act()
@@ -75,7 +74,9 @@ def test_names_are_text_on_every_page_and_in_every_line(recorded, tmp_path, caps
     mapping["space"] |= {"name": HOSTILE}
     study = study_of(mapping)
     page = page_of([study])
-    written = write_report(mapping, tmp_path / "report.html", folder=HOSTILE).read_text(encoding="utf-8")
+    written = write_report(study_of(mapping), tmp_path / "report.html", folder=HOSTILE).read_text(
+        encoding="utf-8"
+    )
     for text in (render(page), written, json.loads(payload(page))["body"]):
         assert "<img" not in text and "img src=x" in text
     for shown in (False, True):
@@ -88,12 +89,12 @@ def test_names_are_text_on_every_page_and_in_every_line(recorded, tmp_path, caps
 
 
 def test_what_is_not_said_to_be_trained_in_full_was_not(recorded):
-    trials = recorded["trials"]
-    known = [trial["number"] for trial in trials if full_accuracy(trial) is not None]
+    trials = study_of(recorded).trials
+    known = [trial.number for trial in trials if trial.full_accuracy is not None]
     assert [tried.trial for tried in networks_of(trials)] == known and len(known) == 10
     for missing in (None, False):
-        assert networks_of(changed(recorded, every={"full_fidelity": missing})["trials"]) == []
-    assert full_accuracy({"state": "complete", "full_fidelity": True, "accuracy": 0.0}) == 0.0
+        assert not study_of(changed(recorded, every={"full_fidelity": missing})).networks
+    assert made(0, 0.0).full_accuracy == 0.0
 
 
 @pytest.mark.parametrize("place", ["folder", "fifo", "nowhere/page.html", "x" * 300, "/dev/full"])

@@ -12,6 +12,7 @@ from nas.plan.plan import Plan
 from nas.plan.settings import Settings
 from nas.proxy.simulated import LAWS, SimulatedTrainer
 from nas.record.record import Record
+from nas.record.study import study_of
 from nas.run import run
 from nas.search import open_record
 from nas.training.result import TrialFailed
@@ -98,7 +99,7 @@ def test_a_paused_training_goes_on_and_only_full_ones_count(tmp_path):
     kept = {int(p.stem.removeprefix("trial-")) for p in (tmp_path / "a/checkpoints").iterdir()}
     paused = {t.number for t in candidates if t.state == "paused"}
     assert kept <= paused
-    (pick,) = recommend(record.study()).picks
+    (pick,) = recommend(study_of(record)).picks
     assert record.trial(pick.tried.trial).full_fidelity
 
 
@@ -205,16 +206,13 @@ def test_a_list_of_budgets_is_a_search_each_with_its_own_reference(tmp_path):
     assert {t.budget for t in searched_trials[:3]} == set(shares)
     confirmations = [t for t in record.trials() if t.role == "confirmation"]
     assert len(confirmations) == 3 * 2 * 2  # budgets, networks, seeds
-    assert (
-        record.study().mapping["budget"]["low"] == 19_000_000
-        and len(record.study().mapping["budget"]["each"]) == 3
-    )
+    assert record.about()["budget"]["low"] == 19_000_000 and len(record.about()["budget"]["each"]) == 3
 
 
 def test_a_range_is_searched_over_all_its_costs(tmp_path):
     record = searched(tmp_path / "a", asked(budget="10M..160M", objective="auto", trials=25))
     macs = np.array([t.macs for t in record.trials() if t.role == "candidate"])
-    assert record.study().mapping["objective"] == "front"
+    assert record.about()["objective"] == "front"
     for low, high in ((10e6, 20e6), (20e6, 40e6), (40e6, 80e6), (80e6, 160e6)):
         assert ((macs >= low) & (macs <= high)).sum() >= 3
 
@@ -235,7 +233,7 @@ def test_confirmation_trains_the_best_and_the_references_again_with_fresh_seeds(
         origin = record.trial(trial.of)
         assert trial.fingerprint == origin.fingerprint and trial.accuracy != origin.accuracy
     means = {n: np.mean([t.accuracy for t in again if t.of == n]) for n in {t.of for t in again}}
-    (pick,) = recommend(record.study()).picks
+    (pick,) = recommend(study_of(record)).picks
     assert pick.tried.trial == max(means, key=means.get)
     # asked for again, it finds what is there
     before = outcome(record)
@@ -256,7 +254,7 @@ def test_limits_hold_for_every_candidate(tmp_path):
     assert len(record.trials()) == 12
     for trial in record.trials():
         assert trial.params <= most["params"] and trial.activations <= most["activations"]
-    assert record.study().mapping["limits"] == {
+    assert record.about()["limits"] == {
         "max_params": most["params"], "max_activations": most["activations"], "max_latency": 1.0
     }  # fmt: skip
     assert latency(named("convnext_tiny")) > 0

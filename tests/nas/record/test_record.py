@@ -56,7 +56,7 @@ def test_what_is_in_a_path_names_no_other_database(workplace, capsys):
     for i, name in enumerate(awkward):
         assert len(numbers(name)) == i % 3 + 1
         assert search.main(["--study", name, "--resume", "--trials", "4"]) == 0
-        assert Record.read(name).study().to_dict()["name"] == (workplace / name).name
+        assert Record.read(name).about()["name"] == (workplace / name).name
     capsys.readouterr()
     assert sorted(p.name for p in (workplace / "x").iterdir()) == sorted(n[2:] for n in awkward)
     assert [p.name for p in workplace.iterdir() if p.name not in ("x", "tiny.yaml")] == []
