@@ -24,12 +24,10 @@ class LocalEngine:
         self._trainer = trainer
 
     def run(self, controller: Controller) -> None:
-        """Train until the controller has nothing more. Raises `InputError` where the device is lost."""
         while (job := controller.next()) is not None:
             self._train(job, controller)
 
     def latency(self, architecture: Architecture) -> float:
-        """Seconds of a forward pass of one 224x224 image. Raises `TrialFailed`."""
         with outcomes():
             return self._trainer.latency(architecture)
 

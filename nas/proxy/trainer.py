@@ -51,12 +51,10 @@ class ProxyTraining:
 
     @property
     def epochs(self) -> int:
-        """Full fidelity."""
         return self._run.recipe.epochs
 
     @property
     def curve(self) -> list[Epoch]:
-        """Every epoch done."""
         return self._state.curve
 
     def epoch(self, on_step: StepDone | None = None) -> Epoch:
@@ -65,7 +63,6 @@ class ProxyTraining:
             return run_epoch(self._state, self._run, on_step)
 
     def result(self) -> Result:
-        """What the epochs done so far gave. Raises `TrialFailed` where there is none."""
         return result_of(self._state, self._run)
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,7 +95,6 @@ class KeptTraining:
 
     @property
     def curve(self) -> list[Epoch]:
-        """Every epoch done, those of the checkpoint included."""
         return self._training.curve
 
     def epoch(self, on_step: StepDone | None = None) -> Epoch:
@@ -111,7 +107,6 @@ class KeptTraining:
         return point
 
     def result(self) -> Result:
-        """What the epochs done so far gave."""
         return self._training.result()
 
     def _save(self, path: Path) -> None:
@@ -155,11 +150,9 @@ class ProxyTrainer:
 
     @property
     def epochs(self) -> int:
-        """Full fidelity."""
         return self._proxy.epochs
 
     def start(self, job: Job) -> KeptTraining:
-        """Begin a job, or go on with it from its checkpoint. Raises `TrialFailed`."""
         data = self._loaded()
         identity = {
             "architecture": job.architecture.fingerprint,
@@ -170,7 +163,6 @@ class ProxyTrainer:
         return KeptTraining(training, job, identity)
 
     def latency(self, architecture: Architecture) -> float:
-        """Seconds of a forward pass of one 224x224 image on the device."""
         from nas.training.latency import latency
 
         return latency(architecture, str(choose_device(self._device)), torch.get_num_threads())

@@ -91,7 +91,6 @@ class RayEngine:
 
     @property
     def workers(self) -> int:
-        """Jobs that run at once, at most."""
         return self._workers
 
     def __enter__(self) -> RayEngine:
