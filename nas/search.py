@@ -187,13 +187,14 @@ def choose_folder(settings: Settings) -> Path:
 
 def finish(record: Record, console: Console, confirm: tuple[int, int], *, interrupted: bool) -> bool:
     """The report, the table of the front, and where everything is; whether any trial succeeded."""
-    from analysis.report import write_report
+    from analysis.page.page import FILE, page_of, write_page
+    from nas.record.study import Study
     from nas.verdict.confirm import confirmed
 
     study, trials = record.mapping(), record.trials()
     verdicts = confirmed(trials)
     record.write_summary(confirmed=[verdict.to_dict() for verdict in verdicts])
-    write_report(study, record.folder / "report.html")
+    write_page(page_of([Study(study, record.folder)]), record.folder / FILE)
     for warning in study["warnings"]:
         console.print(f"note: {warning}", markup=False)
     for trial in trials:

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from analysis.axes.shapes import shapes_of
 from analysis.page.view import Cell, Rows, Table, View
-from analysis.page.wording import MISSING, finite, plural, sequence, stage_rows
-from analysis.page.wording import facts as facts_of
+from analysis.views.designs import MISSING, sequence, stage_rows
+from analysis.views.designs import facts as facts_of
 from analysis.views.planes import labels
 from nas.record.study import Study
 from nas.record.trial import Trial
 from space.columns import Columns
 from space.cost import NUM_CLASSES, RESOLUTION, walk
 from space.networks import is_swin, network_from, parts_of
+from space.words import finite, plural
 
 Value = TypeVar("Value")
 Counted = tuple[NDArray[np.intp], tuple[str, ...], NDArray[np.int64]]
@@ -95,7 +96,7 @@ def networks(studies: Sequence[Study]) -> list[Network]:
 def view(studies: Sequence[Study]) -> View:
     """All networks, trained or not, a row each."""
     found = networks(studies)
-    title = "All networks"
+    title = "Networks"
     if not found:
         return View(KEY, title, "", empty="No network has been tried yet; the search fills this table.")
     names = labels(studies)

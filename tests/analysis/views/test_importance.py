@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from analysis.page.dashboard import Page, write_dashboard
+from analysis.page.page import Page, write_page
 from analysis.views import importance, parallel
 from nas.record.study import Study
 from space.space_file import load_space
@@ -200,12 +200,13 @@ def test_a_large_study_is_looked_at_in_part_and_says_so(monkeypatch):
 def test_both_views_are_drawn_by_a_browser(browser, tmp_path):
     study = study_of(60)
     views = [importance.view([study]), parallel.view([study])]
-    path = write_dashboard(Page([study], views), tmp_path / "page.html")
+    path = write_page(Page([study], views), tmp_path / "page.html")
     errors = []
     page = browser.new_page(viewport={"width": 1300, "height": 900})
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text))
     page.goto(path.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     for name in page.locator(".plot").evaluate_all("all => all.map(each => each.id)"):
         page.locator(f"#{name}").scroll_into_view_if_needed()
         page.wait_for_selector(f"#{name} .main-svg")

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, from a file without a network and from its server; and its parts."""
+"""The page in a real browser, from a file without a network and from its server; and its parts."""
 # ruff: noqa: RUF001 - the page is typeset, so are the expected texts
 
 import contextlib
@@ -21,8 +21,8 @@ from playwright.sync_api import expect
 
 from analysis import dashboard
 from analysis.page import live
-from analysis.page.dashboard import Page, render, views_of, write_dashboard
 from analysis.page.figures import THEMES
+from analysis.page.page import Page, render, views_of, write_page
 from analysis.page.view import DARK, FAMILY_COLOURS, PALETTE, SEQUENCE, Figure, Rows, Table, View
 from analysis.views import networks
 from analysis.views.common import STUDY_COLOURS
@@ -131,8 +131,8 @@ def visit(browser, path, address="", **options):
 def written(tmp_path_factory):
     """The file of two studies."""
     studies = two_studies()
-    path = tmp_path_factory.mktemp("page") / "dashboard.html"
-    return write_dashboard(Page(studies, small_views(studies)), path)
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    return write_page(Page(studies, small_views(studies)), path)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +160,9 @@ def settle(page):
 
 def show(page, figure):
     """Scrolls to a figure and waits until it is drawn."""
+    page.locator(f"#{figure}").evaluate(
+        "div => { for (let at = div; (at = at.parentElement?.closest('details')); ) at.open = true; }"
+    )
     page.locator(f"#{figure}").scroll_into_view_if_needed()
     page.wait_for_selector(f"#{figure} .main-svg")
     settle(page)
@@ -208,21 +211,14 @@ def title(page):
 def test_figures_are_drawn_when_they_come_into_view(opened):
     page = opened
     drawn = "[...document.querySelectorAll('.plot')].filter(d => d.querySelector('.main-svg')).map(d => d.id)"
-    assert page.evaluate(drawn) == ["plane-all"]
+    assert "plane-all" in page.evaluate(drawn) and "edf-pooled" not in page.evaluate(drawn)
     assert page.locator("#detail").is_hidden()
     show(page, "scaling-bars")
     assert "scaling-bars" in page.evaluate(drawn)
     assert page.locator("#plane-all").get_attribute("aria-label") == "Dots."
     assert page.locator("#plane-all .ytitle").text_content() == "proxy accuracy (%)"
-    assert page.locator("nav a").all_inner_texts() == [
-        "The plane",
-        "Curves",
-        "Pooled",
-        "Bars",
-        "Names",
-        "All networks",
-    ]
-    assert "No study of the roadmap is among them." in page.locator("#empty").inner_text()
+    assert page.locator("nav a").all_inner_texts() == ["Answer", "Accuracy", "Curves", "Networks", "More"]
+    assert page.locator("#empty").inner_text() == "With too few results as yet for: the roadmap."
 
 
 @pytest.mark.parametrize(("key", "of"), [("0,6", 6), ("1,8", 8)])
@@ -231,7 +227,7 @@ def test_click_on_a_point_shows_its_network(page, key, of):
     index = int(key[0])
     row = two_studies()[index].mapping["trials"][of]
     architecture = Architecture.from_dict(row["architecture"])
-    assert title(page) == f"Trial {of}"
+    assert title(page) == f"trial {of}"
     widths = [str(stage.width) for stage in architecture.stages]
     assert page.locator("#network .stages tr", has_text="Width").locator("td").all_inner_texts() == widths
     assert page.locator("#command").inner_text() == (
@@ -264,12 +260,12 @@ def test_the_chosen_network_stands_out_in_every_figure(page):
 
 def test_the_address_keeps_the_network_and_the_section(page):
     page.evaluate("location.hash = '#trial=1:3'")
-    expect(page.locator("#network h2")).to_have_text("Trial 3")
-    assert title(page) == "Trial 3" and "other" in page.locator("#network .kind").inner_text()
-    page.get_by_role("link", name="Pooled").click()
+    expect(page.locator("#network h2")).to_have_text("trial 3")
+    assert title(page) == "trial 3" and "other" in page.locator("#network .kind").inner_text()
+    page.evaluate("location.hash = '#edf&trial=1:3'")
     assert page.url.endswith("#edf&trial=1:3")
     settle(page)
-    assert 0 <= page.locator("#edf-title").bounding_box()["y"] < 200
+    assert 0 <= page.locator("#edf summary").first.bounding_box()["y"] < 200
     page.evaluate("location.hash = '#trial=0:0'")
     expect(page.locator("#network h2")).to_have_text("ConvNeXt-T (trial 0)")
     assert "no export" not in page.locator("#network").inner_text()
@@ -305,12 +301,12 @@ def test_the_table_sorts_filters_and_chooses(page):
     head = page.get_by_role("button", name="FLOPs")
     head.click()
     assert page.locator("#table th", has_text="FLOPs").get_attribute("aria-sort") == "ascending"
-    flops = [float(t.split()[0]) for t in page.locator("#table tbody td:nth-child(4)").all_inner_texts()]
+    flops = [float(t.split()[0]) for t in page.locator("#table tbody td:nth-child(5)").all_inner_texts()]
     assert flops == sorted(flops)
     page.get_by_label("Filter").fill("failed nan other")
     expect(page.locator("#table .count")).to_have_text("1 to 1 of 1")
     page.locator("#table td button").press("Enter")
-    assert title(page) == "Trial 4" and "loss became NaN" in page.locator("#network .reason").inner_text()
+    assert title(page) == "trial 4" and "loss became NaN" in page.locator("#network .reason").inner_text()
     assert page.evaluate("document.activeElement.id") == "detail"
     assert page.locator("#table tr.chosen").count() == 1
     page.keyboard.press("Escape")
@@ -320,7 +316,7 @@ def test_the_table_sorts_filters_and_chooses(page):
 def test_the_table_shows_a_hundred_rows_at_a_time(browser, tmp_path):
     rows = [trial(i, named("convnext_tiny"), 0.5 + i / 1000) for i in range(250)]
     one = study(trials=rows)
-    path = write_dashboard(Page([one], small_views([one])), tmp_path / "many.html")
+    path = write_page(Page([one], small_views([one])), tmp_path / "many.html")
     with visit(browser, path) as page:
         assert page.locator("#shown").count() == 0
         expect(page.locator("#table tbody tr")).to_have_count(100)
@@ -356,7 +352,7 @@ def test_dark_follows_the_system_and_the_button(page):
 def test_a_phone_has_no_horizontal_overflow(browser, written):
     phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
     with visit(browser, written, "#trial=1:8", **phone) as page:  # the address of a chosen network
-        assert title(page) == "Trial 8"
+        assert title(page) == "trial 8"
         box = page.locator("#detail").bounding_box()
         assert box["x"] == 0 and box["width"] == 390 and box["y"] > 200
         for figure in ("plane-all", "curves-lines", "edf-pooled", "scaling-bars"):
@@ -376,7 +372,7 @@ def test_a_dark_page_draws_lighter_colours(browser, tmp_path):
                       "showlegend": True}]}  # fmt: skip
     one = study()
     views = [View("plane", "P", "", [Figure("f", "F", spec, "F.")]), networks.view([one])]
-    path = write_dashboard(Page([one], views), tmp_path / "dark.html")
+    path = write_page(Page([one], views), tmp_path / "dark.html")
     with visit(browser, path) as page:
         for scheme, colour in (("dark", sky), ("light", blue)):
             page.emulate_media(color_scheme=scheme)
@@ -462,7 +458,7 @@ def test_hostile_text_is_inert_everywhere(browser, tmp_path):
     table = Table(HOSTILE, HOSTILE, [HOSTILE], [[HOSTILE]])
     attacked = View("attacked", HOSTILE, HOSTILE, tables=[table], notes=[HOSTILE])
     unique = list({view.key: view for view in [*views, attacked]}.values())
-    path = write_dashboard(Page(studies, unique), tmp_path / "hostile.html")
+    path = write_page(Page(studies, unique), tmp_path / "hostile.html")
     with visit(browser, path, "#trial=0:0") as page:
         assert page.title().startswith("2 studies: </script>")
         assert HOSTILE in title(page)
@@ -591,8 +587,8 @@ def recorded(tmp_path):
 
 def test_the_command_writes_the_page_into_the_study(recorded, capsys, monkeypatch, tmp_path):
     assert dashboard.main([str(recorded)]) == 0
-    assert capsys.readouterr().out == f"{recorded / 'dashboard.html'}\n"
-    text = (recorded / "dashboard.html").read_text(encoding="utf-8")
+    assert capsys.readouterr().out == f"{recorded / 'report.html'}\n"
+    text = (recorded / "report.html").read_text(encoding="utf-8")
     assert "10 networks tried" in text and len(text) < 8e6
     monkeypatch.chdir(tmp_path)
     assert dashboard.main([str(recorded), str(recorded), "--out", "both.html"]) == 0
@@ -669,7 +665,7 @@ def test_the_server_follows_a_running_study(browser, tmp_path):
         page.on("pageerror", lambda error: seen.append(str(error)))
         page.on("request", lambda request: asked.add(request.url))
         page.goto(address)
-        tried = page.locator("header .studies")
+        tried = page.locator("#answer")
         expect(tried).to_contain_text("6 networks tried", timeout=60_000)
         page.wait_for_selector("#plane-plane .main-svg", timeout=60_000)
         expect(page.locator("#status")).to_contain_text("no search is running")
@@ -703,7 +699,7 @@ def test_the_server_follows_a_study_in_a_database(browser, postgres_url, tmp_pat
         context = browser.new_context(viewport=DESKTOP)
         page = context.new_page()
         page.goto(address)
-        tried = page.locator("header .studies")
+        tried = page.locator("#answer")
         expect(tried).to_contain_text("6 networks tried", timeout=60_000)
         other = tmp_path / "elsewhere" / "shared"  # another driver's
         other.parent.mkdir()

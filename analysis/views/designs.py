@@ -1,104 +1,17 @@
-"""Numbers and architectures as the pages write them, for people."""
-# ruff: noqa: RUF001 - the pages are typeset: real multiplication signs, dashes and apostrophes
+"""An architecture in words: what each stage is, and what all of them share."""
+# ruff: noqa: RUF001 - the page is typeset: real multiplication signs and dashes
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from space.networks import is_swin
 
-COSTS = {"macs": "FLOPs", "params": "parameters", "activations": "activations"}
 NORMS = {"batch": "BatchNorm", "layer": "LayerNorm", "group": "GroupNorm", "rms": "RMSNorm"}
 ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "hardswish": "Hardswish"}
 STAGE_FIELDS = {"Depth": "depth", "Width": "width", "Kernel": "kernel_size", "Expansion": "expansion"}
 MISSING = "–"
-
-# ---- numbers --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Scale:
-    """A cost's unit, so that all its numbers on a page carry the same prefix."""
-
-    metric: str
-    divisor: float
-    prefix: str
-
-    @classmethod
-    def of(cls, metric: str, values: Iterable[Any]) -> Scale:
-        """The unit that suits the largest of `values`, counts at 224x224."""
-        top = max((v for v in map(finite, values) if v is not None), default=1e9)
-        if metric != "macs":
-            top = min(top, 1e9 - 1)  # parameters and activations are counted in millions, as papers do
-        for divisor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-            if top >= divisor:
-                return cls(metric, divisor, prefix)
-        return cls(metric, 1.0, "")
-
-    @property
-    def unit(self) -> str:
-        """Such as `GFLOPs`, or `M parameters`."""
-        return f"{self.prefix}FLOPs" if self.metric == "macs" else f"{self.prefix} {COSTS[self.metric]}"
-
-    def number(self, value: Any) -> str:
-        """Three digits, without the unit."""
-        value = finite(value)
-        return MISSING if value is None else three_digits(value / self.divisor)
-
-    def text(self, value: Any) -> str:
-        """Three digits and the unit."""
-        return f"{self.number(value)} {self.unit.strip()}"
-
-
-def finite(value: Any) -> float | None:
-    """A number that can be drawn, else None."""
-    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if ok else None
-
-
-def three_digits(value: float) -> str:
-    """Such as `4.46`, `28.6`, `1,234`."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
-
-
-def percent(value: Any) -> str:
-    """A fraction of 1 in percent, one decimal."""
-    value = finite(value)
-    return MISSING if value is None else f"{100 * value:.1f}%"
-
-
-def count(value: Any) -> str:
-    """An exact count while it can be read, a power of ten above."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        return MISSING
-    if value < 10_000_000:
-        return f"{value:,}".replace(",", "\u2009")
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa}\u2009×\u200910" + str(int(exponent)).translate(
-        str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-    )
-
-
-def duration(value: Any) -> str:
-    """Seconds, in the units that suit them."""
-    seconds = finite(value)
-    if seconds is None:
-        return MISSING
-    if seconds < 120:
-        return f"{seconds:.{0 if seconds >= 10 else 1}f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"
-
-
-def plural(number: int, noun: str) -> str:
-    """Such as `1 epoch`, `3 epochs`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def plain(value: Any) -> str:
@@ -106,9 +19,6 @@ def plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}".replace("e-0", "e-")
     return MISSING if value is None else str(value)
-
-
-# ---- an architecture ------------------------------------------------------------------------------------
 
 
 def stages(architecture: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -139,17 +49,6 @@ def stage_rows(architecture: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 def sequence(values: Sequence[str]) -> str:
     """`7` where all stages agree, `7-7-9-9` where they do not."""
     return values[0] if len(set(values)) == 1 else "-".join(values) or MISSING
-
-
-def brief(architecture: Mapping[str, Any]) -> list[str]:
-    """The network in two lines."""
-    depth, width, kernel, expansion = (sequence(values) for _, values in stage_rows(architecture))
-    known = dict(facts(architecture))
-    first = f"depths {depth} · widths {width}"
-    if is_swin(architecture):
-        return [first, f"window {known['Window']} · MLP ratio {expansion} · heads {known['Heads']}"]
-    kinds = [fact.split(",")[0] for fact in (known["Norm"], known["Activation"])]
-    return [first, " · ".join([f"kernel {kernel}", f"expansion {expansion}", *kinds])]
 
 
 def facts(architecture: Mapping[str, Any]) -> list[tuple[str, str]]:
