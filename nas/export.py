@@ -51,8 +51,12 @@ def parser() -> Command:
     )
     add = parse.add_argument
     add("study", nargs="?", metavar="STUDY", help="runs/NAME by its name, or a study folder")
-    add("--trial", type=int, metavar="N", help="the network of trial N (default: the best)")
-    add("--front", action="store_true", help="every network of the study's accuracy/cost front")
+    add("--trial", type=int, metavar="N", help="the network of trial N (default: what the study recommends)")
+    add(
+        "--front",
+        action="store_true",
+        help="every network of the study's accuracy/cost front (the default for a range of budgets)",
+    )
     add(
         "--arch",
         metavar="FILE|NAME",
@@ -135,7 +139,7 @@ def export(args: Namespace, targets: Sequence[str]) -> list[str]:
     named = ALL not in args.to and args.to != list(DEFAULT)  # then a refusal is the user's to know first
     found = picks(args.study, args.trial, args.front, args.arch)
     if args.weights is not None and len(found) > 1:
-        raise InputError("--weights: belong to one network; leave out --front")
+        raise InputError("--weights: belong to one network; --trial N names it")
     folders = [folder_of(args, pick, len(found)) for pick in found]
     for pick, folder in zip(found, folders, strict=True):
         check_folder(folder, pick)

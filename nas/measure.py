@@ -99,10 +99,7 @@ def measure(settings: MeasureSettings, console: Console) -> int:
 
 def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     """The table of the networks, and where everything is; whether any training succeeded."""
-    from nas.record.study import Study
-
-    record.write_summary()
-    study = Study(record.mapping(), record.folder)
+    study = record.study()
     for warning in study.mapping["warnings"]:
         console.print(f"note: {warning}", markup=False)
     for trial in study.trials:

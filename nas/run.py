@@ -78,6 +78,7 @@ def run(plan: Plan | Measurement, record: Record, engine: Engine, console: Conso
 def drive(engine: Engine, controller: SearchController, record: Record, progress: Progress) -> bool:
     """Let the engine train what the controller decides; True where it was interrupted."""
     from nas.driver.controller import SearchEnded
+    from nas.verdict.summary import Summary
 
     began = time.monotonic()
     with progress, interrupts():
@@ -90,7 +91,7 @@ def drive(engine: Engine, controller: SearchController, record: Record, progress
             record.warn(str(ended))
         finally:
             record.add_wall_seconds(time.monotonic() - began)
-            record.write_summary()
+            Summary(record).write()
     return False
 
 

@@ -10,7 +10,6 @@ import hashlib
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from nas.plan.plan import Plan
     from nas.plan.settings import RunSettings, Settings
     from nas.record.record import Record
-    from nas.record.trial import Trial
+    from nas.record.study import Study
+    from nas.verdict.pick import Recommendation
 
 
 def parser() -> Command:
@@ -124,8 +124,8 @@ def search(settings: Settings, console: Console) -> int:
         folder = choose_folder(settings)
         check_free(folder, settings)
 
-    def finished(plan: Plan, record: Record, *, interrupted: bool) -> bool:
-        return finish(record, console, plan.confirm, interrupted=interrupted)
+    def finished(_: Plan, record: Record, *, interrupted: bool) -> bool:
+        return finish(record, console, interrupted=interrupted)
 
     return carry_out(lambda: Plan.of(settings), open_record, finished, folder, console)
 
@@ -185,63 +185,59 @@ def choose_folder(settings: Settings) -> Path:
     return last if settings.resume else folder
 
 
-def finish(record: Record, console: Console, confirm: tuple[int, int], *, interrupted: bool) -> bool:
-    """The report, the table of the front, and where everything is; whether any trial succeeded."""
+def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
+    """The page, the table, what to take, and where everything is; whether any trial succeeded."""
     from analysis.page.page import FILE, page_of, write_page
-    from nas.record.study import Study
-    from nas.verdict.confirm import confirmed
+    from nas.verdict.pick import recommend
+    from nas.verdict.summary import Summary
 
-    study, trials = record.mapping(), record.trials()
-    verdicts = confirmed(trials)
-    record.write_summary(confirmed=[verdict.to_dict() for verdict in verdicts])
-    write_page(page_of([Study(study, record.folder)]), record.folder / FILE)
-    for warning in study["warnings"]:
+    Summary(record).write()
+    study = record.study()
+    found = recommend(study)
+    write_page(page_of([study]), record.folder / FILE)
+    for warning in study.mapping["warnings"]:
         console.print(f"note: {warning}", markup=False)
-    for trial in trials:
+    for trial in study.trials:
         if trial.state == "failed":
             console.print(f"trial {trial.number} failed: {trial.reason}", markup=False)
-    table = front_table(study, trials)
-    if table is not None:
-        console.print(table)
-    for verdict in verdicts:
-        console.print(verdict.text, markup=False, soft_wrap=True)
-    if not verdicts and confirm == (0, 0) and study["best"] is not None:
-        console.print("note: one training each; --resume --confirm 3x3 tells luck from merit", markup=False)
-    folder = shlex.quote(str(record.folder))
+    if study.networks:
+        console.print(front_table(study, found))
+    for line in (*found.lines, *filter(None, [found.note])):
+        console.print(line, markup=False, soft_wrap=True)
+    folder = shlex.quote(study.place)
     where = "summary.json" if record.storage.shared else "study.db, summary.json"
     console.print(f"study   {folder}/ ({where})\nreport  {folder}/report.html", soft_wrap=True)
-    if study["best"] is not None:
-        console.print(f"look    python -m analysis.dashboard {folder}", soft_wrap=True)
-        console.print(f"export  python -m nas.export {folder}", soft_wrap=True)
     if interrupted:
         console.print(f"resume  python -m nas.search --study {folder} --resume", soft_wrap=True)
-    return study["best"] is not None
+        return bool(found.picks)
+    console.print(f"next    {found.next}", markup=False, soft_wrap=True)
+    if found.picks and found.next != found.export:
+        console.print(f"export  {found.export}", markup=False, soft_wrap=True)
+    return bool(found.picks)
 
 
-def front_table(study: Mapping[str, Any], trials: Sequence[Trial]) -> Table | None:
-    """The networks no other beats in both cost and accuracy, and the reference."""
-    import numpy as np
+def front_table(study: Study, found: Recommendation) -> Table:
+    """The networks no other beats in both cost and accuracy, the references, and what is recommended."""
     from rich.markup import escape
     from rich.table import Table
 
     from nas.driver.progress import TABLE_HEADINGS, trial_row
     from nas.verdict.front import front
+    from nas.verdict.pick import searched_value
 
-    done = [t for t in trials if t.full_accuracy is not None and not t.is_confirmation]
-    if not done:
-        return None
-    metric = study["budget"]["metric"]
-    convnets = np.array([i for i, t in enumerate(done) if not t.is_swin], dtype=np.intp)
-    on_front = front([getattr(done[i], metric) for i in convnets], [done[i].reached or 0.0 for i in convnets])
-    shown = set(convnets[on_front].tolist()) | {i for i, t in enumerate(done) if t.is_reference}
-    proxy = study["proxy"]
-    under = f"front under the {proxy['name']} proxy ({proxy['data']}, {proxy['epochs']} epochs)"
-    table = Table(title=escape(under))
+    picked = {pick.tried.trial for pick in found.picks}
+    networks = [tried for tried in study.networks if tried.family != "Swin"]
+    costs = [getattr(tried, study.metric) for tried in networks]
+    on_front = front(costs, [searched_value(tried) for tried in networks])
+    shown = {networks[i].trial for i in on_front} | {tried.trial for tried in study.references} | picked
+    trials = sorted(
+        (t for t in study.trials if t.number in shown), key=lambda t: int(getattr(t, study.metric))
+    )
+    table = Table(title=escape(f"front under the {study.conditions}"))
     for heading in TABLE_HEADINGS:
         table.add_column(heading, justify="left" if heading == "network" else "right", overflow="fold")
-    for i in sorted(shown, key=lambda i: int(getattr(done[i], metric))):
-        best = done[i].number == study["best"]
-        table.add_row(*map(escape, trial_row(done[i])), style="bold" if best else "")
+    for trial in trials:
+        table.add_row(*map(escape, trial_row(trial)), style="bold" if trial.number in picked else "")
     return table
 
 

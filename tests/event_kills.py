@@ -352,18 +352,17 @@ READ: dict[str, Callable[[Path], Any]] = {
 
 
 def _study(path: Path, found: Found, ordered: bool) -> Any:
-    from nas.record.record import ENDED, Record
+    from nas.record.record import Record
 
     record = Record.read(path.parent)
-    study = record.mapping()
+    study = record.study()
     record.close()
-    trials = study.pop("trials")
-    for trial in trials:
-        if trial["state"] in ENDED:
-            key = trial["number"] if ordered else (trial["fingerprint"], trial["seed"])
+    for trial in study.trials:
+        if trial.over:
+            key = trial.number if ordered else (trial.fingerprint, trial.seed)
             unordered = () if ordered else ("number", "order", "of")
-            found.results[key] = _untimed({k: v for k, v in trial.items() if k not in unordered})
-    settled = {k: v for k, v in _untimed(study).items() if k != "versions" and (ordered or k != "best")}
+            found.results[key] = _untimed({k: v for k, v in trial.to_dict().items() if k not in unordered})
+    settled = {k: v for k, v in _untimed(study.mapping).items() if k != "versions"}
     return settled, sorted(found.results.items())
 
 

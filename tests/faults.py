@@ -31,7 +31,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from nas.record.record import ENDED, Record
+from nas.record.record import Record
 from space.errors import InputError
 from tests import event_kills
 
@@ -188,9 +188,9 @@ class Campaign:
         trials = record.trials()
         record.close()
         return {
-            t["number"]: (t["fingerprint"], t["seed"], t["state"], t["accuracy"], t["fidelity"], t["role"])
+            t.number: (t.fingerprint, t.seed, t.state, t.accuracy, t.fidelity, t.role)
             for t in trials
-            if t["state"] in ENDED
+            if t.over
         }
 
     def _start(self, name: str) -> subprocess.Popen[str]:

@@ -209,7 +209,7 @@ def test_a_trial_of_a_long_search_costs_no_more_calls(monkeypatch, scheduler):
         return meters[-1]
 
     # the summary and the curves have a share of the time, not of the trials
-    monkeypatch.setattr("nas.record.record.Record.refresh_summary", lambda self: None)
+    monkeypatch.setattr("nas.verdict.summary.Summary.refresh", lambda self: None)
     monkeypatch.setattr("nas.record.record.Record.report", lambda *_: None)
     monkeypatch.setattr(soak, "Meter", counting)
     trials = 60

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
 from collections import Counter
@@ -15,18 +14,7 @@ from analysis.views.planes import band_of, budgets, labels
 from analysis.views.units import UNITS, cost_in
 from nas.record.study import Study
 from nas.verdict.pick import Pick, Recommendation, Rival
-from space.words import duration, finite, listed, plural
-
-# what shells, and the reader of study names, would take for something else
-AS_PATH = ("-", "~")
-
-
-def argument(study: Study) -> str:
-    """The study's folder as an argument: a name alone would be looked for under runs/."""
-    if study.folder is None:
-        return shlex.quote(study.name)
-    place = str(study.folder)
-    return shlex.quote(place if "/" in place and not place.startswith(AS_PATH) else f"./{place}")
+from space.words import duration, finite, listed, plural, points
 
 
 def header(studies: Sequence[Study], recommended: Sequence[Recommendation]) -> Html:
@@ -75,71 +63,64 @@ def _notice(one: Recommendation) -> Html:
 
 def _answer(index: int, label: str, study: Study, one: Recommendation, several: bool) -> Html:
     parts = [tag("h2", label), _notice(one), tag("p", question(study), class_="over")] if several else []
-    parts += [tag("p", line, class_="answer") for line in one.lines] if len(one.picks) < 2 else []
-    if len(one.picks) == 1:
-        parts += _evidence(one.picks[0])
+    if one.kind == "one":
+        parts += _one(one.picks[0])
     elif one.picks:
-        parts.append(_picks(index, study, one))
-    next_id = f"next-{index}"
-    parts.append(
-        tag(
-            "div",
-            tag("span", "Next:"),
-            tag("code", one.next, id=next_id),
-            tag("button", "Copy", type="button", data_copy=next_id),
-            class_="export",
-        )
-    )
+        parts.append(_several(index, study, one))
+    else:
+        parts += [tag("p", line, class_="answer") for line in one.lines]
+    parts.append(_command("Next:", one.next, f"next-{index}"))
+    if one.kind == "one" and one.export != one.next:
+        parts.append(_command("Export it:", one.export, f"export-{index}"))
     parts += [_warnings(study), tag("p", _described(study), class_="note")]
-    return tag("div", *parts, class_="study one" if len(one.picks) == 1 else "study")
+    return tag("div", *parts, class_="study one" if one.kind == "one" else "study")
+
+
+def _command(what: str, command: str, key: str) -> Html:
+    copy = tag("button", "Copy", type="button", data_copy=key)
+    return tag("div", tag("span", what), tag("code", command, id=key), copy, class_="export")
 
 
 # ---- one network ----------------------------------------------------------------------------------------
 
 
-def _evidence(pick: Pick) -> Iterator[Html]:
-    """The pick less what it was compared with, each with its interval or the word that there is none."""
-    if not pick.rivals:
+def _one(pick: Pick) -> Iterator[Html]:
+    """What to take, and the pick less what it was compared with: each interval, or that there is none."""
+    take, _, sure = pick.text.partition(" How sure: ")
+    yield tag("p", take, class_="answer")
+    known = [rival for rival in pick.rivals if rival.verdict is not None]
+    if not known:
+        yield tag("p", tag("b", "How sure: "), sure, class_="sure")
         return
-    reach = max(abs(end) for rival in pick.rivals for end in _ends(rival)) or 1.0
-    head = tag("tr", *(tag("th", text, scope="col") for text in
-                       (f"{pick.tried.label} less", "difference", "95% interval", "", "")))  # fmt: skip
+    reach = max(abs(end) for rival in known for end in (rival.difference.low, rival.difference.high)) or 1.0
+    heads = ("How sure", "difference", "95% interval", "", "")
     rows = (
         tag(
             "tr",
-            tag("th", rival.label, scope="row"),
-            tag("td", _points(rival.difference.value), class_="number"),
+            tag("th", f"{pick.tried.label} less {rival.label}", scope="row"),
+            tag("td", points(rival.difference.value), class_="number"),
             tag("td", _interval(rival)),
             tag("td", _strip(rival, reach), class_="strip"),
-            tag("td", rival.verdict, class_="verdict"),
+            tag("td", rival.verdict or "", class_="verdict"),
         )
         for rival in pick.rivals
     )
-    yield tag("table", tag("thead", head), tag("tbody", *rows), class_="evidence")
-
-
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f} points"
+    head = tag("thead", tag("tr", *(tag("th", text, scope="col") for text in heads)))
+    yield tag("table", head, tag("tbody", *rows), class_="evidence")
 
 
 def _interval(rival: Rival) -> str:
     d = rival.difference
-    if not (math.isfinite(d.low) and math.isfinite(d.high)):
+    if rival.verdict is None:
         return "no interval: one training each"
-    ends = f"{100 * d.low:+.1f} to {100 * d.high:+.1f}"
-    return f"{ends}, {plural(rival.seeds, 'seed')}"
-
-
-def _ends(rival: Rival) -> list[float]:
-    d = rival.difference
-    return [end for end in (d.value, d.low, d.high) if math.isfinite(end)]
+    return f"{100 * d.low:+.1f} to {100 * d.high:+.1f}, {plural(rival.seeds, 'paired seed')}"
 
 
 def _strip(rival: Rival, reach: float) -> Html:
     """The interval drawn around zero; nothing where there is none."""
-    d = rival.difference
-    if not (math.isfinite(d.low) and math.isfinite(d.high)):
+    if rival.verdict is None:
         return Html("")
+    d = rival.difference
     at = [50 + 48 * end / reach for end in (d.low, d.value, d.high)]
     bar = tag("i", class_="bar", style=f"left:{at[0]:.1f}%;width:{at[2] - at[0]:.1f}%")
     return tag("span", tag("i", class_="zero"), bar, tag("i", class_="dot", style=f"left:{at[1]:.1f}%"))
@@ -148,10 +129,11 @@ def _strip(rival: Rival, reach: float) -> Html:
 # ---- a network for each budget, or a front --------------------------------------------------------------
 
 
-def _picks(index: int, study: Study, one: Recommendation) -> Html:
+def _several(index: int, study: Study, one: Recommendation) -> Html:
     unit = UNITS[study.metric]
     by_budget = one.kind == "budgets"
-    heads = [*(["budget"] if by_budget else []), "take", unit.short, "accuracy", "how sure"]
+    heads = [*(["budget"] if by_budget else []), "take", unit.short, "accuracy", "how sure", ""]
+    place = shlex.quote(study.place)
     rows = []
     for pick in one.picks:
         key = f"{index}:{pick.tried.trial}"
@@ -165,12 +147,17 @@ def _picks(index: int, study: Study, one: Recommendation) -> Html:
                 tag("td", f"{cost_in(study.metric, getattr(pick.tried, study.metric)):.3g}", class_="number"),
                 tag("td", f"{pick.accuracy:.1%}, {seeds}"),
                 tag("td", pick.sure),
+                tag("td", _copied(f"python -m nas.export {place} --trial {pick.tried.trial}")),
             )
         )
     head = tag("tr", *(tag("th", text, scope="col") for text in heads))
-    what = "Take, by budget:" if by_budget else "Take, by what it may cost:"
+    what = "Take, by budget:" if by_budget else one.lines[0]
     table = tag("table", tag("thead", head), tag("tbody", *rows), class_="picks")
     return join([tag("p", what, class_="answer"), tag("div", table, class_="scroll")])
+
+
+def _copied(command: str) -> Html:
+    return tag("button", "Copy export", type="button", data_text=command, title=command, class_="copy")
 
 
 # ---- about the study ------------------------------------------------------------------------------------

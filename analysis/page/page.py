@@ -1,12 +1,13 @@
 """The one page of a study or several: the answer first, then what it rests on.
 
 A search writes it as its last act; `python -m analysis.dashboard` writes it again, serves it, and takes
-several studies. On it stand what `analysis.page.answer` says, and then the views of `analysis.views`: those of
-`OPEN` are shown, the others are folded under their titles.
+several studies. It begins with what `analysis.page.answer` says; then come the views of `analysis.views`,
+those of `OPEN` at once, the others folded under their titles.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from analysis.page.answer import argument, header
+from analysis.page.answer import header
 from analysis.page.figures import THEMES, template
 from analysis.page.markup import Html, compact, document, join, tag
 from analysis.page.method import method
@@ -83,7 +84,7 @@ class Page:
         """What the script needs at once."""
         return {
             "studies": [
-                {"name": name, "export": f"python -m nas.export {argument(study)}"}
+                {"name": name, "export": f"python -m nas.export {shlex.quote(study.place)}"}
                 for name, study in zip(labels(self.studies), self.studies, strict=True)
             ],
             "picks": sorted(f"{study}:{trial}" for study, trial in keys_of(self.recommended)),

@@ -21,10 +21,11 @@ from analysis.views.common import (
     spread_sample,
     study_colour,
 )
-from analysis.views.planes import Plane, apart, band_of, numbered, planes, searched_value
+from analysis.views.planes import Plane, apart, band_of, numbered, planes
 from analysis.views.units import Spec, log_axis
 from nas.record.study import Study
 from nas.verdict.difference import UNCLEAR
+from nas.verdict.pick import searched_value
 from space.words import compact, plural
 
 KEY, TITLE = "edf", "Distribution of errors"

@@ -33,18 +33,15 @@ from analysis.views.planes import (
     band_of,
     budgets,
     is_narrow,
-    judged,
     labels,
     numbered,
     planes,
-    searched_value,
-    standing,
 )
 from analysis.views.units import UNITS, Spec, cost_axis, cost_in
 from nas.record.study import Study, Tried
 from nas.record.trial import SEARCHED
 from nas.verdict.front import front
-from nas.verdict.pick import recommend
+from nas.verdict.pick import Field, fields_of, recommend, searched_value
 from space.words import compact, finite, listed, percent, plural, said
 
 KEY, TITLE = "plane", "Accuracy and cost"
@@ -93,22 +90,21 @@ def view(studies: Sequence[Study]) -> View:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A network on the plane: the index and the label of its study, and the place of that in its plane."""
+    """A network on the plane: the index and the label of its study, and the place of that in its plane.
+
+    It is judged by `accuracies`, as the pick is; `stands` where it may be recommended by them.
+    """
 
     index: int
     study: str
     place: int
     tried: Tried
-
-    @property
-    def seeds(self) -> list[float]:
-        """Accuracies that nothing was chosen by."""
-        return list(self.tried.fresh.values())
+    accuracies: list[float]
+    stands: bool
 
     @cached_property
     def value(self) -> float:
-        """The accuracy that it is judged by."""
-        return judged(self.tried)
+        return math.fsum(self.accuracies) / len(self.accuracies)
 
     @property
     def is_candidate(self) -> bool:
@@ -117,7 +113,7 @@ class _Placed:
     @property
     def is_sure(self) -> bool:
         """Whether it has a spread over seeds."""
-        return len(self.seeds) > 1
+        return len(self.accuracies) > 1
 
     @property
     def look(self) -> tuple[str, str]:
@@ -136,7 +132,7 @@ class _Drawn:
     @cached_property
     def placed(self) -> list[_Placed]:
         members = enumerate(self.plane.members)
-        return [_Placed(i, label, n, t) for n, (i, label, study) in members for t in study.networks]
+        return [p for n, (i, label, study) in members for p in _placed(i, label, n, study)]
 
     @property
     def several(self) -> bool:
@@ -168,9 +164,8 @@ class _Drawn:
     def fronts(self) -> dict[int, list[_Placed]]:
         """Place of a study -> its front, over what it recommends from; none in a narrow budget."""
         found = {}
-        for place, (index, _, study) in enumerate(self.plane.members):
-            trials = {tried.trial for tried in standing(study)}
-            own = [p for p in self.placed if p.index == index and p.tried.trial in trials]
+        for place, (index, _, _) in enumerate(self.plane.members):
+            own = [p for p in self.placed if p.index == index and p.stands]
             kept = front([getattr(p.tried, self.metric) for p in own], [p.value for p in own])
             found[place] = [own[i] for i in kept]
         return {} if self.narrow else found
@@ -186,32 +181,32 @@ class _Drawn:
     @cached_property
     def probability(self) -> dict[int, float]:
         """Id of a network with several seeds -> its probability of being on the front of them."""
-        shared = {seed for p in self.candidates for seed in p.tried.fresh}
-        seeded = []
-        for p in (p for p in self.placed if p.is_sure):
-            own = [p.tried.fresh[seed] for seed in sorted(p.tried.fresh.keys() & shared)] or p.seeds
-            if len(own) > 1:
-                seeded.append((p, own))
+        seeded = [p for p in self.placed if p.is_sure]
         if len(seeded) < 2 or self.narrow:
             return {}
-        shares = _probability([getattr(p.tried, self.metric) for p, _ in seeded], [own for _, own in seeded])
-        return {id(p): round(float(share), 2) for (p, _), share in zip(seeded, shares, strict=True)}
+        shares = _probability([getattr(p.tried, self.metric) for p in seeded], [p.accuracies for p in seeded])
+        return {id(p): round(float(share), 2) for p, share in zip(seeded, shares, strict=True)}
 
     @cached_property
     def noted(self) -> set[int]:
         """Ids of what is drawn and listed whatever is left out: references, fronts, fresh seeds, picks."""
-        kept = [p for p in self.placed if p.seeds or (p.index, p.tried.trial) in self.picks]
+        kept = [p for p in self.placed if p.is_sure or (p.index, p.tried.trial) in self.picks]
         return {id(p) for p in [*kept, *self.references, *(p for ps in self.fronts.values() for p in ps)]}
 
     @cached_property
     def ranked(self) -> list[_Placed]:
         """By accuracy: what a study recommends from first, then what only its search saw."""
-        stands = {(i, t.trial) for i, _, study in self.plane.members for t in standing(study)}
-        first = [p for p in self.placed if (p.index, p.tried.trial) in stands or not p.is_candidate]
-        known = {id(p) for p in first}
-        rest = [p for p in self.placed if id(p) not in known]
-        best, others = (sorted(ps, key=lambda p: -p.value) for ps in (first, rest))
-        return [*best, *others][: max(MOST_RANKED, len(self.references))]
+        found = sorted(self.placed, key=lambda p: (not (p.stands or p.is_sure), -p.value))
+        return found[: max(MOST_RANKED, len(self.references))]
+
+
+def _placed(index: int, label: str, place: int, study: Study) -> Iterator[_Placed]:
+    """The networks of a study, each judged in the field of its budget."""
+    fields = fields_of(study)
+    stands = {tried.trial for field in fields.values() for tried in field.networks}
+    for tried in study.networks:
+        field = fields.get(tried.budget) or fields.get(None) or Field((), (), frozenset())
+        yield _Placed(index, label, place, tried, field.accuracies(tried), tried.trial in stands)
 
 
 def _probability(cost: Sequence[float], seeds: Sequence[Sequence[float]]) -> Iterable[float]:
@@ -265,7 +260,7 @@ def _ranking(drawn: _Drawn, name: str, start: str) -> Figure:
     for group, own in _groups(drawn, ranked):
         trace = _dots(own, [percent(p.value) for p in own], [row[id(p)] for p in own], group, drawn)
         if own[0].is_sure:
-            trace["error_x"] = seed_bars([p.seeds for p in own])
+            trace["error_x"] = seed_bars([p.accuracies for p in own])
         data.append(trace)
     texts = [f"{p.tried.label}, {p.study}" if drawn.several else p.tried.label for p in ranked]
     spec = figure_spec(
@@ -297,7 +292,7 @@ def _against(drawn: _Drawn, metric: str, name: str, start: str, *, folded: bool)
         x = [cost_in(metric, getattr(p.tried, metric)) for p in own]
         trace = _dots(own, x, [percent(p.value) for p in own], group, drawn)
         if own[0].is_sure:
-            trace["error_y"] = seed_bars([p.seeds for p in own])
+            trace["error_y"] = seed_bars([p.accuracies for p in own])
         if not own[0].is_candidate and len(drawn.references) <= MOST_LABELS:
             trace |= _named(drawn, own, metric)
         data.append(trace)
@@ -360,7 +355,7 @@ def _dots(own: Sequence[_Placed], x: Sequence[float], y: Sequence[float], name: 
     unit = UNITS[drawn.metric]
     hover = [
         f"{escape(p.tried.label)}<br>{p.value:.1%}, "
-        f"{f'mean of {len(p.seeds)} fresh seeds' if p.is_sure else 'one training'}<br>"
+        f"{f'mean of {len(p.accuracies)} fresh seeds' if p.is_sure else 'one training'}<br>"
         f"{cost_in(drawn.metric, getattr(p.tried, drawn.metric)):.3g} {unit.short}"
         for p in own
     ]
@@ -384,7 +379,7 @@ def _rows(drawn: _Drawn) -> list[list[Cell]]:
 
 
 def _row(drawn: _Drawn, placed: _Placed, on_front: set[int]) -> list[Cell]:
-    tried, seeds = placed.tried, placed.seeds
+    tried, seeds = placed.tried, placed.accuracies if placed.is_sure else []
     return [
         placed.study,
         tried.trial,
@@ -446,7 +441,7 @@ def _notes(drawn: Sequence[_Drawn]) -> list[str]:
             "Front: of the ConvNets that a study recommends from, those that no other one beats in both cost "
             "and accuracy; by the means of fresh seeds where there are such."
         )
-    if any(p.is_candidate and not p.seeds for one in drawn for p in one.placed):
+    if any(p.is_candidate and not p.is_sure for one in drawn for p in one.placed):
         notes.append(
             "What one training decides is optimistic: the best were chosen for the very accuracies that are "
             "drawn, luck of the seed included (the winner's curse). Fresh seeds are free of that, but for "

@@ -12,7 +12,6 @@ import numpy as np
 from analysis.views.common import escape
 from analysis.views.units import Spec
 from nas.record.study import Study, Tried
-from space.networks import is_swin
 from space.words import finite
 
 MOST_CONDITIONS = 46  # characters beside an axis
@@ -82,26 +81,6 @@ def apart(studies: Sequence[Study]) -> list[str]:
     ]
 
 
-def searched_value(tried: Tried) -> float:
-    """The accuracy that the search saw: of one training; of a reference without such, the mean."""
-    if tried.chosen_by is not None and tried.chosen_by in tried.accuracies:
-        return tried.accuracies[tried.chosen_by]
-    return tried.accuracy
-
-
-def judged(tried: Tried) -> float:
-    """The accuracy that a network is judged by: the mean of its fresh seeds, else of the one training."""
-    fresh = tried.fresh.values()
-    return math.fsum(fresh) / len(fresh) if fresh else tried.accuracy
-
-
-def standing(study: Study) -> list[Tried]:
-    """The ConvNets that a study recommends from: those with fresh seeds, once candidates have such."""
-    convnets = [tried for tried in study.networks if not is_swin(tried.architecture)]
-    confirmed = {tried.budget for tried in convnets if tried.role == "candidate" and tried.fresh}
-    return [tried for tried in convnets if tried.fresh or tried.budget not in confirmed]
-
-
 def is_narrow(study: Study) -> bool:
     """Whether all networks cost about the same, so that accuracy alone ranks them."""
     bands = budgets(study)
@@ -126,9 +105,10 @@ def band_of(study: Study, tried: Tried) -> str:
 
 def only(study: Study, trials: Set[int]) -> Study:
     """The study as if it had tried nothing but the networks of these trials; their repeats stay."""
-    own = (trial.of if trial.is_confirmation else trial.number for trial in study.trials)
-    kept = [row for row, number in zip(study.mapping["trials"], own, strict=True) if number in trials]
-    return Study({**study.mapping, "trials": kept}, study.folder)
+    rows = study.trials
+    own = (row.of if row.is_confirmation else row.number for row in rows)
+    kept = [row for row, number in zip(rows, own, strict=True) if number in trials]
+    return Study(study.mapping, kept, study.folder)
 
 
 def random_part(studies: Sequence[Study], most: int) -> tuple[list[Study], str | None]:

@@ -23,10 +23,11 @@ from analysis.views.common import (
     study_symbol,
     with_room,
 )
-from analysis.views.planes import Plane, apart, band_of, labels, numbered, planes, searched_value
+from analysis.views.planes import Plane, apart, band_of, labels, numbered, planes
 from analysis.views.units import Spec
 from nas.record.study import Study, Tried
 from nas.record.trial import Trial
+from nas.verdict.pick import searched_value
 from space.words import compact, duration, finite, listed, percent, plural
 
 KEY, TITLE = "progress", "Progress"

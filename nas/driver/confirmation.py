@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from nas.record.trial import Trial
+if TYPE_CHECKING:
+    from nas.record.trial import Trial
 
 
 def chosen(trials: Sequence[Trial], count: int, front: bool) -> Sequence[Trial]:

@@ -19,6 +19,7 @@ from nas.engines.job import Job
 from nas.record.record import Record
 from nas.record.trial import Role, Trial
 from nas.samplers.limits import TooSlowError
+from nas.verdict.summary import Summary
 from space.networks import Network, brief, network_from
 from space.references import Reference
 
@@ -74,6 +75,7 @@ class SearchController:
         self._choose = choose
         self._began = time.monotonic()
         self._running: dict[int, Running] = {}
+        self._summary = Summary(record)
         self._alike: list[str] = []  # reasons of the first trainings, where all failed unexpectedly
         self._unfinished: list[int] = []
         self._paused: set[int] = set()  # with a checkpoint
@@ -171,8 +173,8 @@ class SearchController:
 
     def _replay(self) -> None:
         """Take up the record: what is known, what is paused, what was under way."""
-        for trial in self._record.trials():
-            self._take_over(trial)
+        for each in self._record.trials():
+            trial = self._taken_over(each)
             self._branch(trial.number).meet(trial)
             if trial.is_candidate and self._is_ours(trial):
                 self._climb(trial)
@@ -190,11 +192,11 @@ class SearchController:
             if path.name in over:
                 path.unlink(missing_ok=True)
 
-    def _take_over(self, trial: Trial) -> None:
-        if trial.over or self._is_ours(trial):
-            return
-        if not self._record.storage.alive(trial.driver or 0):
+    def _taken_over(self, trial: Trial) -> Trial:
+        """The trial, this driver's if the one that trained it died."""
+        if not trial.over and not self._is_ours(trial) and not self._record.storage.alive(trial.driver or 0):
             self._record.adopt(trial.number)
+        return self._record.trial(trial.number)
 
     def _is_ours(self, trial: Trial) -> bool:
         return (trial.driver or 0) == self._record.storage.driver
@@ -418,7 +420,7 @@ class SearchController:
                 self._discard(other)
             self._paused -= dropped
         self._progress.done(trial)
-        self._record.refresh_summary()
+        self._summary.refresh()
 
     def _mark(self, number: int) -> int | None:
         """Tells whether a training has come further since the last look."""

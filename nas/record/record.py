@@ -34,11 +34,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.record.damage import DamagedError, Found, TrialCheck, check_numbers, check_study, values_of
 from nas.record.database import FAILURES, UnfitError, failure, name_metric, said, study_name
 from nas.record.folder import study_folder, unwritable, versions, write_json
-from nas.record.outcome import best_of
 from nas.record.postgres import check_trusted
 from nas.record.rows import TrialStore, trial_store
 from nas.record.sqlite import SqliteStorage
 from nas.record.storage import PostgresStorage, Storage, check_url
+from nas.record.study import Study
 from nas.record.trial import NETWORK, RESULT, Trial
 from space.command import uncollected
 from space.errors import InputError, quoted, reason
@@ -62,8 +62,8 @@ UNBOUND = {"proxy": ("name", "data"), "data": ("spec", "classes")}
 # what a study of format 1 was started with
 BEFORE: dict[str, Any] = {"objective": "best", "limits": {}, "scheduler": {"name": "none"}}
 FINISHED = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.PRUNED: "complete"}
-# of the time of a search, at most, that rewriting its summary may take, and showing curves that go on
-SUMMARY_SHARE = REPORT_SHARE = 0.02
+# of the time of a search, at most, that showing curves that go on may take
+REPORT_SHARE = 0.02
 
 
 class Record:
@@ -77,7 +77,7 @@ class Record:
         self._next = 0
         self._trials: dict[int, Trial] = {}
         self._attributes = dict(study.user_attrs)
-        self._summary_due = self._report_due = 0.0
+        self._report_due = 0.0
         self._ended = 0
         self._check = TrialCheck(self.settings, self.asked)
         with uncollected():
@@ -343,12 +343,10 @@ class Record:
         """Add the time of this run to the study's."""
         self._set("wall_seconds", self._attributes["wall_seconds"] + seconds)
 
-    def mapping(self) -> dict[str, Any]:
-        """The whole study as plain values: what a report is written from."""
+    def study(self) -> Study:
+        """The study as it is now, for reading."""
         settings, attributes, trials = self.settings, self._attributes, self.trials()
-        best = best_of(trials)
-        reference = next((t for t in trials if t.is_reference and t.state == "complete"), None)
-        return {
+        mapping = {
             "name": self.folder.resolve().name,
             "budget": settings["budget"],
             "objective": settings["objective"],
@@ -362,29 +360,10 @@ class Record:
             "versions": attributes["versions"],
             "created": attributes["created"],
             "wall_seconds": attributes["wall_seconds"],
-            "train_seconds": sum(t.train_seconds or 0.0 for t in trials),
-            "trials": [trial.to_dict() for trial in trials],
-            "best": None if best is None else best.number,
-            "reference": None if reference is None else reference.number,
+            "train_seconds": sum(trial.train_seconds or 0.0 for trial in trials),
             "warnings": self.warnings,
         }
-
-    def write_summary(self, **more: Any) -> Path:
-        """Rewrite `summary.json`: the study without its trials, but for the best and the reference."""
-        began = time.monotonic()
-        study = self.mapping()
-        trials = study.pop("trials")
-        states = ("complete", "failed", "paused", "running", "interrupted")
-        by_state = {state: sum(t["state"] == state for t in trials) for state in states}
-        chosen = {key: _headline(trials, study.pop(key)) for key in ("best", "reference")}
-        path = write_json(self.folder / "summary.json", study | {"trials": by_state} | chosen | more)
-        self._summary_due = time.monotonic() + (time.monotonic() - began) / SUMMARY_SHARE
-        return path
-
-    def refresh_summary(self) -> None:
-        """Rewrite `summary.json` unless that would take more than a small share of the time."""
-        if time.monotonic() >= self._summary_due:
-            self.write_summary()
+        return Study(mapping, tuple(trials), self.folder)
 
     def close(self) -> None:
         """Let another driver have the study."""
@@ -516,17 +495,6 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[
             )
         else:
             yield f"{key} {quoted(old)}, not {quoted(new)}"
-
-
-def _headline(trials: Sequence[Mapping[str, Any]], number: int | None) -> dict[str, Any] | None:
-    if number is None:
-        return None
-    trial = next(t for t in trials if t["number"] == number)
-    keys = (
-        "number", "role", "name", "accuracy", "fidelity", "seed", "fingerprint", "macs", "params",
-        "activations", "train_seconds", "architecture",
-    )  # fmt: skip
-    return {key: trial[key] for key in keys}
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from nas.record.trial import Role, Trial
 from space.errors import InputError, printable
 
+# what shells, and the reader of study names, would take for something else
+AS_PATH = ("-", "~")
 METRICS = ("macs", "params", "activations")
 
 
@@ -59,24 +61,38 @@ class Tried:
 
 @dataclass(frozen=True)
 class Study:
-    """A study: its trials, and `networks`, what has a full-fidelity result.
-
-    `mapping` is the whole record as plain values, of which settings are read.
-    """
+    """A study: settings and sums as plain values, its trials, and `networks`, what has a full result."""
 
     mapping: Mapping[str, Any]
+    trials: Sequence[Trial]
     folder: Path | None = None
-    trials: Sequence[Trial] = field(init=False)
     networks: Sequence[Tried] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trials", tuple(map(Trial.from_dict, self.mapping["trials"])))
         object.__setattr__(self, "networks", tuple(networks_of(self.trials)))
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any], folder: Path | None = None) -> Study:
+        """The study of plain values, its trials among them as `trials`: of a file or a test."""
+        own = {key: value for key, value in mapping.items() if key != "trials"}
+        return cls(own, tuple(map(Trial.from_dict, mapping["trials"])), folder)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, the trials among them."""
+        return {**self.mapping, "trials": [trial.to_dict() for trial in self.trials]}
 
     @property
     def name(self) -> str:
         """The folder's name."""
         return printable(str(self.mapping["name"]))
+
+    @property
+    def place(self) -> str:
+        """The study's folder as an argument: a name alone would be looked for under runs/."""
+        if self.folder is None:
+            return self.name
+        place = str(self.folder)
+        return place if "/" in place and not place.startswith(AS_PATH) else f"./{place}"
 
     @property
     def candidates(self) -> list[Tried]:
@@ -127,7 +143,7 @@ def read_study(name: str | Path) -> Study:
 
     record = Record.read(name)
     try:
-        return Study(record.mapping(), record.folder)
+        return record.study()
     finally:
         record.close()
 

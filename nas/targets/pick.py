@@ -57,40 +57,28 @@ def by_itself(text: str) -> Pick:
     return Pick(convnet(network, name), label, _title(name) or label)
 
 
-def of_trial(study: Study, number: int | None) -> Pick:
-    """The network of that trial, or the best. Raises `InputError` where there is none."""
+def of_trial(study: Study, number: int) -> Pick:
+    """The network of that trial. Raises `InputError` where there is none."""
     trials = {trial.number: trial for trial in study.trials}
-    wanted = study.mapping["best"] if number is None else number
-    if wanted is None:
-        raise InputError(f"study {study.name}: no trial has succeeded yet; --trial N takes any")
-    if wanted not in trials:
+    if number not in trials:
         known = f"0 to {max(trials)}" if trials else "none"
-        raise InputError(f"study {study.name}: there is no trial {wanted}; its trials are {known}")
-    again = trials[wanted].of  # a training again of a network with a number of its own
-    return _pick(study, trials[wanted if again is None else again])
+        raise InputError(f"study {study.name}: there is no trial {number}; its trials are {known}")
+    again = trials[number].of  # a training again of a network with a number of its own
+    return _pick(study, trials[number if again is None else again])
 
 
-def of_front(study: Study) -> list[Pick]:
-    """The networks no other of the study beats in both cost and accuracy, from the cheapest on.
+def recommended(study: Study, *, front: bool = False) -> list[Pick]:
+    """What the study recommends, or its front from the cheapest network on.
 
-    By the means of fresh seeds where there are such, else by the search's own trainings. Raises `InputError`
-    where nothing was trained to the end.
+    Raises `InputError` where nothing was trained to the end.
     """
-    from nas.verdict.front import front
+    from nas.verdict.pick import front_of, recommend
 
-    networks = [tried for tried in study.networks if tried.family != "Swin"]
-    again = [tried for tried in networks if tried.fresh and tried.role == "candidate"]
-    if again:
-        networks = [tried for tried in networks if tried.fresh]
-    if not networks:
-        raise InputError(f"study {study.name}: no trial was trained to the end, so there is no front")
-    values = [
-        sum(v.values()) / len(v) for v in (tried.fresh if again else tried.accuracies for tried in networks)
-    ]
-    on_front = front([getattr(tried, study.metric) for tried in networks], values)
-    numbers = sorted((networks[i] for i in on_front), key=lambda tried: getattr(tried, study.metric))
+    found = front_of(study) if front else recommend(study).picks
+    if not found:
+        raise InputError(f"study {study.name}: no trial was trained to the end yet; --trial N takes any")
     trials = {trial.number: trial for trial in study.trials}
-    return [_pick(study, trials[tried.trial]) for tried in numbers]
+    return [_pick(study, trials[number]) for number in dict.fromkeys(pick.tried.trial for pick in found)]
 
 
 def _pick(study: Study, trial: Trial) -> Pick:
@@ -121,4 +109,4 @@ def picks(study: str | None, trial: int | None, front: bool, arch: str | None) -
     from nas.record.study import read_study
 
     found = read_study(study)
-    return of_front(found) if front else [of_trial(found, trial)]
+    return recommended(found, front=front) if trial is None else [of_trial(found, trial)]

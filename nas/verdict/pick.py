@@ -1,124 +1,346 @@
-"""STAND-IN until the real one lands."""
+"""Which network a study recommends, why, how sure that is, and what to do next.
+
+One rule for the terminal, the page, `summary.json` and an export without `--trial`. The evidence is the best
+that there is: trainings with fresh seeds, by which nothing was chosen, before those that the search saw. A
+reference may win; a Swin is compared with and never recommended.
+"""
 
 from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 from nas.record.study import Study, Tried
-from nas.verdict.confirm import confirmed
+from nas.verdict.confirm import LEVEL, paired
 from nas.verdict.difference import Difference
 from nas.verdict.front import front
+from space.budget import quantity
+from space.words import plural, points
+
+MOST_LINES = 12  # of a front or of budgets; the table has all
+CONFIRM = "3x3"  # networks and seeds that tell luck from merit
 
 
 @dataclass(frozen=True)
 class Rival:
-    """The pick less a reference."""
+    """The pick's accuracy less another network's, over seeds that both have; infinite ends: no interval."""
 
     label: str
     difference: Difference
     seeds: int
-    verdict: str
+
+    @property
+    def verdict(self) -> str | None:
+        """`better`, `worse` or `not distinguishable`; None without an interval."""
+        return self.difference.verdict if math.isfinite(self.difference.low) else None
+
+    @property
+    def text(self) -> str:
+        """The difference with its interval, as far as there is one."""
+        d = self.difference
+        less = f"{points(d.value)} against {self.label}"
+        if self.verdict is None:
+            return less
+        interval = f"{LEVEL:.0%} interval {100 * d.low:+.1f} to {100 * d.high:+.1f}"
+        return f"{less} ({interval}, {self.seeds} paired seeds): {self.verdict}"
 
 
 @dataclass(frozen=True)
 class Pick:
-    """A recommended network."""
+    """The network recommended for one budget, or one of a recommended front.
+
+    `accuracy` is the mean over `seeds` fresh seeds; 0 of them: of the one training that it was chosen by,
+    among `among` networks.
+    """
 
     tried: Tried
     budget: str | None
     accuracy: float
     seeds: int
     among: int
-    because: str
-    sure: str
     rivals: tuple[Rival, ...]
+
+    @property
+    def costs(self) -> str:
+        """What the network costs, for people."""
+        return f"{quantity(self.tried.macs, 'FLOPs')}, {quantity(self.tried.params, 'params')}"
+
+    @property
+    def because(self) -> str:
+        """Why this one."""
+        if self.among == 1:
+            return f"it is the only one trained in full, {self.accuracy:.1%}"
+        if self.seeds:
+            seeds = plural(self.seeds, "fresh seed")
+            mean = "mean of " if self.seeds > 1 else "accuracy with "
+            return f"it has the best {mean}{seeds} among {self.among} networks, {self.accuracy:.1%}"
+        return f"it is the most accurate of {self.among} networks, {self.accuracy:.1%}"
+
+    @property
+    def sure(self) -> str:
+        """How sure that is: the differences with their intervals, or that there is none."""
+        said = "; ".join(rival.text for rival in self.rivals)
+        if self.seeds > 1:
+            return said or "nothing to compare it with"
+        once = "no interval, by one fresh seed" if self.seeds else "no interval, by one training each"
+        return f"{once}; {said}" if said else once
+
+    @property
+    def text(self) -> str:
+        """Two sentences that a person can act on."""
+        take = f"take {self.tried.label} ({self.costs})"
+        take = f"for {self.budget} {take}" if self.budget else take
+        return f"{take[0].upper()}{take[1:]}: {self.because}. How sure: {self.sure}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; the ends of an interval that is not known are None."""
+        return {
+            "trial": self.tried.trial,
+            "name": self.tried.name,
+            "role": self.tried.role,
+            "budget": self.budget,
+            "accuracy": self.accuracy,
+            "seeds": self.seeds,
+            "among": self.among,
+            "macs": self.tried.macs,
+            "params": self.tried.params,
+            "activations": self.tried.activations,
+            "fingerprint": self.tried.fingerprint,
+            "against": [
+                {
+                    "name": rival.label,
+                    "difference": rival.difference.value,
+                    "low": rival.difference.low if rival.verdict else None,
+                    "high": rival.difference.high if rival.verdict else None,
+                    "seeds": rival.seeds,
+                    "verdict": rival.verdict,
+                }
+                for rival in self.rivals
+            ],
+        }
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What a study recommends."""
+    """What a study recommends: one network, one a budget, or a front from the cheapest network on."""
 
-    picks: tuple[Pick, ...]
+    study: Study
     kind: Literal["one", "budgets", "front", "none"]
-    lines: tuple[str, ...]
-    next: str
-    note: str | None
+    picks: tuple[Pick, ...]
 
+    @cached_property
+    def most_accurate(self) -> Pick | None:
+        """Of several the most accurate: the one that a single network would be."""
+        return max(self.picks, key=lambda pick: (pick.accuracy, -pick.tried.trial), default=None)
 
-def _value(t: Tried) -> float:
-    return sum(t.fresh.values()) / len(t.fresh) if t.fresh else t.accuracy
+    @property
+    def confirmed(self) -> bool:
+        """Whether it rests on fresh seeds."""
+        return any(pick.seeds for pick in self.picks)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether nothing was trained."""
+        return str(self.study.mapping["proxy"]["name"]).startswith("simulated")
+
+    @property
+    def note(self) -> str | None:
+        """What has to be said with it."""
+        if self.simulated:
+            return "A rehearsal: its accuracies are a formula's, and nothing was trained."
+        if any(trial.state == "running" for trial in self.study.trials):
+            return "The search is still running: this is what it knows so far."
+        return None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """For people, a paragraph each."""
+        best = self.most_accurate
+        if best is None:
+            return ("No network has been trained in full yet.",)
+        if self.kind != "front":
+            lines = [pick.text for pick in self.picks]
+        else:
+            first, last = self.picks[0], self.picks[-1]
+            why = f"mean of {plural(best.seeds, 'fresh seed')}" if best.seeds else "one training each"
+            lines = [
+                f"Take the front's network that you can pay for: {plural(len(self.picks), 'network')}, "
+                f"{quantity(first.tried.macs, 'FLOPs')} to {quantity(last.tried.macs, 'FLOPs')}, "
+                f"{first.accuracy:.1%} to "
+                f"{last.accuracy:.1%}. How sure: {why}.",
+                best.text,
+            ]
+        more = len(lines) - MOST_LINES
+        return tuple(lines) if more <= 0 else (*lines[:MOST_LINES], f"And {more} more: the page has them.")
+
+    @property
+    def next(self) -> str:
+        """The command to give next, for a shell."""
+        place = shlex.quote(self.study.place)
+        mapping = self.study.mapping
+        if mapping.get("objective") == "measure":
+            return self.export if self.picks else f"python -m nas.measure --study {place} --resume"
+        if self.simulated:
+            return f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
+        if not self.picks:
+            return f"python -m nas.search --study {place} --resume"
+        if not self.confirmed:
+            return f"python -m nas.search --study {place} --resume --confirm {CONFIRM}"
+        return self.export
+
+    @property
+    def export(self) -> str:
+        """The command that exports what is recommended."""
+        command = f"python -m nas.export {shlex.quote(self.study.place)}"
+        if self.kind == "one" and self.picks:
+            return f"{command} --trial {self.picks[0].tried.trial}"
+        return f"{command} --front" if self.kind == "front" else command
 
 
 def recommend(study: Study) -> Recommendation:
-    """What to take."""
-    nets = [t for t in study.networks if t.family != "Swin"]
-    sim = str((study.mapping.get("proxy") or {}).get("name", "")).startswith("simulated")
-    note = "This study is simulated: nothing was trained." if sim else None
-    folder = shlex.quote(str(study.folder or study.name))
-    if not nets:
-        return Recommendation(
-            (),
-            "none",
-            ("No network has been trained in full yet.",),
-            f"python -m nas.search --study {folder} --resume",
-            note,
-        )
-    again = [t for t in nets if t.fresh and t.role == "candidate"]
-    pool = [t for t in nets if t.fresh and (len(t.fresh) > 0)] if again else nets
-    groups: dict[str | None, list[Tried]] = {}
+    """What the study recommends, by the best evidence it has."""
     if study.mapping.get("objective") == "front":
-        kind: Literal["one", "budgets", "front", "none"] = "front"
-        idx = front([getattr(t, study.metric) for t in pool], [_value(t) for t in pool])
-        chosen = [(None, pool[i], len(pool)) for i in idx]
+        picks = front_of(study)
+        return Recommendation(study, "front" if picks else "none", picks)
+    several, groups = len(study.bands) > 1, _groups(study)
+    order = {band["text"]: i for i, band in enumerate(study.bands)}
+    found = (_best(study, groups[b], b) for b in sorted(groups, key=lambda b: order.get(str(b), 0)))
+    picks = tuple(pick for pick in found if pick is not None)
+    return Recommendation(study, ("budgets" if several else "one") if picks else "none", picks)
+
+
+def _groups(study: Study) -> dict[str | None, Sequence[Tried]]:
+    """The networks by budget; of one budget under None."""
+    groups: dict[str | None, list[Tried]] = {}
+    for tried in study.networks:
+        groups.setdefault(tried.budget if len(study.bands) > 1 else None, []).append(tried)
+    return dict(groups)
+
+
+@dataclass(frozen=True)
+class Field:
+    """The networks that may be recommended, each by its accuracies under `seeds`, the same for all."""
+
+    networks: tuple[Tried, ...]
+    values: tuple[float, ...]
+    seeds: frozenset[int]  # fresh ones; none: by the search's own trainings
+
+    def accuracies(self, tried: Tried) -> list[float]:
+        """What any network is judged by here: under the fresh seeds, else by the search's own training."""
+        fresh = [tried.accuracies[seed] for seed in sorted(self.seeds & tried.fresh.keys())]
+        return fresh or [searched_value(tried)]
+
+
+def fields_of(study: Study) -> dict[str | None, Field]:
+    """What a study recommends from, by budget; under None where there is one field for all networks."""
+    if study.mapping.get("objective") == "front":
+        groups: dict[str | None, Sequence[Tried]] = {None: study.networks}
     else:
-        for t in pool:
-            groups.setdefault(t.budget if len(study.bands) > 1 else None, []).append(t)
-        kind = "budgets" if len(groups) > 1 else "one"
-        chosen = [(b, max(ts, key=lambda t: (_value(t), -t.trial)), len(ts)) for b, ts in groups.items()]
-    verdicts = confirmed(study.trials)
-    picks = []
-    for b, t, n in chosen:
-        rivals = []
-        for v in verdicts:
-            if b is None or v.budget == b:
-                rivals += [
-                    Rival(
-                        a.reference,
-                        a.difference,
-                        a.seeds,
-                        a.difference.verdict if math.isfinite(a.difference.low) else "",
-                    )
-                    for a in v.against
-                    if a.candidate.trial == t.trial
-                ]
-        if not verdicts:
-            rivals = [
-                Rival(r.label, Difference(_value(t) - _value(r), -math.inf, math.inf), 1, "")
-                for r in study.references
-                if r is not t and (b is None or r.budget == b)
-            ]
-        seeds = len(t.fresh) if again else 0
-        sure = (
-            "no interval: one training each"
-            if not again
-            else "; ".join(
-                f"{100 * r.difference.value:+.1f} points against {r.label} (95% interval {100 * r.difference.low:+.1f} to {100 * r.difference.high:+.1f})"
-                for r in rivals
-            )
-            or "no interval"
-        )
-        because = f"it has the best {'mean of %d fresh seeds' % seeds if seeds else 'accuracy'} among {n} networks, {_value(t):.1%}"
-        picks.append(Pick(t, b, _value(t), seeds, n, because, sure, tuple(rivals)))
-    lines = tuple(
-        f"Take {p.tried.label} ({p.tried.macs / 1e9:.2f} GFLOPs){f' for {p.budget}' if p.budget else ''}: {p.because}; {p.sure}."
-        for p in picks
+        groups = _groups(study)
+    return {
+        budget: _compared([tried for tried in networks if _takeable(study, tried, budget)])
+        for budget, networks in groups.items()
+    }
+
+
+def _best(study: Study, networks: Sequence[Tried], budget: str | None) -> Pick | None:
+    among = _compared([tried for tried in networks if _takeable(study, tried, budget)])
+    if not among.networks:
+        return None
+    best = max(range(len(among.networks)), key=lambda i: (among.values[i], -among.networks[i].trial))
+    return _pick(among, best, networks, budget)
+
+
+def front_of(study: Study) -> tuple[Pick, ...]:
+    """The ConvNets that no other one beats in both cost and accuracy, from the cheapest on."""
+    among = _compared([tried for tried in study.networks if _takeable(study, tried, None)])
+    costs = [getattr(tried, study.metric) for tried in among.networks]
+    return tuple(_pick(among, int(i), study.networks, None) for i in front(costs, among.values))
+
+
+def _takeable(study: Study, tried: Tried, budget: str | None) -> bool:
+    """Whether it can be recommended: a ConvNet that costs no more than the budget and the limits allow."""
+    if tried.family == "Swin":
+        return False
+    if tried.role == "candidate" or study.mapping.get("objective") == "measure":
+        return True
+    bands = [band for band in study.bands if budget in (None, band["text"])]
+    limits = study.mapping.get("limits") or {}
+    return all(
+        getattr(tried, metric) <= most
+        for metric, most in [(study.metric, max(band["high"] for band in bands)), *_costs(limits)]
     )
-    nxt = (
-        f"python -m nas.export {folder} --trial {picks[0].tried.trial}"
-        if again
-        else f"python -m nas.search --study {folder} --resume --confirm 3x3"
-    )
-    return Recommendation(tuple(picks), kind, lines, nxt, note)
+
+
+def _costs(limits: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [(metric, most) for metric in ("params", "activations") if (most := limits.get(f"max_{metric}"))]
+
+
+def _compared(networks: Sequence[Tried]) -> Field:
+    """Those with the most fresh seeds, by their means; where no candidate has any, all by one training.
+
+    A reference has no training that it was chosen by, but is held to the same seeds as the candidates: else
+    a lucky seed of the search would speak for it alone.
+    """
+    candidates = [tried for tried in networks if tried.role == "candidate"]
+    fresh = {seed for tried in candidates or networks for seed in tried.fresh}
+    if not candidates and max((len(tried.fresh) for tried in networks), default=0) < 2:
+        fresh = set()
+    seeds = {tried.trial: [s for s in sorted(fresh) if s in tried.fresh] for tried in networks}
+    most = max(map(len, seeds.values()), default=0)
+    if not most:
+        return Field(tuple(networks), tuple(map(searched_value, networks)), frozenset())
+    kept = [tried for tried in networks if len(seeds[tried.trial]) == most]
+    values = [_mean(tried.accuracies[seed] for seed in seeds[tried.trial]) for tried in kept]
+    return Field(tuple(kept), tuple(values), frozenset(fresh))
+
+
+def searched_value(tried: Tried) -> float:
+    """The accuracy that the search saw: of one training; of a reference the first, or the mean."""
+    if tried.chosen_by is not None and tried.chosen_by in tried.accuracies:
+        return tried.accuracies[tried.chosen_by]
+    return tried.accuracy
+
+
+def _pick(among: Field, best: int, networks: Sequence[Tried], budget: str | None) -> Pick:
+    tried = among.networks[best]
+    seeds = sum(seed in tried.accuracies for seed in among.seeds)
+    others = _others(among, tried, networks)
+    rivals = [rival for other in others if (rival := _rival(among, tried, other)) is not None]
+    return Pick(tried, budget, among.values[best], seeds, len(among.networks), tuple(rivals))
+
+
+def _others(among: Field, tried: Tried, networks: Sequence[Tried]) -> list[Tried]:
+    """Whom a pick is compared with: each reference of its budget; a reference with the best candidate too."""
+    others = [one for one in networks if one.role == "reference" and one is not tried]
+    if tried.role == "candidate":
+        return [one for one in others if one.budget == tried.budget]
+    rivals = [
+        (value, one)
+        for one, value in zip(among.networks, among.values, strict=True)
+        if one.role == "candidate" and one.budget == tried.budget
+    ]
+    best = max(rivals, key=lambda pair: (pair[0], -pair[1].trial), default=None)
+    return others if best is None else [best[1], *others]
+
+
+def _rival(among: Field, tried: Tried, other: Tried) -> Rival | None:
+    """The difference over fresh seeds that both have; the choice among several is charged (Bonferroni)."""
+    seeds = sorted(seed for seed in among.seeds if seed in tried.accuracies and seed in other.accuracies)
+    if seeds:
+        rivals = sum(one.role == "candidate" for one in among.networks)
+        differences = [tried.accuracies[seed] - other.accuracies[seed] for seed in seeds]
+        return Rival(other.label, paired(differences, 1 - (1 - LEVEL) / max(1, rivals)), len(seeds))
+    if among.seeds:
+        return None
+    value = searched_value(tried) - searched_value(other)
+    return Rival(other.label, Difference(value, -math.inf, math.inf), 1)
+
+
+def _mean(values: Any) -> float:
+    numbers = list(values)
+    return float(sum(numbers) / len(numbers))

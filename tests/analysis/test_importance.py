@@ -60,7 +60,7 @@ def test_how_networks_came_to_be_is_said(studies):
     assert found.adaptive == ("evolution",)
     assert not any("what matters" in line for line in found.words)  # association is all that is claimed
     assert not any("scheduler" in note for note in found.notes)
-    found = find([Study({**study.mapping, "scheduler": {"name": "asha"}})], thorough=False)
+    found = find([Study.from_dict({**study.to_dict(), "scheduler": {"name": "asha"}})], thorough=False)
     assert any("stopped early by a scheduler" in note for note in found.notes)
     assert "FLOPs" in found.sample.axes
     inside = find([study], budget="0.6GFLOPs", thorough=False)

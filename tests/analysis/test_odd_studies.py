@@ -16,7 +16,7 @@ from analysis.comparison.claims import as_json
 from analysis.page.page import page_of, payload, render, write_page
 from analysis.proposal.proposal import plan
 from analysis.scores.measure import measure
-from nas.record.study import full_accuracy, networks_of, read_study
+from nas.record.study import Study, read_study
 from space.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)>\n\u2028\x1b[2J\ud800{%x}<!--<sc
 
 @pytest.fixture(scope="module")
 def recorded():
-    return dict(read_study(ROOT / "studies" / "default").mapping)
+    return read_study(ROOT / "studies" / "default").to_dict()
 
 
 def changed(recorded, *, every=None, **fields):
@@ -47,9 +47,7 @@ ODD = {
 
 
 def study_of(mapping):
-    from nas.record.study import Study
-
-    return Study(mapping)
+    return Study.from_dict(mapping)
 
 
 @pytest.mark.parametrize("kind", ODD)
@@ -62,7 +60,7 @@ def test_a_study_without_a_result_is_a_page_or_a_line(recorded, kind, tmp_path):
         (lambda: answer([study]), "no searched network was trained to the end"),
         (lambda: find([study], "summary", None), "0 networks, and no axis varies between them"),
         (lambda: plan(study, "15.4GFLOPs"), "no network with a full-fidelity result inside the budget"),
-        (lambda: measure(study.mapping, ["flops"]), "0 networks trained in full inside a band"),
+        (lambda: measure(study, ["flops"]), "0 networks trained in full inside a band"),
     ):
         with pytest.raises(InputError, match=message):
             act()
@@ -86,12 +84,11 @@ def test_names_are_text_on_every_page_and_in_every_line(recorded, capsys):
 
 
 def test_what_is_not_said_to_be_trained_in_full_was_not(recorded):
-    trials = recorded["trials"]
-    known = [trial["number"] for trial in trials if full_accuracy(trial) is not None]
-    assert [tried.trial for tried in networks_of(trials)] == known and len(known) == 10
+    study = study_of(recorded)
+    known = [trial.number for trial in study.trials if trial.full_accuracy is not None]
+    assert [tried.trial for tried in study.networks] == known and len(known) == 10
     for missing in (None, False):
-        assert networks_of(changed(recorded, every={"full_fidelity": missing})["trials"]) == []
-    assert full_accuracy({"state": "complete", "full_fidelity": True, "accuracy": 0.0}) == 0.0
+        assert not study_of(changed(recorded, every={"full_fidelity": missing})).networks
 
 
 @pytest.mark.parametrize("place", ["folder", "fifo", "nowhere/page.html", "x" * 300, "/dev/full"])

@@ -211,11 +211,11 @@ def test_outside_the_space_depths_and_widths_are_free_integers():
 
 def test_a_study_whose_space_is_not_at_hand_is_scaled_by_free_integers():
     study = sweep_of("0.6GFLOPs,2.4GFLOPs", 12)
-    lost = Study({**study.mapping, "space": {"name": "of-my-own"}})
+    lost = Study.from_dict({**study.to_dict(), "space": {"name": "of-my-own"}})
     found = plan(lost, "4.5GFLOPs")
     assert found.space is None and found.budget.allows(macs(found.proposal))
     assert any("of-my-own is not at hand" in note for note in found.notes)
-    changed = Study({**study.mapping, "space": {"name": "convnext", "fingerprint": "other"}})
+    changed = Study.from_dict({**study.to_dict(), "space": {"name": "convnext", "fingerprint": "other"}})
     assert any("has changed" in note for note in plan(changed, "4.5GFLOPs").notes)
     assert plan(lost, "4.5GFLOPs", "convnext").space == "convnext"
 
@@ -262,7 +262,7 @@ def test_the_wish_inside_the_budgets_is_near_their_optima(study, found):
 
 @pytest.fixture
 def shown(study, monkeypatch, tmp_path):
-    monkeypatch.setattr("nas.record.study.read_study", lambda _: Study(study.mapping, tmp_path))
+    monkeypatch.setattr("nas.record.study.read_study", lambda _: Study.from_dict(study.mapping, tmp_path))
     return tmp_path
 
 
@@ -310,7 +310,7 @@ def test_json_and_out(shown, capsys, tmp_path):
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(budgets, flags, message, monkeypatch, capsys, tmp_path):
-    study = Study(sweep_of(budgets, 6).mapping, tmp_path)
+    study = Study.from_dict(sweep_of(budgets, 6).mapping, tmp_path)
     monkeypatch.setattr("nas.record.study.read_study", lambda _: study)
     assert main(["sweep", *flags]) == 2
     error = capsys.readouterr().err
@@ -334,7 +334,7 @@ def test_a_file_that_cannot_be_written(shown, capsys, tmp_path):
 
 def test_no_candidate_no_law():
     study = sweep_of("0.6GFLOPs,2.4GFLOPs", 6)
-    nothing = Study({**study.mapping, "trials": []})
+    nothing = Study.from_dict({**study.to_dict(), "trials": []})
     assert searched_series(nothing).points == ()
     with pytest.raises(InputError, match="no network with a full-fidelity result"):
         plan(nothing, "4.5G")

@@ -70,7 +70,7 @@ def large_study(trials: int) -> Study:
             }
         )  # fmt: skip
     each = [{"text": b.text, "metric": b.metric, "low": b.low, "high": b.high} for b in bands]
-    return Study(
+    return Study.from_dict(
         {
             "name": "large", "trials": rows, "seed": 0, "best": None, "reference": None, "warnings": [],
             "budget": {"text": ",".join(BUDGETS), "metric": "macs", "each": each},
@@ -86,7 +86,7 @@ def large_study(trials: int) -> Study:
 def measured(trials: int) -> list[Row]:
     """Seconds of each step, by the clock and of the processor, and the size of the file."""
     study = large_study(trials)
-    few = Study({**study.mapping, "trials": study.mapping["trials"][:FEW]})
+    few = Study.from_dict({**study.to_dict(), "trials": study.to_dict()["trials"][:FEW]})
     rows: list[Row] = []
 
     def timed(name: str, work: Callable[[], Made]) -> Made:

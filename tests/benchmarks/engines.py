@@ -26,8 +26,8 @@ from tests.benchmarks.measuring import Row, report
 
 def intervals(trials: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
     """Begin and end of each training in seconds, by its end and the time that it took itself."""
-    ends = [datetime.fromisoformat(t["ended"]).timestamp() for t in trials]
-    return sorted((end - t["train_seconds"], end) for t, end in zip(trials, ends, strict=True))
+    ends = [datetime.fromisoformat(t.ended).timestamp() for t in trials]
+    return sorted((end - t.train_seconds, end) for t, end in zip(trials, ends, strict=True))
 
 
 def driver_share(spans: Sequence[tuple[float, float]], workers: int) -> float:
@@ -39,7 +39,7 @@ def driver_share(spans: Sequence[tuple[float, float]], workers: int) -> float:
 
 def measure(studies: Sequence[tuple[Path, int]]) -> list[Row]:
     """A row a study, the first one being what the others are compared with."""
-    trials = [{t["fingerprint"]: t for t in complete(folder)} for folder, _ in studies]
+    trials = [{t.fingerprint: t for t in complete(folder)} for folder, _ in studies]
     common = set.intersection(*(set(found) for found in trials))
     rows: list[Row] = []
     for (folder, workers), found in zip(studies, trials, strict=True):
@@ -62,7 +62,7 @@ def measure(studies: Sequence[tuple[Path, int]]) -> list[Row]:
 
 def complete(folder: Path) -> list[dict[str, Any]]:
     trials = Record.read(folder).trials()
-    return [t for t in trials if t["state"] == "complete" and t["role"] != "confirmation"]
+    return [t for t in trials if t.state == "complete" and t.role != "confirmation"]
 
 
 def study(text: str) -> tuple[Path, int]:

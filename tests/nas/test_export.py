@@ -18,9 +18,10 @@ import yaml
 from nas import export, search
 from nas.recipe.recipe import read_recipe
 from nas.record.record import Record
-from nas.record.study import Study
+from nas.record.study import Study, read_study
 from nas.targets.pick import Pick, by_itself
 from nas.targets.target import Mismatch
+from nas.verdict.pick import recommend
 from space import describe
 from space.architecture import Architecture
 from space.errors import InputError
@@ -42,7 +43,7 @@ SEARCH += ["--trials", "8", "--seed", "1"]
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports") / "small"
-    assert search.main([*SEARCH, "--objective", "front", "--confirm", "3x2", "--study", str(folder)]) == 0
+    assert search.main([*SEARCH, "--objective", "best", "--confirm", "3x2", "--study", str(folder)]) == 0
     return folder
 
 
@@ -65,18 +66,18 @@ def test_the_default_is_one_folder_with_a_readme(study, ran, tmp_path):
     assert (code, err) == (0, "")
     files = written(tmp_path / "net")
     assert {"README.md", "architecture.json", "native/recipe.yaml", "python/model.py"} <= set(files)
-    record = Record.read(str(study)).mapping()
-    best = next(t for t in record["trials"] if t["number"] == record["best"])
+    (pick,) = recommend(read_study(str(study))).picks
+    best = pick.tried
     kept = json.loads((tmp_path / "net/architecture.json").read_text())
-    assert kept["fingerprint"] == best["fingerprint"] and kept["macs"] == best["macs"]
+    assert kept["fingerprint"] == best.fingerprint and kept["macs"] == best.macs
     readme = (tmp_path / "net/README.md").read_text()
     for words in (
-        best["fingerprint"],
+        best.fingerprint,
         "## Cost",
         "## Evidence",
         "fresh seeds",
         "python -m nas.train recipe.yaml",
-        f"trial {best['number']} of small",
+        f"trial {best.trial} of small",
         "simulated:interacting",
     ):
         assert words in readme, words  # fmt: skip
@@ -88,19 +89,28 @@ def test_the_folder_of_a_study_is_the_default(study, ran):
     assert ran(study, "--trial", 3, "--to", "native")[0] == 0
     recipe = yaml.safe_load((study / "export/trial-3/native/recipe.yaml").read_text())
     trial = Record.read(str(study)).trial(3)
-    network, asked = (Architecture.from_dict(v) for v in (recipe["architecture"], trial["architecture"]))
+    network, asked = (Architecture.from_dict(v) for v in (recipe["architecture"], trial.architecture))
     assert network.stages == asked.stages and network.norm == asked.norm
 
 
-def test_a_front_is_a_folder_for_each_of_its_networks(study, ran, tmp_path):
+def test_several_budgets_are_a_folder_for_each_pick(ran, tmp_path):
+    several = [*SEARCH, "--budget", "20M,40M", "--study", str(tmp_path / "several")]
+    assert search.main(several) == 0
+    assert ran(tmp_path / "several", "--to", "native", "--out", tmp_path / "out")[0] == 0
+    picks = {f"trial-{p.tried.trial}" for p in recommend(read_study(str(tmp_path / "several"))).picks}
+    assert {folder.name for folder in (tmp_path / "out").iterdir()} == picks and len(picks) == 2
+
+
+def test_a_front_is_a_folder_for_each_of_its_networks(ran, tmp_path_factory, tmp_path):
+    study = tmp_path_factory.mktemp("front") / "small"
+    assert search.main([*SEARCH, "--objective", "front", "--confirm", "3x2", "--study", str(study)]) == 0
     assert ran(study, "--front", "--to", "native", "--out", tmp_path)[0] == 0
     costs = {}
     for folder in tmp_path.iterdir():
         kept = json.loads((folder / "architecture.json").read_text())
         assert folder.name == f"trial-{kept['evidence']['trial']}"
         costs[kept["macs"]] = kept
-    record = Record.read(str(study)).mapping()
-    again = {t["of"] for t in record["trials"] if t["role"] == "confirmation"}
+    again = {t.of for t in Record.read(str(study)).trials() if t.is_confirmation}
     assert costs and all(kept["evidence"]["trial"] in again for kept in costs.values())
 
 
@@ -446,7 +456,7 @@ def of_images(name="smoke", count=3, classes=("cat", "dog", "eel"), spec="imagef
         "proxy": {"name": name, "num_classes": count},
     }  # fmt: skip
     pick = by_itself("convnext_tiny")
-    return dataclasses.replace(pick, study=Study(mapping, Path("runs/s")), trial=0)
+    return dataclasses.replace(pick, study=Study.from_dict(mapping, Path("runs/s")), trial=0)
 
 
 def head_of(pick, *arguments):

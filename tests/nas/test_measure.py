@@ -33,7 +33,7 @@ def run(workplace, capsys):
 
 
 def trained(folder):
-    return [(t["name"], t["seed"], t["accuracy"]) for t in Record.read(folder).trials()]
+    return [(t.name, t.seed, t.accuracy) for t in Record.read(folder).trials()]
 
 
 def test_every_network_is_trained_with_every_seed_and_more_seeds_may_follow(run):

@@ -46,7 +46,7 @@ def summary(folder):
 
 
 def results(folder):
-    return [(t["fingerprint"], t["accuracy"], t["state"]) for t in Record.read(str(folder)).trials()]
+    return [(t.fingerprint, t.accuracy, t.state) for t in Record.read(str(folder)).trials()]
 
 
 def test_a_search_records_reports_and_exports(run, workplace, capsys):
@@ -71,20 +71,20 @@ def test_a_search_records_reports_and_exports(run, workplace, capsys):
 
     trials = Record.read(str(folder)).trials()
     space = load_space("micro")
-    assert [t["role"] for t in trials] == ["reference"] * 2 + ["candidate"] * 3
-    assert trials[0]["name"].startswith("ConvNeXt-A at width")
-    swin = network_from(trials[1]["architecture"])
-    assert trials[1]["name"] == f"Swin-T at width {swin.width}" and trials[1]["macs"] == cost_of(swin).macs
-    assert 20e6 <= trials[1]["macs"] <= 40e6
+    assert [t.role for t in trials] == ["reference"] * 2 + ["candidate"] * 3
+    assert trials[0].name.startswith("ConvNeXt-A at width")
+    swin = network_from(trials[1].architecture)
+    assert trials[1].name == f"Swin-T at width {swin.width}" and trials[1].macs == cost_of(swin).macs
+    assert 20e6 <= trials[1].macs <= 40e6
     for trial in trials[2:]:
-        network = Architecture.from_dict(trial["architecture"])
-        assert network in space and 20e6 <= trial["macs"] <= 40e6 and trial["macs"] == cost(network).macs
+        network = Architecture.from_dict(trial.architecture)
+        assert network in space and 20e6 <= trial.macs <= 40e6 and trial.macs == cost(network).macs
     for trial in trials:
-        assert trial["fidelity"] == 2 and trial["full_fidelity"] and len(trial["curve"]) == 2
-        assert trial["accuracy"] == trial["curve"][-1]["val_accuracy"] and trial["seed"] == 3
+        assert trial.fidelity == 2 and trial.full_fidelity and len(trial.curve) == 2
+        assert trial.accuracy == trial.curve[-1]["val_accuracy"] and trial.seed == 3
     # a Swin is there to compare with, never the answer
-    convnets = [t for t in trials if t["number"] != 1]
-    assert found["best"]["accuracy"] == max(t["accuracy"] for t in convnets)
+    convnets = [t for t in trials if t.number != 1]
+    assert found["best"]["accuracy"] == max(t.accuracy for t in convnets)
     assert export.main(["runs/one", "--trial", "1"]) == 2
     assert "trial 1: a Swin Transformer" in capsys.readouterr().err
 
@@ -165,8 +165,8 @@ def test_a_failed_training_is_a_trial_with_its_reason_and_the_search_goes_on(run
     code, out, _ = run("--trials", 3, "--study", "one")
     assert code == 1
     trials = Record.read("one").trials()
-    assert [t["state"] for t in trials] == ["failed"] * 3
-    assert all("loss is not finite at epoch" in t["reason"] for t in trials)
+    assert [t.state for t in trials] == ["failed"] * 3
+    assert all("loss is not finite at epoch" in t.reason for t in trials)
     assert summary("runs/one")["best"] is None and (workplace / "runs/one/report.html").is_file()
     assert "loss is not finite" in out
 
@@ -412,4 +412,4 @@ def test_a_search_goes_on_without_its_output(workplace):
         ]
         assert done.returncode == 0 and done.stderr.count("\n") == bool(told[number]), done.stderr
         assert told[number] in done.stderr
-        assert [t["state"] for t in Record.read(f"s{number}").trials()] == ["complete"] * 6
+        assert [t.state for t in Record.read(f"s{number}").trials()] == ["complete"] * 6

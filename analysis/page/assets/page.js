@@ -62,13 +62,14 @@ const Page = (() => {
     changed();
   });
 
-  // Puts the text of a `code` on the clipboard, and says so on the button.
-  async function copy(code, node) {
+  // Puts the text of a `code` on the clipboard, or `text`, and says so on the button.
+  async function copy(node, code, text = code.textContent) {
     try {
-      await navigator.clipboard.writeText(code.textContent);
+      await navigator.clipboard.writeText(text);
       node.textContent = "Copied";
     } catch { // no clipboard here: leave the text selected for the keyboard
-      getSelection().selectAllChildren(code);
+      if (!code) node.textContent = text;
+      getSelection().selectAllChildren(code ?? node);
     }
   }
 

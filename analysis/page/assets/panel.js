@@ -105,7 +105,7 @@ const Panel = (() => {
     const box = element("div", null, "export");
     const code = element("code", `${state.data.studies[all().study[i]].export} --trial ${all().trial[i]}`);
     code.id = "command";
-    const button = Page.button("Copy", () => Page.copy(code, button));
+    const button = Page.button("Copy", () => Page.copy(button, code));
     box.append(code, button);
     return [element("h3", "Export it, with its training recipe"), box];
   }

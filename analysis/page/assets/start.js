@@ -59,7 +59,9 @@ const Dashboard = (() => {
 
   document.addEventListener("click", ({ target }) => {
     const copied = target.closest("[data-copy]");
-    if (copied) Page.copy(find(copied.dataset.copy), copied);
+    if (copied) Page.copy(copied, find(copied.dataset.copy));
+    const command = target.closest("[data-text]");
+    if (command) Page.copy(command, null, command.dataset.text);
     const network = target.closest("button[data-key]");
     if (network) Page.select(network.dataset.key);
   });

@@ -149,7 +149,7 @@ def test_only_full_trainings_of_the_convnext_family_are_in_a_sample():
     mapping = sample_study()
     mapping["trials"][1] |= {"role": "reference", "name": "Swin-T"}
     mapping["trials"][1]["architecture"] = named_swin("swin_tiny").to_dict()
-    sample = sample_of([Study(mapping)])
+    sample = sample_of([Study.from_dict(mapping)])
     assert len(sample) == 10  # of 14: a failure, an interruption, a short one, a Swin
     assert any("1 of 11 networks are not of the ConvNeXt family" in note for note in sample.notes)
     assert {"depth", "base width", "kernel size", "norm"} <= set(sample.axes)
@@ -161,7 +161,7 @@ def test_accuracies_are_of_the_seeds_that_all_networks_have():
     best = mapping["trials"][8]
     again = best | {"number": 14, "role": "confirmation", "of": 8, "seed": 5, "accuracy": 0.1}
     mapping["trials"].append(again)
-    sample = sample_of([Study(mapping)])
+    sample = sample_of([Study.from_dict(mapping)])
     row = sample.points.index((0, 8))
     assert sample.accuracy[row] == best["accuracy"]  # seed 5 has a shift that the others do not share
 
@@ -169,14 +169,14 @@ def test_accuracies_are_of_the_seeds_that_all_networks_have():
 def test_networks_without_a_common_seed_say_so():
     mapping = sample_study()
     mapping["trials"][8]["seed"] = 1
-    assert any("share no seed" in note for note in sample_of([Study(mapping)]).notes)
+    assert any("share no seed" in note for note in sample_of([Study.from_dict(mapping)]).notes)
 
 
 def test_studies_of_different_planes_are_not_pooled():
     other = sample_study()
     other["proxy"] = other["proxy"] | {"epochs": 9}
     with pytest.raises(InputError, match="different planes"):
-        sample_of([Study(sample_study()), Study(other)])
+        sample_of([Study.from_dict(sample_study()), Study.from_dict(other)])
 
 
 def test_a_budget_of_a_sweep_and_an_unknown_one():
@@ -187,7 +187,7 @@ def test_a_budget_of_a_sweep_and_an_unknown_one():
         {"text": "9G", "metric": "macs", "low": 8e9, "high": 9e9},
     ]
     mapping["budget"] = mapping["budget"] | {"each": bands}
-    study = Study(mapping)
+    study = Study.from_dict(mapping)
     inside = [tried for tried in study.networks if low <= tried.macs <= high]
     assert 0 < len(inside) < len(study.networks)
     assert len(sample_of([study], budget="4.4G")) == len(inside)
@@ -200,7 +200,7 @@ def test_the_samplers_own_parameters_are_axes():
     for i, entry in enumerate(mapping["trials"]):
         norm = "rms" if i % 2 else "layer"
         entry["choices"] = {} if i == 0 else {"kernel_size.1": 3 + 2 * (i % 3), "norm": norm}
-    sample = sample_of([Study(mapping)], "space")
+    sample = sample_of([Study.from_dict(mapping)], "space")
     assert set(sample.axes) <= {"kernel_size.1", "norm", "FLOPs"}
     assert sample.axes["norm"].levels == ("layer", "rms")
     assert (0, 0) not in sample.points  # the reference was not proposed
@@ -210,17 +210,17 @@ def test_a_study_without_any_result_has_an_empty_sample():
     mapping = sample_study()
     mapping["trials"] = [t for t in mapping["trials"] if t["state"] != "complete"]
     for which in ("summary", "space"):
-        assert len(sample_of([Study(mapping)], which)) == 0
+        assert len(sample_of([Study.from_dict(mapping)], which)) == 0
 
 
 def test_a_reference_of_another_kind_says_nothing_about_what_the_search_varied():
     mapping = sample_study()
-    before = sample_of([Study(mapping)])
+    before = sample_of([Study.from_dict(mapping)])
     mapping["trials"].append(trial(14, named("resnet50"), 0.4, role="reference", name="ResNet-50"))
-    after = sample_of([Study(mapping)])
+    after = sample_of([Study.from_dict(mapping)])
     assert after.points == before.points and set(after.axes) == set(before.axes)
     assert (0, 0) in after.points  # ConvNeXt-T differs in nothing but what was searched
     assert any(note.startswith("1 reference differs in what the search never varied") for note in after.notes)
     for entry in mapping["trials"]:
         entry["role"] = "reference"  # without a search they are all there is
-    assert (0, 14) in sample_of([Study(mapping)]).points
+    assert (0, 14) in sample_of([Study.from_dict(mapping)]).points

@@ -25,7 +25,7 @@ def trial(number, macs, accuracy, role="candidate", **fields):
 def study(trials, name="sweep", epochs=3):
     proxy = {"name": "cpu", "fingerprint": "p", "data": "fractal", "epochs": epochs, "resolution": 32}
     budget = {"text": "4.5GFLOPs", "metric": "macs", "low": 1, "high": 2}
-    return Study(
+    return Study.from_dict(
         {"name": name, "trials": trials, "budget": budget, "proxy": proxy, "data": {"fingerprint": "d"}}
     )
 

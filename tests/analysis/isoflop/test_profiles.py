@@ -60,7 +60,7 @@ def sweep_of(budgets, each, law="separable", *, seed=0, metric="macs", repeats=0
                 )
     each_band = [{"text": b.text, "metric": b.metric, "low": b.low, "high": b.high} for b in bands]
     whole = {**each_band[0], "high": bands[-1].high, "text": budgets}
-    return Study(
+    return Study.from_dict(
         {
             "name": "sweep",
             "budget": whole | {"each": each_band} if len(bands) > 1 else whole,
@@ -271,11 +271,11 @@ def test_a_range_is_cut_into_groups_by_cost():
 
 def test_references_that_are_no_convnexts_and_networks_outside_the_band_are_left_out():
     study = sweep_of("1.2GFLOPs", 12)
-    swin = {**study.mapping["trials"][0], "number": 900, "role": "reference", "name": "Swin-T at width 50"}
+    swin = {**study.to_dict()["trials"][0], "number": 900, "role": "reference", "name": "Swin-T at width 50"}
     swin["architecture"] = {"family": "swin", "width": 50, "depths": [2, 2, 6, 2]}
-    outside = {**study.mapping["trials"][1], "number": 901, "macs": 9_000_000_000}
-    trials = [*study.mapping["trials"], swin, outside]
-    more = Study({**study.mapping, "trials": trials})
+    outside = {**study.to_dict()["trials"][1], "number": 901, "macs": 9_000_000_000}
+    trials = [*study.to_dict()["trials"], swin, outside]
+    more = Study.from_dict({**study.to_dict(), "trials": trials})
     assert {t.trial for t in sample_of(more).networks} == {t.trial for t in sample_of(study).networks}
 
 
@@ -310,4 +310,4 @@ def test_options_are_checked():
         optima.optima_of(sample, "colour", np.ones((20, 9)))
     study = sweep_of("1.2GFLOPs", 6)
     with pytest.raises(InputError, match="no network with a full-fidelity result"):
-        sample_of(Study({**study.mapping, "trials": []}))
+        sample_of(Study.from_dict({**study.to_dict(), "trials": []}))

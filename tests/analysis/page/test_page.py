@@ -47,7 +47,7 @@ RECORDED = {
 
 
 def study(name="tiny-4.5G", **fields):
-    return Study({**sample_study(), **RECORDED, "name": name, **fields}, Path("runs/a study"))
+    return Study.from_dict({**sample_study(), **RECORDED, "name": name, **fields}, Path("runs/a study"))
 
 
 def two_studies():
@@ -59,7 +59,7 @@ def two_studies():
     for seed in (7, 8):
         again = {**copy.deepcopy(other["trials"][8]), "number": 12 + seed, "seed": seed, "accuracy": 0.59}
         other["trials"].append({**again, "role": "confirmation", "of": 8})
-    return [study(), Study({**other, **RECORDED, "name": "other"}, Path("runs/other"))]
+    return [study(), Study.from_dict({**other, **RECORDED, "name": "other"}, Path("runs/other"))]
 
 
 def small_views(studies):
@@ -79,7 +79,7 @@ def small_views(studies):
         "customdata": [custom for trace in each for custom in trace["customdata"]],
     }  # fmt: skip
     lines = {"type": "scatter", "mode": "lines", "x": [], "y": [], "customdata": [], "meta": {"study": 0}}
-    for t in studies[0].mapping["trials"]:
+    for t in studies[0].to_dict()["trials"]:
         for row in t["curve"]:
             lines["x"].append(row["epoch"])
             lines["y"].append(100 * row["val_accuracy"])
@@ -225,7 +225,7 @@ def test_figures_are_drawn_when_they_come_into_view(opened):
 def test_click_on_a_point_shows_its_network(page, key, of):
     page.mouse.click(*point(page, "plane-all", key))
     index = int(key[0])
-    row = two_studies()[index].mapping["trials"][of]
+    row = two_studies()[index].to_dict()["trials"][of]
     architecture = Architecture.from_dict(row["architecture"])
     assert title(page) == f"trial {of}"
     widths = [str(stage.width) for stage in architecture.stages]
@@ -449,7 +449,7 @@ def hostile_studies():
 
     mapping = poisoned({**sample_study(), **RECORDED})
     mapping["trials"][1]["state"] = HOSTILE
-    return [Study(mapping, Path(f"runs/{HOSTILE}")), Study(mapping, None)]
+    return [Study.from_dict(mapping, Path(f"runs/{HOSTILE}")), Study.from_dict(mapping, None)]
 
 
 def test_hostile_text_is_inert_everywhere(browser, tmp_path):
@@ -506,7 +506,7 @@ def test_parts_of_many_networks_are_those_of_each():
 
 def test_a_name_without_a_folder_is_not_looked_for_under_runs():
     for folder, argument in [("runs/x", "runs/x"), ("x", "./x"), ("/tmp/a b", "'/tmp/a b'")]:
-        one = Study(sample_study(), Path(folder))
+        one = Study.from_dict(sample_study(), Path(folder))
         export = Page([one], []).data["studies"][0]["export"]
         assert export == f"python -m nas.export {argument}"
 

@@ -31,7 +31,7 @@ def mapping_of(count, *, seed=0, name="made", epochs=None, **fields):
 
 
 def study_of(count, **fields):
-    return Study(mapping_of(count, **fields))
+    return Study.from_dict(mapping_of(count, **fields))
 
 
 def check(view):
@@ -74,9 +74,9 @@ def test_few_networks_or_none_are_said_to_be_too_few():
     few = check(importance.view([study_of(9)]))
     assert "9 networks trained in full; importance needs 20" in few.empty
     nothing = study_of(3)
-    for one in nothing.mapping["trials"]:
+    for one in nothing.to_dict()["trials"]:
         one.update(state="failed", accuracy=None, reason="out of memory")
-    assert check(importance.view([Study(nothing.mapping)])).empty
+    assert check(importance.view([Study.from_dict(nothing.mapping)])).empty
     assert check(importance.view([])).empty
 
 
@@ -166,7 +166,9 @@ def test_names_cannot_be_markup():
     one = mapping_of(30, name="<b>bold</b>")
     one["trials"][0] |= {"role": "reference", "name": "<img src=x>"}
     two = mapping_of(30, seed=1, name="other")
-    text = json.dumps([figure.spec for figure in check(parallel.view([Study(one), Study(two)])).figures])
+    text = json.dumps(
+        [figure.spec for figure in check(parallel.view([Study.from_dict(one), Study.from_dict(two)])).figures]
+    )
     assert "&lt;b&gt;bold" in text
     assert "<b>bold" not in text
 
@@ -180,7 +182,7 @@ def test_parallel_copes_with_one_network_and_with_none():
 def test_ten_thousand_networks_are_a_few_hundred_lines():
     base = mapping_of(500)
     rows = [row | {"number": i} for i, row in enumerate(base["trials"] * 20)]
-    view = parallel.view([Study(base | {"trials": rows})])
+    view = parallel.view([Study.from_dict(base | {"trials": rows})])
     lines, _ = lines_of(view.figures[0])
     assert len(lines) == parallel.MOST_LINES
     heights = [line[-1] for line in lines.values()]

@@ -21,12 +21,12 @@ def sweep():
 
 
 def changed(study, **values):
-    return Study({**study.mapping, **values})
+    return Study.from_dict({**study.to_dict(), **values})
 
 
 def with_references(study):
     """The study with a ConvNeXt and a Swin at every budget."""
-    trials = list(study.mapping["trials"])
+    trials = list(study.to_dict()["trials"])
     for i, gigas in enumerate((0.58, 1.17, 2.34, 4.4)):
         for name, accuracy in (("ConvNeXt-T at width 40", 0.55), ("Swin-T at width 40", 0.5)):
             like = trials[0]
@@ -180,7 +180,7 @@ def test_every_kind_of_study_gives_a_view(module, kind, sweep):
 
 @pytest.mark.parametrize("module", VIEWS)
 def test_an_old_record_and_a_new_one_together(module, sweep):
-    view = checked(module.view([Study({**sample_study(), "data": {}}), sweep]))
+    view = checked(module.view([Study.from_dict({**sample_study(), "data": {}}), sweep]))
     assert view.figures
 
 

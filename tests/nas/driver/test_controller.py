@@ -11,13 +11,12 @@ from nas.engines.local import LocalEngine
 from nas.plan.plan import Plan
 from nas.plan.settings import Settings
 from nas.proxy.simulated import LAWS, SimulatedTrainer
-from nas.record.outcome import best_of
 from nas.record.record import Record
 from nas.run import run
 from nas.search import open_record
 from nas.training.result import TrialFailed
+from nas.verdict.pick import recommend
 from space.families import named
-from space.swin import named_swin
 
 QUIET = Console(quiet=True)
 VOLATILE = ("order", "attempts", "mark", "started", "ended")
@@ -80,27 +79,27 @@ def searched(folder, settings, engine=None):
 
 
 def outcome(record):
-    return [{key: value for key, value in t.items() if key not in VOLATILE} for t in record.trials()]
+    return [{k: value for k, value in t.to_dict().items() if k not in VOLATILE} for t in record.trials()]
 
 
 def test_a_paused_training_goes_on_and_only_full_ones_count(tmp_path):
     record = searched(tmp_path / "a", asked(scheduler="asha", trials=19))
-    candidates = [t for t in record.trials() if t["role"] == "candidate"]
-    fidelities = [t["fidelity"] for t in candidates]
+    candidates = [t for t in record.trials() if t.role == "candidate"]
+    fidelities = [t.fidelity for t in candidates]
     assert len(candidates) == 18 and set(fidelities) == {1, 3, 9}
     assert fidelities.count(9) <= sum(f >= 3 for f in fidelities) / 3
     for trial in candidates:
-        assert len(trial["curve"]) == trial["fidelity"]
-        assert [p["epoch"] for p in trial["curve"]] == list(range(1, trial["fidelity"] + 1))
-        assert trial["full_fidelity"] == (trial["fidelity"] == 9) == (trial["state"] == "complete")
-        assert (trial["accuracy"] is None) == (trial["state"] == "paused")
+        assert len(trial.curve) == trial.fidelity
+        assert [p["epoch"] for p in trial.curve] == list(range(1, trial.fidelity + 1))
+        assert trial.full_fidelity == (trial.fidelity == 9) == (trial.state == "complete")
+        assert (trial.accuracy is None) == (trial.state == "paused")
     # the reference is trained fully, whatever the rungs say
-    assert record.trial(0)["role"] == "reference" and record.trial(0)["fidelity"] == 9
+    assert record.trial(0).role == "reference" and record.trial(0).fidelity == 9
     kept = {int(p.stem.removeprefix("trial-")) for p in (tmp_path / "a/checkpoints").iterdir()}
-    paused = {t["number"] for t in candidates if t["state"] == "paused"}
+    paused = {t.number for t in candidates if t.state == "paused"}
     assert kept <= paused
-    summary = record.mapping()
-    assert record.trial(summary["best"])["full_fidelity"]
+    (pick,) = recommend(record.study()).picks
+    assert record.trial(pick.tried.trial).full_fidelity
 
 
 def test_a_checkpoint_that_a_dead_driver_left_of_a_finished_training_goes(tmp_path):
@@ -145,7 +144,7 @@ def test_after_any_crashes_the_record_is_that_of_an_undisturbed_search(
             record.close()
     again = searched(cut, asked(resume=resume, **plain))
     assert outcome(again) == outcome(whole)
-    order = [t["order"] for t in again.finished()]
+    order = [t.order for t in again.trials() if t.over]
     assert sorted(order) == list(range(len(order)))
 
 
@@ -189,30 +188,33 @@ def test_a_training_in_which_the_search_always_dies_is_given_up(tmp_path):
             searched(tmp_path / "a", asked(trials=4, resume=resume), LocalEngine(trainer))
         resume = True
     record = searched(tmp_path / "a", asked(trials=4, resume=True), LocalEngine(trainer))
-    assert [t["state"] for t in record.trials()] == ["complete", "complete", "failed", "complete"]
-    assert "the search died 5 times" in record.trial(2)["reason"]
+    assert [t.state for t in record.trials()] == ["complete", "complete", "failed", "complete"]
+    assert "the search died 5 times" in record.trial(2).reason
 
 
 def test_a_list_of_budgets_is_a_search_each_with_its_own_reference(tmp_path):
     record = searched(tmp_path / "a", asked(budget="20M,40M,60M", objective="auto", trials=13, confirm="1x2"))
-    searched_trials = [t for t in record.trials() if t["role"] != "confirmation"]
-    shares = {b: [t for t in searched_trials if t["budget"] == b] for b in ("20M", "40M", "60M")}
+    searched_trials = [t for t in record.trials() if t.role != "confirmation"]
+    shares = {b: [t for t in searched_trials if t.budget == b] for b in ("20M", "40M", "60M")}
     assert sorted(map(len, shares.values())) == [4, 4, 5]
     for budget, trials in shares.items():
         high = float(budget[:-1]) * 1e6
-        assert all(0.95 * high <= t["macs"] <= high for t in trials if t["role"] == "candidate")
-        assert [t["role"] for t in trials].count("reference") == 1
+        assert all(0.95 * high <= t.macs <= high for t in trials if t.role == "candidate")
+        assert [t.role for t in trials].count("reference") == 1
     # the budgets take turns
-    assert {t["budget"] for t in searched_trials[:3]} == set(shares)
-    confirmations = [t for t in record.trials() if t["role"] == "confirmation"]
+    assert {t.budget for t in searched_trials[:3]} == set(shares)
+    confirmations = [t for t in record.trials() if t.role == "confirmation"]
     assert len(confirmations) == 3 * 2 * 2  # budgets, networks, seeds
-    assert record.mapping()["budget"]["low"] == 19_000_000 and len(record.mapping()["budget"]["each"]) == 3
+    assert (
+        record.study().mapping["budget"]["low"] == 19_000_000
+        and len(record.study().mapping["budget"]["each"]) == 3
+    )
 
 
 def test_a_range_is_searched_over_all_its_costs(tmp_path):
     record = searched(tmp_path / "a", asked(budget="10M..160M", objective="auto", trials=25))
-    macs = np.array([t["macs"] for t in record.trials() if t["role"] == "candidate"])
-    assert record.mapping()["objective"] == "front"
+    macs = np.array([t.macs for t in record.trials() if t.role == "candidate"])
+    assert record.study().mapping["objective"] == "front"
     for low, high in ((10e6, 20e6), (20e6, 40e6), (40e6, 80e6), (80e6, 160e6)):
         assert ((macs >= low) & (macs <= high)).sum() >= 3
 
@@ -225,43 +227,27 @@ def test_the_front_is_compared_with_every_published_size_in_it(tmp_path):
 
 def test_confirmation_trains_the_best_and_the_references_again_with_fresh_seeds(tmp_path):
     record = searched(tmp_path / "a", asked(trials=8, confirm="2x3", seed=4))
-    again = [t for t in record.trials() if t["role"] == "confirmation"]
-    assert len(again) == 3 * 3 and {t["seed"] for t in again} == {5, 6, 7}
-    ranked = sorted((t for t in record.trials() if t["role"] == "candidate"), key=lambda t: -t["accuracy"])
-    assert {t["of"] for t in again} == {0, ranked[0]["number"], ranked[1]["number"]}
+    again = [t for t in record.trials() if t.role == "confirmation"]
+    assert len(again) == 3 * 3 and {t.seed for t in again} == {5, 6, 7}
+    ranked = sorted((t for t in record.trials() if t.role == "candidate"), key=lambda t: -t.accuracy)
+    assert {t.of for t in again} == {0, ranked[0].number, ranked[1].number}
     for trial in again:
-        origin = record.trial(trial["of"])
-        assert trial["fingerprint"] == origin["fingerprint"] and trial["accuracy"] != origin["accuracy"]
-    means = {n: np.mean([t["accuracy"] for t in again if t["of"] == n]) for n in {t["of"] for t in again}}
-    assert record.mapping()["best"] == max(means, key=means.get)
+        origin = record.trial(trial.of)
+        assert trial.fingerprint == origin.fingerprint and trial.accuracy != origin.accuracy
+    means = {n: np.mean([t.accuracy for t in again if t.of == n]) for n in {t.of for t in again}}
+    (pick,) = recommend(record.study()).picks
+    assert pick.tried.trial == max(means, key=means.get)
     # asked for again, it finds what is there
     before = outcome(record)
     assert outcome(searched(tmp_path / "a", asked(trials=8, confirm="2x3", seed=4, resume=True))) == before
 
 
-def test_the_best_is_not_a_lucky_confirmation():
-    def trial(number, accuracy, role="candidate", of=None, architecture=None):
-        return {"number": number, "state": "complete", "full_fidelity": True, "accuracy": accuracy,
-                "role": role, "of": of, "architecture": architecture or {}}  # fmt: skip
-
-    trials = [
-        trial(0, 0.5),
-        trial(1, 0.7),
-        trial(2, 0.4, "confirmation", 1),
-        trial(3, 0.6, "confirmation", 0),
-    ]
-    assert best_of(trials[:2])["number"] == 1
-    assert best_of(trials)["number"] == 0
-    assert best_of([]) is None
-    swin = trial(4, 0.9, "reference", architecture=named_swin("swin_tiny").to_dict())
-    assert best_of([*trials, swin])["number"] == 0
-    assert best_of([swin]) is None
-
-
 def test_limits_hold_for_every_candidate(tmp_path):
     latency = SimulatedTrainer(LAWS["interacting"]).latency
     free = searched(tmp_path / "free", asked(trials=12, reference=False))
-    most = {key: int(np.median([t[key] for t in free.trials()])) for key in ("params", "activations")}
+    most = {
+        key: int(np.median([getattr(t, key) for t in free.trials()])) for key in ("params", "activations")
+    }
     record = searched(
         tmp_path / "a",
         asked(trials=12, max_params=str(most["params"]), max_activations=str(most["activations"]),
@@ -269,8 +255,8 @@ def test_limits_hold_for_every_candidate(tmp_path):
     )  # fmt: skip
     assert len(record.trials()) == 12
     for trial in record.trials():
-        assert trial["params"] <= most["params"] and trial["activations"] <= most["activations"]
-    assert record.mapping()["limits"] == {
+        assert trial.params <= most["params"] and trial.activations <= most["activations"]
+    assert record.study().mapping["limits"] == {
         "max_params": most["params"], "max_activations": most["activations"], "max_latency": 1.0
     }  # fmt: skip
     assert latency(named("convnext_tiny")) > 0
@@ -286,9 +272,9 @@ def test_failures_leave_the_rungs_and_the_search_going(tmp_path):
     for scheduler in ("asha", "halving", "hyperband"):
         settings = asked(scheduler=scheduler, trials=14)
         record = searched(tmp_path / scheduler, settings, LocalEngine(Failing(LAWS["interacting"])))
-        states = [t["state"] for t in record.trials()]
+        states = [t.state for t in record.trials()]
         assert len(states) == 14 and states.count("failed") == 5 and "complete" in states[1:]
-        assert all(t["reason"] == "no memory" for t in record.trials() if t["state"] == "failed")
+        assert all(t.reason == "no memory" for t in record.trials() if t.state == "failed")
 
 
 def test_a_study_says_what_its_scheduler_was(tmp_path):
@@ -322,5 +308,5 @@ def test_confirmations_run_side_by_side_and_never_beside_the_search(tmp_path):
     record = searched(tmp_path / "two", asked(trials=6, confirm="2x3"), engine)
     assert engine.pairs.count([True, True]) == 3 * 3 - 1  # two networks and the reference, three seeds each
     assert [False, True] not in engine.pairs
-    again = [(t["of"], t["seed"]) for t in record.trials() if t["role"] == "confirmation"]
+    again = [(t.of, t.seed) for t in record.trials() if t.role == "confirmation"]
     assert len(again) == len(set(again)) == 3 * 3

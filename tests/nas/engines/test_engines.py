@@ -24,7 +24,7 @@ RAY = ["--engine", "ray", "--cpus-per-trial", "1"]
 def outcome(study):
     trials = Record.read(study).trials()
     steady = [{key: value for key, value in t.items() if key not in VOLATILE} for t in trials]
-    curves = [[{**point, "seconds": 0} for point in t["curve"]] for t in trials]
+    curves = [[{**point, "seconds": 0} for point in t.curve] for t in trials]
     return steady, curves
 
 
@@ -42,8 +42,8 @@ def test_simulated_trainings_with_rungs_and_confirmation(workplace):
     # and with two at once every network is trained once, in a recorded order
     searched("two", *flags, *RAY, "--workers", 2)
     trials = Record.read("two").trials()
-    assert len({(t["fingerprint"], t["seed"]) for t in trials}) == len(trials) == 10 + 4
-    ended = [t["order"] for t in trials if t["state"] == "complete"]
+    assert len({(t.fingerprint, t.seed) for t in trials}) == len(trials) == 10 + 4
+    ended = [t.order for t in trials if t.state == "complete"]
     assert sorted(ended) == list(range(len(ended)))
 
 
@@ -203,10 +203,10 @@ def test_candidates_that_cannot_be_trained_fail_and_the_search_goes_on(workplace
     flags = ["--space", "poison.yaml", "--proxy", "one.yaml", "--budget", "0.1M..100G", "--sampler", "random"]
     assert search.main([*flags, "--no-reference", "--study", "p", "--trials", "6"]) == 0
     trials = Record.read("p").trials()
-    assert {t["state"] for t in trials if t["architecture"]["norm"] == "layer"} == {"complete"}
-    failed = [t for t in trials if t["architecture"]["norm"] == "batch"]
-    assert len(failed) == 3 and all(t["state"] == "failed" for t in failed)
-    assert all(t["reason"].startswith("ValueError: Expected more than 1 value per channel") for t in failed)
+    assert {t.state for t in trials if t.architecture["norm"] == "layer"} == {"complete"}
+    failed = [t for t in trials if t.architecture["norm"] == "batch"]
+    assert len(failed) == 3 and all(t.state == "failed" for t in failed)
+    assert all(t.reason.startswith("ValueError: Expected more than 1 value per channel") for t in failed)
     assert search.main(["--study", "p", "--resume", "--trials", "7"]) == 0
 
 

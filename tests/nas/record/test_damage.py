@@ -35,9 +35,7 @@ def results(folder):
     record = Record.read(str(folder))
     trials = record.trials()
     record.close()
-    return [
-        (t["number"], t["fingerprint"], t["seed"], t["state"], t["accuracy"], t["fidelity"]) for t in trials
-    ]
+    return [(t.number, t.fingerprint, t.seed, t.state, t.accuracy, t.fidelity) for t in trials]
 
 
 def started(*line):
@@ -498,7 +496,7 @@ nas.run.drive = with_little
     assert code == 0, err
     record = Record.read("./one")
     trials = record.trials()
-    assert sorted(t["state"] for t in trials) == ["complete"] * 3 + ["failed"]
-    (failed,) = (t for t in trials if t["state"] == "failed")
-    assert failed["params"] > 5e6 and failed["reason"].startswith("out of memory: ")
-    assert failed["number"] < 3  # others came after it
+    assert sorted(t.state for t in trials) == ["complete"] * 3 + ["failed"]
+    (failed,) = (t for t in trials if t.state == "failed")
+    assert failed.params > 5e6 and failed.reason.startswith("out of memory: ")
+    assert failed.number < 3  # others came after it

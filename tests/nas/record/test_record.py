@@ -33,7 +33,7 @@ WIDE = ["--budget", "4.5GFLOPs", "--sampler", "random", "--proxy", "simulated:in
 
 def numbers(folder):
     record = Record.read(folder)
-    found = [trial["number"] for trial in record.trials()]
+    found = [trial.number for trial in record.trials()]
     record.close()
     return found
 
@@ -56,7 +56,7 @@ def test_what_is_in_a_path_names_no_other_database(workplace, capsys):
     for i, name in enumerate(awkward):
         assert len(numbers(name)) == i % 3 + 1
         assert search.main(["--study", name, "--resume", "--trials", "4"]) == 0
-        assert Record.read(name).mapping()["name"] == (workplace / name).name
+        assert Record.read(name).study().to_dict()["name"] == (workplace / name).name
     capsys.readouterr()
     assert sorted(p.name for p in (workplace / "x").iterdir()) == sorted(n[2:] for n in awkward)
     assert [p.name for p in workplace.iterdir() if p.name not in ("x", "tiny.yaml")] == []
@@ -197,19 +197,19 @@ def theirs(searched):
 def test_optuna_has_the_name_the_metric_and_the_parameters(searched, theirs):
     assert theirs.study_name == "mine" and theirs.metric_names == ["accuracy"]
     ours = Record.read(searched).trials()
-    assert all(trial["choices"] for trial in ours)
-    by_role = {trial["role"]: trial["choices"] for trial in ours}
+    assert all(trial.choices for trial in ours)
+    by_role = {trial.role: trial.choices for trial in ours}
     assert by_role["reference"]["base_width"] == 96 and set(by_role) >= {"confirmation", "candidate"}
-    repeated = [trial for trial in ours if trial["role"] == "confirmation"]
-    assert repeated and all(trial["choices"] == ours[trial["of"]]["choices"] for trial in repeated)
+    repeated = [trial for trial in ours if trial.role == "confirmation"]
+    assert repeated and all(trial.choices == ours[trial.of].choices for trial in repeated)
     assert theirs.best_params == theirs.best_trial.params and theirs.best_params
 
 
 def test_optuna_has_costs_to_sort_by_and_the_learning_curves(searched, theirs):
     for trial, known in zip(theirs.trials, Record.read(searched).trials(), strict=True):
         for key in ("role", "macs", "params", "activations", "seed", "fidelity", "train_seconds"):
-            assert trial.user_attrs[key] == known[key], key
-        curve = {point["epoch"]: point["val_accuracy"] for point in known["curve"]}
+            assert trial.user_attrs[key] == getattr(known, key), key
+        curve = {point["epoch"]: point["val_accuracy"] for point in known.curve}
         assert trial.intermediate_values == curve and curve
     frame = theirs.trials_dataframe()
     assert "value_accuracy" in frame and frame["user_attrs_macs"].dtype == "int64"
@@ -252,7 +252,7 @@ def test_what_is_not_of_the_space_is_pruned_for_optuna_and_complete_for_us(tmp_p
         record.complete(number, 0.8, fidelity=9, full_fidelity=True, curve=curve, train_seconds=1.0)
     record.close()
     record = Record.read(tmp_path / "one")
-    assert [(t["state"], t["accuracy"], bool(t["choices"])) for t in record.trials()] == [
+    assert [(t.state, t.accuracy, bool(t.choices)) for t in record.trials()] == [
         ("complete", 0.8, False),
         ("complete", 0.8, True),
     ]
@@ -271,7 +271,7 @@ def test_a_result_that_is_no_number_is_a_failed_trial(tmp_path):
     record.complete(number, float("nan"), fidelity=9, full_fidelity=True, curve=curve)
     record.close()
     (trial,) = Record.read(tmp_path / "one").trials()
-    assert (trial["state"], trial["reason"]) == ("failed", "its accuracy is nan")
+    assert (trial.state, trial.reason) == ("failed", "its accuracy is nan")
 
 
 def test_a_curve_is_shown_while_it_grows_and_after_a_training_went_back(tmp_path, monkeypatch):
@@ -306,7 +306,7 @@ def test_a_curve_is_shown_while_it_grows_and_after_a_training_went_back(tmp_path
     record.close()
     assert seen == [*range(1, 10)] * 2
     for trial, known in zip(stored, trials, strict=True):
-        assert list(trial.intermediate_values.values()) == [p["val_accuracy"] for p in known["curve"]]
+        assert list(trial.intermediate_values.values()) == [p["val_accuracy"] for p in known.curve]
 
 
 def test_a_study_of_the_second_format_is_gone_on_with(workplace, capsys):
@@ -323,12 +323,10 @@ def test_a_study_of_the_second_format_is_gone_on_with(workplace, capsys):
         "delete from trial_params where trial_id = 1",
     )
     before = Record.read("./one")
-    assert [t["state"] for t in before.trials()] == ["complete"] * 4
+    assert [t.state for t in before.trials()] == ["complete"] * 4
     before.close()
     assert search.main(["--study", "./one", "--resume", "--trials", "8"]) == 0
-    kinds = [
-        [(t["fingerprint"], t["accuracy"]) for t in Record.read(n).trials()] for n in ("./one", "./whole")
-    ]
+    kinds = [[(t.fingerprint, t.accuracy) for t in Record.read(n).trials()] for n in ("./one", "./whole")]
     assert kinds[0] == kinds[1]
     study = optuna.load_study(study_name="study", storage=f"sqlite:///{workplace}/one/study.db")
     assert study.user_attrs["format"] == 3 and study.metric_names == ["accuracy"]

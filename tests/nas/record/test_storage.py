@@ -60,10 +60,10 @@ def test_several_drivers_share_a_study_and_no_network_is_trained_twice(postgres_
         _, err = process.communicate(timeout=240)
         assert process.returncode == 0, err
     trials = trials_of(postgres_url)
-    assert len(trials) == 24 and {t["state"] for t in trials} <= {"complete", "paused"}
-    assert len({t["fingerprint"] for t in trials}) == 24
-    assert len({t["driver"] for t in trials}) == 3  # each had a part in it
-    assert [t["role"] for t in trials].count("reference") == 1
+    assert len(trials) == 24 and {t.state for t in trials} <= {"complete", "paused"}
+    assert len({t.fingerprint for t in trials}) == 24
+    assert len({t.driver for t in trials}) == 3  # each had a part in it
+    assert [t.role for t in trials].count("reference") == 1
     summary = json.loads((tmp_path / "a/runs/together/summary.json").read_text())
     assert summary["sampler"] == "random"
 
@@ -79,14 +79,14 @@ def test_a_driver_takes_over_what_a_dead_one_left_but_not_what_a_living_one_has(
     first.communicate()
     _, err = second.communicate(timeout=240)
     assert second.returncode == 0, err
-    left = [t for t in trials_of(postgres_url) if t["state"] == "interrupted"]
+    left = [t for t in trials_of(postgres_url) if t.state == "interrupted"]
     assert len(left) == 1  # the dead one's; the other was there before and is not a new driver
     third = driver(postgres_url, tmp_path / "c", "--trials", "6", *slow)
     out, err = third.communicate(timeout=240)
     assert third.returncode == 0, err
     trials = trials_of(postgres_url)
-    assert [t["state"] for t in trials] == ["complete"] * 6
-    assert out.count("starts") == 1 and f"trial {left[0]['number']} " in out
+    assert [t.state for t in trials] == ["complete"] * 6
+    assert out.count("starts") == 1 and f"trial {left[0].number} " in out
 
 
 def test_a_driver_with_other_settings_is_refused(postgres_url, tmp_path, monkeypatch, capsys):
@@ -227,7 +227,7 @@ def test_a_search_waits_for_who_has_its_database_and_notes_it_once(tmp_path, mon
     monkeypatch.setattr(Record, "begin", begin)
     assert search.main([*flags, "5", "--resume"]) == 0
     record = Record.read("./one")
-    assert [t["state"] for t in record.trials()] == ["complete"] * 5
+    assert [t.state for t in record.trials()] == ["complete"] * 5
     assert caplog.text.count("study.db is locked by another program: waiting for it") == 1
     for thread in taken:
         thread.join()
@@ -321,14 +321,14 @@ def test_a_lost_server_is_one_line_and_the_study_goes_on(
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2 and err.count("\n") == 1, err
     assert "study runs/together: cannot be written (the server has not answered for 1 s)" in err
-    kept = [t["fingerprint"] for t in trials_of(postgres_url) if t["state"] == "complete"]
+    kept = [t.fingerprint for t in trials_of(postgres_url) if t.state == "complete"]
     assert len(kept) >= 2
     monkeypatch.chdir(tmp_path)
     again = ["--study", "together", "--resume", "--proxy", "simulated:rugged", "--trials", str(len(kept) + 2)]
     assert search.main(again) == 0
     trials = trials_of(postgres_url)
-    assert [t["fingerprint"] for t in trials][: len(kept)] == kept
-    assert [t["state"] for t in trials] == ["complete"] * len(trials)
+    assert [t.fingerprint for t in trials][: len(kept)] == kept
+    assert [t.state for t in trials] == ["complete"] * len(trials)
 
 
 def test_a_search_is_ended_though_its_server_stands_still(postgres_server, postgres_url, tmp_path):

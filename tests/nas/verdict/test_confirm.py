@@ -9,13 +9,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from nas.verdict.confirm import confirmed, paired
+from tests.trials import made
 
 
 def trial(number, accuracy, role="candidate", *, of=None, seed=0, name=None, budget="4.5G", state="complete"):
-    return {
-        "number": number, "role": role, "of": of, "seed": seed, "name": name, "budget": budget,
-        "state": state, "accuracy": accuracy, "full_fidelity": True, "macs": 10**9,
-    }  # fmt: skip
+    return made(number, accuracy, role, of=of, seed=seed, name=name, budget=budget, state=state)
 
 
 def study(candidates, reference, seeds=(1, 2, 3)):
@@ -69,18 +67,14 @@ def test_the_interval_allows_for_the_choice_among_the_confirmed():
 
 def test_networks_are_compared_at_no_more_than_the_reference_s_cost():
     trials = study([[0.60, 0.61, 0.62], [0.70, 0.71, 0.72]], [0.5, 0.51, 0.52])
-    for row in trials:
-        if 2 in (row["number"], row["of"]):
-            row["macs"] *= 2
+    trials = [t.changed(macs=2 * t.macs) if 2 in (t.number, t.of) else t for t in trials]
     (verdict,) = confirmed(trials)
     assert verdict.winner.trial == 2
     assert verdict.against[0].candidate.trial == 1 and verdict.against[0].difference.value == pytest.approx(
         0.1
     )
     assert verdict.to_dict()["against"][0]["candidate"] == 1
-    for row in trials:
-        if row["role"] == "candidate":
-            row["macs"] = 10**10
+    trials = [t.changed(macs=10**10) if t.is_candidate else t for t in trials]
     assert confirmed(trials)[0].against == ()
 
 
@@ -95,14 +89,11 @@ def test_the_choice_does_not_make_false_winners():
 
 def test_each_budget_has_its_verdict_and_failures_do_not_win():
     trials = study([[0.6, 0.61, 0.62], [0.9, 0.9, 0.9]], [0.5, 0.5, 0.5])
-    trials[-1]["state"] = "failed"
+    trials[-1] = trials[-1].changed(state="failed")
     (verdict,) = confirmed(trials)
     assert verdict.winner.trial == 1  # the other lacks a seed
-    more = [
-        t | {"budget": "9G", "number": t["number"] + 100, "of": t["of"] and t["of"] + 100} for t in trials
-    ]
-    for row, source in zip(more, trials, strict=True):
-        row["of"] = None if source["of"] is None else source["of"] + 100
+    again = {t.number: None if t.of is None else t.of + 100 for t in trials}
+    more = [t.changed(budget="9G", number=t.number + 100, of=again[t.number]) for t in trials]
     assert [v.budget for v in confirmed([*trials, *more])] == ["4.5G", "9G"]
     assert confirmed(trials[:3]) == [] and confirmed([]) == []
 
