@@ -7,12 +7,14 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from analysis.page.beside import beside
 from analysis.page.markup import Html, join, tag
 from analysis.page.method import part
 from analysis.views.designs import MISSING
 from analysis.views.planes import band_of, budgets, labels
 from analysis.views.units import UNITS, cost_in
 from nas.record.study import Study
+from nas.verdict.difference import BETTER, UNCLEAR, WORSE
 from nas.verdict.pick import Pick, Recommendation, Rival
 from space.words import duration, finite, listed, plural, points
 
@@ -72,6 +74,7 @@ def _answer(index: int, label: str, study: Study, one: Recommendation, several: 
     parts.append(_command("Next:", one.next, f"next-{index}"))
     if one.kind == "one" and one.export != one.next:
         parts.append(_command("Export it:", one.export, f"export-{index}"))
+    parts += [beside(study, one.picks[0])] if one.kind == "one" else []
     parts += [_warnings(study), tag("p", _described(study), class_="note")]
     return tag("div", *parts, class_="study one" if one.kind == "one" else "study")
 
@@ -132,7 +135,7 @@ def _strip(rival: Rival, reach: float) -> Html:
 def _several(index: int, study: Study, one: Recommendation) -> Html:
     unit = UNITS[study.metric]
     by_budget = one.kind == "budgets"
-    heads = [*(["budget"] if by_budget else []), "take", unit.short, "accuracy", "how sure", ""]
+    heads = [*(["budget"] if by_budget else []), "take", "cost", "accuracy", "how sure", ""]
     place = shlex.quote(study.place)
     rows = []
     for pick in one.picks:
@@ -144,9 +147,9 @@ def _several(index: int, study: Study, one: Recommendation) -> Html:
                 "tr",
                 tag("th", band_of(study, pick.tried), scope="row") if by_budget else "",
                 tag("td", button, class_="pick"),
-                tag("td", f"{cost_in(study.metric, getattr(pick.tried, study.metric)):.3g}", class_="number"),
+                tag("td", f"{cost_in(study.metric, getattr(pick.tried, study.metric)):.3g} {unit.short}"),
                 tag("td", f"{pick.accuracy:.1%}, {seeds}"),
-                tag("td", pick.sure),
+                tag("td", _sure(pick)),
                 tag("td", _copied(f"python -m nas.export {place} --trial {pick.tried.trial}")),
             )
         )
@@ -154,6 +157,16 @@ def _several(index: int, study: Study, one: Recommendation) -> Html:
     what = "Take, by budget:" if by_budget else one.lines[0]
     table = tag("table", tag("thead", head), tag("tbody", *rows), class_="picks")
     return join([tag("p", what, class_="answer"), tag("div", table, class_="scroll")])
+
+
+def _sure(pick: Pick) -> str:
+    """The differences with their intervals; of many the verdicts, the table below has the intervals."""
+    known = [rival for rival in pick.rivals if rival.verdict is not None]
+    if len(known) < 3:
+        return pick.sure
+    words = {BETTER: "better than", UNCLEAR: "not distinguishable from", WORSE: "worse than"}
+    said = ((word, [r.label for r in known if r.verdict == verdict]) for verdict, word in words.items())
+    return "; ".join(f"{word} {listed(names)}" for word, names in said if names)
 
 
 def _copied(command: str) -> Html:

@@ -35,10 +35,14 @@ def _marked(figure: Figure, keys: Set[Key]) -> Figure:
 
 
 def _points(trace: dict[str, Any], keys: Set[Key]) -> Iterator[tuple[float, float]]:
-    """Where the recommended networks stand in a trace; a network that is a line, at its end."""
+    """Where the recommended networks stand in a trace; one that is a curve, at its end."""
+    steps = trace.get("line", {}).get("shape") == "hv"  # a step goes on to the right of its network
     found: dict[Key, tuple[float, float]] = {}
     for custom, x, y in zip(trace["customdata"], trace["x"], trace["y"], strict=True):
-        if custom is not None and x is not None and y is not None and (key := (custom[0], custom[1])) in keys:
+        if custom is None or x is None or y is None:
+            continue
+        key = custom[0], custom[1]
+        if key in keys and not (steps and key in found):
             found[key] = x, y
     yield from found.values()
 

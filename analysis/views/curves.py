@@ -82,9 +82,8 @@ class _Curves:
         """What is drawn, by group; a trial is in one of them."""
         references = [t for t in self.trials if t.is_reference]
         rest = [t for t in self.trials if not t.is_reference]
-        best = [t for t in self.full if not t.is_reference][:MOST_BEST]
-        if len(best) == len(rest):  # so few that none stands out
-            best = best[: max(1, len(best) // 3)]
+        best = [t for t in self.full if not t.is_reference]
+        best = best[: min(MOST_BEST, max(1, len(best) // 3))]  # of few, few: else none stands out
         chosen = {t.number for t in best}
         groups: dict[str, list[Trial]] = {}
         others: list[Trial] = []

@@ -33,6 +33,7 @@ from analysis.views.planes import (
     band_of,
     budgets,
     is_narrow,
+    judged,
     labels,
     numbered,
     planes,
@@ -41,7 +42,7 @@ from analysis.views.units import UNITS, Spec, cost_axis, cost_in
 from nas.record.study import Study, Tried
 from nas.record.trial import SEARCHED
 from nas.verdict.front import front
-from nas.verdict.pick import Field, fields_of, recommend, searched_value
+from nas.verdict.pick import recommend, searched_value
 from space.words import compact, finite, listed, percent, plural, said
 
 KEY, TITLE = "plane", "Accuracy and cost"
@@ -132,7 +133,11 @@ class _Drawn:
     @cached_property
     def placed(self) -> list[_Placed]:
         members = enumerate(self.plane.members)
-        return [p for n, (i, label, study) in members for p in _placed(i, label, n, study)]
+        return [
+            _Placed(i, label, n, one.tried, one.accuracies, one.stands)
+            for n, (i, label, study) in members
+            for one in judged(study)
+        ]
 
     @property
     def several(self) -> bool:
@@ -198,15 +203,6 @@ class _Drawn:
         """By accuracy: what a study recommends from first, then what only its search saw."""
         found = sorted(self.placed, key=lambda p: (not (p.stands or p.is_sure), -p.value))
         return found[: max(MOST_RANKED, len(self.references))]
-
-
-def _placed(index: int, label: str, place: int, study: Study) -> Iterator[_Placed]:
-    """The networks of a study, each judged in the field of its budget."""
-    fields = fields_of(study)
-    stands = {tried.trial for field in fields.values() for tried in field.networks}
-    for tried in study.networks:
-        field = fields.get(tried.budget) or fields.get(None) or Field((), (), frozenset())
-        yield _Placed(index, label, place, tried, field.accuracies(tried), tried.trial in stands)
 
 
 def _probability(cost: Sequence[float], seeds: Sequence[Sequence[float]]) -> Iterable[float]:
@@ -338,7 +334,11 @@ def _front_lines(drawn: _Drawn, metric: str) -> Iterator[Spec]:
 
 def _named(drawn: _Drawn, own: Sequence[_Placed], metric: str) -> Spec:
     """Names beside the points of references, where the fewest others stand."""
-    points = [(math.log(getattr(p.tried, metric)), p.value) for p in drawn.placed]
+    points = [
+        (math.log(getattr(p.tried, metric)), value)
+        for p in drawn.placed
+        for value in (p.value, *([min(p.accuracies), max(p.accuracies)] if p.is_sure else []))
+    ]
     at = [(math.log(getattr(p.tried, metric)), p.value) for p in own]
     names = [p.tried.label for p in own]
     # a reference that several studies trained is named once

@@ -12,6 +12,7 @@ import numpy as np
 from analysis.views.common import escape
 from analysis.views.units import Spec
 from nas.record.study import Study, Tried
+from nas.verdict.pick import Field, fields_of
 from space.words import finite
 
 MOST_CONDITIONS = 46  # characters beside an axis
@@ -79,6 +80,24 @@ def apart(studies: Sequence[Study]) -> list[str]:
         + "; ".join(f"{plane.names} ({plane.conditions})" for plane in found)
         + "."
     ]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A network with the accuracies that it is judged by; `stands` where it may be recommended by them."""
+
+    tried: Tried
+    accuracies: list[float]
+    stands: bool
+
+
+def judged(study: Study) -> list[Judged]:
+    """The networks of a study as its recommendation sees them, each among those of its budget."""
+    fields = fields_of(study)
+    stands = {tried.trial for field in fields.values() for tried in field.networks}
+    none = Field((), (), frozenset())
+    found = ((tried, fields.get(tried.budget) or fields.get(None) or none) for tried in study.networks)
+    return [Judged(tried, field.accuracies(tried), tried.trial in stands) for tried, field in found]
 
 
 def is_narrow(study: Study) -> bool:

@@ -226,7 +226,7 @@ def _best_pair(
             "type": "scatter", "mode": "markers", "name": f"candidates{suffix}",
             "x": [across[i] for i in dots], "y": [percent(values[i]) for i in dots],
             "customdata": [custom[i] for i in dots], "hovertemplate": hover,
-            "marker": {"color": colour, "symbol": f"{symbol}-open", "size": 7, "opacity": 0.75},
+            "marker": {"color": colour, "symbol": f"{symbol}-open", "size": 8, "line": {"width": 1.5}},
         },
         {
             "type": "scatter", "mode": "lines", "name": f"best so far{suffix}",

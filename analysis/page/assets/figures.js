@@ -73,6 +73,8 @@ const Figures = (() => {
       figure.themed = { theme, traces: Colours.themed(figure.spec.data, state.data.colours[theme]) };
     }
     const { traces } = figure.themed;
+    const height = heightOf(div);
+    if (parseFloat(div.style.height) !== height) div.style.height = `${height}px`;
     div.style.minWidth = state.width === null ? `${leastWidth(figure.spec)}px` : "";
     figure.width = div.clientWidth;
     const drawn = traces.map((trace) => Marks.through(Marks.shown(trace), figure.boxes));
@@ -126,6 +128,12 @@ const Figures = (() => {
     return columns > 1 ? 270 * columns : 0;
   }
 
+  // Several figures a page of paper, but for those that are tall for what they hold.
+  function heightOf(div) {
+    const height = Number(div.dataset.height);
+    return state.width !== null && height < 700 ? Math.min(height, 360) : height;
+  }
+
   function layoutOf({ div, spec, boxes }) {
     const layout = structuredClone(spec.layout ?? {}); // plotly writes into what it is given
     delete layout.width;
@@ -139,7 +147,7 @@ const Figures = (() => {
       template: state.data.templates[Page.theme()],
       autosize: state.width === null,
       ...(state.width === null ? {} : { width: state.width }),
-      height: Number(div.dataset.height),
+      height: heightOf(div),
       uirevision: "kept", // zoom and legend stay as they are when the data change
     };
   }

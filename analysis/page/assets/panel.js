@@ -92,8 +92,9 @@ const Panel = (() => {
     if (trained.length) {
       const node = element("table", null, "seeds");
       const body = headed(node, ["Seed", "Proxy accuracy"]);
-      trained.forEach(([seed, accuracy]) => row(body, seed, [percent(accuracy)]));
-      if (trained.length > 1) row(body, "Mean", [percent(all().accuracy[i])]).className = "whole";
+      trained.forEach(([seed, accuracy], n) =>
+        row(body, n || trained.length === 1 ? seed : `${seed}, in the search`, [percent(accuracy)]));
+      if (all().seeds[i] > 1) row(body, "Mean of fresh seeds", [percent(all().accuracy[i])]).className = "whole";
       nodes.push(node);
     }
     return nodes;

@@ -8,7 +8,7 @@ const Table = (() => {
     trial: { title: "Network", value: (i) => all().trial[i] },
     study: { title: "Study", value: (i) => state.data.studies[all().study[i]].name },
     accuracy: { title: "Proxy accuracy", value: (i) => all().accuracy[i], text: percent },
-    seeds: { title: "Seeds", value: (i) => all().trainings[i].filter((t) => t[1] !== null).length },
+    seeds: { title: "Seeds", value: (i) => all().seeds[i] },
     macs: { title: "FLOPs", value: (i) => all().macs[i], text: amount },
     params: { title: "Parameters", value: (i) => all().params[i], text: amount },
     activations: { title: "Activations", value: (i) => all().activations[i], text: amount },

@@ -73,10 +73,10 @@ def test_importance_says_what_matters_and_shows_it():
 def test_few_networks_or_none_are_said_to_be_too_few():
     few = check(importance.view([study_of(9)]))
     assert "9 networks trained in full; importance needs 20" in few.empty
-    nothing = study_of(3)
-    for one in nothing.to_dict()["trials"]:
+    nothing = study_of(3).to_dict()
+    for one in nothing["trials"]:
         one.update(state="failed", accuracy=None, reason="out of memory")
-    assert check(importance.view([Study.from_dict(nothing.mapping)])).empty
+    assert check(importance.view([Study.from_dict(nothing)])).empty
     assert check(importance.view([])).empty
 
 
