@@ -18,6 +18,8 @@ from nas.verdict.difference import BETTER, UNCLEAR, WORSE
 from nas.verdict.pick import Pick, Recommendation, Rival
 from space.words import duration, finite, listed, plural, points
 
+THAN = {BETTER: "than", WORSE: "than", UNCLEAR: "from"}
+
 
 def header(studies: Sequence[Study], recommended: Sequence[Recommendation]) -> Html:
     """The answers of all studies."""
@@ -135,21 +137,32 @@ def _strip(rival: Rival, reach: float) -> Html:
 def _several(index: int, study: Study, one: Recommendation) -> Html:
     unit = UNITS[study.metric]
     by_budget = one.kind == "budgets"
-    heads = [*(["budget"] if by_budget else []), "take", "cost", "accuracy", "how sure", ""]
+    heads = [
+        *(["budget"] if by_budget else []),
+        "take",
+        "cost",
+        "accuracy",
+        "how sure: points less another (95% interval)",
+        "",
+    ]
     place = shlex.quote(study.place)
     rows = []
     for pick in one.picks:
         key = f"{index}:{pick.tried.trial}"
         button = tag("button", pick.tried.label, type="button", data_key=key, class_="network")
-        seeds = f"mean of {plural(pick.seeds, 'fresh seed')}" if pick.seeds else "one training"
+        seeds = plural(pick.seeds, "fresh seed") if pick.seeds else "one training"
         rows.append(
             tag(
                 "tr",
                 tag("th", band_of(study, pick.tried), scope="row") if by_budget else "",
                 tag("td", button, class_="pick"),
-                tag("td", f"{cost_in(study.metric, getattr(pick.tried, study.metric)):.3g} {unit.short}"),
+                tag(
+                    "td",
+                    f"{cost_in(study.metric, getattr(pick.tried, study.metric)):.3g} {unit.short}",
+                    class_="cost",
+                ),
                 tag("td", f"{pick.accuracy:.1%}, {seeds}"),
-                tag("td", _sure(pick)),
+                _sure(pick),
                 tag("td", _copied(f"python -m nas.export {place} --trial {pick.tried.trial}")),
             )
         )
@@ -159,14 +172,17 @@ def _several(index: int, study: Study, one: Recommendation) -> Html:
     return join([tag("p", what, class_="answer"), tag("div", table, class_="scroll")])
 
 
-def _sure(pick: Pick) -> str:
-    """The differences with their intervals; of many the verdicts, the table below has the intervals."""
+def _sure(pick: Pick) -> Html:
+    """The pick less each network it was compared with, a line each: the interval, and what it says."""
     known = [rival for rival in pick.rivals if rival.verdict is not None]
-    if len(known) < 3:
-        return pick.sure
-    words = {BETTER: "better than", UNCLEAR: "not distinguishable from", WORSE: "worse than"}
-    said = ((word, [r.label for r in known if r.verdict == verdict]) for verdict, word in words.items())
-    return "; ".join(f"{word} {listed(names)}" for word, names in said if names)
+    if not known:
+        return tag("td", pick.sure)
+    lines = []
+    for rival in known:
+        d, verdict = rival.difference, rival.verdict or UNCLEAR
+        ends = f"{100 * d.value:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f}): "
+        lines.append(tag("li", ends, tag("b", verdict), f" {THAN[verdict]} {rival.label}"))
+    return tag("td", tag("ul", *lines), class_="sure")
 
 
 def _copied(command: str) -> Html:

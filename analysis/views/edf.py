@@ -180,7 +180,7 @@ def _edf_figure(plane: Plane, samples: Sequence[_Sample], name: str) -> Figure:
     )
     return Figure(
         name,
-        f"Distribution of errors, {plane.conditions}",
+        "Distribution of errors",
         spec,
         f"Cumulative share of networks by error, {_counted(samples)}.",
     )
@@ -207,7 +207,7 @@ def _best_figure(plane: Plane, samples: Sequence[_Sample], name: str) -> Figure:
     )
     return Figure(
         name,
-        f"Expected error of the best of n, {plane.conditions}",
+        "Expected error of the best of n",
         spec,
         f"Expected error of the best of n networks against n, with a {LEVEL:.0%} bootstrap band, "
         f"{_counted(samples)}.",

@@ -167,13 +167,15 @@ class _Drawn:
 
     @cached_property
     def fronts(self) -> dict[int, list[_Placed]]:
-        """Place of a study -> its front, over what it recommends from; none in a narrow budget."""
+        """Place of a study -> its front, over what it recommends from; a narrow budget has none."""
         found = {}
-        for place, (index, _, _) in enumerate(self.plane.members):
+        for place, (index, _, study) in enumerate(self.plane.members):
+            if is_narrow(study):
+                continue
             own = [p for p in self.placed if p.index == index and p.stands]
             kept = front([getattr(p.tried, self.metric) for p in own], [p.value for p in own])
             found[place] = [own[i] for i in kept]
-        return {} if self.narrow else found
+        return found
 
     @cached_property
     def picks(self) -> set[tuple[int, int]]:
@@ -200,8 +202,8 @@ class _Drawn:
 
     @cached_property
     def ranked(self) -> list[_Placed]:
-        """By accuracy: what a study recommends from first, then what only its search saw."""
-        found = sorted(self.placed, key=lambda p: (not (p.stands or p.is_sure), -p.value))
+        """By accuracy: what has fresh seeds first, then what one training tells of."""
+        found = sorted(self.placed, key=lambda p: (not p.is_sure, -p.value))
         return found[: max(MOST_RANKED, len(self.references))]
 
 

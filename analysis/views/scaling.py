@@ -130,7 +130,7 @@ def _figure(panel: _Panel, name: str) -> Figure:
         f"Top-1 error against {UNITS[panel.metric].short} on log axes: "
         f"{listed([line.name for line in panel.lines])}; laws and their intervals, dashed where extrapolated."
     )
-    return Figure(name, f"Error against cost ({panel.conditions})", spec, alt)
+    return Figure(name, "Error against cost", spec, alt)
 
 
 def _law(line: _Line, metric: str) -> list[Spec]:
