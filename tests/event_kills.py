@@ -353,9 +353,10 @@ READ: dict[str, Callable[[Path], Any]] = {
 
 def _study(path: Path, found: Found, ordered: bool) -> Any:
     from nas.record.record import Record
+    from nas.record.study import study_of
 
     record = Record.read(path.parent)
-    study = record.study()
+    study = study_of(record)
     record.close()
     for trial in study.trials:
         if trial.over:

@@ -52,7 +52,7 @@ HEAVY = (
     "nas.measure",
     "nas.export",
     "nas.train",
-    "nas.plan.plan",
+    "nas.run",
     "nas.driver.controller",
     "nas.proxy.trainer",
     "nas.engines.local",

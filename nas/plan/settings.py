@@ -179,12 +179,18 @@ def _resumed(given: Mapping[str, Any], values: dict[str, Any], *, measured: bool
         return values
     from nas.record.record import Record
 
-    asked = Record.read(given["study"], given.get("storage")).asked
+    record = Record.read(given["study"], given.get("storage"))
+    asked = record.asked
     if ("networks" in asked) != measured:
         command = "nas.search" if measured else "nas.measure"
         raise InputError(
             f"study {given['study']}: was made by {command}; python -m {command} goes on with it"
         )
+    for name in ("seed", "sampler"):
+        # the plan is compared with all that binds a study; two numbers need not wait for the data set
+        if name in given and given[name] != asked.get(name, given[name]):
+            was, now = quoted(asked[name]), quoted(given[name])
+            raise InputError(f"study {record.folder}: was started with {name} {was}, not {now}")
     values = asked | values
     if given.get("engine", values.get("engine")) != values.get("engine"):
         # where a study is trained does not bind it: what was said of the other engine is void

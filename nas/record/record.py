@@ -38,7 +38,6 @@ from nas.record.postgres import check_trusted
 from nas.record.rows import TrialStore, trial_store
 from nas.record.sqlite import SqliteStorage
 from nas.record.storage import PostgresStorage, Storage, check_url
-from nas.record.study import Study
 from nas.record.trial import NETWORK, RESULT, Trial
 from space.command import uncollected
 from space.errors import InputError, quoted, reason
@@ -343,27 +342,17 @@ class Record:
         """Add the time of this run to the study's."""
         self._set("wall_seconds", self._attributes["wall_seconds"] + seconds)
 
-    def study(self) -> Study:
-        """The study as it is now, for reading."""
-        settings, attributes, trials = self.settings, self._attributes, self.trials()
-        mapping = {
+    def about(self) -> dict[str, Any]:
+        """Settings, versions and sums as plain values: a study without its trials."""
+        settings, attributes = self.settings, self._attributes
+        same = ("budget", "objective", "limits", "space", "proxy", "data", "sampler", "scheduler", "seed")
+        return {
             "name": self.folder.resolve().name,
-            "budget": settings["budget"],
-            "objective": settings["objective"],
-            "limits": settings["limits"],
-            "space": settings["space"],
-            "proxy": settings["proxy"],
-            "data": settings["data"],
-            "sampler": settings["sampler"],
-            "scheduler": settings["scheduler"],
-            "seed": settings["seed"],
-            "versions": attributes["versions"],
-            "created": attributes["created"],
-            "wall_seconds": attributes["wall_seconds"],
-            "train_seconds": sum(trial.train_seconds or 0.0 for trial in trials),
+            **{name: settings[name] for name in same},
+            **{name: attributes[name] for name in ("versions", "created", "wall_seconds")},
+            "train_seconds": sum(trial.train_seconds or 0.0 for trial in self.trials()),
             "warnings": self.warnings,
         }
-        return Study(mapping, tuple(trials), self.folder)
 
     def close(self) -> None:
         """Let another driver have the study."""

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.record.trial import Role, Trial
 from space.errors import InputError, printable
+
+if TYPE_CHECKING:
+    from nas.record.record import Record
 
 # what shells, and the reader of study names, would take for something else
 AS_PATH = ("-", "~")
@@ -137,13 +140,18 @@ class Study:
         return np.array([tried.accuracy for tried in self.networks], dtype=np.float64)
 
 
+def study_of(record: Record) -> Study:
+    """The study of a record as it is now, for reading."""
+    return Study(record.about(), tuple(record.trials()), record.folder)
+
+
 def read_study(name: str | Path) -> Study:
     """The study of a name under runs/, or of a folder. Raises `InputError`."""
     from nas.record.record import Record
 
     record = Record.read(name)
     try:
-        return record.study()
+        return study_of(record)
     finally:
         record.close()
 

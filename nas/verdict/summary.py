@@ -8,6 +8,7 @@ from typing import Any
 
 from nas.record.folder import write_json
 from nas.record.record import Record
+from nas.record.study import study_of
 from nas.record.trial import Trial
 from nas.verdict.confirm import confirmed
 from nas.verdict.pick import recommend
@@ -43,7 +44,7 @@ class Summary:
 
 def summary(record: Record) -> dict[str, Any]:
     """The study without its trials, but for the recommended one and the reference."""
-    study = record.study()
+    study = study_of(record)
     found = recommend(study)
     trials = {trial.number: trial for trial in study.trials}
     best = found.most_accurate

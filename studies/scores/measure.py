@@ -48,7 +48,7 @@ class Trained:
 def trained() -> dict[str, Trained]:
     """Fingerprint -> network, of both studies. Raises `InputError` where their proxies differ."""
     from nas.proxy.proxy import load_proxy
-    from nas.record.record import Record
+    from nas.record.study import read_study
     from studies.proxy.measure import networks, read
 
     proxy = load_proxy("cpu")
@@ -63,14 +63,15 @@ def trained() -> dict[str, Trained]:
             row["fingerprint"], Trained(row["network"], origin, architecture, float(row["gflops"]), {})
         )
         entry.accuracies[int(row["seed"])] = float(row["accuracy"])
-    study = Record.read(f"./{SEARCH}").mapping()
-    if study["proxy"]["fingerprint"] != expected:
+    study = read_study(f"./{SEARCH}")
+    if study.mapping["proxy"]["fingerprint"] != expected:
         raise InputError(f"{SEARCH}: another proxy than the cpu proxy of today")
-    for trial in study["trials"]:
-        architecture = Architecture.from_dict(trial["architecture"])
-        new = Trained(f"search_{trial['number']}", "search", architecture, trial["macs"] / 1e9, {})
+    for trial in study.trials:
+        architecture = Architecture.from_dict(trial.architecture)
+        new = Trained(f"search_{trial.number}", "search", architecture, trial.macs / 1e9, {})
         entry = found.setdefault(architecture.fingerprint, new)
-        entry.accuracies.setdefault(trial["seed"], trial["accuracy"])
+        if trial.full_accuracy is not None:
+            entry.accuracies.setdefault(trial.seed, trial.full_accuracy)
     return found
 
 

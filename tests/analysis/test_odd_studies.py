@@ -16,8 +16,9 @@ from analysis.comparison.claims import as_json
 from analysis.page.page import page_of, payload, render, write_page
 from analysis.proposal.proposal import plan
 from analysis.scores.measure import measure
-from nas.record.study import Study, read_study
+from nas.record.study import Study, networks_of, read_study
 from space.errors import InputError
+from tests.trials import made
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "</script><img src=x onerror=alert(1)>\n\u2028\x1b[2J\ud800{%x}<!--<script>"
@@ -84,11 +85,12 @@ def test_names_are_text_on_every_page_and_in_every_line(recorded, capsys):
 
 
 def test_what_is_not_said_to_be_trained_in_full_was_not(recorded):
-    study = study_of(recorded)
-    known = [trial.number for trial in study.trials if trial.full_accuracy is not None]
-    assert [tried.trial for tried in study.networks] == known and len(known) == 10
+    trials = study_of(recorded).trials
+    known = [trial.number for trial in trials if trial.full_accuracy is not None]
+    assert [tried.trial for tried in networks_of(trials)] == known and len(known) == 10
     for missing in (None, False):
         assert not study_of(changed(recorded, every={"full_fidelity": missing})).networks
+    assert made(0, 0.0).full_accuracy == 0.0
 
 
 @pytest.mark.parametrize("place", ["folder", "fifo", "nowhere/page.html", "x" * 300, "/dev/full"])

@@ -15,7 +15,7 @@ from scipy import stats
 
 from analysis import proxies
 from analysis.scores import rank
-from analysis.scores.measure import measure
+from analysis.scores.measure import measure as measured_of
 from analysis.scores.rank import (
     NO_RELATION,
     NOT_OFFERED,
@@ -27,6 +27,7 @@ from analysis.scores.rank import (
     tau_b,
 )
 from analysis.scores.scores import SCORES, score
+from nas.record.study import Study
 from space.architecture import Architecture
 from space.errors import InputError
 from studies.scores.measure import table
@@ -34,6 +35,10 @@ from tests.analysis.sample_study import EPOCHS, sample_study
 from tests.nas.conftest import run, workplace  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
+
+
+def measure(mapping, *scores):
+    return measured_of(Study.from_dict(mapping), *scores)
 
 
 def one(scores, accuracies, name="score"):

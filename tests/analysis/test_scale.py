@@ -262,7 +262,7 @@ def test_the_wish_inside_the_budgets_is_near_their_optima(study, found):
 
 @pytest.fixture
 def shown(study, monkeypatch, tmp_path):
-    monkeypatch.setattr("nas.record.study.read_study", lambda _: Study.from_dict(study.mapping, tmp_path))
+    monkeypatch.setattr("nas.record.study.read_study", lambda _: Study(study.mapping, study.trials, tmp_path))
     return tmp_path
 
 
@@ -310,7 +310,7 @@ def test_json_and_out(shown, capsys, tmp_path):
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(budgets, flags, message, monkeypatch, capsys, tmp_path):
-    study = Study.from_dict(sweep_of(budgets, 6).mapping, tmp_path)
+    study = Study.from_dict(sweep_of(budgets, 6).to_dict(), tmp_path)
     monkeypatch.setattr("nas.record.study.read_study", lambda _: study)
     assert main(["sweep", *flags]) == 2
     error = capsys.readouterr().err

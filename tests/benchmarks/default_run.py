@@ -67,7 +67,7 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("end: summary, confirmation, table", "nas/search.py", "finish"),
     ("driver: summary", "nas/verdict/summary.py", "Summary.refresh"),
     ("driver: summary", "nas/verdict/summary.py", "Summary.write"),
-    ("start: study opened", "nas/search.py", "open_record"),
+    ("start: study opened", "nas/plan/study.py", "open_record"),
     ("start: data set", "nas/data/dataset.py", "load"),
     ("start: space, bands, references", "nas/plan/plan.py", ""),
     ("driver: proposing", "nas/samplers/proposer.py", ""),

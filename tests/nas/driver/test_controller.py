@@ -10,10 +10,11 @@ from nas.driver.controller import MOST_ATTEMPTS
 from nas.engines.local import LocalEngine
 from nas.plan.plan import Plan
 from nas.plan.settings import Settings
+from nas.plan.study import open_record
 from nas.proxy.simulated import LAWS, SimulatedTrainer
 from nas.record.record import Record
-from nas.run import run
-from nas.search import open_record
+from nas.record.study import study_of
+from nas.run import train
 from nas.training.result import TrialFailed
 from nas.verdict.pick import recommend
 from space.families import named
@@ -72,7 +73,7 @@ def searched(folder, settings, engine=None):
     plan = Plan.of(settings)
     record = open_record(plan, folder)
     try:
-        run(plan, record, engine or LocalEngine(plan.judge.trainer), QUIET)
+        train(plan, engine or LocalEngine(plan.judge.trainer), record, QUIET)
         return record
     finally:
         record.close()
@@ -98,7 +99,7 @@ def test_a_paused_training_goes_on_and_only_full_ones_count(tmp_path):
     kept = {int(p.stem.removeprefix("trial-")) for p in (tmp_path / "a/checkpoints").iterdir()}
     paused = {t.number for t in candidates if t.state == "paused"}
     assert kept <= paused
-    (pick,) = recommend(record.study()).picks
+    (pick,) = recommend(study_of(record)).picks
     assert record.trial(pick.tried.trial).full_fidelity
 
 
@@ -137,7 +138,7 @@ def test_after_any_crashes_the_record_is_that_of_an_undisturbed_search(
         record = open_record(plan, cut)
         resume = True
         try:
-            run(plan, record, Crashing(plan.judge.trainer, calls), QUIET)
+            train(plan, Crashing(plan.judge.trainer, calls), record, QUIET)
         except Crash:
             pass
         finally:
@@ -156,8 +157,8 @@ def test_no_epoch_is_trained_twice_across_a_crash(tmp_path):
             training = super().start(job)
             inner = training.epoch
 
-            def epoch():
-                point = inner()
+            def epoch(on_step=None):
+                point = inner(on_step)
                 seen.append((job.trial, point.epoch))
                 return point
 
@@ -168,7 +169,7 @@ def test_no_epoch_is_trained_twice_across_a_crash(tmp_path):
     plan = Plan.of(asked(trials=5))
     record = open_record(plan, tmp_path / "a")
     with pytest.raises(Crash):
-        run(plan, record, Crashing(trainer, 60), QUIET)
+        train(plan, Crashing(trainer, 60), record, QUIET)
     record.close()
     searched(tmp_path / "a", asked(trials=5, resume=True), LocalEngine(trainer))
     assert len(seen) == len(set(seen)) == 5 * 9
@@ -205,24 +206,21 @@ def test_a_list_of_budgets_is_a_search_each_with_its_own_reference(tmp_path):
     assert {t.budget for t in searched_trials[:3]} == set(shares)
     confirmations = [t for t in record.trials() if t.role == "confirmation"]
     assert len(confirmations) == 3 * 2 * 2  # budgets, networks, seeds
-    assert (
-        record.study().mapping["budget"]["low"] == 19_000_000
-        and len(record.study().mapping["budget"]["each"]) == 3
-    )
+    assert record.about()["budget"]["low"] == 19_000_000 and len(record.about()["budget"]["each"]) == 3
 
 
 def test_a_range_is_searched_over_all_its_costs(tmp_path):
     record = searched(tmp_path / "a", asked(budget="10M..160M", objective="auto", trials=25))
     macs = np.array([t.macs for t in record.trials() if t.role == "candidate"])
-    assert record.study().mapping["objective"] == "front"
+    assert record.about()["objective"] == "front"
     for low, high in ((10e6, 20e6), (20e6, 40e6), (40e6, 80e6), (80e6, 160e6)):
         assert ((macs >= low) & (macs <= high)).sum() >= 3
 
 
 def test_the_front_is_compared_with_every_published_size_in_it(tmp_path):
     plan = Plan.of(asked(space="convnext", budget="4GFLOPs..16GFLOPs", objective="auto"))
-    assert [r.name for r in plan.references[0]] == ["ConvNeXt-T", "ConvNeXt-S", "ConvNeXt-B"]
-    assert plan.references[0][0].network == named("convnext_tiny")
+    assert [r.name for r in plan.effort.references[0]] == ["ConvNeXt-T", "ConvNeXt-S", "ConvNeXt-B"]
+    assert plan.effort.references[0][0].network == named("convnext_tiny")
 
 
 def test_confirmation_trains_the_best_and_the_references_again_with_fresh_seeds(tmp_path):
@@ -235,7 +233,7 @@ def test_confirmation_trains_the_best_and_the_references_again_with_fresh_seeds(
         origin = record.trial(trial.of)
         assert trial.fingerprint == origin.fingerprint and trial.accuracy != origin.accuracy
     means = {n: np.mean([t.accuracy for t in again if t.of == n]) for n in {t.of for t in again}}
-    (pick,) = recommend(record.study()).picks
+    (pick,) = recommend(study_of(record)).picks
     assert pick.tried.trial == max(means, key=means.get)
     # asked for again, it finds what is there
     before = outcome(record)
@@ -256,7 +254,7 @@ def test_limits_hold_for_every_candidate(tmp_path):
     assert len(record.trials()) == 12
     for trial in record.trials():
         assert trial.params <= most["params"] and trial.activations <= most["activations"]
-    assert record.study().mapping["limits"] == {
+    assert record.about()["limits"] == {
         "max_params": most["params"], "max_activations": most["activations"], "max_latency": 1.0
     }  # fmt: skip
     assert latency(named("convnext_tiny")) > 0

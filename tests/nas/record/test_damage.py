@@ -481,13 +481,13 @@ axes:
 def test_a_training_without_memory_is_a_failed_trial_and_the_search_goes_on(run, workplace):
     (workplace / "wide.yaml").write_text(SPACE)
     limited = """
-import resource, nas.search
-drive = nas.run.drive
+import resource, nas.run
+train = nas.run.train
 def with_little(*arguments):
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20, resource.RLIM_INFINITY))
-    return drive(*arguments)
-nas.run.drive = with_little
+    return train(*arguments)
+nas.run.train = with_little
 """
     code, _, err = ended(driver(
         "--space", "wide.yaml", "--budget", "0.1M..100G", "--objective", "best", "--proxy", "tiny.yaml",

@@ -19,11 +19,11 @@ from nas.driver.controller import SearchController
 from nas.engines.local import LocalEngine
 from nas.plan.plan import Plan
 from nas.plan.settings import Settings
+from nas.plan.study import open_record
 from nas.record.database import study_name
 from nas.record.folder import study_folder
 from nas.record.record import Record
-from nas.run import run
-from nas.search import open_record
+from nas.run import train
 from space.errors import InputError
 
 SEARCH = ["--space", "micro", "--budget", "20M..40M", "--objective", "best", "--sampler", "random",
@@ -56,7 +56,7 @@ def test_what_is_in_a_path_names_no_other_database(workplace, capsys):
     for i, name in enumerate(awkward):
         assert len(numbers(name)) == i % 3 + 1
         assert search.main(["--study", name, "--resume", "--trials", "4"]) == 0
-        assert Record.read(name).study().to_dict()["name"] == (workplace / name).name
+        assert Record.read(name).about()["name"] == (workplace / name).name
     capsys.readouterr()
     assert sorted(p.name for p in (workplace / "x").iterdir()) == sorted(n[2:] for n in awkward)
     assert [p.name for p in workplace.iterdir() if p.name not in ("x", "tiny.yaml")] == []
@@ -300,7 +300,7 @@ def test_a_curve_is_shown_while_it_grows_and_after_a_training_went_back(tmp_path
     record.report(number, [{"val_accuracy": 0.5}] * 7)  # and then it was killed
     record.close()
     record = Record.resume(tmp_path / "one", plan.binding())
-    run(plan, record, LocalEngine(plan.judge.trainer), Console(quiet=True))
+    train(plan, LocalEngine(plan.judge.trainer), record, Console(quiet=True))
     trials = record.trials()
     stored = record.storage.rdb.get_all_trials(record._study._study_id)
     record.close()
