@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     """The page, the table, what to take, and where everything is; whether any trial succeeded."""
-    from analysis.report import write_report
+    from analysis.page.page import FILE, page_of, write_page
     from nas.record.study import study_of
     from nas.verdict.pick import recommend
     from nas.verdict.summary import Summary
@@ -69,7 +69,7 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     Summary(record).write()
     study = study_of(record)
     found = recommend(study)
-    write_report(study, record.folder / "report.html")
+    write_page(page_of([study]), record.folder / FILE)
     for warning in study.mapping["warnings"]:
         console.print(f"note: {warning}", markup=False)
     for trial in study.trials:

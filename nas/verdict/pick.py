@@ -206,23 +206,45 @@ def recommend(study: Study) -> Recommendation:
     if study.mapping.get("objective") == "front":
         picks = front_of(study)
         return Recommendation(study, "front" if picks else "none", picks)
-    several = len(study.bands) > 1
-    groups: dict[str | None, list[Tried]] = {}
-    for tried in study.networks:
-        groups.setdefault(tried.budget if several else None, []).append(tried)
+    several, groups = len(study.bands) > 1, _groups(study)
     order = {band["text"]: i for i, band in enumerate(study.bands)}
     found = (_best(study, groups[b], b) for b in sorted(groups, key=lambda b: order.get(str(b), 0)))
     picks = tuple(pick for pick in found if pick is not None)
     return Recommendation(study, ("budgets" if several else "one") if picks else "none", picks)
 
 
+def _groups(study: Study) -> dict[str | None, Sequence[Tried]]:
+    """The networks by budget; of one budget under None."""
+    groups: dict[str | None, list[Tried]] = {}
+    for tried in study.networks:
+        groups.setdefault(tried.budget if len(study.bands) > 1 else None, []).append(tried)
+    return dict(groups)
+
+
 @dataclass(frozen=True)
-class _Field:
+class Field:
     """The networks that may be recommended, each by its accuracies under `seeds`, the same for all."""
 
     networks: tuple[Tried, ...]
     values: tuple[float, ...]
     seeds: frozenset[int]  # fresh ones; none: by the search's own trainings
+
+    def accuracies(self, tried: Tried) -> list[float]:
+        """What any network is judged by here: under the fresh seeds, else by the search's own training."""
+        fresh = [tried.accuracies[seed] for seed in sorted(self.seeds & tried.fresh.keys())]
+        return fresh or [searched_value(tried)]
+
+
+def fields_of(study: Study) -> dict[str | None, Field]:
+    """What a study recommends from, by budget; under None where there is one field for all networks."""
+    if study.mapping.get("objective") == "front":
+        groups: dict[str | None, Sequence[Tried]] = {None: study.networks}
+    else:
+        groups = _groups(study)
+    return {
+        budget: _compared([tried for tried in networks if _takeable(study, tried, budget)])
+        for budget, networks in groups.items()
+    }
 
 
 def _best(study: Study, networks: Sequence[Tried], budget: str | None) -> Pick | None:
@@ -258,7 +280,7 @@ def _costs(limits: Mapping[str, Any]) -> list[tuple[str, float]]:
     return [(metric, most) for metric in ("params", "activations") if (most := limits.get(f"max_{metric}"))]
 
 
-def _compared(networks: Sequence[Tried]) -> _Field:
+def _compared(networks: Sequence[Tried]) -> Field:
     """Those with the most fresh seeds, by their means; where no candidate has any, all by one training.
 
     A reference has no training that it was chosen by, but is held to the same seeds as the candidates: else
@@ -271,10 +293,10 @@ def _compared(networks: Sequence[Tried]) -> _Field:
     seeds = {tried.trial: [s for s in sorted(fresh) if s in tried.fresh] for tried in networks}
     most = max(map(len, seeds.values()), default=0)
     if not most:
-        return _Field(tuple(networks), tuple(map(searched_value, networks)), frozenset())
+        return Field(tuple(networks), tuple(map(searched_value, networks)), frozenset())
     kept = [tried for tried in networks if len(seeds[tried.trial]) == most]
     values = [_mean(tried.accuracies[seed] for seed in seeds[tried.trial]) for tried in kept]
-    return _Field(tuple(kept), tuple(values), frozenset(fresh))
+    return Field(tuple(kept), tuple(values), frozenset(fresh))
 
 
 def searched_value(tried: Tried) -> float:
@@ -284,7 +306,7 @@ def searched_value(tried: Tried) -> float:
     return tried.accuracy
 
 
-def _pick(among: _Field, best: int, networks: Sequence[Tried], budget: str | None) -> Pick:
+def _pick(among: Field, best: int, networks: Sequence[Tried], budget: str | None) -> Pick:
     tried = among.networks[best]
     seeds = sum(seed in tried.accuracies for seed in among.seeds)
     others = _others(among, tried, networks)
@@ -292,7 +314,7 @@ def _pick(among: _Field, best: int, networks: Sequence[Tried], budget: str | Non
     return Pick(tried, budget, among.values[best], seeds, len(among.networks), tuple(rivals))
 
 
-def _others(among: _Field, tried: Tried, networks: Sequence[Tried]) -> list[Tried]:
+def _others(among: Field, tried: Tried, networks: Sequence[Tried]) -> list[Tried]:
     """Whom a pick is compared with: each reference of its budget; a reference with the best candidate too."""
     others = [one for one in networks if one.role == "reference" and one is not tried]
     if tried.role == "candidate":
@@ -306,7 +328,7 @@ def _others(among: _Field, tried: Tried, networks: Sequence[Tried]) -> list[Trie
     return others if best is None else [best[1], *others]
 
 
-def _rival(among: _Field, tried: Tried, other: Tried) -> Rival | None:
+def _rival(among: Field, tried: Tried, other: Tried) -> Rival | None:
     """The difference over fresh seeds that both have; the choice among several is charged (Bonferroni)."""
     seeds = sorted(seed for seed in among.seeds if seed in tried.accuracies and seed in other.accuracies)
     if seeds:

@@ -63,7 +63,7 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("training: loss and its check", "torch/nn/functional.py", "cross_entropy"),
     ("training: the loop itself", "nas/training/loop.py", "run_epoch"),
     ("training: network and optimiser built", "nas/proxy/trainer.py", "ProxyTrainer.start"),
-    ("end: report", "analysis/report", ""),
+    ("end: page", "analysis/", ""),
     ("end: summary, confirmation, table", "nas/search.py", "finish"),
     ("driver: summary", "nas/verdict/summary.py", "Summary.refresh"),
     ("driver: summary", "nas/verdict/summary.py", "Summary.write"),
