@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
 from nas.training.weights import Weights, read_weights
 from space.command import COUNT, POSITIVE_COUNT, SHARE, Command
@@ -50,8 +51,7 @@ def parser() -> Command:
                        help="a file of nas.train, or weights in this project's, official ConvNeXt, timm or "
                        "transformers layout")  # fmt: skip
     parse.add_argument("--data", required=True, metavar="SPEC",
-                       help="imagefolder:PATH (PATH/val/CLASS/*.jpg), fractal, digits, cifar10:PATH or "
-                       "cifar100:PATH")  # fmt: skip
+                       help=f"{', '.join(forms())}; a folder is PATH/val/CLASS/*.jpg")  # fmt: skip
     parse.add_argument("--network", metavar="NAME|FILE",
                        help="the weights' network, where the checkpoint does not say it")  # fmt: skip
     parse.add_argument("--ema", action=argparse.BooleanOptionalAction, default=None,
@@ -172,11 +172,11 @@ def open_validation(args: argparse.Namespace, weights: Weights, resolution: int)
     """The validation split that the command line names, at `resolution`. Raises `InputError`."""
     from nas.data import load
     from nas.data.batches import Cached
-    from nas.data.opening import STREAMED, default_workers
+    from nas.data.opening import STREAMED, classes_to_ask, default_workers
 
     kind, _, path = args.data.partition(":")
     if kind != STREAMED or not path:
-        classes = weights.num_classes if kind == "fractal" else None  # the others have the classes they have
+        classes = classes_to_ask(args.data, weights.num_classes)
         return Cached(load(args.data, resolution, num_classes=classes))
     from nas.data.stream import Streamed
 

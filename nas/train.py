@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
 from space.command import COUNT, POSITIVE_COUNT, Command
 from space.errors import InputError
@@ -36,8 +37,8 @@ def parser() -> Command:
     parse.quiet = os.environ.get("RANK", "0") != "0"  # of several processes, one says what ends them
     parse.add_argument("recipe", metavar="RECIPE", help="recipe.yaml, as nas.export writes it")
     parse.add_argument("--data", required=True, metavar="SPEC",
-                       help="imagefolder:PATH (PATH/train/CLASS/*.jpg, PATH/val/CLASS/*.jpg), fractal, "
-                       "digits, cifar10:PATH or cifar100:PATH")  # fmt: skip
+                       help=f"{', '.join(forms())}; a folder is PATH/train/CLASS/*.jpg, "
+                       "PATH/val/CLASS/*.jpg")  # fmt: skip
     parse.add_argument("--out", required=True, type=Path, metavar="DIR",
                        help="where checkpoints, logs and the summary go")  # fmt: skip
     parse.add_argument("--resume", action="store_true",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.axes.shapes import Shapes, shapes_of
+from space.architecture import OPTIONS
 from space.columns import Columns
 from space.errors import InputError
 
@@ -216,7 +217,7 @@ def _indicators(shapes: Shapes) -> Floats:
 def _settings(shapes: Shapes) -> Iterator[list[str]]:
     for name in ("norm", "activation", "downsampling", "stem", "layer_scale", "head_norm"):
         yield list(map(str, shapes.each(attrgetter(name))))
-    for name in ("style", "conv", "spatial", "grn", "norm_after", "act_after"):
+    for name in ("style", "conv", "spatial", *(o.name for o in OPTIONS), "norm_after", "act_after"):
         yield shapes.each(partial(_by_stage, name))
 
 

@@ -80,6 +80,7 @@ class Progress:
         self._counted: set[int] = set()
         self._best: float | None = None
         self._current: dict[int, _Current] = {}
+        self._ended = 0  # stretches of training, in this run
         self._side_by_side = 1
         self._measured = False  # what a training takes has been said
         self._spoke = time.monotonic()
@@ -125,6 +126,7 @@ class Progress:
     def done(self, trial: Trial) -> None:
         """A training is over, well or not, or pauses."""
         self._current.pop(trial.number, None)
+        self._ended += 1
         self._count(trial)
         if not self._console.is_terminal:
             after = f" after {trial.fidelity} of {self._epochs} epochs" if trial.paused else ""
@@ -179,7 +181,10 @@ class Progress:
         """Seconds that the trainings to come should take, by those so far."""
         # what a network takes on average, those included that were stopped early
         each = self._pace.seconds / max(self._finished, 1)
-        spent = sum(min(time.monotonic() - c.began, each) for c in self._current.values())
+        under_way = [time.monotonic() - current.began for current in self._current.values()]
+        if self._side_by_side == 1 and self._ended:  # of a rehearsal the proposals are all that takes time
+            each = max(each, (self._pace.elapsed - sum(under_way)) / self._ended)
+        spent = sum(min(seconds, each) for seconds in under_way)
         return max((self._trials - self._finished) * each - spent, 0.0) / self._side_by_side
 
     def _times(self) -> str:

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nas.data.sources.registry import forms
+from nas.samplers.registry import DEFAULT, SAMPLERS
+
 Add = Callable[..., Any]
 
 # fmt: off
@@ -60,8 +63,7 @@ def _add_judge(add: Add) -> None:
     add("--proxy", metavar="NAME|FILE", help="the short training: smoke, cpu (default without a GPU), gpu "
         "(default with one), imagenet-subset, or a YAML file; simulated:LAW trains nothing, to "
         "rehearse a search")
-    add("--data", metavar="SPEC", help="another data set than the proxy's: fractal, digits, cifar10:PATH, "
-        "cifar100:PATH, imagefolder:PATH")
+    add("--data", metavar="SPEC", help=f"another data set than the proxy's: {', '.join(forms())}")
     add("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     add("--threads", type=int, metavar="N", help="CPU threads of a training (default: all cores)")
 
@@ -80,7 +82,7 @@ def _add_effort(add: Add) -> None:
         "(default: 10 with the cpu proxy, 6 with smoke, 32 with others)")
     add("--time-limit", metavar="TIME", help="start no training that would end later: 90s, 10m, 1h30m "
         "(default: 9m30s with the cpu proxy if --trials is not given, else none)")
-    add("--sampler", metavar="NAME", help="surrogate (default), tpe, gp, nsga2, evolution or random")
+    add("--sampler", metavar="NAME", help=f"{', '.join(SAMPLERS)} (default: {DEFAULT})")
     add("--seed", type=int, metavar="N", help="seed of proposals and trainings (default 0)")
     add("--reference", metavar="FAMILIES", help="published networks of the budget to train first, as "
         "swin,convnext,resnet (default: convnext,swin), or none")

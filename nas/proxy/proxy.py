@@ -34,7 +34,7 @@ class Proxy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data: str = "fractal"  # fractal, digits, cifar10:PATH, cifar100:PATH, imagefolder:PATH
+    data: str = "fractal"  # one of nas.data.sources.registry
     num_classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None  # None: all the data set has
     resolution: Pixels = 32
     train_size: Counted | None = None  # images, at most; None: all

@@ -67,7 +67,7 @@ class Pick:
     @property
     def costs(self) -> str:
         """What the network costs, for people."""
-        return f"{quantity(self.tried.macs, 'FLOPs')}, {quantity(self.tried.params, 'params')}"
+        return f"{quantity(self.tried.macs, 'FLOPs')}, {quantity(self.tried.params)} parameters"
 
     @property
     def because(self) -> str:
@@ -77,8 +77,8 @@ class Pick:
         if self.seeds:
             seeds = plural(self.seeds, "fresh seed")
             mean = "mean of " if self.seeds > 1 else "accuracy with "
-            return f"it has the best {mean}{seeds} among {self.among} networks, {self.accuracy:.1%}"
-        return f"it is the most accurate of {self.among} networks, {self.accuracy:.1%}"
+            return f"it has the best {mean}{seeds} among {self.among} ConvNets, {self.accuracy:.1%}"
+        return f"it is the most accurate of {self.among} ConvNets, {self.accuracy:.1%}"
 
     @property
     def sure(self) -> str:

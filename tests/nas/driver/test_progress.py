@@ -142,6 +142,14 @@ def test_what_is_not_known_is_said_so_until_it_was_measured(clock):
     assert sum("to come" in line for line in told) == 2
 
 
+def test_what_the_search_itself_takes_counts_where_it_is_longer_than_training(clock):
+    progress, pace, console = made(trials=3)
+    with progress:
+        clock.now += 20.0  # of proposing
+        trained(progress, pace, clock, 0, 0.3)
+    assert "2 trainings to come: about 41 s" in console.export_text()
+
+
 def test_a_search_that_goes_on_knows_from_the_start(clock):
     progress, _, console = made(trials=5, before=[trial(0), trial(1)])
     with progress:
