@@ -16,7 +16,7 @@ from analysis.views.planes import accuracy_title, apart, labels, numbered
 from analysis.views.units import Spec
 from nas.record.study import Study
 from nas.record.trial import Trial
-from space.words import compact, finite, listed, percent, plural
+from space.words import compact, finite, listed, percent, plural, said
 
 KEY, TITLE = "curves", "Learning curves"
 MOST_LINES, MOST_BEST, MOST_FAILED = 300, 10, 60
@@ -48,7 +48,7 @@ def view(studies: Sequence[Study]) -> View:
         KEY,
         TITLE,
         lead=" ".join(_sentence(one, len(studies) > 1) for one in shown),
-        figures=[figure for i, one in enumerate(shown) for figure in _figures(one, i)],
+        figures=[figure for i, one in enumerate(shown) for figure in _figures(one, i, len(shown) > 1)],
         tables=tables,
         notes=[*_notes(shown), *apart(studies)],
     )
@@ -178,15 +178,16 @@ ENDS = {
 }
 
 
-def _figures(curves: _Curves, index: int) -> Iterator[Figure]:
+def _figures(curves: _Curves, index: int, several: bool) -> Iterator[Figure]:
     """Accuracy by epoch; and the losses, where they were recorded, folded."""
-    yield _figure(curves, numbered("curves", index), ACCURACY)
+    start = f"{curves.label}: " if several else ""
+    yield _figure(curves, numbered("curves", index), start, ACCURACY)
     for of in LOSSES:
         if any(_points(trial, of) for trials in curves.groups.values() for trial in trials):
-            yield _figure(curves, numbered(f"curves_{of}", index), of)
+            yield _figure(curves, numbered(f"curves_{of}", index), start, of)
 
 
-def _figure(curves: _Curves, name: str, of: str) -> Figure:
+def _figure(curves: _Curves, name: str, start: str, of: str) -> Figure:
     data = [trace for group, trials in curves.groups.items() for trace in _traces(curves, group, trials, of)]
     last = max(curves.last_epochs.values())
     marked = [vertical_line(level, f"rung {level}") for level in curves.levels[:-1]]
@@ -205,12 +206,12 @@ def _figure(curves: _Curves, name: str, of: str) -> Figure:
         shapes=[line for line, _ in marked],
         annotations=[label for _, label in marked],
     )
-    title = f"{curves.label}: {LOSSES.get(of, 'accuracy')} by epoch"
+    title = f"{start}{LOSSES.get(of, 'accuracy')} by epoch"
     alt = (
         f"Learning curves of {curves.drawn} of {plural(len(curves.trials), 'training')} of {curves.label}: "
         f"{listed([f'{len(trials)} {group}' for group, trials in curves.groups.items()])}."
     )
-    return Figure(name, title, spec, alt, folded=of != ACCURACY)
+    return Figure(name, title if start else said(title), spec, alt, folded=of != ACCURACY)
 
 
 def _traces(curves: _Curves, group: str, trials: Sequence[Trial], of: str) -> list[Spec]:

@@ -586,7 +586,7 @@ def test_losses_have_folded_figures_where_they_were_recorded():
     for epoch in rows[1]["curve"]:
         epoch["train_loss"] = 2.0 / epoch["epoch"]
     accuracy, loss = curves.view([study(rows)]).figures
-    assert not accuracy.folded and loss.folded and "training loss" in loss.title
+    assert not accuracy.folded and loss.folded and loss.title == "Training loss by epoch"
     [line] = loss.spec["data"]
     assert (line["x"], line["y"]) == ([1, 2, 3], [2, 1, 0.6667])
 
