@@ -174,6 +174,7 @@ def layout_of(names: Collection[str]) -> Layout:
     # a Swin of timm's downsamples before a stage, an official one after it
     if "layers.1.downsample.norm.weight" in names and "layers.0.downsample.norm.weight" not in names:
         return "timm"
+    # only where a network is isotropic are the official names others than ours
     return "official" if "stem.weight" in names else "own"
 
 
@@ -184,6 +185,7 @@ def theirs(network: Network, layout: Layout) -> dict[str, tuple[str, ...]]:
     """
     rules = _rules(network, layout)
     with torch.device("meta"):
+        # for the names alone: no memory, no initialising, and one class is as good as a thousand
         ours = [name for name in build_network(network, 1).state_dict() if not COMPUTED.search(name)]
     return {name: _parts(_renamed(name, rules)) for name in ours}
 
@@ -209,6 +211,7 @@ def _rules(network: Network, layout: Layout) -> Rules:
     _refuse_foreign(network, TITLES[layout])
     if not any(stage.grn for stage in network.stages):
         return TRANSFORMERS
+    # transformers has a class of its own for V2, whose weights differ in this prefix
     return tuple((pattern, name.replace("convnext.", "convnextv2.")) for pattern, name in TRANSFORMERS)
 
 
@@ -228,6 +231,7 @@ def _written(
     rules = _rules(network, layout)
     written: State = {}
     for name, value in state.items():
+        # official files hold what timm and transformers compute
         if COMPUTED.search(name) and layout != "official":
             continue
         names = _parts(_renamed(name, rules))

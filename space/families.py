@@ -96,6 +96,8 @@ def roadmap(regime: str, step: int) -> Architecture:
         return named(road.end)
     if step < 2:
         return resnet(road.start_depths)
+    # the rows: 2 stage ratio, 3 patchify, 4 depthwise, 5 width, 6 inverted, 7 spatial first, 8 to 11 kernels,
+    # 12 GELU, 13 fewer activations, 14 fewer norms, 15 LayerNorm, 16 separate downsampling
     base = resnet(road.depths, road.width if step >= 5 else road.middle_width)
     if step < 3:
         return base

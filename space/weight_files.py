@@ -91,6 +91,7 @@ def loaded(path: Path, *, mapped: bool = False) -> Any:
         _check_records(path, size)
         if path.suffix != ".safetensors":
             return torch_values(str(path), mmap=mapped)
+    # safetensors: eight bytes with the length of its header, then the header, in JSON
     elif first[8:9] == b"{":
         return _safetensors(path)
     with path.open("rb") as file:  # by its name torch would go by its suffix
