@@ -139,6 +139,7 @@ class Plan:
             band,
             self.settings.sampler,
             self.settings.seed,
+            # in full trainings' worth of epochs: of a scheduler's networks most get a part of them
             max(MIN_STARTUP, round(STARTUP_SHARE * share * trained_share(rungs.levels, self.settings.eta))),
             epochs=self.judge.epochs,
             levels=rungs.levels,
@@ -156,6 +157,7 @@ def read_space(declared: str | dict[str, Any]) -> DesignSpace:
 
 def trained_share(levels: Sequence[int], eta: int) -> float:
     """The epochs that a network gets on average, of those of full training."""
+    # one of eta goes on at each rung: the stretch to rung i is trained by a share of eta ** -i
     steps = [levels[0], *(high - low for low, high in pairwise(levels))]
     return float(sum(step / eta**i for i, step in enumerate(steps)) / levels[-1])
 

@@ -113,6 +113,7 @@ class TrialCheck:
         """Raises `DamagedError` naming a trial and what is wrong with it; `known` are those before them."""
         networks = [_network(one.trial, f"trial {one.trial['number']}") for one in found]
         _check_costs([one.trial for one in found], networks)
+        # those read now as well: a confirmation may repeat a trial of the same reading
         first = {n: (t.role, t.fingerprint) for n, t in known.items()}
         first |= {one.trial["number"]: (one.trial["role"], one.trial["fingerprint"]) for one in found}
         for one in found:

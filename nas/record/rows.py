@@ -236,6 +236,8 @@ class TrialRows:
         curve: Sequence[float],
     ) -> None:
         trials, steps = self._trials, self._steps
+        # the row is locked to the end of the transaction: no other driver ends the trial meanwhile (an SQLite
+        # study has one driver)
         state = connection.scalar(
             sa.select(trials.c.state).where(trials.c.trial_id == identity).with_for_update()
         )

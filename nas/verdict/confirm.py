@@ -151,6 +151,7 @@ def paired(differences: Sequence[float], level: float = LEVEL) -> Difference:
 
 
 def _best(candidates: Sequence[Mean], seeds: int) -> Mean:
+    # of equals the one that the search found first
     return max((m for m in candidates if len(m.by_seed) == seeds), key=lambda m: (m.value, -m.trial))
 
 

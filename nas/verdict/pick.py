@@ -288,6 +288,7 @@ def _compared(networks: Sequence[Tried]) -> Field:
     """
     candidates = [tried for tried in networks if tried.role == "candidate"]
     fresh = {seed for tried in candidates or networks for seed in tried.fresh}
+    # references alone: nothing chose them, so each training counts as fresh, and one of each is no mean
     if not candidates and max((len(tried.fresh) for tried in networks), default=0) < 2:
         fresh = set()
     seeds = {tried.trial: [s for s in sorted(fresh) if s in tried.fresh] for tried in networks}
@@ -335,6 +336,7 @@ def _rival(among: Field, tried: Tried, other: Tried) -> Rival | None:
         rivals = sum(one.role == "candidate" for one in among.networks)
         differences = [tried.accuracies[seed] - other.accuracies[seed] for seed in seeds]
         return Rival(other.label, paired(differences, 1 - (1 - LEVEL) / max(1, rivals)), len(seeds))
+    # the pick was judged by fresh seeds: one of the search's trainings is no match for their mean
     if among.seeds:
         return None
     value = searched_value(tried) - searched_value(other)
