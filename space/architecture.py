@@ -546,6 +546,7 @@ def _checked_groups(stage: Stage, in_channels: int, index: int) -> Stage:
         return stage
     channels = {stage.hidden}
     if stage.spatial == "first":
+        # the convolution is over what enters: from the stage before, and in later blocks from the one before
         channels = {in_channels, stage.out} if stage.depth > 1 else {in_channels}
     for count in sorted(channels):
         if count % stage.group_width:

@@ -59,6 +59,7 @@ class Variable:
     @property
     def ordered(self) -> bool:
         """Whether the values are rising numbers, so that next to each other means alike."""
+        # to Python true and false are integers, but no sizes
         numbers = [v for v in self.values if isinstance(v, int | float) and not isinstance(v, bool)]
         return len(numbers) == len(self.values) and numbers == sorted(numbers)
 

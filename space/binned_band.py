@@ -270,6 +270,7 @@ def _add_shifted(
     limit = counts.shape[1]
     fits = bins < limit
     if last:
+        # all options are one block, and after each there is one way to go on: to spend nothing
         counts[0] += np.bincount(bins[fits], minlength=limit)
         return
     # options of a block alike in class and bins are one row, many times

@@ -243,13 +243,16 @@ def _written(
 def _read(state: Mapping[str, Tensor], network: Network, layout: Layout, *, head: bool = True) -> Read:
     """`state` under our names and shapes."""
     names = theirs(network, layout)
+    # what Swin computes may be in a file or not, and is not compared
     computed = {name for name in state if COMPUTED.search(name)} if isinstance(network, Swin) else set()
     given = {name: value for name, value in state.items() if name not in computed}
     if layout.startswith("transformers") and not any(name.startswith(BODIES) for name in given):
         body = next(iter(names.values()))[0].partition(".")[0]  # its bare model, without a classifier
         given = {name if name.startswith("classifier.") else f"{body}.{name}": v for name, v in given.items()}
+    # their names, each with ours
     wanted = {part: name for name, parts in names.items() for part in parts}
     missing = [part for part in wanted if part not in given]
+    # the last norm and the classifier, each as a whole: part of one missing is a mistake
     absent = () if head else _whole(HEAD, [wanted[part] for part in missing], names)
     missing = [part for part in missing if wanted[part] not in absent]
     unexpected = [name for name in given if name not in wanted]

@@ -165,6 +165,7 @@ class LastingOutput:
             with suppress(OSError, ValueError):
                 print(f"stdout: {reason(error)}; {self._note}", file=sys.stderr, flush=True)
 
+    # what else rich asks of a stream: its encoding, whether it is a terminal
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 

@@ -258,6 +258,7 @@ def _block_cost(stage: StageColumns, layers: Layers, flow: Flow, size: Values, p
     late_weights = (hidden + projected * entering) * out  # reduction, and the projection on the shortcut
     outputs = (spatial * early, hidden * area, out * area)
     params, kept = layers.params, layers.kept
+    # `saved` has the block's input once: the first convolution and the projection keep the same tensor
     bare = Cost(
         macs=(spatial_weights + late_weights) * area + expand_weights * early,
         params=spatial_weights + expand_weights + late_weights
@@ -276,6 +277,7 @@ def _block_cost(stage: StageColumns, layers: Layers, flow: Flow, size: Values, p
 
 def _with_option(block: Cost, option: Option, value: Values, channels: Values, area: Values) -> Cost:
     """The cost of a block and of a declared layer in it, where it is there."""
+    # zeros are left out: most layers add to some metrics only, and adding nothing to N networks takes time
     terms = {metric: term for metric, term in option.cost(value, channels, area)._asdict().items()
              if isinstance(term, np.ndarray) or term}  # fmt: skip
     if isinstance(value, np.ndarray):

@@ -248,6 +248,7 @@ def columns_from(arrays: Mapping[Target, Values], stages: int) -> Columns:
     return Columns(
         resnet_stem=network["stem.type"],
         patch_size=network["stem.patch_size"],
+        # 0 stands for None, the first stage's
         stem_width=where(network["stem.width"] > 0, network["stem.width"], arrays[0, "width"]),
         stem_norm=network["stem.norm"],
         stem_activation=network["stem.activation"],

@@ -41,6 +41,7 @@ REGIMES = {
     "t": Regime((3, 4, 6, 3), (3, 3, 9, 3), middle_width=64, width=96, end="convnext_tiny"),
     "b": Regime((3, 24, 36, 3), (3, 3, 27, 3), middle_width=84, width=128, end="convnext_base"),
 }
+# by step; the other steps from 8 on have 7
 KERNEL_SIZES = {8: 5, 9: 7, 10: 9, 11: 11}
 
 

@@ -174,4 +174,6 @@ def drop_path_rates(architecture: Architecture) -> Iterator[float]:
     """Stochastic depth's rate for every block in turn, rising linearly from 0 to `drop_path`."""
     blocks = sum(architecture.depths)
     for j in range(blocks):
+        # the linear rule (Huang et al. 2016, "Deep networks with stochastic depth", section 3): early blocks,
+        # which all others build on, are dropped least
         yield architecture.drop_path * j / max(1, blocks - 1)

@@ -113,6 +113,7 @@ class StageTables:
     def codes(self, chosen: Chosen, kept: Chosen) -> Array:
         """The codes of networks of restricted tables, their free factors still 0."""
         codes = np.zeros((len(chosen.shared), len(self.space.factors)), dtype=np.int64)
+        # a row of a restricted table stands for a row of the whole one, and that for outcomes
         codes[:, list(self._shared.factors)] = self._shared.codes[kept.shared[chosen.shared]]
         for options, rows, option in zip(self._own, kept.options, chosen.options, strict=True):
             codes[:, list(options.factors)] = options.codes[rows[option]]

@@ -342,6 +342,7 @@ def _scaled(published: Swin, budget: Budget) -> tuple[Swin, bool]:
     """The network of `published`'s depths that suits the budget best, and whether it is in the band."""
     below = published
     in_band = []
+    # every width, for heads jump from one to the next, and parameters and activations with them
     for width in range(1, _max_width(published) + 1):
         swin = _with_width(published, width)
         cost = _cost(swin, budget)

@@ -153,6 +153,7 @@ class Rungs:
             for i in reversed(range(len(allowed))):
                 rung = bracket.rungs[i]
                 if rung.waiting and rung.promoted < allowed[i]:
+                    # the lower rungs of this bracket cannot win: the higher target comes first
                     first = (bracket.rungs[i + 1].epochs, *rung.waiting[-1])
                     best = first if best is None else max(best, first)
                     break

@@ -118,6 +118,7 @@ class Plan:
         if len(budgets) == 1:
             return asdict(budgets[0])
         text = ",".join(budget.text for budget in budgets)
+        # they come in rising order
         whole = Budget(text, budgets[0].metric, budgets[0].low, budgets[-1].high)
         return asdict(whole) | {"each": [asdict(budget) for budget in budgets]}
 
@@ -134,6 +135,7 @@ class Plan:
 
     def _branch(self, index: int, latency: Callable[[Architecture], float], workers: int) -> Branch:
         band, share, compared = self.bands[index], self.effort.shares[index], self.effort.compared(index)
+        # the same first rung for all budgets, though some have a trial more
         rungs = self.effort.rungs(share, self.effort.scheduler["levels"][0])
         proposer = Proposer(
             band,

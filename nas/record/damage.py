@@ -138,6 +138,7 @@ class TrialCheck:
         if not self._are_codes((trial["memo"] or {}).get("slow", [])):
             yield "has a memo of slow networks that are none"
         if trial["of"] is not None:
+            # a trial that is not there is refused as one that cannot be repeated
             role, fingerprint = known.get(trial["of"], ("confirmation", ""))
             if role == "confirmation":
                 yield f"repeats trial {trial['of']}, which is none of the search's"
@@ -164,7 +165,7 @@ class TrialCheck:
         own = [(one, net) for one, net in zip(found, networks, strict=True) if one.params]
         built = networks_of(self._space, [one.params for one, _ in own])
         for (one, network), other in zip(own, built, strict=True):
-            if other != network and (other is None or other.fingerprint != network.fingerprint):
+            if other != network:
                 raise DamagedError(f"trial {one.trial['number']} has the parameters of another network")
 
 

@@ -185,6 +185,7 @@ class Record:
             flaw = str(error)
         except FAILURES as error:
             flaw = failure(error)
+        # whatever Optuna, and the checks, make of rows that no Optuna wrote
         except (LookupError, TypeError, ValueError, RuntimeError, AssertionError, OverflowError) as error:
             flaw = f"is damaged ({said(error)})"
         except BaseException:

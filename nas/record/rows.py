@@ -141,6 +141,7 @@ class TrialRows:
             if row.state not in TrialState.__members__:
                 raise ValueError(f"trial {row.number}: {row.state!r} is not among a trial's states")
             state = TrialState[row.state]
+            # one that is missing comes as no number, which `TrialCheck` names
             value = values.get(row.trial_id, math.nan) if state in VALUED else None
             own = params.get(row.trial_id, ())
             distributions = {p.param_name: distribution_of(p.distribution_json) for p in own}

@@ -99,6 +99,7 @@ class SqliteStorage:
             return False
         try:
             with (self._folder / ".lock").open() as lock:
+                # shared: two who look at the same time do not take each other for a driver
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True

@@ -81,6 +81,7 @@ class Limits:
         rng = np.random.default_rng(0)
         listed = band.count_is_exact and band.count <= ENUMERABLE
         most = MOST_DRAWS if band.count_is_exact else MOST_BINNED_DRAWS
+        # the bands share the draws: many strata take no longer than one band
         for _ in range(1 if listed else math.ceil(most / bands / BATCH)):
             codes = band.all_codes() if listed else band.sample_codes(BATCH, rng)
             costs = cost_columns(band.space.columns(codes))
@@ -97,6 +98,7 @@ def parse_most(text: str, metric: str) -> int:
     text = text.strip()
     named = text if text.lower().endswith(tuple(UNITS.values())) else text + UNITS[metric]
     try:
+        # a limit is written as a budget is; a band of nothing but its end gives the number
         budget = parse_budget(named, (1.0, 1.0))
     except InputError:
         budget = None

@@ -164,17 +164,21 @@ class Model:
 
     def __init__(self, known: Known, spread: Array, encoder: Encoder) -> None:
         self._encoder = encoder
+        # how features are scaled: by networks of the whole band
         raw = self._raw(spread)
         self._mean, deviation = raw.mean(axis=0), raw.std(axis=0)
         # features that are the same all over the band tell nothing, and cannot be scaled
         self._varied = np.flatnonzero(deviation > 1e-9)
         self._deviation = deviation[self._varied]
         closed = raw.shape[1] - len(encoder.positions)
+        # closed forms are numbers, as positions are
         self._numbers = np.pad(encoder.positions, (0, closed), constant_values=True)[self._varied]
+        # what is known: results first, then networks in training, which have no target
         history, self._below = known.history, known.below
         self._near, self._features = self._seen_as(np.concatenate([history.codes, known.pending]))
         spread_of_results = float(history.accuracy.std()) or 1.0
         self._targets = np.maximum((history.accuracy - history.accuracy.mean()) / spread_of_results, LEAST)
+        # a process for each point of the grid, the likely ones kept
         shared = self._shared(self._near, self._features, LENGTHS)
         fits = [self._fit(shared, grid) for grid in itertools.product(ADDITIVE, LENGTHS, NOISES)]
         likeliest = max(fit.weight for fit in fits)
@@ -237,6 +241,7 @@ class Model:
 
         additive, length, noise = grid
         n = len(self._targets)
+        # [:n]: networks in training have no result to fit
         true = _covariance(shared, additive, length, noise)[:n, :n]
         factor = np.linalg.cholesky(true + noise * np.eye(n))
         white = solve_triangular(factor, self._targets, lower=True, check_finite=False)

@@ -126,6 +126,7 @@ class Trials:
         accuracy = trial.at(level)
         if accuracy is not None:
             bisect.insort(self._reached.numbers, trial.number)
+            # a failed one has been tried, and is never among the best
             if not trial.failed:
                 ranked = self._reached.ranked.setdefault(trial.stratum, [])
                 bisect.insort(ranked, (-accuracy, trial.number))

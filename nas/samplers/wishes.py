@@ -100,6 +100,7 @@ class Wishing(Sampler):
             values=values,
             params=params_of(self._space, np.array(outcome.code)),
             distributions=self._distributions,
+            # drawn uniformly at the start: the first generation
             user_attrs={"generation": outcome.memo.get("generation", 0)},
         )
 
@@ -124,7 +125,7 @@ class Gp(Wishing):
     seen = (50, 50)  # its time grows with their cube
 
     def inner(self, seed: int) -> BaseSampler:
-        """See above."""
+        """Without random trials of its own: the search has drawn its start."""
         return GPSampler(seed=seed, n_startup_trials=0)
 
 

@@ -97,6 +97,7 @@ class Verdict:
         plain = asdict(self)
         for item in plain["against"]:
             ends = item["difference"]
+            # JSON has no infinity
             ends.update({end: None for end in ("low", "high") if math.isinf(ends[end])})
         for mean, own in zip(plain["means"], self.means, strict=True):
             mean["mean"] = own.value

@@ -185,6 +185,7 @@ class Recommendation:
         if mapping.get("objective") == "measure":
             return self.export if self.picks else f"python -m nas.measure --study {place} --resume"
         if self.simulated:
+            # after a rehearsal the search itself
             return f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
         if not self.picks:
             return f"python -m nas.search --study {place} --resume"
@@ -266,6 +267,7 @@ def _takeable(study: Study, tried: Tried, budget: str | None) -> bool:
     """Whether it can be recommended: a ConvNet that costs no more than the budget and the limits allow."""
     if tried.family == "Swin":
         return False
+    # proposed within budget and limits; named networks have neither
     if tried.role == "candidate" or study.mapping.get("objective") == "measure":
         return True
     bands = [band for band in study.bands if budget in (None, band["text"])]
