@@ -23,6 +23,7 @@ class LossShape:
     @cached_property
     def variance(self) -> float:
         """Variance of the estimate against least squares' under standard normal residuals."""
+        # E psi^2 / (E psi')^2, the asymptotic variance of an M-estimator, by quadrature
         nodes, weights = np.polynomial.hermite_e.hermegauss(201)
         weights = weights / weights.sum()
         psi = nodes * self.weight(nodes)

@@ -15,13 +15,14 @@ from functools import cached_property
 from typing import Any, Literal
 
 from nas.record.study import Study, Tried
-from nas.verdict.confirm import LEVEL, paired
+from nas.verdict.confirm import COSTLIER, LEVEL, paired
 from nas.verdict.difference import Difference
 from nas.verdict.front import front
 from space.budget import quantity
 from space.words import plural, points
 
 MOST_LINES = 12  # of a front or of budgets; the table has all
+NO_INTERVAL = "no interval, by one training each"
 CONFIRM = "3x3"  # networks and seeds that tell luck from merit
 
 
@@ -53,16 +54,21 @@ class Rival:
 class Pick:
     """The network recommended for one budget, or one of a recommended front.
 
-    `accuracy` is the mean over `seeds` fresh seeds; 0 of them: of the one training that it was chosen by,
-    among `among` networks.
+    `accuracy` is the mean over the fresh seeds `over`; none of them: of the one training that it was chosen
+    by, among `among` networks.
     """
 
     tried: Tried
     budget: str | None
     accuracy: float
-    seeds: int
+    over: tuple[int, ...]
     among: int
     rivals: tuple[Rival, ...]
+
+    @property
+    def seeds(self) -> int:
+        """How many fresh seeds stand behind it."""
+        return len(self.over)
 
     @property
     def costs(self) -> str:
@@ -85,8 +91,8 @@ class Pick:
         """How sure that is: the differences with their intervals, or that there is none."""
         said = "; ".join(rival.text for rival in self.rivals)
         if self.seeds > 1:
-            return said or "nothing to compare it with"
-        once = "no interval, by one fresh seed" if self.seeds else "no interval, by one training each"
+            return said or "no reference of its cost to compare it with"
+        once = "no interval, by one fresh seed" if self.seeds else NO_INTERVAL
         return f"{once}; {said}" if said else once
 
     @property
@@ -166,7 +172,7 @@ class Recommendation:
             lines = [pick.text for pick in self.picks]
         else:
             first, last = self.picks[0], self.picks[-1]
-            why = f"mean of {plural(best.seeds, 'fresh seed')}" if best.seeds else "one training each"
+            why = f"means of {plural(best.seeds, 'fresh seed')}" if best.seeds else NO_INTERVAL
             lines = [
                 f"Take the front's network that you can pay for: {plural(len(self.picks), 'network')}, "
                 f"{quantity(first.tried.macs, 'FLOPs')} to {quantity(last.tried.macs, 'FLOPs')}, "
@@ -260,7 +266,7 @@ def front_of(study: Study) -> tuple[Pick, ...]:
     """The ConvNets that no other one beats in both cost and accuracy, from the cheapest on."""
     among = _compared([tried for tried in study.networks if _takeable(study, tried, None)])
     costs = [getattr(tried, study.metric) for tried in among.networks]
-    return tuple(_pick(among, int(i), study.networks, None) for i in front(costs, among.values))
+    return tuple(_pick(among, int(i), study.networks, front=True) for i in front(costs, among.values))
 
 
 def _takeable(study: Study, tried: Tried, budget: str | None) -> bool:
@@ -309,23 +315,27 @@ def searched_value(tried: Tried) -> float:
     return tried.accuracy
 
 
-def _pick(among: Field, best: int, networks: Sequence[Tried], budget: str | None) -> Pick:
+def _pick(
+    among: Field, best: int, networks: Sequence[Tried], budget: str | None = None, *, front: bool = False
+) -> Pick:
     tried = among.networks[best]
-    seeds = sum(seed in tried.accuracies for seed in among.seeds)
-    others = _others(among, tried, networks)
+    seeds = tuple(seed for seed in sorted(among.seeds) if seed in tried.accuracies)
+    others = _others(among, tried, networks, front)
     rivals = [rival for other in others if (rival := _rival(among, tried, other)) is not None]
     return Pick(tried, budget, among.values[best], seeds, len(among.networks), tuple(rivals))
 
 
-def _others(among: Field, tried: Tried, networks: Sequence[Tried]) -> list[Tried]:
+def _others(among: Field, tried: Tried, networks: Sequence[Tried], front: bool) -> list[Tried]:
     """Whom a pick is compared with: each reference of its budget; a reference with the best candidate too."""
-    others = [one for one in networks if one.role == "reference" and one is not tried]
+    same = [one for one in networks if one.budget == tried.budget and one is not tried]
+    if front:  # over which a dearer network is more accurate as a rule
+        same = [one for one in same if 1 / COSTLIER <= one.macs / tried.macs <= COSTLIER]
+    others = [one for one in same if one.role == "reference"]
     if tried.role == "candidate":
-        return [one for one in others if one.budget == tried.budget]
+        return others
+    near = {one.trial for one in same if one.role == "candidate"}
     rivals = [
-        (value, one)
-        for one, value in zip(among.networks, among.values, strict=True)
-        if one.role == "candidate" and one.budget == tried.budget
+        (value, one) for one, value in zip(among.networks, among.values, strict=True) if one.trial in near
     ]
     best = max(rivals, key=lambda pair: (pair[0], -pair[1].trial), default=None)
     return others if best is None else [best[1], *others]
