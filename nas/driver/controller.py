@@ -124,6 +124,7 @@ class SearchController:
             "precision": result.precision,
             "device": result.device,
             "threads": result.threads,
+            "trained": result.trained,
         }
         if full:
             self._record.complete(number, result.accuracy, **known)

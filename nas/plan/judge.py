@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from nas.plan.settings import RunSettings
 from nas.proxy.proxy import Proxy, load_proxy, proxy_from
+from nas.proxy.reduced import reduced
 from nas.training.result import TrialFailed
 from space.band import BandSampler
-from space.cost import RESOLUTION, cost_columns
+from space.cost import NUM_CLASSES, RESOLUTION, cost_columns
 from space.errors import MOST_NAME, InputError, first_line, printable, quoted, shortened
 from space.networks import cost_of
 from space.references import Reference
@@ -60,7 +61,8 @@ class Judge:
     def training_bytes(self, network: Network) -> int:
         """Device memory that a training takes, about."""
         resolution, batch = self.facts.get("resolution", RESOLUTION), self.facts.get("batch_size", 1)
-        return int(cost_of(network, resolution).training_bytes(batch))
+        trained = reduced(network, self.facts.get("width_share", 1), self.facts.get("stem_stride", 4))
+        return int(trained.cost(resolution, NUM_CLASSES).training_bytes(batch))
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Chosen:
     """A judge before its data set is read: what can be refused without it is refused first."""
 
     name: str
-    resolution: int
+    resolution: int  # at which networks as asked for have the maps of those trained
     epochs: int
     load: Callable[[], Judge]  # raises `InputError`
 
@@ -128,7 +130,7 @@ def proxy_judge(settings: RunSettings) -> Chosen:
             getattr(data, "read", ""),
         )
 
-    return Chosen(name, proxy.resolution, proxy.epochs, loaded)
+    return Chosen(name, proxy.seen_resolution, proxy.epochs, loaded)
 
 
 def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
@@ -164,7 +166,7 @@ def proxy_facts(name: str, proxy: Proxy, data: Data) -> dict[str, Any]:
     return {
         "name": name,
         "fingerprint": proxy.fingerprint(data),
-        **proxy.model_dump(mode="json"),
+        **proxy.to_dict(),
         "num_classes": data.num_classes,
         "train_size": len(data.train),
         "val_size": len(data.val),

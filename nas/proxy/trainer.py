@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from nas.data import Data
 from nas.data.batches import Cached
 from nas.engines.job import Job
 from nas.proxy.proxy import Proxy
+from nas.proxy.reduced import facts
 from nas.training import checkpoint
 from nas.training.checkpoint import CheckpointError, fitting
 from nas.training.device import choose_device, choose_precision, memory_errors_as_failures
 from nas.training.loop import result_of, run_epoch
 from nas.training.result import Epoch, Result, StepDone, TrialFailed
-from nas.training.state import Run, check_resolution, start
+from nas.training.state import Run, State, start
 from space.architecture import Architecture
+from space.errors import InputError
 from space.networks import Network
 
 log = logging.getLogger(__name__)
@@ -41,13 +44,22 @@ class ProxyTraining:
     def __init__(
         self, architecture: Network, proxy: Proxy, data: Data, seed: int, device: str | None = None
     ) -> None:
-        check_resolution(architecture, proxy.resolution)
+        self._reduced = proxy.reduced(architecture)
+        try:
+            trained = facts(self._reduced, proxy.resolution, data.num_classes)
+        except InputError as error:
+            raise TrialFailed(str(error)) from None
+        self._trained = trained if proxy.reduces else None
+        self._init = proxy.init
         where = choose_device(proxy.device if device is None else device)
-        recipe = proxy.recipe(architecture, data.num_classes, len(data.train))
+        recipe = proxy.recipe(self._reduced.network, data.num_classes, len(data.train))
         precision = choose_precision(recipe.precision, where)
         self._run = Run(recipe, Cached(data), seed, where, precision)
+        self._state = self._started()
+
+    def _started(self) -> State:
         with memory_errors_as_failures():
-            self._state = start(self._run)
+            return start(self._run, adapt=lambda network: self._reduced.adapt(network, self._init))
 
     @property
     def epochs(self) -> int:
@@ -63,7 +75,7 @@ class ProxyTraining:
             return run_epoch(self._state, self._run, on_step)
 
     def result(self) -> Result:
-        return result_of(self._state, self._run)
+        return replace(result_of(self._state, self._run), trained=self._trained)
 
     def to_dict(self) -> dict[str, Any]:
         """The state, as tensors and plain values."""
@@ -74,7 +86,7 @@ class ProxyTraining:
         try:
             self._state.restore(values)
         except CheckpointError:
-            self._state = start(self._run)
+            self._state = self._started()
             raise
 
     def bytes_kept(self) -> int:
