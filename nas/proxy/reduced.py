@@ -62,7 +62,7 @@ class Reduced:
     def adapt(self, module: nn.Module, init: Init) -> None:
         """Give a ResNet stem its strides, and draw the weights again for `init: fan_in`."""
         if self._resnet_stem:
-            convolution, *_, pool = module.downsample_layers[0]  # type: ignore[index, misc]
+            convolution, *_, pool = module.downsample_layers[0]  # type: ignore[index]
             pool.stride = 1  # the window stays, and so does the norm before it
             if self.stem_stride == 1:
                 convolution.stride = (1, 1)

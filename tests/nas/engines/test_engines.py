@@ -8,8 +8,8 @@ import pytest
 from nas import search
 from nas.engines.job import Job
 from nas.engines.local import LocalEngine
-from nas.proxy.simulated import LAWS, SimulatedTrainer
 from nas.proxy.reduced import slimmed, with_stem
+from nas.proxy.simulated import LAWS, SimulatedTrainer
 from nas.record.record import Record
 from nas.training.result import TrialFailed
 from space.errors import InputError
