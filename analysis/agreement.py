@@ -39,6 +39,9 @@ def parser() -> Command:
     add("studies", nargs="+", metavar="STUDY", help="one or two: runs/NAME by its name, or a study folder")
     add("--json", action="store_true", help="print everything as JSON in place of the table")
     add("--csv", metavar="FILE", type=Path, help="write the table there as well")
+    add(
+        "--card", metavar="FILE", type=Path, help="write the card of the study's proxy there, as presets have"
+    )
     add("--plot", metavar="FILE", type=Path, help="draw one order against the other, as .svg or .html")
     return command
 
@@ -49,19 +52,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = command.parse_args(argv)
     if len(args.studies) > MOST_STUDIES:
         command.error(f"one study or two, not {len(args.studies)}")
+    if args.card is not None and len(args.studies) > 1:
+        command.error("--card is of one study, by its agreement with the published accuracies")
     return command.carry_out(lambda: show(args))
 
 
 def show(args: Namespace) -> None:
     """Print and write what was asked for. Raises `InputError`."""
     from analysis.order.answer import COLUMNS, answer, as_json, more_sentences, rows, sentence
+    from analysis.order.card import card_text
     from analysis.order.picture import draw, writer_of
     from nas.record.study import read_studies
     from space.files import write_text
 
     if args.plot is not None:
         writer_of(args.plot)  # a wrong name is told before anything is worked out
-    found = answer(read_studies(args.studies))
+    studies = read_studies(args.studies)
+    found = answer(studies)
+    if args.card is not None:
+        write_text(args.card, card_text(studies[0], found))
     if args.csv is not None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows(found)])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.plan.settings import RunSettings
+from nas.proxy.card import card_line
 from nas.proxy.proxy import Proxy, load_proxy, proxy_from
 from nas.proxy.reduced import reduced
 from nas.training.result import TrialFailed
@@ -42,6 +43,11 @@ class Judge:
     facts: dict[str, Any]  # of the proxy, for the record
     data: dict[str, Any]
     read: str = ""  # what was read of the data set, in a line
+
+    @property
+    def card(self) -> str | None:
+        """How far its order is ImageNet's, in a line; None where nothing is trained."""
+        return card_line(self.facts, self.data)
 
     def uses_gpu(self, device: str) -> bool:
         """Whether trainings of a search from this machine want a GPU unless told otherwise."""

@@ -14,6 +14,7 @@ from scipy import stats
 from analysis import agreement as command
 from analysis.order.agreement import agreement, near, regret
 from analysis.order.answer import COLUMNS, answer, sentence
+from analysis.order.card import card_text
 from analysis.order.common import Network, with_published, with_study
 from analysis.order.signs import fullest_band, noises, signs
 from analysis.scores.rank import drawn, tau_b
@@ -240,3 +241,18 @@ def test_mistakes_are_one_line_and_exit_code_2(flags, words, capsys):
     told = capsys.readouterr()
     assert words in told.err and told.out == "" and "Traceback" not in told.err
     assert len(told.err.strip().splitlines()) <= 2
+
+
+def test_the_packaged_card_is_what_the_recorded_study_gives(tmp_path, capsys):
+    path = tmp_path / "card.yaml"
+    assert command.main([str(ROADMAP), "--card", str(path)]) == 0
+    capsys.readouterr()
+    packaged = ROOT / "nas/proxies/cards/cpu.yaml"
+    assert path.read_text(encoding="utf-8") == packaged.read_text(encoding="utf-8")
+
+
+def test_a_simulated_study_makes_no_card(recorded):
+    mapping = {**recorded.mapping, "proxy": {**recorded.mapping["proxy"], "name": "simulated:rugged"}}
+    simulated = Study(mapping, recorded.trials)
+    with pytest.raises(InputError, match="was simulated, so its proxy has no card"):
+        card_text(simulated, answer([simulated]))

@@ -254,6 +254,7 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
     "analysis.agreement": {
         "studies": ((), ("", *NO_STUDIES)),
         "--csv": (("small", "small"), (*NO_PLACES, ".", "runs")),
+        "--card": (("small",), (*NO_PLACES, ".", "runs")),
         "--plot": (("small", "small"), (*NO_PLACES, ".", "runs", "x.png", "x", "no/such.gif")),
     },
 }  # fmt: skip
