@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PRESETS = ("smoke", "cpu", "gpu", "imagenet-subset")
 VERSION = 3  # of the training loop: a change that changes results raises it
 # fields that came later: where they have their defaults, a proxy is recorded and named as it was before them
-LATER = ("width_share", "stem_stride", "init")
+LATER = ("width_share", "stem_stride", "init", "lr_ladder")
 
 
 class Proxy(BaseModel):
@@ -53,7 +53,8 @@ class Proxy(BaseModel):
 
     epochs: Annotated[int, Field(gt=0, le=1_000_000)] = 5
     batch_size: Counted = 64
-    lr: Positive = 1e-3
+    lr: Positive | Literal["tuned"] = 1e-3  # tuned: each network's best of the ladder
+    lr_ladder: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=9)] = (5e-4, 1.5e-3, 4.5e-3)
     min_lr: NonNegative = 1e-6
     warmup_epochs: NonNegative = 1.0
     weight_decay: NonNegative = 0.05  # not on biases and 1-D parameters
@@ -119,9 +120,14 @@ class Proxy(BaseModel):
         """Pixels at which the network asked for has the maps of the one that is trained."""
         return seen_resolution(self.resolution, self.stem_stride)
 
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The learning rates to try: one, unless it is to be tuned."""
+        return self.lr_ladder if isinstance(self.lr, str) else (self.lr,)
+
     def recipe(self, network: Network, num_classes: int, train_size: int) -> Recipe:
         """The whole recipe that a short training of exactly this network is, on one device in one pass a
-        step."""
+        step; with `lr: tuned` at the ladder's first rate."""
         from nas.recipe.recipe import Augmentation, DataSpec, Optimizer, Recipe, Schedule
 
         if self.stochastic_depth is not None:
@@ -135,7 +141,7 @@ class Proxy(BaseModel):
             batch_size=batch_size,
             accumulation=1,
             devices=1,
-            optimizer=Optimizer(lr=self.lr, betas=self.betas, weight_decay=self.weight_decay),
+            optimizer=Optimizer(lr=self.rates[0], betas=self.betas, weight_decay=self.weight_decay),
             schedule=Schedule(warmup_epochs=self.warmup_epochs, min_lr=self.min_lr),
             augmentation=Augmentation(
                 random_resized_crop=None,
@@ -159,7 +165,7 @@ class Proxy(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as records have them: of `LATER` only what is not the default."""
         values = self.model_dump(mode="json")
-        defaults = {name: type(self).model_fields[name].default for name in LATER}
+        defaults = json.loads(json.dumps({name: type(self).model_fields[name].default for name in LATER}))
         return {name: v for name, v in values.items() if name not in defaults or v != defaults[name]}
 
     def fingerprint(self, data: Data) -> str:

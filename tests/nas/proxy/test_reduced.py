@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nas.data import load
 from nas.engines.job import Job
-from nas.proxy.proxy import PRESETS, VERSION, Proxy, load_proxy
+from nas.proxy.proxy import LATER, PRESETS, VERSION, Proxy, load_proxy
 from nas.proxy.reduced import fan_in, reduced, seen_resolution, slimmed, with_stem
 from nas.proxy.trainer import ProxyTrainer, ProxyTraining, train
 from nas.training.result import TrialFailed
@@ -179,10 +179,10 @@ def test_what_is_too_small_is_said_of_the_network_trained(data):
 def test_a_proxy_without_the_later_fields_has_the_fingerprint_it_always_had(name, data):
     """Spelled out: the fields that a proxy had when the recorded studies were made."""
     proxy = load_proxy(name)
-    values = proxy.model_dump(mode="json", exclude={"data", "device", "width_share", "stem_stride", "init"})
+    values = proxy.model_dump(mode="json", exclude={"data", "device", *LATER})
     assert len(values) == 23
     text = json.dumps(values | {"pixels": data.fingerprint, "version": VERSION}, sort_keys=True)
     assert proxy.fingerprint(data) == hashlib.sha256(text.encode()).hexdigest()[:16]
-    for changed in ({"width_share": 0.25}, {"stem_stride": 2}, {"init": "fan_in"}):
+    for changed in ({"width_share": 0.25}, {"stem_stride": 2}, {"init": "fan_in"}, {"lr": "tuned"}):
         assert proxy.changed(**changed).fingerprint(data) != proxy.fingerprint(data)
         assert changed.items() <= proxy.changed(**changed).to_dict().items()
