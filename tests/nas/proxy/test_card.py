@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nas import export
 from nas.plan.judge import proxy_facts
 from nas.proxy.card import NEVER, Measured, Tau, card_line, conditions, load_card
 from nas.proxy.proxy import PRESETS, load_proxy
@@ -63,3 +64,10 @@ def test_a_search_says_it_before_it_starts_and_at_its_end(run):  # noqa: F811
     assert code == 0 and (out + err).count(NEVER) == 2
     code, out, err = run("--trials", 1, "--proxy", "simulated:rugged", "--study", "other")
     assert code == 0 and "order under this proxy" not in out + err
+
+
+def test_an_export_says_it_in_its_readme(tmp_path, capsys):
+    study = Path(__file__).parents[3] / "studies/default"
+    assert export.main([str(study), "--to", "native", "--out", str(tmp_path / "net")]) == 0
+    assert LINE in " ".join((tmp_path / "net/README.md").read_text(encoding="utf-8").split())
+    assert capsys.readouterr().err == ""
