@@ -15,11 +15,8 @@ from space.command import Command, made_to_stay
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from nas.record.record import Record
-    from nas.record.study import Study
-    from nas.verdict.pick import Recommendation
 
 
 def parser() -> Command:
@@ -64,6 +61,7 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     from analysis.page.page import FILE, page_of, write_page
     from nas.record.study import study_of
     from nas.verdict.pick import recommend
+    from nas.verdict.ranking import ranking_table
     from nas.verdict.summary import Summary
 
     Summary(record).write()
@@ -75,8 +73,8 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     for trial in study.trials:
         if trial.state == "failed":
             console.print(f"trial {trial.number} failed: {trial.reason}", markup=False)
-    if study.networks:
-        console.print(front_table(study, found))
+    if found.picks:
+        console.print(ranking_table(found))
     for line in (*found.lines, *filter(None, [found.note, found.card])):
         console.print(line, markup=False, soft_wrap=True)
     folder = shlex.quote(study.place)
@@ -89,31 +87,6 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     if found.picks and found.next != found.export:
         console.print(f"export  {found.export}", markup=False, soft_wrap=True)
     return bool(found.picks)
-
-
-def front_table(study: Study, found: Recommendation) -> Table:
-    """The networks no other beats in both cost and accuracy, the references, and what is recommended."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from nas.driver.progress import TABLE_HEADINGS, trial_row
-    from nas.verdict.front import front
-    from nas.verdict.pick import searched_value
-
-    picked = {pick.tried.trial for pick in found.picks}
-    networks = [tried for tried in study.networks if tried.family != "Swin"]
-    costs = [getattr(tried, study.metric) for tried in networks]
-    on_front = front(costs, [searched_value(tried) for tried in networks])
-    shown = {networks[i].trial for i in on_front} | {tried.trial for tried in study.references} | picked
-    trials = sorted(
-        (t for t in study.trials if t.number in shown), key=lambda t: int(getattr(t, study.metric))
-    )
-    table = Table(title=escape(f"front under the {study.conditions}"))
-    for heading in TABLE_HEADINGS:
-        table.add_column(heading, justify="left" if heading == "network" else "right", overflow="fold")
-    for trial in trials:
-        table.add_row(*map(escape, trial_row(trial)), style="bold" if trial.number in picked else "")
-    return table
 
 
 if __name__ == "__main__":

@@ -319,7 +319,7 @@ def watch_trainings(watch: Watch) -> None:
     noted(SearchController, "started", begun, first=True)
     for name in ("complete", "fail"):
         noted(record.Record, name, lambda _, number, *rest: {"stored": number})
-    noted(simulated.SimulatedTraining, "epoch", lambda training: {"epoch": len(training.curve)})
+    noted(simulated.SimulatedTraining, "epoch", lambda training, *_: {"epoch": len(training.curve)})
     for owner in (trainer, full_training):
         noted(owner, "run_epoch", lambda state, *rest: {"epoch": state.epoch})
     noted(full_training.FullTraining, "epoch", lambda training, *rest: {"kept": len(training.curve)})
@@ -331,7 +331,7 @@ def import_all() -> None:
 
     for name in HEAVY:
         importlib.import_module(name)
-    for name in sys.modules["analysis.page.dashboard"].VIEWS:
+    for name in sys.modules["analysis.page.page"].VIEWS:
         importlib.import_module(f"analysis.views.{name}")
     # what a first database has imported and prepared
     optuna.create_study(storage="sqlite:///:memory:").ask()

@@ -31,7 +31,15 @@ from space.files import write_text
 
 # modules of analysis.views in their order on the page
 OPEN = ("plane", "networks", "progress", "curves")
-FOLDED = ("scaling", "isoflop", "importance", "parallel", "edf", "roadmap", "published")
+FOLDED = (
+    "scaling",
+    "isoflop",
+    "importance",
+    "parallel",
+    "edf",
+    "roadmap",
+    "published",
+)
 VIEWS = (*OPEN, *FOLDED)
 STYLES = ("page.css", "answer.css", "views.css", "paper.css")
 SCRIPTS = (

@@ -66,6 +66,7 @@ class Judge:
 
     def training_bytes(self, network: Network) -> int:
         """Device memory that a training takes, about."""
+        # a law has neither
         resolution, batch = self.facts.get("resolution", RESOLUTION), self.facts.get("batch_size", 1)
         trained = reduced(network, self.facts.get("width_share", 1), self.facts.get("stem_stride", 4))
         return int(trained.cost(resolution, NUM_CLASSES).training_bytes(batch))

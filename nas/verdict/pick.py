@@ -16,13 +16,14 @@ from typing import Any, Literal
 
 from nas.proxy.card import card_line
 from nas.record.study import Study, Tried
-from nas.verdict.confirm import LEVEL, paired
+from nas.verdict.confirm import COSTLIER, LEVEL, paired
 from nas.verdict.difference import Difference
 from nas.verdict.front import front
 from space.budget import quantity
 from space.words import plural, points
 
 MOST_LINES = 12  # of a front or of budgets; the table has all
+NO_INTERVAL = "no interval, by one training each"
 CONFIRM = "3x3"  # networks and seeds that tell luck from merit
 
 
@@ -54,21 +55,26 @@ class Rival:
 class Pick:
     """The network recommended for one budget, or one of a recommended front.
 
-    `accuracy` is the mean over `seeds` fresh seeds; 0 of them: of the one training that it was chosen by,
-    among `among` networks.
+    `accuracy` is the mean over the fresh seeds `over`; none of them: of the one training that it was chosen
+    by, among `among` networks.
     """
 
     tried: Tried
     budget: str | None
     accuracy: float
-    seeds: int
+    over: tuple[int, ...]
     among: int
     rivals: tuple[Rival, ...]
 
     @property
+    def seeds(self) -> int:
+        """How many fresh seeds stand behind it."""
+        return len(self.over)
+
+    @property
     def costs(self) -> str:
         """What the network costs, for people."""
-        return f"{quantity(self.tried.macs, 'FLOPs')}, {quantity(self.tried.params, 'params')}"
+        return f"{quantity(self.tried.macs, 'FLOPs')}, {quantity(self.tried.params)} parameters"
 
     @property
     def because(self) -> str:
@@ -78,16 +84,16 @@ class Pick:
         if self.seeds:
             seeds = plural(self.seeds, "fresh seed")
             mean = "mean of " if self.seeds > 1 else "accuracy with "
-            return f"it has the best {mean}{seeds} among {self.among} networks, {self.accuracy:.1%}"
-        return f"it is the most accurate of {self.among} networks, {self.accuracy:.1%}"
+            return f"it has the best {mean}{seeds} among {self.among} ConvNets, {self.accuracy:.1%}"
+        return f"it is the most accurate of {self.among} ConvNets, {self.accuracy:.1%}"
 
     @property
     def sure(self) -> str:
         """How sure that is: the differences with their intervals, or that there is none."""
         said = "; ".join(rival.text for rival in self.rivals)
         if self.seeds > 1:
-            return said or "nothing to compare it with"
-        once = "no interval, by one fresh seed" if self.seeds else "no interval, by one training each"
+            return said or "no reference of its cost to compare it with"
+        once = "no interval, by one fresh seed" if self.seeds else NO_INTERVAL
         return f"{once}; {said}" if said else once
 
     @property
@@ -169,10 +175,10 @@ class Recommendation:
         if best is None:
             return ("No network has been trained in full yet.",)
         if self.kind != "front":
-            lines = [pick.text for pick in self.picks]
+            lines = [pick.text + self._cheaper(pick) for pick in self.picks]
         else:
             first, last = self.picks[0], self.picks[-1]
-            why = f"mean of {plural(best.seeds, 'fresh seed')}" if best.seeds else "one training each"
+            why = f"means of {plural(best.seeds, 'fresh seed')}" if best.seeds else NO_INTERVAL
             lines = [
                 f"Take the front's network that you can pay for: {plural(len(self.picks), 'network')}, "
                 f"{quantity(first.tried.macs, 'FLOPs')} to {quantity(last.tried.macs, 'FLOPs')}, "
@@ -183,6 +189,17 @@ class Recommendation:
         more = len(lines) - MOST_LINES
         return tuple(lines) if more <= 0 else (*lines[:MOST_LINES], f"And {more} more: the page has them.")
 
+    def _cheaper(self, pick: Pick) -> str:
+        """That a smaller budget's pick is more accurate, where one is: nobody should pay for less."""
+        metric = self.study.metric
+        cost, better = getattr(pick.tried, metric), []
+        if all(bool(other.seeds) == bool(pick.seeds) for other in self.picks):  # else by unlike evidence
+            better = [o for o in self.picks if getattr(o.tried, metric) < cost and o.accuracy > pick.accuracy]
+        best = max(better, key=lambda other: other.accuracy, default=None)
+        if best is None:
+            return ""
+        return f" But {best.budget}'s {best.tried.label} costs less and reached {best.accuracy:.1%}."
+
     @property
     def next(self) -> str:
         """The command to give next, for a shell."""
@@ -191,6 +208,7 @@ class Recommendation:
         if mapping.get("objective") == "measure":
             return self.export if self.picks else f"python -m nas.measure --study {place} --resume"
         if self.simulated:
+            # after a rehearsal the search itself
             return f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
         if not self.picks:
             return f"python -m nas.search --study {place} --resume"
@@ -265,13 +283,14 @@ def front_of(study: Study) -> tuple[Pick, ...]:
     """The ConvNets that no other one beats in both cost and accuracy, from the cheapest on."""
     among = _compared([tried for tried in study.networks if _takeable(study, tried, None)])
     costs = [getattr(tried, study.metric) for tried in among.networks]
-    return tuple(_pick(among, int(i), study.networks, None) for i in front(costs, among.values))
+    return tuple(_pick(among, int(i), study.networks, front=True) for i in front(costs, among.values))
 
 
 def _takeable(study: Study, tried: Tried, budget: str | None) -> bool:
     """Whether it can be recommended: a ConvNet that costs no more than the budget and the limits allow."""
     if tried.family == "Swin":
         return False
+    # proposed within budget and limits; named networks have neither
     if tried.role == "candidate" or study.mapping.get("objective") == "measure":
         return True
     bands = [band for band in study.bands if budget in (None, band["text"])]
@@ -294,6 +313,7 @@ def _compared(networks: Sequence[Tried]) -> Field:
     """
     candidates = [tried for tried in networks if tried.role == "candidate"]
     fresh = {seed for tried in candidates or networks for seed in tried.fresh}
+    # references alone: nothing chose them, so each training counts as fresh, and one of each is no mean
     if not candidates and max((len(tried.fresh) for tried in networks), default=0) < 2:
         fresh = set()
     seeds = {tried.trial: [s for s in sorted(fresh) if s in tried.fresh] for tried in networks}
@@ -312,23 +332,27 @@ def searched_value(tried: Tried) -> float:
     return tried.accuracy
 
 
-def _pick(among: Field, best: int, networks: Sequence[Tried], budget: str | None) -> Pick:
+def _pick(
+    among: Field, best: int, networks: Sequence[Tried], budget: str | None = None, *, front: bool = False
+) -> Pick:
     tried = among.networks[best]
-    seeds = sum(seed in tried.accuracies for seed in among.seeds)
-    others = _others(among, tried, networks)
+    seeds = tuple(seed for seed in sorted(among.seeds) if seed in tried.accuracies)
+    others = _others(among, tried, networks, front)
     rivals = [rival for other in others if (rival := _rival(among, tried, other)) is not None]
     return Pick(tried, budget, among.values[best], seeds, len(among.networks), tuple(rivals))
 
 
-def _others(among: Field, tried: Tried, networks: Sequence[Tried]) -> list[Tried]:
+def _others(among: Field, tried: Tried, networks: Sequence[Tried], front: bool) -> list[Tried]:
     """Whom a pick is compared with: each reference of its budget; a reference with the best candidate too."""
-    others = [one for one in networks if one.role == "reference" and one is not tried]
+    same = [one for one in networks if one.budget == tried.budget and one is not tried]
+    if front:  # over which a dearer network is more accurate as a rule
+        same = [one for one in same if 1 / COSTLIER <= one.macs / tried.macs <= COSTLIER]
+    others = [one for one in same if one.role == "reference"]
     if tried.role == "candidate":
-        return [one for one in others if one.budget == tried.budget]
+        return others
+    near = {one.trial for one in same if one.role == "candidate"}
     rivals = [
-        (value, one)
-        for one, value in zip(among.networks, among.values, strict=True)
-        if one.role == "candidate" and one.budget == tried.budget
+        (value, one) for one, value in zip(among.networks, among.values, strict=True) if one.trial in near
     ]
     best = max(rivals, key=lambda pair: (pair[0], -pair[1].trial), default=None)
     return others if best is None else [best[1], *others]
@@ -341,6 +365,7 @@ def _rival(among: Field, tried: Tried, other: Tried) -> Rival | None:
         rivals = sum(one.role == "candidate" for one in among.networks)
         differences = [tried.accuracies[seed] - other.accuracies[seed] for seed in seeds]
         return Rival(other.label, paired(differences, 1 - (1 - LEVEL) / max(1, rivals)), len(seeds))
+    # the pick was judged by fresh seeds: one of the search's trainings is no match for their mean
     if among.seeds:
         return None
     value = searched_value(tried) - searched_value(other)
