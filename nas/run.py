@@ -58,8 +58,8 @@ def run(settings: Settings | MeasureSettings, console: Console, finish: Finish) 
             engine = held.enter_context(engine_of(plan, folder))
             record = open_record(plan, folder)
             held.callback(record.close)
-        if plan.judge.read:
-            console.print(plan.judge.read, markup=False, soft_wrap=True)
+        for line in filter(None, (plan.judge.read, plan.judge.card)):
+            console.print(line, markup=False, soft_wrap=True)
         with unwritable(folder):
             interrupted = train(plan, engine, record, console)
             found = finish(record, console, interrupted=interrupted)

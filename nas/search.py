@@ -75,7 +75,7 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
             console.print(f"trial {trial.number} failed: {trial.reason}", markup=False)
     if found.picks:
         console.print(ranking_table(found))
-    for line in (*found.lines, *filter(None, [found.note])):
+    for line in (*found.lines, *filter(None, [found.note, found.card])):
         console.print(line, markup=False, soft_wrap=True)
     folder = shlex.quote(study.place)
     where = "summary.json" if record.storage.shared else "study.db, summary.json"

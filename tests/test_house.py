@@ -11,7 +11,7 @@ PACKAGES = ("space", "nas", "analysis")
 COMMANDS = {
     "space": {"describe"},
     "nas": {"search", "measure", "export", "train", "evaluate"},
-    "analysis": {"dashboard", "compare", "scale", "importance", "proxies"},
+    "analysis": {"dashboard", "compare", "scale", "importance", "proxies", "agreement"},
 }
 # the last act of a search: it writes its page
 UPWARDS = {("nas.search", "analysis.page.page")}

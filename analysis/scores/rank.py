@@ -87,10 +87,15 @@ def relations(
         raise InputError("accuracies: not all are finite")
     if len(y) < FEWEST:
         raise InputError(f"{len(y)} networks: a rank correlation needs at least {FEWEST}")
-    weights = np.random.default_rng(seed).multinomial(len(y), np.full(len(y), 1 / len(y)), size=resamples)
-    draws = np.vstack([np.ones((1, len(y))), weights])  # first the networks as they are, then the resamples
+    draws = drawn(len(y), resamples, seed)
     taus = {name: tau_b(x, y, draws) for name, x in columns.items()}
     return [_relation(name, x, y, draws, taus) for name, x in columns.items()]
+
+
+def drawn(count: int, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
+    """How often each of n networks is drawn, [1 + resamples, n]: first as they are, then the resamples."""
+    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    return np.vstack([np.ones((1, count)), weights])
 
 
 def _checked(name: str, values: ArrayLike, length: int | None) -> Floats:
@@ -142,14 +147,15 @@ def interval(draws: Floats, level: float = LEVEL) -> Interval:
     return Interval(float(draws[0]), float(low), float(high))
 
 
-def tau_b(x: Floats, y: Floats, counts: ArrayLike) -> Floats:
+def tau_b(x: Floats, y: Floats, counts: ArrayLike, among: NDArray[np.bool_] | None = None) -> Floats:
     """Kendall's tau-b for each row of `counts` [B, n], how often every network is drawn; nan where undefined.
 
     A network drawn twice is tied with itself, in both rankings. Networks without a finite x have no weight.
+    `among` [n, n] has the pairs that count; all by default.
     """
     x, weights = _known(x, np.asarray(counts, dtype=float))
     # signs of all pairs once; a resample only weighs them, by how often both were drawn
-    signs_x, signs_y = (np.sign(v[:, None] - v) for v in (x, y))
+    signs_x, signs_y = (np.sign(v[:, None] - v) * (1 if among is None else among) for v in (x, y))
     with np.errstate(invalid="ignore", divide="ignore"):
         agree, untied_x, untied_y = (
             ((weights @ pairs) * weights).sum(axis=1)

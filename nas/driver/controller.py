@@ -127,6 +127,7 @@ class SearchController:
             "precision": result.precision,
             "device": result.device,
             "threads": result.threads,
+            "trained": result.trained,
         }
         # the record before anything else: whatever dies from here on, the result is kept
         if full:

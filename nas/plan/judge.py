@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.plan.settings import RunSettings
+from nas.proxy.card import card_line
 from nas.proxy.proxy import Proxy, load_proxy, proxy_from
+from nas.proxy.reduced import reduced
 from nas.training.result import TrialFailed
 from space.band import BandSampler
-from space.cost import RESOLUTION, cost_columns
+from space.cost import NUM_CLASSES, RESOLUTION, cost_columns
 from space.errors import MOST_NAME, InputError, first_line, printable, quoted, shortened
 from space.networks import cost_of
 from space.references import Reference
@@ -42,6 +44,11 @@ class Judge:
     data: dict[str, Any]
     read: str = ""  # what was read of the data set, in a line
 
+    @property
+    def card(self) -> str | None:
+        """How far its order is ImageNet's, in a line; None where nothing is trained."""
+        return card_line(self.facts, self.data)
+
     def uses_gpu(self, device: str) -> bool:
         """Whether trainings of a search from this machine want a GPU unless told otherwise."""
         if self.name == "simulated" or not device.startswith(("auto", "cuda")):
@@ -61,7 +68,8 @@ class Judge:
         """Device memory that a training takes, about."""
         # a law has neither
         resolution, batch = self.facts.get("resolution", RESOLUTION), self.facts.get("batch_size", 1)
-        return int(cost_of(network, resolution).training_bytes(batch))
+        trained = reduced(network, self.facts.get("width_share", 1), self.facts.get("stem_stride", 4))
+        return int(trained.cost(resolution, NUM_CLASSES).training_bytes(batch))
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Chosen:
     """A judge before its data set is read: what can be refused without it is refused first."""
 
     name: str
-    resolution: int
+    resolution: int  # at which networks as asked for have the maps of those trained
     epochs: int
     load: Callable[[], Judge]  # raises `InputError`
 
@@ -129,7 +137,7 @@ def proxy_judge(settings: RunSettings) -> Chosen:
             getattr(data, "read", ""),
         )
 
-    return Chosen(name, proxy.resolution, proxy.epochs, loaded)
+    return Chosen(name, proxy.seen_resolution, proxy.epochs, loaded)
 
 
 def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
@@ -165,7 +173,7 @@ def proxy_facts(name: str, proxy: Proxy, data: Data) -> dict[str, Any]:
     return {
         "name": name,
         "fingerprint": proxy.fingerprint(data),
-        **proxy.model_dump(mode="json"),
+        **proxy.to_dict(),
         "num_classes": data.num_classes,
         "train_size": len(data.train),
         "val_size": len(data.val),

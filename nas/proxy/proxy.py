@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
+from nas.proxy.reduced import Init, Reduced, reduced, seen_resolution
 from nas.recipe.bounds import MOST_PIXELS, Alpha, BelowOne, Counted, NonNegative, Pixels, Positive, Share
 from nas.recipe.mistakes import validated
 from space.errors import InputError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 PRESETS = ("smoke", "cpu", "gpu", "imagenet-subset")
 VERSION = 3  # of the training loop: a change that changes results raises it
+# fields that came later: where they have their defaults, a proxy is recorded and named as it was before them
+LATER = ("width_share", "stem_stride", "init", "lr_ladder")
 
 
 class Proxy(BaseModel):
@@ -43,9 +46,15 @@ class Proxy(BaseModel):
         0  # chooses the subset, or draws the fractals; not the trial's
     )
 
+    # the network trained, where it is not the one asked for: `nas.proxy.reduced` has the rules
+    width_share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of all widths
+    stem_stride: Literal[4, 2, 1] = 4  # 2 or 1: larger maps from the same pixels
+    init: Init = "official"  # fan_in: std fan_in^-1/2, so that narrow networks do not begin asleep
+
     epochs: Annotated[int, Field(gt=0, le=1_000_000)] = 5
     batch_size: Counted = 64
-    lr: Positive = 1e-3
+    lr: Positive | Literal["tuned"] = 1e-3  # tuned: each network's best of the ladder
+    lr_ladder: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=9)] = (5e-4, 1.5e-3, 4.5e-3)
     min_lr: NonNegative = 1e-6
     warmup_epochs: NonNegative = 1.0
     weight_decay: NonNegative = 0.05  # not on biases and 1-D parameters
@@ -97,8 +106,28 @@ class Proxy(BaseModel):
             self.num_classes,
         )
 
+    def reduced(self, network: Network) -> Reduced:
+        """What is trained in place of the network."""
+        return reduced(network, self.width_share, self.stem_stride)
+
+    @property
+    def reduces(self) -> bool:
+        """Whether that may be another network."""
+        return (self.width_share, self.stem_stride) != (1, 4)
+
+    @property
+    def seen_resolution(self) -> int:
+        """Pixels at which the network asked for has the maps of the one that is trained."""
+        return seen_resolution(self.resolution, self.stem_stride)
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The learning rates to try: one, unless it is to be tuned."""
+        return self.lr_ladder if isinstance(self.lr, str) else (self.lr,)
+
     def recipe(self, network: Network, num_classes: int, train_size: int) -> Recipe:
-        """The whole recipe that this short training of the network is, on one device in one pass a step."""
+        """The whole recipe that a short training of exactly this network is, on one device in one pass a
+        step; with `lr: tuned` at the ladder's first rate."""
         from nas.recipe.recipe import Augmentation, DataSpec, Optimizer, Recipe, Schedule
 
         if self.stochastic_depth is not None:
@@ -112,7 +141,7 @@ class Proxy(BaseModel):
             batch_size=batch_size,
             accumulation=1,
             devices=1,
-            optimizer=Optimizer(lr=self.lr, betas=self.betas, weight_decay=self.weight_decay),
+            optimizer=Optimizer(lr=self.rates[0], betas=self.betas, weight_decay=self.weight_decay),
             schedule=Schedule(warmup_epochs=self.warmup_epochs, min_lr=self.min_lr),
             augmentation=Augmentation(
                 random_resized_crop=None,
@@ -133,12 +162,18 @@ class Proxy(BaseModel):
             precision=self.precision,
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as records have them: of `LATER` only what is not the default."""
+        values = self.model_dump(mode="json")
+        defaults = json.loads(json.dumps({name: type(self).model_fields[name].default for name in LATER}))
+        return {name: v for name, v in values.items() if name not in defaults or v != defaults[name]}
+
     def fingerprint(self, data: Data) -> str:
         """16 hex digits of SHA-256 over the pixels and every field but `data` and `device`.
 
         Devices and thread counts differ in rounding only; the record has them beside it.
         """
-        values = self.model_dump(mode="json", exclude={"data", "device"})
+        values = {k: v for k, v in self.to_dict().items() if k not in ("data", "device")}
         text = json.dumps(values | {"pixels": data.fingerprint, "version": VERSION}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ import torch
 from nas.data import Data
 from nas.data.batches import Cached
 from nas.engines.job import Job
+from nas.proxy.ladder import tuned
 from nas.proxy.proxy import Proxy
+from nas.proxy.reduced import facts
 from nas.training import checkpoint
 from nas.training.checkpoint import CheckpointError, fitting
 from nas.training.device import choose_device, choose_precision, memory_errors_as_failures
 from nas.training.loop import result_of, run_epoch
 from nas.training.result import Epoch, Result, StepDone, TrialFailed
-from nas.training.state import Run, check_resolution, start
+from nas.training.state import Run, State, start
 from space.architecture import Architecture
+from space.errors import InputError
 from space.networks import Network
 
 log = logging.getLogger(__name__)
@@ -41,13 +45,24 @@ class ProxyTraining:
     def __init__(
         self, architecture: Network, proxy: Proxy, data: Data, seed: int, device: str | None = None
     ) -> None:
-        check_resolution(architecture, proxy.resolution)
+        self._reduced = proxy.reduced(architecture)
+        try:
+            trained = facts(self._reduced, proxy.resolution, data.num_classes)
+        except InputError as error:
+            raise TrialFailed(str(error)) from None
+        self._trained = trained if proxy.reduces else None
+        self._init = proxy.init
+        self._rates = proxy.rates
+        self._tuned: float | None = None  # the rate that won, where there is a choice
         where = choose_device(proxy.device if device is None else device)
-        recipe = proxy.recipe(architecture, data.num_classes, len(data.train))
+        recipe = proxy.recipe(self._reduced.network, data.num_classes, len(data.train))
         precision = choose_precision(recipe.precision, where)
         self._run = Run(recipe, Cached(data), seed, where, precision)
+        self._state = self._started(self._run)
+
+    def _started(self, run: Run) -> State:
         with memory_errors_as_failures():
-            self._state = start(self._run)
+            return start(run, adapt=lambda network: self._reduced.adapt(network, self._init))
 
     @property
     def epochs(self) -> int:
@@ -60,21 +75,45 @@ class ProxyTraining:
     def epoch(self, on_step: StepDone | None = None) -> Epoch:
         """Train and validate one epoch. Raises `TrialFailed`: a loss that is not finite, no memory."""
         with memory_errors_as_failures():
+            if len(self._rates) > 1 and self._tuned is None:
+                return self._first_epoch(on_step)
             return run_epoch(self._state, self._run, on_step)
 
+    def _first_epoch(self, on_step: StepDone | None) -> Epoch:
+        """Find the learning rate, and train the first epoch with it; what that takes is the training's."""
+        found = tuned(self._run, self._started, self._rates)
+        self._use(found.rate)
+        self._state = state = self._started(self._run)
+        point = run_epoch(state, self._run, on_step)
+        state.images += found.images
+        state.train_seconds += found.train_seconds
+        state.eval_seconds += found.eval_seconds
+        state.curve[-1] = replace(point, seconds=point.seconds + found.train_seconds + found.eval_seconds)
+        return state.curve[-1]
+
+    def _use(self, rate: float) -> None:
+        self._tuned = rate
+        self._run = replace(self._run, recipe=self._run.recipe.changed(optimizer={"lr": rate}))
+
     def result(self) -> Result:
-        return result_of(self._state, self._run)
+        trained = self._trained
+        if self._tuned is not None:
+            trained = {**(trained or {}), "lr": self._tuned}
+        return replace(result_of(self._state, self._run), trained=trained)
 
     def to_dict(self) -> dict[str, Any]:
         """The state, as tensors and plain values."""
-        return self._state.to_dict()
+        return self._state.to_dict() | ({} if self._tuned is None else {"lr": self._tuned})
 
     def restore(self, values: dict[str, Any]) -> None:
         """Go on from the values of `to_dict`. Raises `CheckpointError` for others; it starts afresh then."""
         try:
             self._state.restore(values)
+            if len(self._rates) > 1:
+                with fitting():
+                    self._use(float(values["lr"]))
         except CheckpointError:
-            self._state = start(self._run)
+            self._state = self._started(self._run)
             raise
 
     def bytes_kept(self) -> int:

@@ -38,6 +38,7 @@ TRIAL = {
 MORE = {
     "name": str, "budget": str, "memo": dict, "of": int, "driver": int, "target": int, "attempts": int,
     "order": int, "threads": int, "train_seconds": float, "images_per_second": float, "reason": str,
+    "trained": dict,
 }  # fmt: skip
 ROLES = ("reference", "candidate", "confirmation")
 METRICS = ("macs", "params", "activations")

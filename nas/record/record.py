@@ -436,7 +436,7 @@ class Record:
 
 def _stored(trial: Trial) -> dict[str, Any]:
     """The attributes that tell how far a trial has come."""
-    result = {key: getattr(trial, key) for key in RESULT}
+    result = {key: getattr(trial, key) for key in RESULT if key != "trained" or trial.trained is not None}
     return {"result": result, **_shown(result)}
 
 

@@ -50,6 +50,7 @@ class Trial:
     precision: str | None = None
     device: str | None = None
     threads: int | None = None
+    trained: Mapping[str, Any] | None = None  # by a proxy that reduces: the network trained in its place
     reason: str | None = None  # of a failure
     order: int | None = None  # of ending
     attempts: int | None = None  # how often it was begun since it last came further

@@ -170,6 +170,7 @@ def _found(pick: Pick) -> list[str]:
 
 
 def _evidence(pick: Pick) -> Iterator[str]:
+    from nas.proxy.card import card_line
     from nas.verdict.evidence import evidence
 
     assert pick.study is not None and pick.trial is not None
@@ -181,6 +182,9 @@ def _evidence(pick: Pick) -> Iterator[str]:
         state = trial and (trial.reason or trial.state)
         why = in_markdown(str(state))
         yield _wrapped(f"* none: this network has no result at full fidelity ({why})", "  ")
+    known = card_line(pick.study.mapping["proxy"], pick.study.mapping.get("data") or {})
+    if known is not None:
+        yield _wrapped(f"* {known}", "  ")
     yield ""
     yield _wrapped(
         "A proxy accuracy is the share of that data set's images classified right after that short training. "

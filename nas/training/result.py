@@ -86,3 +86,4 @@ class Result:
     precision: str
     device: str
     threads: int = 1
+    trained: dict[str, Any] | None = None  # what a proxy trained in place of the network asked for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -24,9 +24,9 @@ from nas.training.device import cuda_devices, random_states
 from nas.training.distributed import ALONE, Ranks
 from nas.training.ema import Ema, ema_decay
 from nas.training.layer_decay import lr_scales
-from nas.training.result import Epoch, TrialFailed
+from nas.training.result import Epoch
 from space.errors import InputError
-from space.networks import Network, build_network, cost_of
+from space.networks import Network, build_network
 from space.swin import Swin
 
 READ_EVERY = 50  # optimiser steps between looks at the losses, where a look makes the device wait
@@ -196,21 +196,22 @@ def _refuse_moments(optimizer: torch.optim.Optimizer) -> None:
                 raise CheckpointError(f"does not fit this training (the optimiser's {name})")
 
 
-def check_resolution(architecture: Network, resolution: int) -> None:
-    """Raises `TrialFailed` where the images are too small for the network's strides."""
-    try:
-        cost_of(architecture, resolution)
-    except InputError as error:
-        raise TrialFailed(str(error)) from None
+def start(
+    run: Run,
+    initial: Mapping[str, Tensor] | None = None,
+    adapt: Callable[[nn.Module], None] | None = None,
+) -> State:
+    """A fresh network and optimiser on the device; `initial` replaces as many of its weights as it has.
 
-
-def start(run: Run, initial: Mapping[str, Tensor] | None = None) -> State:
-    """A fresh network and optimiser on the device; `initial` replaces as many of its weights as it has."""
+    `adapt` may change the network right after it is built, and draw random numbers.
+    """
     recipe, device = run.recipe, run.device
     # made on the CPU: one seed gives the same weights whatever the device
     with torch.random.fork_rng(cuda_devices(device)):
         torch.manual_seed(run.seed)
         network = build_network(as_trained(recipe), recipe.data.num_classes)
+        if adapt is not None:
+            adapt(network)
         slots = [_slot(number, run.seed, device) for number in run.own_slots]
     with torch.no_grad():
         # before `initial`, as in main.py: a classifier that is loaded is not scaled; biases start at 0

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from nas.proxy.card import card_line
 from nas.record.study import Study, Tried
 from nas.verdict.confirm import COSTLIER, LEVEL, paired
 from nas.verdict.difference import Difference
@@ -161,6 +162,11 @@ class Recommendation:
         if any(trial.state == "running" for trial in self.study.trials):
             return "The search is still running: this is what it knows so far."
         return None
+
+    @property
+    def card(self) -> str | None:
+        """How far the order under the study's proxy is ImageNet's; None where nothing was trained."""
+        return card_line(self.study.mapping["proxy"], self.study.mapping.get("data") or {})
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 COMMANDS = (
     "space.describe", "nas.search", "nas.measure", "nas.export", "nas.train", "nas.evaluate",
     "analysis.dashboard", "analysis.compare", "analysis.scale", "analysis.importance", "analysis.proxies",
+    "analysis.agreement",
 )  # fmt: skip
 MOST_CHARACTERS = 1300  # of a line: 1,200 of the message, the command's name, a pointer to --help
 MOST_MEMORY = 1536  # MiB over what the imports take

@@ -50,6 +50,7 @@ BASE: Mapping[str, Sequence[str]] = {
     "analysis.scale": ("sweep", "--to", "48M"),
     "analysis.importance": ("small",),
     "analysis.proxies": ("small",),
+    "analysis.agreement": ("small", "small"),
 }
 """A command line that is right, but for what is appended: of a flag that stands twice the last counts."""
 
@@ -251,6 +252,12 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "study": ((), ("", *NO_STUDIES)),
         "--scores": (("small",), (*NO_CHOICES, ",", "synflow,x", "SYNFLOW,")),
     },
+    "analysis.agreement": {
+        "studies": ((), ("", *NO_STUDIES)),
+        "--csv": (("small", "small"), (*NO_PLACES, ".", "runs")),
+        "--card": (("small",), (*NO_PLACES, ".", "runs")),
+        "--plot": (("small", "small"), (*NO_PLACES, ".", "runs", "x.png", "x", "no/such.gif")),
+    },
 }  # fmt: skip
 """Command -> flag or argument -> the rest of the command line, and values that must be refused."""
 
@@ -312,6 +319,13 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
     "analysis.scale": (("study", ()), ("--to", ("sweep",)), ("study", ("small", "--to", "48M"))),
     "analysis.importance": (("studies", ()), ("studies", ("small", "sweep", "nope"))),
     "analysis.proxies": (("study", ()), ("--scores", ("small", "--scores", "gradnorm,nope"))),
+    "analysis.agreement": (
+        ("studies", ()),
+        ("studies", ("small",)),  # none of its networks was published
+        ("studies", ("small", "sweep")),
+        ("studies", ("small", "small", "small")),
+        ("studies", ("small", "nope")),
+    ),
 }  # fmt: skip
 """What is missing or does not go together."""
 

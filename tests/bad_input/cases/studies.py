@@ -31,6 +31,7 @@ READERS: Mapping[str, tuple[str, Sequence[str]]] = {
     "analysis.scale": ("sweep", ("bad", "--to", "48M")),
     "analysis.importance": ("small", ("bad",)),
     "analysis.proxies": ("small", ("bad",)),
+    "analysis.agreement": ("small", ("bad", "bad")),
     "nas.export": ("small", ("bad", "--to", "native")),
     "nas.search": ("small", (*SEARCHES["small"], "--study", "bad", "--resume")),
     "nas.measure": ("measured", (*MEASURED, "--study", "bad", "--resume")),

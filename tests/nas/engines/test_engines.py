@@ -8,10 +8,12 @@ import pytest
 from nas import search
 from nas.engines.job import Job
 from nas.engines.local import LocalEngine
+from nas.proxy.reduced import slimmed, with_stem
 from nas.proxy.simulated import LAWS, SimulatedTrainer
 from nas.record.record import Record
 from nas.training.result import TrialFailed
 from space.errors import InputError
+from space.networks import cost_of, network_from
 from space.space_file import load_space
 from tests.nas.conftest import TINY_PROXY
 
@@ -58,6 +60,19 @@ def test_real_trainings_and_a_study_that_changes_engines(workplace):
     )
     assert outcome("ray") == local
     assert not (workplace / "runs/ray/.ray").exists()
+
+
+def test_a_proxy_that_trains_slim_networks_records_them_alike_on_both_engines(workplace):
+    (workplace / "slim.yaml").write_text(TINY_PROXY + "width_share: 0.5\nstem_stride: 2\ninit: fan_in\n")
+    flags = ["--proxy", "slim.yaml", "--sampler", "random", "--trials", 2, "--no-reference"]
+    local = searched("local", *flags, "--threads", 1)
+    assert searched("ray", *flags, *RAY, "--workers", 1) == local
+    trial = Record.read("local").trials()[0]
+    asked, slim = network_from(trial.architecture), network_from(trial.trained["architecture"])
+    assert trial.macs == cost_of(asked).macs and slim.stem.patch_size == 2
+    assert slim == with_stem(slimmed(asked, 0.5), 2) and slim.depths == asked.depths
+    assert search.main(["--study", "local", "--resume", "--trials", "3", "--threads", "1"]) == 0
+    assert Record.read("local").settings["proxy"]["width_share"] == 0.5
 
 
 def test_what_no_machine_has_is_one_line_and_nothing_is_written(workplace, capsys):

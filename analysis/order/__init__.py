@@ -1,0 +1,1 @@
+"""How far two orders of the same networks agree, and what may be made of it."""

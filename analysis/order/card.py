@@ -1,0 +1,62 @@
+"""The card of a proxy, made of what a study of it found: the file that is packaged beside a preset."""
+
+from __future__ import annotations
+
+import yaml
+
+from analysis.order.answer import Answer
+from analysis.scores.rank import Interval
+from nas.proxy.card import Card, Measured, Tau, conditions
+from nas.record.study import Study
+from nas.verdict.pick import recommend
+from space.errors import InputError
+
+HEAD = "# What the order under this proxy agreed with: python -m analysis.agreement {study} --card FILE\n"
+DIGITS = 3
+
+
+def card(study: Study, found: Answer) -> Card:
+    """Of the study's proxy and data, by its agreement with the published order. Raises `InputError`."""
+    if recommend(study).simulated:
+        raise InputError(f"study {study.name}: was simulated, so its proxy has no card")
+    first, *others = found.agreements
+    tau = _tau(first.tau)
+    if tau is None:
+        raise InputError(
+            f"study {study.name}: all networks are equal on one side; there is no order to tell of"
+        )
+    members = [found.common.networks[i] for i in found.common.groups[first.group]]
+    inside = set(found.common.groups[first.group])
+    within = {
+        one.group.partition(": ")[2]: _tau(one.tau)
+        for one in others
+        if ": " in one.group and set(found.common.groups[one.group]) < inside
+    }
+    signs = {sign.metric: _tau(sign.tau) for sign in found.signs}
+    measured = Measured(
+        conditions=conditions(study.mapping["proxy"], study.mapping["data"]),
+        against="ImageNet",
+        over="the roadmap" if "roadmap" in first.group else first.group,
+        study=study.name,
+        networks=first.networks,
+        seeds=min(len(network.ours) for network in members),
+        tau=tau,
+        within={name: tau for name, tau in within.items() if tau is not None},
+        equal_flops=_tau(first.near),
+        params=signs.get("params"),
+        activations=signs.get("activations"),
+    )
+    return Card(measured=measured)
+
+
+def card_text(study: Study, found: Answer) -> str:
+    """The file. Raises `InputError`."""
+    values = card(study, found).model_dump(mode="json")
+    return HEAD.format(study=study.name) + yaml.safe_dump(values, sort_keys=False)
+
+
+def _tau(found: Interval) -> Tau | None:
+    if found.value is None or found.low is None or found.high is None:
+        return None
+    ends = (round(end, DIGITS) for end in (found.value, found.low, found.high))
+    return Tau(**dict(zip(("value", "low", "high"), ends, strict=True)))

@@ -1,0 +1,99 @@
+"""A proxy's card: what its order was found to agree with, how far, and where that was measured.
+
+`nas/proxies/cards/` has one for each preset, with the numbers of `python -m analysis.agreement`. A card is of
+one proxy on one data set: another data set or another value is another order, never measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nas.proxy.proxy import PRESETS
+from nas.recipe.mistakes import validated
+from space.files import parse_yaml
+from space.words import listed
+
+# of a proxy as a study has it; the training loop's version is in the fingerprint, and does not count here
+UNBOUND = ("name", "fingerprint", "data", "device")
+NEVER = "order under this proxy was never measured against ImageNet's: python -m analysis.agreement does"
+
+Correlation = Annotated[float, Field(ge=-1, le=1)]
+
+
+class Tau(BaseModel):
+    """Kendall's tau with the ends of its 90% interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: Correlation
+    low: Correlation
+    high: Correlation
+
+    def __str__(self) -> str:
+        return f"{self.value:+.2f} (90% {self.low:+.2f} to {self.high:+.2f})"
+
+
+class Measured(BaseModel):
+    """One measurement of the order: against what, over which networks, and what came out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    conditions: str  # of proxy and data, see `conditions`
+    against: Literal["ImageNet"]
+    over: str  # the networks, for people
+    study: str
+    networks: int
+    seeds: int
+    tau: Tau
+    within: dict[str, Tau] = {}  # groups of these networks
+    equal_flops: Tau | None = None  # over pairs within 5% of FLOPs
+    params: Tau | None = None  # of accuracy with parameters, over such pairs; ImageNet's is +.49 to +.60
+    activations: Tau | None = None
+
+    @property
+    def line(self) -> str:
+        """For people; an order that says nothing within a group is not passed over."""
+        said = (
+            f"order under this proxy agrees with {self.against}'s at tau {self.tau}, measured on {self.over}"
+        )
+        unclear = [name for name, tau in self.within.items() if tau.low <= 0 <= tau.high]
+        return f"{said}; within {listed(unclear)} no agreement can be told" if unclear else said
+
+
+class Card(BaseModel):
+    """A preset's card; None where its order was never measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    measured: Measured | None
+
+
+@cache
+def load_card(preset: str) -> Card:
+    """The card that is packaged with the preset."""
+    where = f"card {preset}"
+    text = (resources.files("nas") / "proxies" / "cards" / f"{preset}.yaml").read_text(encoding="utf-8")
+    return validated(Card, parse_yaml(text, where), where)
+
+
+def conditions(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """16 hex digits over what the order depends on: a study's proxy, as it is recorded, and its pixels."""
+    values = {name: value for name, value in proxy.items() if name not in UNBOUND}
+    text = json.dumps(values | {"pixels": data.get("fingerprint")}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def card_line(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
+    """What is known of the order under a study's proxy, in a line; None where nothing is trained."""
+    if str(proxy.get("name")).startswith("simulated"):
+        return None
+    own = conditions(proxy, data)
+    cards = (load_card(preset).measured for preset in PRESETS)
+    return next((card.line for card in cards if card is not None and card.conditions == own), NEVER)
