@@ -105,10 +105,11 @@ def engine_of(plan: Plan | Measurement, folder: Path) -> Iterator[Engine]:
         yield LocalEngine(judge.trainer)
         return
     from nas.engines.ray.engine import RayEngine
+    from nas.training.form import PER_CARD
 
     gpus = settings.gpus_per_trial
     if gpus is None:
-        gpus = float(judge.uses_gpu(settings.device))
+        gpus = judge.uses_gpu(settings.device) / PER_CARD
     with RayEngine(
         judge.trainer,
         folder=folder,

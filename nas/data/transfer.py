@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    pass
+
+def moved(values: Tensor, device: torch.device) -> Tensor:
+    """A few numbers on the device, which is not waited for; they stay as they are until they are there."""
+    return values if values.device == device else pinned(values).to(device, non_blocking=True)
 
 
 def to_device(pixels: Tensor, labels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from nas.data import Data
-from nas.data.batches import Cached
+from nas.data.batches import Cached, Resident
 from nas.engines.job import Job
 from nas.proxy.proxy import Proxy
 from nas.training import checkpoint
 from nas.training.checkpoint import CheckpointError, fitting
 from nas.training.device import choose_device, choose_precision, memory_errors_as_failures
+from nas.training.form import Form, fits
 from nas.training.loop import result_of, run_epoch
 from nas.training.result import Epoch, Result, TrialFailed
 from nas.training.state import Run, check_resolution, start
@@ -39,14 +40,21 @@ class ProxyTraining:
     """
 
     def __init__(
-        self, architecture: Network, proxy: Proxy, data: Data, seed: int, device: str | None = None
+        self,
+        architecture: Network,
+        proxy: Proxy,
+        data: Data,
+        seed: int,
+        device: str | None = None,
+        form: Form | None = None,
     ) -> None:
         check_resolution(architecture, proxy.resolution)
         where = choose_device(proxy.device if device is None else device)
         recipe = proxy.recipe(architecture, data.num_classes, len(data.train))
         precision = choose_precision(recipe.precision, where)
-        self._run = Run(recipe, Cached(data), seed, where, precision)
         with memory_errors_as_failures():
+            batches = Resident(data, where) if fits(data, where, form) else Cached(data)
+            self._run = Run(recipe, batches, seed, where, precision, form=form)
             self._state = start(self._run)
 
     @property
