@@ -13,7 +13,8 @@ def capture(network: nn.Module, recipe: Recipe, device: torch.device, precision:
     """From now on, training passes of `network` over a whole batch of the recipe are replayed.
 
     Evaluations run as before. Gradients have one place each, where a second pass before the optimiser's step
-    would overwrite the first one's: a step must be one pass. The capture's own passes leave no trace in running statistics or in random states.
+    would overwrite the first one's: a step must be one pass. The capture's own passes leave no trace in
+    running statistics or in random states.
     """
     side = recipe.data.resolution
     images = torch.zeros(recipe.batch_size, 3, side, side, device=device)
