@@ -31,6 +31,7 @@ from tests.gpu.wheels import installed
 
 ROOT = Path(__file__).parents[2]
 LEAST = 0.3  # of a check's time that must be left to begin it
+SMALL = "cpu, the small form: nothing here is about a GPU"
 START = 30.0  # seconds that a process may take to begin, beside its first check's
 
 
@@ -76,7 +77,7 @@ def machine(dry: bool) -> dict[str, Any]:
     found = json.loads(done.stdout)
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "device": "cpu, the small form: nothing here is about a GPU" if dry else found["device"] or "cpu",
+        "device": SMALL if dry or not found["device"] else found["device"],
         "torch": found["torch"],
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)),

@@ -35,7 +35,7 @@ from tests.gpu.networks import SMALLEST, TINY, sample, training, usual
 
 FP32 = 1e-4, 1e-3
 """Relative errors of logits and of the whole gradient that fp32 may have, TF32 being off."""
-BF16 = 0.05, 0.3
+BF16 = 0.1, 0.5
 """And that bf16 may have: stated, and far from what a wrong network gives."""
 
 
@@ -117,7 +117,7 @@ def whole_recipe(setting: Setting) -> Iterator[Finding]:
     ):  # fmt: skip
         moved = error(flat(a), flat(b))
         said = f"relative difference {moved:.1e} after {there.step} steps"
-        yield held(f"a recipe with everything on, {what} as on the CPU, to 1e-3", moved <= 1e-3, said)
+        yield held(f"a recipe with everything on, {what} as on the CPU, to 0.01", moved <= 0.01, said)
     average = Ema(there.network, 0.5)
     before = flat(average.network)
     with torch.no_grad():

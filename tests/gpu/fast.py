@@ -137,8 +137,8 @@ def waits(setting: Setting) -> Iterator[Finding]:
         ("resident", Form(resident=0.5, read_every=50)),
     ):
         one = training(
-            usual(setting), setting, resolution=setting.pick(PROXY_SIDE, 32), batch=setting.pick(PROXY_BATCH, 4),
-            steps=steps, form=form, crop_padding=4, mixup=0.8, cutmix=1.0,
+            usual(setting), setting, resolution=setting.pick(PROXY_SIDE, 32),
+            batch=setting.pick(PROXY_BATCH, 4), steps=steps, form=form, crop_padding=4, mixup=0.8, cutmix=1.0,
         )  # fmt: skip
         one.epoch()
         if not setting.dry:

@@ -41,7 +41,8 @@ def estimate(setting: Setting) -> Iterator[Finding]:
     for kind in sorted({each["kind"] for each in rows}):
         own = [each for each in rows if each["kind"] == kind]
         found, has = [each["bytes an element"] for each in own], own[0]["kept_bytes"]
-        advice = f"nas.recipe.memory.kept_bytes: {max(found):.2f} for {kind} ({own[0]['precision']}; it has {has:g})"
+        where = f"{kind} ({own[0]['precision']}; it has {has:g})"
+        advice = f"nas.recipe.memory.kept_bytes: {max(found):.2f} for {where}"
         said = f"{min(found):.2f} to {max(found):.2f} of {len(own)} networks; the estimate has {has:g}"
         yield measured(f"bytes kept of an element: {kind}", said, advice="" if setting.dry else advice)
 
@@ -56,8 +57,8 @@ def row(name: str, network: Any, setting: Setting, side: int, batch: int) -> dic
     peak = peak_of(network, setting, side, batch)
     saved = batch * cost_of(network, side, CLASSES).saved
     return {
-        "name": name, "kind": kind_of(network), "precision": precision, "estimated": estimated, "measured": peak,
-        "ratio": estimated / peak, "kept_bytes": kept_bytes(network, precision),
+        "name": name, "kind": kind_of(network), "precision": precision, "estimated": estimated,
+        "measured": peak, "ratio": estimated / peak, "kept_bytes": kept_bytes(network, precision),
         "bytes an element": (peak - memory.state) / saved,
     }  # fmt: skip
 

@@ -22,10 +22,10 @@ KNOWN = ("convnext_tiny", "convnextv2_atto", "resnet50", "swin_tiny")
 
 
 def sample(setting: Setting, count: int) -> list[tuple[str, Network]]:
-    """Published networks of every kind, then uniform draws of the spaces' bands; small ones in the small form."""
+    """Published networks of every kind, then uniform draws in bands of spaces; or small ones."""
     if setting.dry:
-        drawn_ = band("micro", "20MFLOPs..60MFLOPs", count - 2)
-        return [("TINY", TINY), ("swin", small_swin()), *drawn_]
+        others = band("micro", "20MFLOPs..60MFLOPs", count - 2)
+        return [("TINY", TINY), ("swin", small_swin()), *others]
     found: list[tuple[str, Network]] = [(name, named_network(name)) for name in KNOWN]
     left = count - len(found)
     found += band("convnext", "1GFLOPs..5GFLOPs", (left + 1) // 2)

@@ -31,7 +31,7 @@ COUNTS = (1, 2, 4, 8)
 
 
 def sharing(setting: Setting) -> Iterator[Finding]:
-    """Images a second of 1, 2, 4 and 8 trainings in all: processes, processes under MPS, threads with streams."""
+    """Images a second of 1, 2, 4, 8 trainings in all: processes, the same under MPS, threads with streams."""
     ends = time.monotonic() + setting.seconds
     found: dict[str, float] = {}
     for way, daemon in setting.pick(
@@ -74,7 +74,7 @@ def by_processes(setting: Setting, environment: dict[str, str], ends: float) -> 
 
 @contextmanager
 def mps(setting: Setting) -> Iterator[dict[str, str] | None]:
-    """A daemon of our own, ended with us; the card's compute mode stays as it is. None where there is none."""
+    """A daemon of our own, ended with us; the card's settings stay. None where there is none."""
     folders = {
         name: str(setting.folder / name) for name in ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
     }
@@ -124,7 +124,7 @@ def by_streams(setting: Setting, count: int) -> float:
 
 
 def two_processes(setting: Setting) -> Iterator[Finding]:
-    """One training in two processes on one card, by gloo: as in one process. NCCL takes one process a card."""
+    """One training in two processes on one card, by gloo, as in one. NCCL takes one process a card."""
     alone = recipe_trained(setting.device, 0, 1)
     for backend in setting.pick(("gloo", "nccl"), ("gloo",)):
         got = spawned(setting, backend)
