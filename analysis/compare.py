@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from space.command import Command
+from space.command import POSITIVE, Command
 from space.errors import printable
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def parser() -> Command:
     add("--test-set", metavar="NAME", help="images and labels of both, where a source has several")
     add(
         "--noise",
-        type=_noise,
+        type=POSITIVE,
         metavar="S",
         help="standard deviation of one training in points: none assumed "
         "without it, so no verdict on single runs",
@@ -81,16 +81,6 @@ def parser() -> Command:
         "benchmark-infer-*.csv",
     )
     return command  # fmt: skip
-
-
-def _noise(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise ValueError
-    return value
-
-
-_noise.__name__ = "number above 0"  # argparse says "invalid number above 0 value"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
-"""All that is known of one study or several, on one page: `python -m analysis.dashboard STUDY...`.
+"""The page of one study or several: `python -m analysis.dashboard STUDY...`.
 
-The page is one file that works offline; its sections are the views of analysis/views. `--serve` shows the
-same page from a server and follows a running study; `--figures` writes the figures and tables for a paper.
+It is the page that a search writes at its end, one file that works offline. `--serve` shows it from a server
+and follows a running study; `--figures` writes the figures and tables for a paper.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def parser() -> Command:
     )
     command.add_argument(
         "--out", type=Path, metavar="FILE",
-        help="where to (default: STUDY/dashboard.html; of several studies ./dashboard.html)",
+        help="where to (default: STUDY/report.html; of several studies ./report.html)",
     )  # fmt: skip
     command.add_argument(
         "--figures", type=Path, metavar="DIR",
@@ -76,19 +76,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write(names: Sequence[str], out: Path | None, figures: Path | None) -> Iterator[str]:
     """Write what was asked for; a line each."""
-    from analysis.page.dashboard import page_of, write_dashboard
     from analysis.page.figures import export
-    from analysis.page.wording import plural
+    from analysis.page.page import FILE, page_of, write_page
     from nas.record.study import read_studies
+    from space.words import plural
 
     studies = read_studies(names)
     page = page_of(studies)
     if out is None:
-        out = Path("dashboard.html") if len(studies) > 1 else (studies[0].folder or Path()) / "dashboard.html"
+        out = (Path() if len(studies) > 1 else studies[0].folder or Path()) / FILE
     if figures is not None:  # first: they may fail for want of a browser
         written = export(page.views, figures)
         yield f"{figures}: {plural(len(written), 'file')}"
-    yield str(write_dashboard(page, out))
+    yield str(write_page(page, out))
 
 
 if __name__ == "__main__":

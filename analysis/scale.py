@@ -94,7 +94,7 @@ def print_plan(found: Plan, path: Path) -> None:
     """Rules, networks, prediction and remarks; a pipe gets plain text, as wide as it needs to be."""
     from rich.console import Console
 
-    from analysis.page.wording import plural
+    from space.words import plural
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -226,7 +226,7 @@ def _network_table(found: Plan) -> Any:
 def prediction(found: Plan) -> list[str]:
     """The accuracy at the target, in sentences."""
     from analysis.laws.answer import Estimate
-    from analysis.page.wording import plural
+    from space.words import plural
 
     series = found.series
     kind = "fresh seeds" if series.fresh else "search values, which are optimistic"

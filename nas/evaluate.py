@@ -9,25 +9,26 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
 from nas.training.weights import Weights, read_weights
-from space.command import Command
+from space.command import COUNT, POSITIVE_COUNT, SHARE, Command
 from space.errors import InputError, printable, shortened
+from space.words import duration
 
 if TYPE_CHECKING:
     import torch
     from rich.console import Console
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from nas.data.batches import Batches
 
 CONFIDENCE = 0.95
-TOP = 5
 SILENCE = 30.0  # seconds after which a pipe hears how far it is
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class Evaluation:
     """Over `images`: top-1 and top-5 in [0, 1] with 95% Wilson intervals, mean cross-entropy; top-5 is None
     where there are no more than five classes."""
 
@@ -50,46 +51,27 @@ def parser() -> Command:
                        help="a file of nas.train, or weights in this project's, official ConvNeXt, timm or "
                        "transformers layout")  # fmt: skip
     parse.add_argument("--data", required=True, metavar="SPEC",
-                       help="imagefolder:PATH (PATH/val/CLASS/*.jpg), fractal, digits, cifar10:PATH or "
-                       "cifar100:PATH")  # fmt: skip
+                       help=f"{', '.join(forms())}; a folder is PATH/val/CLASS/*.jpg")  # fmt: skip
     parse.add_argument("--network", metavar="NAME|FILE",
                        help="the weights' network, where the checkpoint does not say it")  # fmt: skip
     parse.add_argument("--ema", action=argparse.BooleanOptionalAction, default=None,
                        help="the weights' moving average, or the weights (default: those that the checkpoint "
                        "says were better, else the average where it has one)")  # fmt: skip
-    parse.add_argument("--resolution", type=_positive, metavar="N",
+    parse.add_argument("--resolution", type=POSITIVE_COUNT, metavar="N",
                        help="image side, pixels (default: the checkpoint's, else 224)")  # fmt: skip
-    parse.add_argument("--crop", type=_share, metavar="X",
+    parse.add_argument("--crop", type=SHARE, metavar="X",
                        help="the centre crop's share of the shorter side; 1 at 384 pixels and more warps "
                        "the whole image, as the official code does (default: the checkpoint's, else "
                        "0.875)")  # fmt: skip
-    parse.add_argument("--batch-size", type=_positive, default=256, metavar="N",
+    parse.add_argument("--batch-size", type=POSITIVE_COUNT, default=256, metavar="N",
                        help="images at a time; changes no result (256)")  # fmt: skip
-    parse.add_argument("--workers", type=_count, metavar="N",
+    parse.add_argument("--workers", type=COUNT, metavar="N",
                        help="processes that decode images; 0: none (default: by the cores)")  # fmt: skip
     parse.add_argument("--device", default="auto", help="cpu, cuda, cuda:N (default: auto)")
     parse.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"),
                        help="auto is bf16 where the GPU has it, as in training")  # fmt: skip
     parse.add_argument("--json", action="store_true", help="print one JSON object")
     return parse
-
-
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if int(text) < 0:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 0")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    if not 0 < float(text) <= 1:
-        raise argparse.ArgumentTypeError(f"{text} must be above 0 and at most 1")
-    return float(text)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -127,7 +109,7 @@ def evaluate(args: argparse.Namespace) -> None:
         print(f"{args.checkpoint}: {brief(weights.network)}, {weights.which}")
         print("".join(f"{note}\n" for note in notes), end="", flush=True)
     with memory_errors_as_failures():
-        found = accuracy(weights.model, batches, args.batch_size, device, precision, labels.places)
+        found = evaluation(weights, batches, args.batch_size, device, precision, labels.places)
     _report(args, weights, found, notes, resolution, str(device), precision)
 
 
@@ -190,11 +172,11 @@ def open_validation(args: argparse.Namespace, weights: Weights, resolution: int)
     """The validation split that the command line names, at `resolution`. Raises `InputError`."""
     from nas.data import load
     from nas.data.batches import Cached
-    from nas.data.opening import STREAMED, default_workers
+    from nas.data.opening import STREAMED, classes_to_ask, default_workers
 
     kind, _, path = args.data.partition(":")
     if kind != STREAMED or not path:
-        classes = weights.num_classes if kind == "fractal" else None  # the others have the classes they have
+        classes = classes_to_ask(args.data, weights.num_classes)
         return Cached(load(args.data, resolution, num_classes=classes))
     from nas.data.stream import Streamed
 
@@ -208,66 +190,45 @@ def open_validation(args: argparse.Namespace, weights: Weights, resolution: int)
     )
 
 
-def accuracy(
-    model: nn.Module,
+def evaluation(
+    weights: Weights,
     batches: Batches,
     batch_size: int,
     device: torch.device,
     precision: str = "fp32",
     places: Tensor | None = None,
-) -> Accuracy:
-    """`model` on the whole validation split, moved to `device`; `places` are the labels' among its classes.
+) -> Evaluation:
+    """The network, moved to `device`, on the validation split; `places` are the labels' among its classes.
 
     Raises `InputError`.
     """
     import torch
     from rich.console import Console
 
-    from nas.data.augment.batch import normalise
-    from nas.data.transfer import to_device
-    from nas.training.device import autocast
+    from nas.training.evaluation import TOP, totals
 
-    model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    began = time.perf_counter()
-    totals = torch.zeros(3, dtype=torch.float64)  # right at first, right among five, cross-entropy
-    several = False  # classes, for a top-5
-    groups = torch.split(torch.arange(batches.val_size), batch_size)
-    with torch.inference_mode(), _Progress(Console(stderr=True), batches.val_size) as progress:
-        for batch in batches.validation(groups):
-            pixels, labels = batch
-            pixels, labels = to_device(pixels, labels if places is None else places[labels], device)
-            with autocast(device, precision):
-                logits = model(normalise(pixels))
-            several = logits.shape[1] > TOP
-            totals += _counted(logits.float(), labels).cpu()
-            progress.done(len(labels), float(totals[0]))
-    if not torch.isfinite(totals).all():
+    model = weights.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    began, images = time.perf_counter(), batches.val_size
+    groups = torch.split(torch.arange(images), batch_size)
+    with _Progress(Console(stderr=True), images) as progress:
+        found = totals(
+            [model], batches, groups, device, precision,
+            places=places, exact=True, on_batch=lambda done, sums: progress.done(done, float(sums[0, 1])),
+        )  # fmt: skip
+    if not torch.isfinite(found).all():
         raise InputError(
             "the network's outputs are not finite: its training diverged, or it is not its weights"
         )
-    return _summed(totals.tolist(), batches.val_size, several, time.perf_counter() - began)
-
-
-def _counted(logits: Tensor, labels: Tensor) -> Tensor:
-    """float64 [3]: labels that come first, labels among the first five, the sum of cross-entropies."""
-    import torch
-    from torch.nn import functional
-
-    ranked = logits.topk(min(TOP, logits.shape[1])).indices == labels[:, None]
-    loss = functional.cross_entropy(logits, labels, reduction="none").double().sum()
-    return torch.stack([ranked[:, 0].sum().double(), ranked.sum().double(), loss])
-
-
-def _summed(totals: list[float], images: int, several: bool, seconds: float) -> Accuracy:
-    first, among, loss = totals
-    return Accuracy(
+    loss, first, five = found[0].tolist()
+    several = weights.num_classes > TOP
+    return Evaluation(
         images=images,
         top1=first / images,
         top1_interval=wilson(round(first), images),
-        top5=among / images if several else None,
-        top5_interval=wilson(round(among), images) if several else None,
+        top5=five / images if several else None,
+        top5_interval=wilson(round(five), images) if several else None,
         loss=loss / images,
-        seconds=seconds,
+        seconds=time.perf_counter() - began,
     )
 
 
@@ -282,13 +243,12 @@ def wilson(right: int, images: int) -> tuple[float, float]:
 def _report(
     args: argparse.Namespace,
     weights: Weights,
-    found: Accuracy,
+    found: Evaluation,
     notes: list[str],
     resolution: int,
     device: str,
     precision: str,
 ) -> None:
-    from nas.driver.progress import duration
     from space.networks import brief
 
     if args.json:
@@ -328,7 +288,7 @@ class _Progress:
     def __init__(self, console: Console, images: int) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        self._console, self._images, self._done = console, images, 0
+        self._console, self._images, self._done, self._right = console, images, 0, 0.0
         self._began = self._spoke = time.monotonic()
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"))
         self._live = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -342,13 +302,12 @@ class _Progress:
         self._live.stop()
 
     def done(self, images: int, right: float) -> None:
-        """So many more images are done; `right` in all."""
-        from nas.driver.progress import duration
-
+        """So many more images are done, `right` of them rightly."""
         self._done += images
+        self._right += right
         now = time.monotonic()
         left = (now - self._began) * (self._images - self._done) / self._done
-        told = f"top-1 so far {right / self._done:.1%}, {duration(left)} left"
+        told = f"top-1 so far {self._right / self._done:.1%}, {duration(left)} left"
         if self._console.is_terminal:
             self._live.update(self._task, completed=self._done, told=told)
         elif now - self._spoke >= SILENCE and self._done < self._images:

@@ -286,10 +286,10 @@ def recipe_of(pick: Pick, args: Namespace, head: Head) -> Recipe:
 
 def refuse_lacking(chosen: Chosen, targets: Sequence[str]) -> None:
     """Raise `InputError` for a target that cannot express the network, before any is checked."""
-    from nas.targets import load_target
+    from nas.targets import load_target, option_lacking
 
     for name in targets:
-        lacking = load_target(name).lacks(chosen.network)
+        lacking = option_lacking(name, chosen.network) or load_target(name).lacks(chosen.network)
         if lacking is not None:
             raise InputError(f"{chosen.title}: {name}: {lacking}; nothing was written")
 
@@ -314,7 +314,7 @@ def export_target(name: str, chosen: Chosen, named: bool) -> Outcome:
     Raises `InputError` for what is wrong with the network's weights or names, and for a refusal where the
     target was `named`.
     """
-    from nas.targets import load_target
+    from nas.targets import load_target, option_lacking
     from nas.targets.library import BROKEN, said
     from nas.targets.model_card import Outcome
     from nas.targets.target import Mismatch, Refused
@@ -322,6 +322,9 @@ def export_target(name: str, chosen: Chosen, named: bool) -> Outcome:
     module = load_target(name)
     make: Callable[[Chosen], Exported] = module.export
     try:
+        lacking = option_lacking(name, chosen.network)
+        if lacking is not None:
+            raise Refused(lacking)
         return Outcome(name, module.SUMMARY, make(chosen))
     except Refused as refusal:
         if named:

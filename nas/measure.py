@@ -11,16 +11,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nas.plan.measurement import Measurement
+from nas.plan.flags import add_measure_flags
 from space.command import Command, made_to_stay
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
     from rich.table import Table
 
-    from nas.plan.settings import MeasureSettings
     from nas.record.record import Record
 
 
@@ -36,25 +33,7 @@ def parser() -> Command:
   python -m nas.measure runs/small/export/trial-7/architecture.json convnext_tiny --seeds 5
   python -m nas.measure --study roadmap --resume --seeds 5      # two seeds more; also after Ctrl-C""",
     )
-    parse.add_argument("networks", nargs="*", metavar="NETWORK", help="names (python -m space.describe "
-        "--list; swin_tiny to swin_large), roadmap_t or roadmap_b for all its steps, or files")  # fmt: skip
-    # fmt: off
-    add = parse.add_argument
-    add("--seeds", type=int, metavar="N", help="trainings of each network (default 3)")
-    add("--seed", type=int, metavar="N", help="the first seed (default 0)")
-    add("--proxy", metavar="NAME|FILE", help="the short training (as of nas.search)")
-    add("--data", metavar="SPEC", help="another data set than the proxy's")
-    add("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
-    add("--threads", type=int, metavar="N", help="CPU threads of a training (default: all cores)")
-    add("--engine", metavar="NAME", help="local (default) or ray")
-    add("--ray-address", metavar="ADDRESS", help="join this Ray cluster")
-    add("--workers", type=int, metavar="N", help="trainings at once (default with ray: all that fit)")
-    add("--cpus-per-trial", type=float, metavar="N", help="CPU cores of a training (with ray)")
-    add("--gpus-per-trial", type=float, metavar="N", help="GPUs of a training, as 0.5 (with ray)")
-    add("--gpu-memory", metavar="SIZE", help="of one GPU, as 40GB (with ray)")
-    add("--study", metavar="NAME|PATH", help="runs/NAME, or a folder (default: measured)")
-    add("--resume", action="store_true", default=None, help="go on with a study, under its own settings")
-    # fmt: on
+    add_measure_flags(parse)
     return parse
 
 
@@ -65,36 +44,15 @@ def main(argv: list[str] | None = None) -> int:
     flags["networks"] = flags["networks"] or None
 
     def act() -> int:
-        from nas.driver.progress import lasting_console
         from nas.plan.settings import read_measure_settings
 
-        return measure(read_measure_settings(flags), lasting_console())
+        settings = read_measure_settings(flags)
+        with made_to_stay():
+            from nas.driver.progress import lasting_console
+            from nas.run import run
+        return run(settings, lasting_console(), finish)
 
     return command.carry_out(act, lambda: "nothing was trained")
-
-
-def measure(settings: MeasureSettings, console: Console) -> int:
-    """Train every network with every seed. Raises `InputError` before anything is trained."""
-    with made_to_stay():
-        from nas.record.folder import study_folder
-        from nas.record.record import Record
-        from nas.run import carry_out
-        from nas.search import moved
-
-        folder = study_folder("measured" if settings.study is None else settings.study)
-        Record.check_free(folder, resume=settings.resume)
-
-    def opened(plan: Measurement, folder: Path) -> Record:
-        if settings.resume:
-            record = Record.resume(folder, plan.binding())
-            record.ask(**moved(settings))
-            return record
-        return Record.create(folder, plan.binding(), settings.model_dump(mode="json"))
-
-    def finished(_: Measurement, record: Record, *, interrupted: bool) -> bool:
-        return finish(record, console, interrupted=interrupted)
-
-    return carry_out(lambda: Measurement.of(settings), opened, finished, folder, console)
 
 
 def finish(record: Record, console: Console, *, interrupted: bool) -> bool:

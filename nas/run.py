@@ -1,85 +1,86 @@
-"""From a plan to a record: the main path of a search and of a measurement."""
+"""A search, or a measurement, from its settings to its result: the page to read first.
+
+plan        nas/plan/       what is asked for, worked out and checked before anything is trained
+engine      nas/engines/    where trainings run
+record      nas/record/     the study's folder: every training with its result
+controller  nas/driver/     decides what the engine trains next, and writes it into the record
+finish      nas/verdict/    what was found, and how sure that is
+"""
 
 from __future__ import annotations
 
 import gc
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
+from nas.driver.controller import SearchController, SearchEnded
+from nas.driver.pace import Pace
+from nas.driver.progress import Progress
+from nas.engines.local import LocalEngine
+from nas.plan.measurement import Measurement
+from nas.plan.plan import Plan
+from nas.plan.settings import MeasureSettings, Settings
+from nas.plan.study import choose_folder, open_record
+from nas.record.folder import unwritable
+from nas.training.form import PER_CARD
+from nas.verdict.summary import Summary
 from space.command import made_to_stay
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nas.driver.controller import SearchController
-    from nas.driver.progress import Progress
     from nas.engines.engine import Engine
-    from nas.plan.measurement import Measurement
-    from nas.plan.plan import Plan
     from nas.record.record import Record
-from nas.driver.confirmation import chosen
-
-AnyPlan = TypeVar("AnyPlan", "Plan", "Measurement")
 
 
-def carry_out(
-    prepare: Callable[[], AnyPlan],
-    opened: Callable[[AnyPlan, Path], Record],
-    finished: Callable[..., bool],
-    folder: Path,
-    console: Console,
-) -> int:
-    """Prepare, train and finish what a search or a measurement plans; the exit code.
+class Finish(Protocol):
+    """The end of a command: shows what a study has found, and tells whether that is anything."""
 
-    `finished(plan, record, interrupted=...)` tells whether anything succeeded. Raises `InputError`.
+    def __call__(self, record: Record, console: Console, *, interrupted: bool) -> bool:
+        """`interrupted`: Ctrl-C or SIGTERM came first."""
+
+
+def run(settings: Settings | MeasureSettings, console: Console, finish: Finish) -> int:
+    """Plan, train and record what the settings ask for; the exit code.
+
+    Raises `InputError`, for all that can be known by then before anything is trained.
     """
     with ExitStack() as held:
         with made_to_stay():
-            from nas.record.folder import unwritable
-
             held.callback(gc.unfreeze)  # a caller may live on
+            folder = choose_folder(settings)
+            check_engine(settings)
             with console.status("preparing the data set…"):
-                plan = prepare()
+                plan = plan_of(settings)
             engine = held.enter_context(engine_of(plan, folder))
-            record = opened(plan, folder)
+            record = open_record(plan, folder)
             held.callback(record.close)
         if plan.judge.read:
             console.print(plan.judge.read, markup=False, soft_wrap=True)
         with unwritable(folder):
-            interrupted = run(plan, record, engine, console)
-            found = finished(plan, record, interrupted=interrupted)
+            interrupted = train(plan, engine, record, console)
+            found = finish(record, console, interrupted=interrupted)
     return 130 if interrupted else int(not found)
 
 
-def run(plan: Plan | Measurement, record: Record, engine: Engine, console: Console) -> bool:
-    """Propose, train, record, until enough is done; True where Ctrl-C or SIGTERM came first."""
-    from nas.driver.controller import SearchController
-    from nas.driver.progress import Progress
-
-    progress = Progress(console, plan.title(record.folder), plan.trainings, plan.judge.epochs)
+def train(plan: Plan | Measurement, engine: Engine, record: Record, console: Console) -> bool:
+    """Let the engine train what the controller decides; True where Ctrl-C or SIGTERM came first."""
+    pace = Pace(plan.time_limit, record.trials())
+    progress = Progress(console, plan.title(record.folder), plan.trainings, plan.judge.epochs, pace)
     progress.resumed(record.trials())
     controller = SearchController(
         record,
         plan.branches(engine.latency, engine.workers),
         progress,
+        pace,
         seed=plan.settings.seed,
         epochs=plan.judge.epochs,
-        time_limit=plan.time_limit,
         confirm=plan.confirm,
-        choose=chosen,
     )
-    return drive(engine, controller, record, progress)
-
-
-def drive(engine: Engine, controller: SearchController, record: Record, progress: Progress) -> bool:
-    """Let the engine train what the controller decides; True where it was interrupted."""
-    from nas.driver.controller import SearchEnded
-    from nas.verdict.summary import Summary
-
     began = time.monotonic()
     with progress, interrupts():
         try:
@@ -95,17 +96,27 @@ def drive(engine: Engine, controller: SearchController, record: Record, progress
     return False
 
 
+def plan_of(settings: Settings | MeasureSettings) -> Plan | Measurement:
+    """What is going to be trained. Raises `InputError`."""
+    return Plan.of(settings) if isinstance(settings, Settings) else Measurement.of(settings)
+
+
+def check_engine(settings: Settings | MeasureSettings) -> None:
+    """Refuse what `engine_of` would, as far as that can be known before a data set is read."""
+    if settings.engine == "ray":
+        from nas.engines.ray.cluster import check_usable
+
+        check_usable(settings.ray_address)
+
+
 @contextmanager
 def engine_of(plan: Plan | Measurement, folder: Path) -> Iterator[Engine]:
     """The engine that settings ask for. Raises `InputError`."""
     settings, judge = plan.settings, plan.judge
     if settings.engine == "local":
-        from nas.engines.local import LocalEngine
-
         yield LocalEngine(judge.trainer)
         return
-    from nas.engines.ray.engine import RayEngine
-    from nas.training.form import PER_CARD
+    from nas.engines.ray.engine import RayEngine  # imports ray, which not everybody has
 
     gpus = settings.gpus_per_trial
     if gpus is None:

@@ -13,9 +13,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
-from space.command import Command
+from space.command import COUNT, POSITIVE_COUNT, Command
 from space.errors import InputError
+from space.words import percentage
 
 if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
@@ -35,8 +37,8 @@ def parser() -> Command:
     parse.quiet = os.environ.get("RANK", "0") != "0"  # of several processes, one says what ends them
     parse.add_argument("recipe", metavar="RECIPE", help="recipe.yaml, as nas.export writes it")
     parse.add_argument("--data", required=True, metavar="SPEC",
-                       help="imagefolder:PATH (PATH/train/CLASS/*.jpg, PATH/val/CLASS/*.jpg), fractal, "
-                       "digits, cifar10:PATH or cifar100:PATH")  # fmt: skip
+                       help=f"{', '.join(forms())}; a folder is PATH/train/CLASS/*.jpg, "
+                       "PATH/val/CLASS/*.jpg")  # fmt: skip
     parse.add_argument("--out", required=True, type=Path, metavar="DIR",
                        help="where checkpoints, logs and the summary go")  # fmt: skip
     parse.add_argument("--resume", action="store_true",
@@ -46,25 +48,11 @@ def parser() -> Command:
                        "has one), of this project's, the official, timm's or transformers' layout; a head of "
                        "other classes is dropped")  # fmt: skip
     parse.add_argument("--device", default="auto", help="cpu, cuda, cuda:N (default: auto)")
-    parse.add_argument("--workers", type=_count, metavar="N",
+    parse.add_argument("--workers", type=COUNT, metavar="N",
                        help="processes that decode images, for each GPU (default: by the cores)")  # fmt: skip
-    parse.add_argument("--epochs-limit", type=_positive, metavar="N",
+    parse.add_argument("--epochs-limit", type=POSITIVE_COUNT, metavar="N",
                        help="stop after epoch N of the recipe's; --resume goes on")  # fmt: skip
     return parse
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 0")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
-    return value
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -194,7 +182,6 @@ def _title(run: Run, training: FullTraining) -> str:
 
 
 def _outcome(training: FullTraining, folder: Path, recipe: Recipe) -> list[str]:
-    from nas.driver.progress import percent
     from nas.training.full import BEST, better_weights, top1
 
     best, done = training.best, len(training.curve)
@@ -202,7 +189,7 @@ def _outcome(training: FullTraining, folder: Path, recipe: Recipe) -> list[str]:
         return []
     which = "" if best.get("ema_accuracy") is None else (
         " of the weights" if better_weights(best) == "model" else " of their moving average")  # fmt: skip
-    lines = [f"best top-1 {percent(top1(best))}{which} after epoch {best['epoch']}: {folder / BEST}"]
+    lines = [f"best top-1 {percentage(top1(best))}{which} after epoch {best['epoch']}: {folder / BEST}"]
     if done < recipe.epochs:
         lines.append(f"epochs {done + 1} to {recipe.epochs} are to come: --resume goes on")
     return lines

@@ -30,9 +30,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from space.errors import InputError, quoted, word
+from space.option import option, options_of
 
 Style = Literal["bottleneck", "inverted"]
 Conv = Literal["dense", "grouped", "depthwise"]
@@ -42,13 +43,13 @@ Activation = Literal["relu", "gelu", "silu", "hardswish"]
 Downsampling = Literal["strided", "separate"]
 StemType = Literal["resnet", "patchify"]
 
-STYLES = ("bottleneck", "inverted")
-CONVS = ("dense", "grouped", "depthwise")
-SPATIALS = ("first", "middle")
-NORMS = ("batch", "layer", "group", "rms")
-ACTIVATIONS = ("relu", "gelu", "silu", "hardswish")
-DOWNSAMPLINGS = ("strided", "separate")
-STEM_TYPES = ("resnet", "patchify")
+STYLES: tuple[Style, ...] = get_args(Style)
+CONVS: tuple[Conv, ...] = get_args(Conv)
+SPATIALS: tuple[Spatial, ...] = get_args(Spatial)
+NORMS: tuple[Norm, ...] = get_args(Norm)
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+DOWNSAMPLINGS: tuple[Downsampling, ...] = get_args(Downsampling)
+STEM_TYPES: tuple[StemType, ...] = get_args(StemType)
 MAX_STAGES = 6
 # far beyond any network, and small enough that costs fit 64-bit integers
 MAX_WIDTH = 16384
@@ -86,7 +87,8 @@ class Stage:
     spatial: Spatial = "first"
     norm_after: tuple[int, ...] = (1,)
     act_after: tuple[int, ...] = (2,)
-    grn: bool = False
+    # declared fields, a line each: see `space/option.py`
+    grn: bool = option("space.grn:Grn")
 
     @property
     def hidden(self) -> int:
@@ -104,9 +106,13 @@ def scaled(width: int, expansion: float) -> int:
     return round(width * expansion)
 
 
+OPTIONS = options_of(Stage)
 BLOCK_FIELDS = tuple(f.name for f in dataclasses.fields(Stage) if f.name not in ("depth", "width"))
 STAGE_FIELDS = ("depth", "width", *BLOCK_FIELDS)
 STEM_FIELDS = tuple(f.name for f in dataclasses.fields(Stem))
+_DECLARED = [(o, o.name, o.default) for o in OPTIONS]
+# what a stage without them does not mention: networks are named as they were before there were these fields
+_UNSAID = {o.name: o.default for o in OPTIONS if not o.in_every_fingerprint}
 # all fields of a stage, or of a stem, as one tuple: a study of ten thousand networks reads them often
 stage_fields = attrgetter(*STAGE_FIELDS)
 stem_fields = attrgetter(*STEM_FIELDS)
@@ -174,8 +180,8 @@ class Architecture:
         own = [(j, name) for j, name in enumerate(STAGE_FIELDS) if name not in shared]
         return {
             "stem": dict(zip(STEM_FIELDS, stem_fields(self.stem), strict=True)),
-            "block": {name: _plain(columns[name][0]) for name in shared},
-            "stages": [{name: _plain(row[j]) for j, name in own} for row in rows],
+            "block": _said({name: _plain(columns[name][0]) for name in shared}),
+            "stages": [_said({name: _plain(row[j]) for j, name in own}) for row in rows],
             "downsampling": self.downsampling,
             "norm": self.norm,
             "activation": self.activation,
@@ -265,10 +271,11 @@ def _object(names: Sequence[str]) -> str:
 
 # what `json.dumps(..., sort_keys=True, separators=(",", ":"))` makes of a network, in a fraction of its time
 _NETWORK_TEXT = _object((*NETWORK_FIELDS, "block", "stages"))
-_STEM_TEXT, _STAGE_TEXT = _object(STEM_FIELDS), _object(STAGE_FIELDS)
+_HASHED = sorted(name for name in STAGE_FIELDS if name not in _UNSAID)
+_STEM_TEXT, _STAGE_TEXT = _object(STEM_FIELDS), _object(_HASHED)
 _sorted_stem_fields = attrgetter(*sorted(STEM_FIELDS))
-_sorted_stage_fields = attrgetter(*sorted(STAGE_FIELDS))
-_EXPANSION, _STYLE = sorted(STAGE_FIELDS).index("expansion"), sorted(STAGE_FIELDS).index("style")
+_hashed_stage_fields = attrgetter(*_HASHED)
+_EXPANSION, _STYLE = _HASHED.index("expansion"), _HASHED.index("style")
 
 
 @lru_cache(maxsize=4096, typed=True)  # typed: 1, 1.0 and True are equal, but not in JSON
@@ -278,12 +285,23 @@ def _text(value: Any) -> str:
 
 def _built_text(stage: Stage) -> str:
     """The stage as it is built: 2.67 times 96 channels and 256/96 times are the same layer."""
-    texts = list(map(_text, _sorted_stage_fields(stage)))
+    texts = list(map(_text, _hashed_stage_fields(stage)))
     channels = scaled(stage.width, stage.expansion)
     texts[_EXPANSION] = _text(channels)
     if channels == stage.width:
         texts[_STYLE] = _text("inverted")
-    return _STAGE_TEXT % tuple(texts)
+    later = {name: getattr(stage, name) for name in _UNSAID} if _UNSAID else _UNSAID
+    if later == _UNSAID:
+        return _STAGE_TEXT % tuple(texts)
+    said = dict(zip(_HASHED, texts, strict=True)) | {name: _text(v) for name, v in _said(later).items()}
+    return _object(tuple(said)) % tuple(said[name] for name in sorted(said))
+
+
+def _said(fields: dict[str, Any]) -> dict[str, Any]:
+    """Those of a stage's fields that its canonical form has."""
+    if not _UNSAID:
+        return fields
+    return {name: v for name, v in fields.items() if name not in _UNSAID or v != _UNSAID[name]}
 
 
 def _plain(value: Any) -> Any:
@@ -426,7 +444,15 @@ def _check_stage(stage: Stage) -> None:
     _need_choice(stage.style, STYLES, "style")
     _need_choice(stage.conv, CONVS, "conv")
     _need_choice(stage.spatial, SPATIALS, "spatial")
-    _need_bool(stage.grn, "grn")
+    for declared, name, default in _DECLARED:
+        value = getattr(stage, name)
+        if value is default:
+            continue
+        if declared.values == (False, True):
+            _need_bool(value, name)
+        elif not declared.is_value(value):
+            known = ", ".join(map(str, declared.values))
+            raise ArchitectureError(f"{name}: {quoted(value)} must be one of {known}")
     channels = scaled(stage.width, stage.expansion)
     if channels < 1:
         raise ArchitectureError(f"expansion: {stage.expansion} leaves no channels")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from space.architecture import CONVS, NORMS, Architecture, Stage
+from space.architecture import CONVS, NORMS, OPTIONS, Architecture, Stage
 
 Array = npt.NDArray[Any]
 # an array [N], or one plain number where all N agree: arithmetic, `where` and `negated` take both
@@ -21,7 +22,8 @@ Values = Any
 class StageColumns:
     """One stage of N architectures: arrays of shape [N], or numbers where all agree. depth 0: no such stage.
 
-    `conv` indexes `CONVS`; `norm_after` and `act_after` hold bit 1 << (i - 1) for convolution i.
+    `conv` indexes `CONVS`; `norm_after` and `act_after` hold bit 1 << (i - 1) for convolution i; `options`
+    has the declared fields, by name, that any block may have.
     """
 
     depth: Values
@@ -34,7 +36,7 @@ class StageColumns:
     middle: Values
     norm_after: Values
     act_after: Values
-    grn: Values
+    options: Mapping[str, Values]
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,18 @@ class Columns:
 
     def __len__(self) -> int:
         """N; 1 where every field is one number."""
-        fields = [*_fields(self).values(), *(v for stage in self.stages for v in _fields(stage).values())]
+        fields = list(_fields(self).values())
+        for stage in self.stages:
+            fields += [*_fields(stage).values(), *stage.options.values()]
         return max((len(value) for value in fields if isinstance(value, np.ndarray)), default=1)
 
     def __getitem__(self, rows: slice) -> Columns:
         """Those of some of the architectures."""
-        stages = tuple(StageColumns(**_of_rows(stage, rows)) for stage in self.stages)
-        return Columns(**_of_rows(self, rows), stages=stages)
+        stages = tuple(
+            StageColumns(**_of_rows(_fields(stage), rows), options=_of_rows(stage.options, rows))
+            for stage in self.stages
+        )
+        return Columns(**_of_rows(_fields(self), rows), stages=stages)
 
 
 def where(condition: Values, chosen: Values, other: Values) -> Values:
@@ -120,6 +127,7 @@ def scaled_array(width: Values, expansion: Values) -> Values:
 
 
 _ABSENT = Stage(depth=0, width=0, kernel_size=1, expansion=1, conv="dense", norm_after=(), act_after=())
+_OPTIONS = [(option.name, attrgetter(option.name), option.default) for option in OPTIONS]
 _CONV_INDEX = {name: i for i, name in enumerate(CONVS)}
 _NORM_INDEX = {name: i for i, name in enumerate(NORMS)}
 _BITS: dict[tuple[int, ...], int] = {
@@ -151,8 +159,17 @@ def _stage_columns(stages: Sequence[Stage], column: Callable[[list[Any]], Values
         middle=column([stage.spatial == "middle" for stage in stages]),
         norm_after=column([_BITS[stage.norm_after] for stage in stages]),
         act_after=column([_BITS[stage.act_after] for stage in stages]),
-        grn=column([stage.grn for stage in stages]),
+        options=_options(stages, column),
     )
+
+
+def _options(stages: Sequence[Stage], column: Callable[[list[Any]], Values]) -> dict[str, Values]:
+    options = {}
+    for name, of, default in _OPTIONS:
+        values = list(map(of, stages))
+        if values.count(default) < len(values):
+            options[name] = column(values)
+    return options
 
 
 def _columns(
@@ -174,10 +191,9 @@ def _columns(
 
 
 def _fields(columns: Columns | StageColumns) -> dict[str, Values]:
-    names = (field.name for field in dataclasses.fields(columns) if field.name != "stages")
+    names = (field.name for field in dataclasses.fields(columns) if field.name not in ("stages", "options"))
     return {name: getattr(columns, name) for name in names}
 
 
-def _of_rows(columns: Columns | StageColumns, rows: slice) -> dict[str, Values]:
-    fields = _fields(columns).items()
-    return {name: value[rows] if isinstance(value, np.ndarray) else value for name, value in fields}
+def _of_rows(fields: Mapping[str, Values], rows: slice) -> dict[str, Values]:
+    return {n: value[rows] if isinstance(value, np.ndarray) else value for n, value in fields.items()}

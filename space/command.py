@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import atexit
 import gc
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO, TypeVar
 
 from space.errors import InputError, reason
 
+Number = TypeVar("Number", int, float)
 CUT = 141  # a shell's word for a program whose reader has gone
 
 
@@ -85,6 +87,27 @@ class Command(argparse.ArgumentParser):
                 print(f"{self.name}: {InputError(message)}", file=sys.stderr)
         _silence(sys.stderr)
         return code
+
+
+def _number(
+    name: str, kind: Callable[[str], Number], fits: Callable[[Number], bool]
+) -> Callable[[str], Number]:
+    """A type for `add_argument`, which says "invalid NAME value" of what is none."""
+
+    def read(text: str) -> Number:
+        value = kind(text)
+        if not fits(value):
+            raise ValueError
+        return value
+
+    read.__name__ = name
+    return read
+
+
+COUNT = _number("number, at least 0,", int, lambda value: value >= 0)
+POSITIVE_COUNT = _number("number, at least 1,", int, lambda value: value >= 1)
+POSITIVE = _number("number above 0", float, lambda value: 0 < value < math.inf)
+SHARE = _number("share, above 0 and at most 1,", float, lambda value: 0 < value <= 1)
 
 
 @contextmanager

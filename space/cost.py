@@ -14,13 +14,13 @@ Conventions:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from space.architecture import NORMS, Architecture
+from space.architecture import NORMS, OPTIONS, Architecture
 from space.columns import (
     Columns,
     StageColumns,
@@ -33,6 +33,7 @@ from space.columns import (
     where,
 )
 from space.errors import InputError
+from space.option import Option
 
 RESOLUTION = 224
 NUM_CLASSES = 1000
@@ -213,6 +214,7 @@ class Layers:
     kept: tuple[Values, Values, Values]
     projection_params: Values
     projection_kept: Values
+    options: Sequence[tuple[Option, Values]]  # those that any block has
 
 
 def _layers(columns: Columns, stage: StageColumns) -> Layers:
@@ -226,11 +228,12 @@ def _layers(columns: Columns, stage: StageColumns) -> Layers:
     kept = [normed[i] * kept_by_norm + activated[i] * kept_by_act for i in range(3)]
     by_conv = [1 + normed[i] * by_norm for i in range(3)]
     return Layers(
-        params=(by_conv[0], by_conv[1] + 2 * stage.grn, by_conv[2] + columns.layer_scale),
+        params=(by_conv[0], by_conv[1], by_conv[2] + columns.layer_scale),
         # the output of one convolution is the input of the next; the last goes into the sum, which keeps none
-        kept=(1 + kept[0], 1 + kept[1] + 2 * stage.grn, kept[2] + columns.layer_scale),
+        kept=(1 + kept[0], 1 + kept[1], kept[2] + columns.layer_scale),
         projection_params=by_conv[2],
         projection_kept=normed[2] * kept_by_norm,
+        options=_chosen(stage.options) if stage.options else (),
     )
 
 
@@ -247,7 +250,7 @@ def _block_cost(stage: StageColumns, layers: Layers, flow: Flow, size: Values, p
     late_weights = (hidden + projected * entering) * out  # reduction, and the projection on the shortcut
     outputs = (spatial * early, hidden * area, out * area)
     params, kept = layers.params, layers.kept
-    return Cost(
+    bare = Cost(
         macs=(spatial_weights + late_weights) * area + expand_weights * early,
         params=spatial_weights + expand_weights + late_weights
         + spatial * params[0] + hidden * params[1] + out * (params[2] + projected * layers.projection_params),
@@ -255,6 +258,32 @@ def _block_cost(stage: StageColumns, layers: Layers, flow: Flow, size: Values, p
         saved=entering * before + outputs[0] * kept[0] + outputs[1] * kept[1]
         + outputs[2] * (kept[2] + projected * layers.projection_kept),
     )  # fmt: skip
+    if not layers.options:
+        return bare
+    places = ((spatial, early), (hidden, area), (out, area))
+    for option, value in layers.options:
+        bare = _with_option(bare, option, value, *places[option.after - 1])
+    return bare
+
+
+def _with_option(block: Cost, option: Option, value: Values, channels: Values, area: Values) -> Cost:
+    """The cost of a block and of a declared layer in it, where it is there."""
+    terms = {metric: term for metric, term in option.cost(value, channels, area)._asdict().items()
+             if isinstance(term, np.ndarray) or term}  # fmt: skip
+    if isinstance(value, np.ndarray):
+        here = value != option.default
+        terms = {metric: term * here for metric, term in terms.items()}
+    return replace(block, **{metric: getattr(block, metric) + term for metric, term in terms.items()})
+
+
+def _chosen(options: Mapping[str, Values]) -> Sequence[tuple[Option, Values]]:
+    """Those that any block has."""
+    chosen = []
+    for option in OPTIONS:
+        value = options.get(option.name, option.default)
+        if anywhere(value != option.default):
+            chosen.append((option, value))
+    return chosen
 
 
 def head_cost(columns: Columns, flow: Flow, num_classes: int) -> tuple[Flow, Cost]:

@@ -33,6 +33,7 @@ from space.architecture import (
     MAX_STAGES,
     NETWORK_FIELDS,
     NORMS,
+    OPTIONS,
     STAGE_FIELDS,
     STEM_FIELDS,
     Architecture,
@@ -268,7 +269,7 @@ def _stage_columns(arrays: Mapping[Target, Values], i: int) -> StageColumns:
         middle=arrays[i, "spatial"],
         norm_after=arrays[i, "norm_after"],
         act_after=arrays[i, "act_after"],
-        grn=arrays[i, "grn"],
+        options={o.name: arrays[i, o.name] for o in OPTIONS},
     )
 
 

@@ -13,14 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from space.architecture import STAGE_FIELDS
 from space.axes import Axis, Variable, variables_of
 from space.columns import Array
 from space.errors import InputError, counted, quoted, word
 
-STAGE_FIELDS = (
-    "depth", "width", "kernel_size", "expansion", "style", "conv", "group_width", "spatial",
-    "norm_after", "act_after", "grn",
-)  # fmt: skip
 NETWORK_FIELDS = (
     "stem.type", "stem.patch_size", "stem.width", "stem.norm", "stem.activation",
     "downsampling", "norm", "activation", "layer_scale", "drop_path", "head_norm",

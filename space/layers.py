@@ -1,4 +1,8 @@
-"""The layers `network.py` puts together. Feature maps are [N, C, H, W], in either memory format."""
+"""The layers `network.py` puts together. Feature maps are [N, C, H, W], in either memory format.
+
+The source of some stands in exported networks as it is (`nas.targets.source.layers`): Python 3.8, torch 1.8,
+TorchScript (which has no `super().forward`), lines of 88 characters.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +33,16 @@ ACTIVATION_LAYERS: dict[Activation, type[nn.Module]] = {
 class Pointwise(nn.Linear):
     """1x1 convolution [N, c, H, W] -> [N, out, ceil(H / stride), ceil(W / stride)].
 
-    The weight is [out, c], as in the official ConvNeXt. Channels-last maps pass without a copy.
+    The weight is [out, c], as in the official code; channels-last maps pass uncopied.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, bias: bool = True) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        bias: bool = True,
+    ) -> None:
         super().__init__(in_channels, out_channels, bias)
         self.stride = stride
 
@@ -40,18 +50,21 @@ class Pointwise(nn.Linear):
         """[N, c, H, W] -> [N, out, ceil(H / stride), ceil(W / stride)]."""
         if self.stride > 1:
             x = x[:, :, :: self.stride, :: self.stride]
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        x = nn.functional.linear(x.movedim(1, -1), self.weight, self.bias)
+        return x.movedim(-1, 1)
 
 
 class LayerNorm(nn.LayerNorm):
-    """LayerNorm over the channels of [N, C, H, W] or [N, C]; eps 1e-6, as in the official ConvNeXt."""
+    """LayerNorm over the channels of [N, C, H, W] or [N, C]; eps 1e-6, as official."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, ...] -> the same shape."""
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        shape, x = self.normalized_shape, x.movedim(1, -1)
+        x = nn.functional.layer_norm(x, shape, self.weight, self.bias, self.eps)
+        return x.movedim(-1, 1)
 
 
 class RMSNorm(nn.RMSNorm):
@@ -74,9 +87,10 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 def group_count(channels: int) -> int:
-    """Groups of a GroupNorm: gcd(32, channels), halved where a group would be one channel.
+    """Groups of a GroupNorm: gcd(32, channels), or half, where a group is one channel.
 
-    A group of one channel at 1x1 is its own mean: the norm would put out its bias, whatever comes in.
+    A group of one channel at 1x1 is its own mean: the norm would put out its bias,
+    whatever comes in.
     """
     groups = math.gcd(32, channels)
     return groups // 2 if groups == channels > 1 else groups
@@ -108,7 +122,10 @@ def activation_layer(activation: Activation) -> nn.Module:
 
 
 class GRN(nn.Module):
-    """Global response normalisation of [N, C, H, W] (ConvNeXt V2, section 3.2); starts as the identity."""
+    """Global response normalisation of [N, C, H, W] (ConvNeXt V2, section 3.2).
+
+    It starts as the identity.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -117,13 +134,13 @@ class GRN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> the same shape."""
-        response: Tensor = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True)
+        response: Tensor = torch.norm(x, p=2, dim=(2, 3), keepdim=True)
         relative = response / (response.mean(dim=1, keepdim=True) + 1e-6)
         return x + self.gamma.view(-1, 1, 1) * (x * relative) + self.beta.view(-1, 1, 1)
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: in training, drops whole samples of a branch with probability `rate`."""
+    """Stochastic depth: in training, drops whole samples with probability `rate`."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -142,8 +159,8 @@ class DropPath(nn.Module):
 
 
 def init_weights(module: nn.Module) -> None:
-    """Truncated normal of std .02 for every convolution and linear layer, zero biases (official code)."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
+    """Truncated normal weights of std .02, zero biases (official code)."""
+    if isinstance(module, (nn.Conv2d, nn.Linear)):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from space.architecture import Architecture, Stage, Stem
-from space.layers import GRN, DropPath, Pointwise, activation_layer, init_weights, norm_layer
+from space.architecture import OPTIONS, Architecture, Stage, Stem
+from space.layers import DropPath, Pointwise, activation_layer, init_weights, norm_layer
 
 
 def build(architecture: Architecture, num_classes: int = 1000) -> Network:
@@ -96,7 +96,12 @@ class Block(nn.Module):
 
         self.norm, self.norm2, self.norm3 = norm(1, middle), norm(2, hidden), norm(3, out)
         self.act1, self.act2, self.act3 = act(1), act(2), act(3)
-        self.grn = GRN(hidden) if stage.grn else nn.Identity()
+        channels = (middle, hidden, out)
+        has = [(o, value) for o in OPTIONS if (value := getattr(stage, o.name)) != o.default]
+        for option, value in has:
+            self.add_module(option.name, option.layer(value, channels[option.after - 1]))
+        # names of the declared layers after each convolution
+        self.after1, self.after2, self.after3 = ([o.name for o, _ in has if o.after == n] for n in (1, 2, 3))
         scale = architecture.layer_scale
         self.gamma = None if scale is None else nn.Parameter(torch.full((out,), scale))
         self.drop_path = DropPath(drop_path)
@@ -108,8 +113,14 @@ class Block(nn.Module):
         """[N, in_channels, H, W] -> [N, out, ceil(H / stride), ceil(W / stride)]."""
         first, second = getattr(self, self.first), getattr(self, self.second)
         y = self.act1(self.norm(first(x)))
-        y = self.grn(self.act2(self.norm2(second(y))))
+        for name in self.after1:
+            y = getattr(self, name)(y)
+        y = self.act2(self.norm2(second(y)))
+        for name in self.after2:
+            y = getattr(self, name)(y)
         y = self.norm3(self.pwconv2(y))
+        for name in self.after3:
+            y = getattr(self, name)(y)
         if self.gamma is not None:
             y = y * self.gamma.view(-1, 1, 1)
         return self.act3(self.shortcut(x) + self.drop_path(y))  # type: ignore[no-any-return]

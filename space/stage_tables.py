@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from space.architecture import OPTIONS
 from space.columns import Array, Columns, StageColumns
 from space.cost import Cost, Flow, downsampling_cost, head_cost, stage_cost, stem_cost
 from space.design_space import DesignSpace, columns_from
@@ -24,8 +25,11 @@ _SHAPE = {
     "stem.type", "stem.patch_size", "stem.width", "downsampling",
     "depth", "width", "kernel_size", "expansion", "style", "conv", "group_width", "spatial",
 }  # fmt: skip
-_VECTORS = {"stem.norm", "norm", "layer_scale", "head_norm", "norm_after", "grn"}
-FELT = {"macs": _SHAPE, "activations": _SHAPE, "params": _SHAPE | _VECTORS}
+_VECTORS = {"stem.norm", "norm", "layer_scale", "head_norm", "norm_after"}
+FELT = {
+    metric: fields | {o.name for o in OPTIONS if o.adds(metric)}
+    for metric, fields in (("macs", _SHAPE), ("activations", _SHAPE), ("params", _SHAPE | _VECTORS))
+}
 # a table of this many int64 and what is computed on the way to it stay below about 2 GiB
 MAX_TABLE = 10_000_000
 

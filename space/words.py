@@ -18,6 +18,11 @@ def percent(fraction: float) -> float:
     return compact(round(100 * fraction, 2), 6)
 
 
+def percentage(fraction: float | None) -> str:
+    """An accuracy for people: 57.0%, or - where there is none."""
+    return "-" if fraction is None else f"{fraction:.1%}"
+
+
 def finite(value: Any) -> float | None:
     """A finite number, or None for anything else."""
     ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -40,13 +45,18 @@ def listed(words: Sequence[str]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time for people."""
-    if seconds < 100:
-        return f"{seconds:.3g} s"
-    minutes = seconds / 60
-    if minutes < 100:
-        return f"{minutes:.3g} min"
-    return f"{minutes / 60:,.1f} h" if minutes < 60 * 100 else f"{minutes / 60 / 24:,.1f} days"
+    """A time for people: 0.25 s, 42 s, 3 min 05 s, 1 h 02 min, 4.2 days."""
+    if 0 < seconds < 0.95:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    # minutes say nothing any more beside so many hours
+    return (
+        f"{whole // 3600} h {whole % 3600 // 60:02d} min" if whole < 360_000 else f"{whole / 86400:,.1f} days"
+    )
 
 
 def said(lead: str) -> str:

@@ -109,7 +109,6 @@ SCENARIOS = {
     "export-onnx": Scenario((*EXPORT, "onnx"), SIMULATED, by_file=False),
     "export-torch": Scenario((*EXPORT, "torch"), SIMULATED, by_file=False),
     "dashboard": Scenario(("analysis.dashboard", "small"), SIMULATED),
-    "report": Scenario(("analysis.report", "small"), SIMULATED),
     "search-ray": Scenario(RAY, forked=False, ordered=False, kills=16),
 }
 # values that no two runs share, and what a kill is right to change

@@ -171,8 +171,8 @@ def soak(engine: str, scheduler: str, trials: int) -> Soak:
     """One search in this process."""
     from nas.plan.plan import Plan
     from nas.plan.settings import Settings
-    from nas.run import engine_of, run
-    from nas.search import open_record
+    from nas.plan.study import open_record
+    from nas.run import engine_of, train
 
     more = {} if engine == "local" else {"engine": engine, "cpus_per_trial": 1.0}
     settings = Settings(
@@ -186,7 +186,7 @@ def soak(engine: str, scheduler: str, trials: int) -> Soak:
             record = open_record(plan, folder)
             try:
                 meter = Meter(inner, trials, lambda: (folder / "study.db").stat().st_size)
-                run(plan, record, meter, Console(file=nowhere))
+                train(plan, meter, record, Console(file=nowhere))
                 begun = len(record.trials())
             finally:
                 record.close()

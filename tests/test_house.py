@@ -14,7 +14,7 @@ COMMANDS = {
     "analysis": {"dashboard", "compare", "scale", "importance", "proxies"},
 }
 # the last act of a search: it writes its page
-UPWARDS = {("nas.search", "analysis.report")}
+UPWARDS = {("nas.search", "analysis.page.page")}
 
 
 def modules() -> dict[str, ast.Module]:
@@ -71,8 +71,18 @@ def test_a_folder_has_its_commands_at_the_top():
             if "__main__" in path.read_text(encoding="utf-8")
         }
         assert commands <= runnable
-        assert all(path.is_dir() or path.stem in commands | {"__init__", "run", "report"}
+        assert all(path.is_dir() or path.stem in commands | {"__init__", "run"}
                    for path in (ROOT / package).glob("*.py") if package != "space")  # fmt: skip
+
+
+def test_the_main_path_is_a_page_that_reads_from_top_to_bottom():
+    text = (ROOT / "nas" / "run.py").read_text(encoding="utf-8")
+    steps = ["def run(", "plan_of(settings)", "engine_of(plan", "open_record(plan", "train(plan",
+             "finish(record", "def train(", "SearchController(", "engine.run(controller)"]  # fmt: skip
+    assert [text.index(step) for step in steps] == sorted(text.index(step) for step in steps)
+    assert (
+        text.count("\n") < 160 and "import" not in text.partition("def run(")[2].partition("def plan_of")[0]
+    )
 
 
 def test_every_folder_says_what_it_holds():

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.axes.axis_sets import SETS
 from analysis.axes.shapes import Shapes, shapes_of
 from nas.record.study import Study, Tried
-from space.architecture import Architecture, Stage
+from space.architecture import OPTIONS, Architecture, Stage
 from space.budget import UNITS
 from space.cost import cost_columns
 from space.errors import InputError, quoted
@@ -241,6 +243,12 @@ NUMBERS: Mapping[str, tuple[Callable[[Shapes], Sequence[float] | NDArray[Any]], 
     "activations a block": (_a_block("act_after"), False),
 }
 SPATIALS = {"first": "spatial first", "middle": "spatial in the middle"}
+
+
+def _option(name: str, form: Architecture) -> Any:
+    return _agreed(form.stages, attrgetter(name))
+
+
 # name -> of a form
 CATEGORIES: Mapping[str, Callable[[Architecture], Any]] = {
     "norm": lambda a: a.norm,
@@ -250,7 +258,7 @@ CATEGORIES: Mapping[str, Callable[[Architecture], Any]] = {
     "block": lambda a: _agreed(a.stages, lambda s: s.style),
     "convolution": lambda a: _agreed(a.stages, lambda s: s.conv),
     "block order": lambda a: _agreed(a.stages, lambda s: SPATIALS[s.spatial]),
-    "GRN": lambda a: _agreed(a.stages, lambda s: s.grn),
+    **{o.label: partial(_option, o.name) for o in OPTIONS},
     "LayerScale": lambda a: a.layer_scale is not None,
 }
 # of which `stages` has the parts

@@ -13,10 +13,10 @@ from analysis.axes.effects import Effect, main_effects
 from analysis.axes.held_out import PERMUTATION
 from analysis.axes.networkwise import EFFECTS, FEWEST, LEVEL, MATTERS, MOST, Interval
 from analysis.axes.ranking import METHODS, QUICK, Importance, importance
-from analysis.page.wording import plural
 from nas.record.study import Study
 from nas.verdict.difference import UNCLEAR
 from space.errors import InputError
+from space.words import plural
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,13 @@ class Shapes:
         inverted = [i < len(f.stages) and f.stages[i].style == "inverted" for f in self.forms]
         here, widened = self.depth[:, i] > 0, scaled_array(self.width[:, i], self.expansion[:, i])
         inner, outer = np.array(inverted)[self.form], self.width[:, i]
-        fields = {field.name: getattr(like, field.name)[self.form] for field in dataclasses.fields(like)}
+        fields = {
+            f.name: getattr(like, f.name)[self.form] for f in dataclasses.fields(like) if f.name != "options"
+        }
         return dataclasses.replace(
-            StageColumns(**fields),
+            StageColumns(
+                **fields, options={name: values[self.form] for name, values in like.options.items()}
+            ),
             depth=self.depth[:, i],
             width=self.width[:, i],
             hidden=np.where(inner, widened, outer),

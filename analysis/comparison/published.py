@@ -10,7 +10,6 @@ from typing import Any
 
 from analysis.comparison.claims import COST_TOLD, interval, known, points
 from analysis.comparison.equal_flops import at_equal_flops
-from analysis.page.wording import plural
 from analysis.points.own import Table, table
 from analysis.points.printed import (
     CONVNEXT_PAPER,
@@ -25,6 +24,7 @@ from analysis.points.printed import (
 from analysis.points.timm_names import timm_remarks
 from nas.verdict.difference import Difference
 from space.errors import InputError, quoted
+from space.words import plural
 
 PUBLISHED_LEVEL = 0.9
 

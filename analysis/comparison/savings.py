@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.fronts.pareto import kept_rows
 from nas.verdict.difference import Floats, cost_table, verdict
-from nas.verdict.front import front
 from space.errors import InputError
 
 # at which two fronts are compared where both reach; more change the mean by less than a part in a thousand
@@ -133,23 +132,6 @@ def chosen_by_others(values: ArrayLike) -> NDArray[np.intp]:
     return chosen
 
 
-def flops_saved(
-    flops_a: ArrayLike, value_a: ArrayLike, flops_b: ArrayLike, value_b: ArrayLike, at: float
-) -> float | None:
-    """Share of b's FLOPs that a saves at value `at`: 1 - F_a / F_b between the two fronts; all (n,).
-
-    Fronts are interpolated linearly in log FLOPs. None where one of them does not reach `at` from below and
-    above: nothing is extrapolated. Raises `InputError` for FLOPs that are not positive.
-    """
-    needed = [
-        _flops_needed(*cost_table(f, v, n), at)
-        for f, v, n in ((flops_a, value_a, "a"), (flops_b, value_b, "b"))
-    ]
-    if needed[0] is None or needed[1] is None:
-        return None
-    return 1.0 - needed[0] / needed[1]
-
-
 def _log_ratios(costs: Floats, values: Floats, split: int) -> Floats:
     """Mean log FLOPs of the first `split` points' front less the others', by rows of `values` (d, n): (d,).
 
@@ -188,18 +170,3 @@ def _along(at: Floats, values: Floats, logs: Floats) -> Floats:
         rise = np.diff(logs[:, j : j + 2], axis=1)
         found += rise * np.clip((at - begin) / np.where(step > 0, step, 1.0), 0, 1)
     return found
-
-
-def _flops_needed(flops: Floats, table: Floats, at: float) -> float | None:
-    values = table.mean(axis=1)
-    chosen = front(flops, values)
-    logs, reached = np.log(flops[chosen]), values[chosen]
-    if not reached[0] <= at <= reached[-1]:
-        return None
-    return float(np.exp(np.interp(at, *_rising(reached, logs))))
-
-
-def _rising(values: Floats, logs: Floats) -> tuple[Floats, Floats]:
-    """Without copies of one point, so that each value has one cost."""
-    first = np.r_[True, np.diff(values) > 0]
-    return values[first], logs[first]

@@ -9,9 +9,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from analysis.axes.shapes import Shapes, shapes_of
+from space.architecture import OPTIONS
 from space.columns import Columns
 from space.errors import InputError
 
@@ -122,49 +123,6 @@ def group_of(study: Study, networks: Sequence[Tried]) -> Ints:
     return _groups(study.bands, costs)[0]
 
 
-def sample_from(
-    cost: ArrayLike,
-    error: ArrayLike,
-    group: ArrayLike,
-    dimensions: Mapping[str, ArrayLike],
-    *,
-    seeds: ArrayLike | None = None,
-    seed_variance: float | None = None,
-    categories: ArrayLike | None = None,
-) -> Sample:
-    """A sample of any origin: all (n,), `group` numbers 0 .. groups - 1, `dimensions` positive values.
-
-    Raises `InputError`.
-    """
-    costs, errors = np.asarray(cost, dtype=np.float64), np.asarray(error, dtype=np.float64)
-    index = np.asarray(group, dtype=np.int64)
-    fields = {name: np.asarray(values, dtype=np.float64) for name, values in dimensions.items()}
-    shapes = {costs.shape, errors.shape, index.shape, *(values.shape for values in fields.values())}
-    if len(shapes) != 1 or costs.ndim != 1 or not costs.size:
-        raise InputError("isoflop: cost, error, group and dimensions must have one number for each network")
-    if set(index.tolist()) != set(range(int(index.max()) + 1)):
-        raise InputError("isoflop: groups must be numbered from 0, none empty")
-    if any(not (np.isfinite(values) & (values > 0)).all() for values in (costs, *fields.values())):
-        raise InputError("isoflop: costs and dimensions must be positive")
-    if not np.isfinite(errors).all():
-        raise InputError("isoflop: errors must be finite")
-    groups = tuple(
-        Group(f"group {g + 1}", float(np.exp(np.log(costs[index == g]).mean())), int((index == g).sum()))
-        for g in range(int(index.max()) + 1)
-    )
-    return Sample(
-        networks=(),
-        groups=groups,
-        group=index,
-        cost=costs,
-        error=errors,
-        seeds=np.ones(costs.size) if seeds is None else np.asarray(seeds, dtype=np.float64),
-        dimensions={name: np.log2(values) for name, values in fields.items()},
-        categories=np.zeros((costs.size, 0)) if categories is None else np.asarray(categories, dtype=float),
-        seed_variance=seed_variance,
-    )
-
-
 def _is_shaped(tried: Tried) -> bool:
     """Whether it is a ConvNeXt-like network, whose shape the dimensions describe."""
     if tried.architecture.get("family") is not None:
@@ -259,7 +217,7 @@ def _indicators(shapes: Shapes) -> Floats:
 def _settings(shapes: Shapes) -> Iterator[list[str]]:
     for name in ("norm", "activation", "downsampling", "stem", "layer_scale", "head_norm"):
         yield list(map(str, shapes.each(attrgetter(name))))
-    for name in ("style", "conv", "spatial", "grn", "norm_after", "act_after"):
+    for name in ("style", "conv", "spatial", *(o.name for o in OPTIONS), "norm_after", "act_after"):
         yield shapes.each(partial(_by_stage, name))
 
 

@@ -142,7 +142,7 @@ def _law(points: Sequence[Point], unit: float, study: Study) -> tuple[Fit | None
     from analysis.laws.choice import choose_law
     from analysis.laws.fit import fit_law
     from analysis.laws.law import SATURATING_POWER
-    from analysis.page.wording import plural
+    from space.words import plural
 
     costs, errors = _columns(points, unit)
     count = plural(len(points), "network")

@@ -40,12 +40,6 @@ from space.errors import InputError, quoted
 STATIONARY = 1e-6  # cosine between the residual and the steepest free direction, at most
 
 
-# ---- laws -----------------------------------------------------------------------------------------------
-
-
-# ---- losses ---------------------------------------------------------------------------------------------
-
-
 # ---- answers --------------------------------------------------------------------------------------------
 
 
@@ -192,7 +186,7 @@ def _spread(residual: Floats, parameters: int) -> float:
     A fit of p parameters can pass through p points, so the p - 1 smallest residuals say nothing.
     """
     larger = np.sort(np.abs(residual))[max(0, min(parameters, residual.size - 1) - 1) :]
-    return float(np.median(larger)) / 0.6745
+    return float(np.median(larger)) / 0.6745  # the median of |z|, z standard normal
 
 
 def _pseudo_values(problem: Problem, loss: LossShape, scale: float, theta: Floats) -> Floats:
@@ -228,7 +222,7 @@ def _jacobian(problem: Problem, theta: Floats) -> Floats:
     columns = []
     for i in range(shapes):
         step = np.zeros_like(theta)
-        step[i] = 1e-5
+        step[i] = 1e-5  # near the cube root of a double's rounding, where central differences are best
         ahead, behind = (residual_of(problem, theta + sign * step) for sign in (1, -1))
         columns.append((ahead - behind) / 2e-5)
     return np.stack([*columns, *(-z for z in basis)], axis=-1) * root[:, None]
@@ -236,6 +230,7 @@ def _jacobian(problem: Problem, theta: Floats) -> Floats:
 
 def _polish(problem: Problem, loss: LossShape, scale: float, starts: Floats) -> tuple[Floats, float]:
     """The best stationary point reached from `starts`, and its gradient."""
+    # a dozen steps tell which start leads lowest; one descent to the end is then enough, as a rule
     rough = [_descend(problem, loss, scale, start, 1e-5, 12) for start in starts]
     tried: list[tuple[bool, float, Floats, float]] = []
     for _, start in sorted(rough, key=lambda pair: pair[0]):
@@ -269,7 +264,7 @@ def _descend(
         x_scale="jac",
         ftol=tolerance,
         xtol=tolerance,
-        gtol=1e-15,
+        gtol=1e-15,  # whether it is an optimum `_gradient` says, in a measure without units
         max_nfev=steps,
     )
     return float(found.cost), np.asarray(found.x)
@@ -288,12 +283,3 @@ def _gradient(problem: Problem, loss: LossShape, scale: float, theta: Floats) ->
     at_low, at_high = theta <= low + 1e-9, theta >= high - 1e-9
     blocked = (at_low & (slope > 0)) | (at_high & (slope < 0))
     return float(np.max(np.abs(np.where(blocked, 0, slope))))
-
-
-# ---- profile intervals ----------------------------------------------------------------------------------
-
-
-# ---- bootstrap ------------------------------------------------------------------------------------------
-
-
-# ---- choice of a law ------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class Law:
 
     def bounds(self, parameter: str) -> tuple[float, float]:
         """The least and the largest value a parameter may take."""
-        known = {"a": (0.0, self.guess_error), "b": (0.0, np.inf), "c": EXPONENTS, "alpha": ALPHAS}
+        known = {"a": (0.0, self.guess_error), "b": (0.0, np.inf), "c": EXPONENTS}
         return known[parameter]
 
     def named(self, shape: Floats, linear: Floats, log_unit: float) -> dict[str, Floats]:
@@ -44,10 +44,8 @@ class Law:
         if not np.isfinite(self.guess_error):
             values = {"b": linear[..., -1] * np.exp(c * log_unit), "c": c}
             return {"a": linear[..., 0], **values} if "a" in self.parameters else values
-        alpha = shape[..., 2] if "alpha" in self.parameters else np.ones_like(c)
         a = linear[..., 0]
-        b = (self.guess_error - a) ** (1 - alpha) * np.exp(shape[..., 1] + c * log_unit)
-        values = {"a": a, "b": b, "c": c, "alpha": alpha}
+        values = {"a": a, "b": np.exp(shape[..., 1] + c * log_unit), "c": c}
         return {name: np.broadcast_to(values[name], a.shape) for name in self.parameters}
 
 
@@ -61,37 +59,19 @@ def _saturating_terms(logs: Floats, shape: Floats) -> Terms:
 
 
 def _guessing_terms(guess_error: float) -> Callable[[Floats, Floats], Terms]:
-    """error = a (1 - s) + guess_error s with s / (1 - s)^alpha = v F^-c, so a is linear."""
+    """error = a (1 - s) + guess_error s with s / (1 - s) = v F^-c, so a is linear."""
 
     def terms(logs: Floats, shape: Floats) -> Terms:
-        drive = shape[..., 1:2] - np.exp(shape[..., :1]) * logs
-        share = special.expit(drive if shape.shape[-1] == 2 else _solved(drive, shape[..., 2:3]))
+        share = special.expit(shape[..., 1:2] - np.exp(shape[..., :1]) * logs)
         return guess_error * share, (1.0 - share,)
 
     return terms
-
-
-def _solved(drive: Floats, alpha: Floats) -> Floats:
-    """t with log s - alpha log(1 - s) = drive for s = expit(t), by Newton's method."""
-    # At min(drive, 0) the left side is below `drive` for alpha < 1: it is concave there, so the steps rise to
-    # the root; above 1 it is convex, the first step passes the root and the others fall to it.
-    t = np.minimum(drive, 0.0)
-    for _ in range(60):
-        value = -np.logaddexp(0, -t) + alpha * np.logaddexp(0, t) - drive
-        step = value / (special.expit(-t) + alpha * special.expit(t))
-        t = t - step
-        if np.max(np.abs(step), initial=0.0) < 1e-13 * (1 + np.max(np.abs(t), initial=0.0)):
-            break
-    return t
 
 
 _LOG_C = (float(np.log(EXPONENTS[0])), float(np.log(EXPONENTS[1])))
 
 
 _LOG_V = (-14.0, 7.0)  # share of the way from a to guessing at the middle of the data: 1e-6 .. 0.999
-
-
-ALPHAS = (0.05, 3.0)
 
 
 POWER = Law("power", "b F^-c", ("b", "c"), (_LOG_C,), _power_terms)
@@ -105,20 +85,12 @@ SATURATING_POWER = Law(
 def double_saturation(guess_error: float) -> Law:
     """(e - a) / (guess_error - e) = b F^-c: flat at a for large networks and at guessing for tiny ones.
 
-    `guess_error` in the unit of the errors: 99.9 for 1000 classes in percent. M4 with alpha = 1.
+    `guess_error` in the unit of the errors: 99.9 for 1000 classes in percent. Estimator M4 of Alabdulmohsin
+    et al. 2022, section 4, with alpha = 1; unlike there, the error of guessing is known and residuals are
+    errors, not logarithms of both sides.
     """
     formula = "(e - a) / (guess - e) = b F^-c"
     terms = _guessing_terms(guess_error)
     return Law(
         "double saturation", formula, ("a", "b", "c"), (_LOG_C, _LOG_V), terms, guess_error=guess_error
     )
-
-
-def m4(guess_error: float) -> Law:
-    """(e - a) / (guess_error - e)^alpha = b F^-c (Alabdulmohsin et al. 2022, section 4, estimator M4).
-
-    Unlike there, the error of guessing is known and residuals are errors, not logarithms of both sides.
-    """
-    formula = "(e - a) / (guess - e)^alpha = b F^-c"
-    terms, axes = _guessing_terms(guess_error), (_LOG_C, _LOG_V, ALPHAS)
-    return Law("M4", formula, ("a", "b", "c", "alpha"), axes, terms, guess_error=guess_error)

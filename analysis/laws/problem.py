@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.laws.law import Floats, Law, Terms
+from analysis.laws.law import Floats, Law
 from analysis.laws.losses import LossShape
 from space.errors import InputError
 
-GRID_POINTS = {1: 121, 2: 45, 3: 19}
+# a side of the grid of exponents that descents start from, by the number of axes
+GRID_POINTS = {1: 121, 2: 45}
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Problem:
             raise InputError("a law needs networks of at least two different flops")
         if errors.max() >= law.guess_error:
             raise InputError(f"{law.name}: an error of {errors.max():g} is no better than guessing")
+        # F in units of its geometric mean: b is then what is above the floor in the middle of the data, and
+        # hardly moves with the exponent; in the user's units the two would move together
         unit = float(logs.mean())
         # where the noise is estimated, a network counts once however many seeds it has
         weight = np.ones_like(logs) if noise is None else sigma**-2
@@ -107,14 +110,7 @@ def project(
 
     `bounded` keeps them at 0 or above, and below the error of guessing.
     """
-    return least_of(law, law.terms(logs, shapes), error, weight, bounded=bounded)
-
-
-def least_of(
-    law: Law, terms: Terms, error: Floats, weight: Floats, *, bounded: bool = True
-) -> tuple[Floats, Floats]:
-    """`project` where the terms are known."""
-    offset, basis = terms
+    offset, basis = law.terms(logs, shapes)
     target = error - offset
     if len(basis) == 1:
         z = basis[0]
@@ -146,12 +142,7 @@ def _line(z: Floats, y: Floats, weight: Floats, bounded: bool) -> Floats:
 
 def values_of(law: Law, logs: Floats, shape: Floats, linear: Floats) -> Floats:
     """The law's errors [..., n] at `logs`, for nonlinear and linear parameters."""
-    return summed_terms(law.terms(logs, shape), linear)
-
-
-def summed_terms(terms: Terms, linear: Floats) -> Floats:
-    """Offset and basis of a law, put together with its linear parameters."""
-    offset, basis = terms
+    offset, basis = law.terms(logs, shape)
     return np.asarray(offset + sum(linear[..., i, None] * z for i, z in enumerate(basis)))
 
 

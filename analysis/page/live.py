@@ -14,13 +14,12 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from analysis.page.dashboard import PANEL, SCRIPTS, STYLES, VIEWS, Page, payload
 from analysis.page.markup import PLOTLY, THEME_BUTTON, asset, script
+from analysis.page.page import PANEL, SCRIPTS, STYLES, VIEWS, Page, payload, view_of
 from analysis.page.view import View
 from nas.record.study import Study, read_study
 from space.errors import InputError, reason
@@ -55,9 +54,8 @@ class Section:
 
     def make(self, studies: Sequence[Study]) -> None:
         """The view of the studies as they are now."""
-        module = import_module(f"analysis.views.{self.module}")
         began = time.monotonic()
-        self.view = module.view(studies)
+        self.view = view_of(self.module, studies)
         self.seconds = time.monotonic() - began
         self.due = time.monotonic() + self.seconds / SHARE
         self.outdated = False

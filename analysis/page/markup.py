@@ -87,7 +87,11 @@ THEME_BUTTON = tag("button", "Theme: auto", type="button", id="theme", aria_labe
 
 def asset(name: str) -> str:
     """The text of a file of this package."""
-    return resources.files("analysis").joinpath(name).read_text(encoding="utf-8")
+    return (
+        resources.files("analysis")
+        .joinpath(name if "/" in name else f"page/assets/{name}")
+        .read_text(encoding="utf-8")
+    )
 
 
 def script(names: Sequence[str]) -> str:

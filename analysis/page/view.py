@@ -24,6 +24,8 @@ FAMILY_SYMBOLS: Mapping[str, str] = {
     "ResNet": "triangle-up",
 }
 OTHER_COLOUR, OTHER_SYMBOL = "#999999", "x"
+# the network that a study recommends; nothing else is orange or a star
+PICK_COLOUR, PICK_EDGE, PICK_SYMBOL = "#e69f00", "#5c3d00", "star"
 # lines and texts that belong to no family: readable on white and on black
 NEUTRAL = "#808080"
 # from the least to the largest: YlGnBu (Brewer 2003, safe for colour-blind readers) without its pale end
@@ -35,6 +37,7 @@ DARK: Mapping[str, str] = {
     "#56b4e9": "#a9defa",
     "#009e73": "#2fc99b",
     "#7a68c9": "#a898ee",
+    "#8c5a2b": "#cf9a62",
     **dict(zip(SEQUENCE, ("#2f66a8", "#1d8cbd", "#41b6c4", "#84cfb4", "#c7e9b4", "#fdfdc8"), strict=True)),
 }
 
@@ -82,13 +85,14 @@ class Figure:
     own colours a dark page draws some lighter (`DARK`). A trace whose points are networks of a study has
     `customdata`: [index of the study, number of the trial] a point. A trace of lines with `meta` {"lines": n}
     has n values a line; a box drawn over its figure keeps the lines through it. `alt` says in a sentence what
-    is to be seen.
+    is to be seen. A page shows what is `folded` on demand.
     """
 
     name: str
     title: str
     spec: Mapping[str, Any]
     alt: str
+    folded: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from analysis.points.printed import VALIDATION
+from analysis.points.result import Result, check_repeats, is_positive, source_name
 from analysis.points.rows import Line, Rows, read_rows, reading
 from analysis.points.timm_names import timm_family, timm_pretrain, timm_recipe
 from space.errors import InputError, quoted
-
-if TYPE_CHECKING:
-    pass
-from analysis.points.result import Result, check_repeats, is_positive, source_name
 
 TIMM_RESULTS = ("model", "top1", "param_count", "img_size")
 

@@ -38,9 +38,9 @@ def measure(study: Study, names: Sequence[str] | None = None) -> list[Measured]:
     Complete trials at full fidelity, one fidelity; repeated trainings of a network count as their mean. Bands
     are never mixed: across them FLOPs alone would rank. Raises `InputError`.
     """
-    from analysis.page.wording import plural
     from analysis.scores.scores import SCORES, find
     from space.architecture import Architecture
+    from space.words import plural
 
     chosen = [find(name) for name in names or SCORES]
     groups = {band["text"]: _by_network(study.trials, band) for band in study.bands}

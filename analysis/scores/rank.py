@@ -5,16 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from space.errors import InputError
-
-if TYPE_CHECKING:
-    pass
-
 
 LEVEL = 0.90  # of the intervals
 

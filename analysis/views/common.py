@@ -10,25 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.page.view import NEUTRAL
+from analysis.page.view import NEUTRAL, SEQUENCE
 from analysis.views.units import Spec, cost_in
 from space.words import compact, finite
 
-# of the studies of one figure; those of FAMILY_COLOURS are left to the families
-STUDY_COLOURS = ("#0072b2", "#e69f00", "#56b4e9", "#7a68c9", "#999999")
-STUDY_SYMBOLS = ("circle", "cross", "pentagon", "star", "hexagram")
+# of the studies of one figure; those of FAMILY_COLOURS are left to the families, orange and stars to the pick
+STUDY_COLOURS = ("#0072b2", "#8c5a2b", "#56b4e9", "#7a68c9", "#999999")
+STUDY_SYMBOLS = ("circle", "cross", "pentagon", "hexagon", "bowtie")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 LEGEND_PAD = 5  # pixels
 ROOM = {"l": 76, "r": 16, "t": 28, "b": 56}  # pixels: a title of two lines with ticks, and one of one line
-
-
-# ---- costs ----------------------------------------------------------------------------------------------
-
-
-# ---- planes ---------------------------------------------------------------------------------------------
-
-
-# ---- networks -------------------------------------------------------------------------------------------
 
 
 def study_colour(place: int) -> str:
@@ -39,6 +30,11 @@ def study_colour(place: int) -> str:
 def study_symbol(place: int) -> str:
     """The marker of a figure's n-th study."""
     return STUDY_SYMBOLS[place % len(STUDY_SYMBOLS)]
+
+
+def budget_colour(place: int, count: int) -> str:
+    """The colour of the n-th of some budgets of one study: the larger, the darker on a light page."""
+    return SEQUENCE[round(place * (len(SEQUENCE) - 1) / max(1, count - 1))]
 
 
 def dash(place: int) -> str:
@@ -132,6 +128,32 @@ def translucent(colour: str, opacity: float) -> str:
     """`#rrggbb` as rgba."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+# of a name: room that it takes to each side of its point, as shares of a figure's width and height
+LETTER, LINE, CLEAR = 0.009, 0.05, 0.012
+SIDES = {"top center": (0, 1), "bottom center": (0, -1), "middle right": (1, 0), "middle left": (-1, 0)}
+
+
+def beside(
+    at: Sequence[tuple[float, float]], names: Sequence[str], points: Sequence[tuple[float, float]]
+) -> list[str]:
+    """On which side of its point each name covers the fewest of all `points`, and leaves the figure least."""
+    every = np.array(points, dtype=np.float64)
+    low, span = every.min(axis=0), np.maximum(np.ptp(every, axis=0), 1e-9)
+    every = (every - low) / span
+    sides = []
+    for point, name in zip((np.array(at, dtype=np.float64) - low) / span, names, strict=True):
+        wide = LETTER * len(name)
+
+        def covered(side: str, point: NDArray[np.float64] = point, wide: float = wide) -> float:
+            right, up = SIDES[side]
+            centre = point + np.array([right * (wide / 2 + CLEAR), up * (LINE / 2 + CLEAR)])
+            inside = np.abs(every - centre) < [wide / 2 + CLEAR, LINE / 2 + CLEAR]
+            return float(inside.all(axis=1).sum()) + 3 * float(abs(centre[0] - 0.5) + wide / 2 > 0.55)
+
+        sides.append(min(SIDES, key=covered))
+    return sides
 
 
 def seed_bars(values: Sequence[Sequence[float]]) -> Spec:

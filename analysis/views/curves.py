@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from analysis.page.view import NEUTRAL, PALETTE, Cell, Figure, Table, View, colour_of
+from analysis.page.view import NEUTRAL, Cell, Figure, Table, View, colour_of
 from analysis.scores.rank import FEWEST, Relation, relations
 from analysis.views.common import escape, figure_spec, spread_sample, vertical_line
 from analysis.views.planes import accuracy_title, apart, labels, numbered
@@ -24,7 +24,7 @@ FEW_EPOCHS = 10
 MOST_POINTS = 9000  # of one study's figure; beyond, epochs are left out evenly
 # of the rank correlations: networks, epochs and resamples
 MOST_RANKED, MOST_EPOCHS, RESAMPLES = 150, 6, 1000
-BEST_COLOUR, FAILED_COLOUR = PALETTE[1], PALETTE[3]
+FAILED_COLOUR = "#8c5a2b"
 COLUMNS = ("study", "epoch", "networks", "Kendall tau", "low (90%)", "high (90%)", "Spearman rho", "rung")
 
 
@@ -82,9 +82,8 @@ class _Curves:
         """What is drawn, by group; a trial is in one of them."""
         references = [t for t in self.trials if t.is_reference]
         rest = [t for t in self.trials if not t.is_reference]
-        best = [t for t in self.full if not t.is_reference][:MOST_BEST]
-        if len(best) == len(rest):  # so few that none stands out
-            best = best[: max(1, len(best) // 3)]
+        best = [t for t in self.full if not t.is_reference]
+        best = best[: min(MOST_BEST, max(1, len(best) // 3))]  # of few, few: else none stands out
         chosen = {t.number for t in best}
         groups: dict[str, list[Trial]] = {}
         others: list[Trial] = []
@@ -168,7 +167,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "paused": {"line": {"color": NEUTRAL, "width": 1}, "opacity": 0.45},
     "running or interrupted": {"line": {"color": NEUTRAL, "width": 1, "dash": "dash"}, "opacity": 0.8},
     "failed": {"line": {"color": FAILED_COLOUR, "width": 1}, "opacity": 0.8},
-    "best": {"line": {"color": BEST_COLOUR, "width": 2}},
+    "best": {"line": {"color": colour_of("searched"), "width": 2.2}},
 }
 ENDS = {
     "paused": "circle-open",
@@ -197,7 +196,7 @@ def _figure(curves: _Curves, name: str) -> Figure:
         shapes=[line for line, _ in marked],
         annotations=[label for _, label in marked],
     )
-    title = f"Validation accuracy by epoch, {curves.label}"
+    title = f"{curves.label}: accuracy by epoch"
     alt = (
         f"Learning curves of {curves.drawn} of {plural(len(curves.trials), 'training')} of {curves.label}: "
         f"{listed([f'{len(trials)} {group}' for group, trials in curves.groups.items()])}."
@@ -220,7 +219,8 @@ def _traces(curves: _Curves, group: str, trials: Sequence[Trial]) -> list[Spec]:
         ends.append((points[-1][0], percent(points[-1][1]), point_to))
     family = group.removeprefix("reference ")
     look = LOOKS.get(group) or {"line": {"color": colour_of(family), "width": 2, "dash": "dash"}}
-    hover = f"trial %{{customdata[1]}}<br>epoch %{{x}}: %{{y:.1f}}%<extra>{escape(group)}</extra>"
+    who = escape(trials[0].label) if len(trials) == 1 else "trial %{customdata[1]}"
+    hover = f"{who}<br>epoch %{{x}}: %{{y:.1f}}%<extra>{escape(group)}</extra>"
     label = f"{group} ({len(trials)})"
     line: Spec = {
         "type": "scatter", "mode": "lines", "name": escape(label), "x": x[:-1], "y": y[:-1],

@@ -12,11 +12,20 @@ from numpy.typing import NDArray
 
 from analysis.comparison.distributions import SpaceComparison, best_of, compare_spaces, edf
 from analysis.page.view import Cell, Figure, Table, View
-from analysis.views.common import dash, escape, figure_spec, ribbon, spread_sample, study_colour
-from analysis.views.planes import Plane, apart, band_of, numbered, planes, searched_value
+from analysis.views.common import (
+    budget_colour,
+    dash,
+    escape,
+    figure_spec,
+    ribbon,
+    spread_sample,
+    study_colour,
+)
+from analysis.views.planes import Plane, apart, band_of, numbered, planes
 from analysis.views.units import Spec, log_axis
 from nas.record.study import Study
 from nas.verdict.difference import UNCLEAR
+from nas.verdict.pick import searched_value
 from space.words import compact, plural
 
 KEY, TITLE = "edf", "Distribution of errors"
@@ -171,7 +180,7 @@ def _edf_figure(plane: Plane, samples: Sequence[_Sample], name: str) -> Figure:
     )
     return Figure(
         name,
-        f"Distribution of errors, {plane.conditions}",
+        "Distribution of errors",
         spec,
         f"Cumulative share of networks by error, {_counted(samples)}.",
     )
@@ -198,7 +207,7 @@ def _best_figure(plane: Plane, samples: Sequence[_Sample], name: str) -> Figure:
     )
     return Figure(
         name,
-        f"Expected error of the best of n, {plane.conditions}",
+        "Expected error of the best of n",
         spec,
         f"Expected error of the best of n networks against n, with a {LEVEL:.0%} bootstrap band, "
         f"{_counted(samples)}.",
@@ -210,8 +219,9 @@ def _looks(samples: Sequence[_Sample]) -> Iterator[dict[str, str]]:
     alone = len({one.place for one in samples}) == 1
     budgets = list(dict.fromkeys(one.budget for one in samples))
     for one in samples:
-        budget = budgets.index(one.budget)
-        yield {"color": study_colour(budget if alone else one.place), "dash": dash(budget)}
+        place = budgets.index(one.budget)
+        own = budget_colour(place, len(budgets)) if alone and len(budgets) > 1 else study_colour(one.place)
+        yield {"color": own, "dash": dash(place)}
 
 
 def _counted(samples: Sequence[_Sample]) -> str:

@@ -21,7 +21,7 @@ from space.errors import InputError
 from space.words import compact, finite, percent
 
 KEY, TITLE = "importance", "Which choices matter"
-COLOURS = {MATTERS: PALETTE[0], TIED: PALETTE[1], UNCLEAR: NEUTRAL}
+COLOURS = {MATTERS: PALETTE[0], TIED: PALETTE[4], UNCLEAR: NEUTRAL}
 # networks: more changes intervals that are narrow already, and takes seconds
 MOST_READ = 500
 POINTS = "points from the mean"

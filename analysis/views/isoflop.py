@@ -15,7 +15,7 @@ from analysis.isoflop.profiles import Profiles, profiles
 from analysis.isoflop.sample import DIMENSIONS, LABELS, MEANINGS, sample_of
 from analysis.laws.answer import Estimate
 from analysis.page.view import NEUTRAL, PALETTE, Cell, Figure, Table, View
-from analysis.views.common import escape, figure_spec, ribbon, spread_sample
+from analysis.views.common import budget_colour, escape, figure_spec, ribbon, spread_sample
 from analysis.views.planes import budgets, labels, numbered, random_part
 from analysis.views.units import UNITS, Spec, cost_axis, cost_in, log_axis
 from nas.record.study import Study
@@ -30,7 +30,6 @@ LEGEND_GAP = 24  # pixels above the panels, for what stands over each
 GAP_X, GAP_Y = 0.1, 0.09  # between panels, as shares of the figure
 MOST_DRAWN = 150  # networks of one budget in one panel
 STEPS = 21  # points of a parabola, and of a power law
-BUDGET_COLOURS = ("#56b4e9", "#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7")
 
 OPTIMUM_COLUMNS = (
     "study", "dimension", "budget", "cost", "networks", "least tried", "largest tried", "optimum", "low",
@@ -51,7 +50,7 @@ def view(studies: Sequence[Study]) -> View:
             found.append(_Drawn(index, label, looked_at, profiles(sample_of(looked_at)), cut))
         except InputError as error:
             reasons.append(str(error))
-    found = [one for one in found if one.has_panels and budgets(one.study)]
+    found = [one for one in found if one.says_something and budgets(one.study)]
     if not found:
         reason = (
             reasons[0] if reasons else "There are too few networks to say where the best of a budget lie."
@@ -97,9 +96,9 @@ class _Drawn:
         ]
 
     @property
-    def has_panels(self) -> bool:
-        """Whether any budget has a parabola."""
-        return any(one.parabola for name in self.dimensions for one in self.found.optima[name])
+    def says_something(self) -> bool:
+        """Whether the best of any dimension is identified at any budget."""
+        return any(one.identified for name in self.dimensions for one in self.found.optima[name])
 
 
 # ---- panels ---------------------------------------------------------------------------------------------
@@ -137,10 +136,6 @@ def _on(panel: int) -> Spec:
     return {"xaxis": f"x{_suffix(panel)}", "yaxis": f"y{_suffix(panel)}"}
 
 
-def _colour(g: int) -> str:
-    return BUDGET_COLOURS[g % len(BUDGET_COLOURS)]
-
-
 # ---- error against each dimension -----------------------------------------------------------------------
 
 
@@ -152,11 +147,9 @@ def _profiles_figure(one: _Drawn, name: str) -> Figure:
         axes.append((log_axis(LABELS[dimension], x.tolist()), {"title": {"text": "error (%)"}}))
         for g, optimum in enumerate(one.found.optima[dimension]):
             traces.append(_points(one, dimension, g, panel))
-            traces += _curve(optimum, g, panel)
+            traces += _curve(optimum, g, budget_colour(g, len(one.found.sample.groups)), panel)
     spec = _panels(axes, traces)
-    title = (
-        f"{one.label}: error against {listed([LABELS[d] for d in one.dimensions])} ({one.study.conditions})"
-    )
+    title = f"{one.label}: error against {listed([LABELS[d] for d in one.dimensions])}"
     alt = (
         "For each dimension a panel with the error of the networks of every budget, a parabola through them, "
         "and a bar over the interval of its lowest point where that is identified."
@@ -177,7 +170,7 @@ def _points(one: _Drawn, dimension: str, g: int, panel: int) -> Spec:
         "showlegend": panel == 0,
         "x": [compact(value, 3) for value in x.tolist()],
         "y": [percent(value) for value in y.tolist()],
-        "marker": {"color": _colour(g), "size": 5, "opacity": 0.55},
+        "marker": {"color": budget_colour(g, len(sample.groups)), "size": 5, "opacity": 0.55},
         "text": [escape(sample.networks[i].label) for i in rows.tolist()],
         "customdata": [[one.index, sample.networks[i].trial] for i in rows.tolist()],
         "hovertemplate": f"%{{text}}<br>{LABELS[dimension]} %{{x}}, error %{{y}}%<extra></extra>",
@@ -185,7 +178,7 @@ def _points(one: _Drawn, dimension: str, g: int, panel: int) -> Spec:
     }
 
 
-def _curve(optimum: Optimum, g: int, panel: int) -> list[Spec]:
+def _curve(optimum: Optimum, g: int, colour: str, panel: int) -> list[Spec]:
     """The parabola over what was tried, and its lowest point with the interval, where there is a number."""
     if optimum.parabola is None:
         return []
@@ -206,7 +199,7 @@ def _curve(optimum: Optimum, g: int, panel: int) -> list[Spec]:
     lowest = optimum.identified and optimum.method == PARABOLA
     curve = {
         "mode": "lines", "x": [compact(value) for value in (2**logs).tolist()], "y": error(logs),
-        "line": {"color": _colour(g), "width": 2 if lowest else 1, "dash": "solid" if lowest else "dot"},
+        "line": {"color": colour, "width": 2 if lowest else 1, "dash": "solid" if lowest else "dot"},
         **shared,
     }  # fmt: skip
     if not isinstance(optimum.answer, Estimate):
@@ -216,8 +209,8 @@ def _curve(optimum: Optimum, g: int, panel: int) -> list[Spec]:
     height = error(np.array([math.log2(answer.value)]))[0]
     bar = {
         "mode": "lines+markers", "x": ends, "y": [height] * 3,
-        "line": {"color": _colour(g), "width": 4},
-        "marker": {"color": _colour(g), "size": [0, 11, 0], "symbol": "diamond"},
+        "line": {"color": colour, "width": 4},
+        "marker": {"color": colour, "size": [0, 11, 0], "symbol": "diamond"},
         **{**shared, "hoverinfo": "text", "text": [f"{escape(optimum.group.text)}: {escape(answer)}"] * 3},
     }  # fmt: skip
     return [curve, bar]

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from analysis.axes.shapes import shapes_of
 from analysis.page.view import Cell, Rows, Table, View
-from analysis.page.wording import MISSING, finite, plural, sequence, stage_rows
-from analysis.page.wording import facts as facts_of
-from analysis.views.planes import labels
+from analysis.views.designs import MISSING, sequence, stage_rows
+from analysis.views.designs import facts as facts_of
+from analysis.views.planes import judged, labels
 from nas.record.study import Study
 from nas.record.trial import Trial
 from space.columns import Columns
 from space.cost import NUM_CLASSES, RESOLUTION, walk
 from space.networks import is_swin, network_from, parts_of
+from space.words import finite, plural
 
 Value = TypeVar("Value")
 Counted = tuple[NDArray[np.intp], tuple[str, ...], NDArray[np.int64]]
@@ -95,7 +96,7 @@ def networks(studies: Sequence[Study]) -> list[Network]:
 def view(studies: Sequence[Study]) -> View:
     """All networks, trained or not, a row each."""
     found = networks(studies)
-    title = "All networks"
+    title = "Networks"
     if not found:
         return View(KEY, title, "", empty="No network has been tried yet; the search fills this table.")
     names = labels(studies)
@@ -103,8 +104,8 @@ def view(studies: Sequence[Study]) -> View:
     rows = Rows(lambda: (_row(names[network.study], network) for network in found))
     table = Table(KEY, title, COLUMNS, rows)
     note = (
-        "A proxy accuracy is the mean over the seeds of full trainings, the search's own included; what "
-        "stopped early has none and is compared with nothing. Costs are counted at 224x224."
+        "A proxy accuracy is the mean over the fresh seeds, and of what has none, that of the one training; "
+        "what stopped early has none and is compared with nothing. Costs are counted at 224x224."
     )
     return View(KEY, title, _lead(studies, found), tables=[table], notes=[note])
 
@@ -156,13 +157,15 @@ def _deviation(values: Sequence[float]) -> float | None:
 def details(studies: Sequence[Study]) -> dict[str, Any]:
     """The table and the details of every network, as short columns that a page can hold by the ten thousand.
 
-    `study`, `trial`, `accuracy` (%, mean over seeds), `macs`, `params`, `activations` have one value a
-    network; `state`, `family`, `budget` and `form` are indices into the lists `states`, `families`, `budgets`
-    and `forms` (what is not a number a stage, with the names of the parts of the network). `stages` are
-    depths, widths, kernels and expansions. `parts` are MACs, parameters and activations of each part in
-    multiples of `units`. `trainings` are [seed, accuracy (%), curve (0.01%), its epochs or 0 for 1, 2, ...].
+    `study`, `trial`, `accuracy` (%, by which a pick is made, over so many `seeds`), `macs`, `params` and
+    `activations` have one value a network; `state`, `family`, `budget` and `form` are indices into the lists
+    `states`, `families`, `budgets` and `forms` (what is not a number a stage, with the names of the parts of
+    the network). `stages` are depths, widths, kernels and expansions. `parts` are MACs, parameters and
+    activations of each part in multiples of `units`. `trainings` are [seed, accuracy (%), curve (0.01%), its
+    epochs or 0 for 1, 2, ...].
     """
     found = networks(studies)
+    accuracies = _judged(studies, found)
     units = {metric: _unit(getattr(network.trial, metric) for network in found) for metric in COSTS}
     step = max(1, math.ceil(sum(map(_epochs, found)) / CURVE_POINTS))
     forms, parts = _forms(found, units)
@@ -179,7 +182,8 @@ def details(studies: Sequence[Study]) -> dict[str, Any]:
         "state": state,
         "budget": budget,
         "epochs": [trial.fidelity for trial in trials],
-        "accuracy": [_mean(network.full) for network in found],
+        "accuracy": [_mean(own) for own in accuracies],
+        "seeds": [len(own) for own in accuracies],
         **{metric: [getattr(trial, metric) for trial in trials] for metric in COSTS},
         "stages": [_by_stage(network.architecture) for network in found],
         "form": form,
@@ -196,6 +200,16 @@ def details(studies: Sequence[Study]) -> dict[str, Any]:
         "units": units,
         "stage_names": [name for name, _ in stage_rows({})],
     }
+
+
+def _judged(studies: Sequence[Study], found: Sequence[Network]) -> list[list[float]]:
+    """Of each network the accuracies that it is judged by; none of what was not trained in full."""
+    own = {
+        (index, placed.tried.trial): placed.accuracies
+        for index, study in enumerate(studies)
+        for placed in judged(study)
+    }
+    return [own.get((network.study, network.trial.number), []) for network in found]
 
 
 def _indexed(values: Sequence[Value]) -> tuple[list[Value], list[int]]:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from analysis.axes.axes import Axis, Sample, axis_of, sample_of
 from analysis.page.view import NEUTRAL, SEQUENCE, Cell, Figure, Table, View
 from analysis.views.common import escape, spread_sample
-from analysis.views.planes import Plane, apart, numbered, only, planes, searched_value
+from analysis.views.planes import Plane, apart, numbered, only, planes
 from analysis.views.units import GFLOPS_TICKS, Spec, round_step, ticks
 from nas.record.study import Study
+from nas.verdict.pick import searched_value
 from space.words import compact, percent, plural
 
 KEY, TITLE = "parallel", "Choices and accuracy"

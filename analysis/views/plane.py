@@ -1,8 +1,13 @@
-"""The proxy plane: accuracy against cost, with the front, the references, and what fresh seeds say."""
+"""Accuracy and cost under the proxy: who leads, with which spread, and the front over a range of costs.
+
+A mark is filled where a network has at least two seeds that no choice was made by; its bar is their range.
+It is hollow where one training is all there is: no interval can be drawn, and none is to be thought of.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +17,7 @@ from analysis.fronts.pareto import front_probability, seeds_probability
 from analysis.page.view import Cell, Figure, Table, View, colour_of, symbol_of
 from analysis.views.common import (
     band_shapes,
+    beside,
     dash,
     escape,
     figure_spec,
@@ -21,49 +27,61 @@ from analysis.views.common import (
     study_symbol,
     with_room,
 )
-from analysis.views.plane_answers import budget_table, lead_of
-from analysis.views.planes import Plane, apart, band_of, budgets, numbered, planes, searched_value
+from analysis.views.planes import (
+    Plane,
+    apart,
+    band_of,
+    budgets,
+    is_narrow,
+    judged,
+    labels,
+    numbered,
+    planes,
+)
 from analysis.views.units import UNITS, Spec, cost_axis, cost_in
 from nas.record.study import Study, Tried
 from nas.record.trial import SEARCHED
 from nas.verdict.front import front
-from space.words import compact, finite, percent, plural
+from nas.verdict.pick import recommend, searched_value
+from space.words import compact, finite, listed, percent, plural, said
 
 KEY, TITLE = "plane", "Accuracy and cost"
 # candidates drawn in a figure, and listed in the table: more would make a page heavy and show no more
 MOST_POINTS, MOST_ROWS = 2000, 1000
 MOST_LABELS = 6
+MOST_RANKED, ROW_HEIGHT = 20, 26  # rows of a ranking, and pixels of one
 DRAWS = 4000  # of the probability of being on the front: its standard error is below 0.01
 
 COLUMNS = (
     "study", "trial", "network", "role", "family", "budget", "GFLOPs", "parameters (M)", "activations (M)",
-    "accuracy in the search (%)", "on the front of the search", "fresh seeds", "mean of fresh seeds (%)",
-    "least (%)", "largest (%)", "on the front of fresh means", "probability of being on that front",
+    "accuracy in the search (%)", "fresh seeds", "mean of fresh seeds (%)", "least (%)", "largest (%)",
+    "on the front", "probability of being on it", "the pick",
+)  # fmt: skip
+PICK_COLUMNS = (
+    "study", "budget", "pick", "GFLOPs", "accuracy (%)", "fresh seeds", "less", "difference (points)",
+    "low (95%)", "high (95%)", "verdict",
 )  # fmt: skip
 
 
 def view(studies: Sequence[Study]) -> View:
-    """Accuracy against the budget's cost and against parameters: a figure each for every plane."""
+    """Of each plane a ranking where its budget is narrow, and accuracy against both costs."""
     shown = [plane for plane in planes(studies) if any(study.networks for _, _, study in plane.members)]
     if not shown:
-        reason = "No network has been trained in full yet; the plane fills as trainings end."
+        reason = "No network has been trained in full yet."
         return View(KEY, TITLE, lead=reason, empty=reason)
     drawn = [_Drawn(plane) for plane in shown]
-    figures = []
-    for i, one in enumerate(drawn):
-        first, second = one.metrics
-        figures += [
-            _figure(one, first, numbered("plane", i)),
-            _figure(one, second, numbered(f"plane_{second}", i)),
-        ]
-    rows = [row for one in drawn for row in _rows(one)]
-    tables = [*budget_table(studies), Table("plane", "Networks trained in full", COLUMNS, rows)]
+    figures = [figure for i, one in enumerate(drawn) for figure in _figures(one, i, len(drawn) > 1)]
+    tables = [
+        Table("plane_picks", "What is recommended, against the references", PICK_COLUMNS,
+              [row for i, study in enumerate(studies) for row in _pick_rows(labels(studies)[i], study)]),
+        Table("plane", "Networks trained in full", COLUMNS, [row for one in drawn for row in _rows(one)]),
+    ]  # fmt: skip
     return View(
         KEY,
         TITLE,
-        lead=lead_of(studies),
+        lead=" ".join(map(_lead, drawn)),
         figures=figures,
-        tables=tables,
+        tables=[table for table in tables if table.rows],
         notes=[*_notes(drawn), *apart(studies)],
     )
 
@@ -73,35 +91,57 @@ def view(studies: Sequence[Study]) -> View:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A network with the index and the label of its study, and whether it is on the fronts."""
+    """A network on the plane: the index and the label of its study, and the place of that in its plane.
+
+    It is judged by `accuracies`, as the pick is; `stands` where it may be recommended by them.
+    """
 
     index: int
     study: str
+    place: int
     tried: Tried
+    accuracies: list[float]
+    stands: bool
 
     @cached_property
-    def seeds(self) -> list[float]:
-        """Accuracies that nothing was chosen by."""
-        return list(self.tried.fresh.values())
-
-    @property
-    def customdata(self) -> list[int]:
-        return [self.index, self.tried.trial]
+    def value(self) -> float:
+        return math.fsum(self.accuracies) / len(self.accuracies)
 
     @property
     def is_candidate(self) -> bool:
         return self.tried.role == "candidate"
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether it has a spread over seeds."""
+        return len(self.accuracies) > 1
+
+    @property
+    def look(self) -> tuple[str, str]:
+        """Colour and symbol: of its family, or of its study among several."""
+        if self.is_candidate and self.place:
+            return study_colour(self.place), study_symbol(self.place)
+        return colour_of(self.tried.family), symbol_of(self.tried.family)
+
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A plane's networks and their fronts in the cost that its budgets are of."""
+    """The networks of a plane."""
 
     plane: Plane
 
     @cached_property
     def placed(self) -> list[_Placed]:
-        return [_Placed(i, label, t) for i, label, study in self.plane.members for t in study.networks]
+        members = enumerate(self.plane.members)
+        return [
+            _Placed(i, label, n, one.tried, one.accuracies, one.stands)
+            for n, (i, label, study) in members
+            for one in judged(study)
+        ]
+
+    @property
+    def several(self) -> bool:
+        return len(self.plane.members) > 1
 
     @property
     def metric(self) -> str:
@@ -112,6 +152,11 @@ class _Drawn:
         """The budget's cost, and parameters or else FLOPs."""
         return self.metric, "params" if self.metric != "params" else "macs"
 
+    @property
+    def narrow(self) -> bool:
+        """Whether all are of one budget, so that accuracy alone decides."""
+        return all(is_narrow(study) for _, _, study in self.plane.members)
+
     @cached_property
     def candidates(self) -> list[_Placed]:
         return [p for p in self.placed if p.is_candidate]
@@ -121,47 +166,45 @@ class _Drawn:
         return [p for p in self.placed if not p.is_candidate]
 
     @cached_property
-    def fresh(self) -> list[_Placed]:
-        """Candidates trained again with seeds that no choice was made by."""
-        return [p for p in self.candidates if p.seeds]
+    def fronts(self) -> dict[int, list[_Placed]]:
+        """Place of a study -> its front, over what it recommends from; a narrow budget has none."""
+        found = {}
+        for place, (index, _, study) in enumerate(self.plane.members):
+            if is_narrow(study):
+                continue
+            own = [p for p in self.placed if p.index == index and p.stands]
+            kept = front([getattr(p.tried, self.metric) for p in own], [p.value for p in own])
+            found[place] = [own[i] for i in kept]
+        return found
 
     @cached_property
-    def seeded(self) -> list[_Placed]:
-        """All networks with at least two seeds that no choice was made by."""
-        return [p for p in self.placed if len(p.seeds) > 1]
-
-    def front_of(self, placed: Sequence[_Placed], value: Callable[[_Placed], float]) -> list[_Placed]:
-        return _front(placed, self.metric, value)
-
-    @cached_property
-    def searched_front(self) -> set[int]:
-        """Of each study alone, as its line is drawn: ids of `placed`."""
-        own = [[p for p in self.candidates if p.index == i] for i, _, _ in self.plane.members]
-        return {id(p) for ps in own for p in self.front_of(ps, _searched)}
-
-    @cached_property
-    def fresh_front(self) -> set[int]:
-        return {id(p) for p in self.front_of(self.fresh, _fresh)}
-
-    @cached_property
-    def fresh_seeds(self) -> set[int]:
-        """Those of the candidates."""
-        return {seed for p in self.fresh for seed in p.tried.fresh}
-
-    def compared(self, placed: _Placed) -> list[float]:
-        """A network's accuracies with the candidates' fresh seeds, where there are any."""
-        own = placed.tried.fresh
-        return [own[seed] for seed in sorted(own.keys() & self.fresh_seeds)] or placed.seeds
+    def picks(self) -> set[tuple[int, int]]:
+        return {
+            (index, pick.tried.trial)
+            for index, _, study in self.plane.members
+            for pick in recommend(study).picks
+        }
 
     @cached_property
     def probability(self) -> dict[int, float]:
         """Id of a network with several seeds -> its probability of being on the front of them."""
-        seeded = [(p, seeds) for p in self.seeded if len(seeds := self.compared(p)) > 1]
-        if len(seeded) < 2:
+        seeded = [p for p in self.placed if p.is_sure]
+        if len(seeded) < 2 or self.narrow:
             return {}
-        cost = [getattr(p.tried, self.metric) for p, _ in seeded]
-        shares = _probability(cost, [seeds for _, seeds in seeded])
-        return {id(p): round(float(share), 2) for (p, _), share in zip(seeded, shares, strict=True)}
+        shares = _probability([getattr(p.tried, self.metric) for p in seeded], [p.accuracies for p in seeded])
+        return {id(p): round(float(share), 2) for p, share in zip(seeded, shares, strict=True)}
+
+    @cached_property
+    def noted(self) -> set[int]:
+        """Ids of what is drawn and listed whatever is left out: references, fronts, fresh seeds, picks."""
+        kept = [p for p in self.placed if p.is_sure or (p.index, p.tried.trial) in self.picks]
+        return {id(p) for p in [*kept, *self.references, *(p for ps in self.fronts.values() for p in ps)]}
+
+    @cached_property
+    def ranked(self) -> list[_Placed]:
+        """By accuracy: what has fresh seeds first, then what one training tells of."""
+        found = sorted(self.placed, key=lambda p: (not p.is_sure, -p.value))
+        return found[: max(MOST_RANKED, len(self.references))]
 
 
 def _probability(cost: Sequence[float], seeds: Sequence[Sequence[float]]) -> Iterable[float]:
@@ -174,191 +217,239 @@ def _probability(cost: Sequence[float], seeds: Sequence[Sequence[float]]) -> Ite
     return list(front_probability(cost, [float(np.mean(own)) for own in seeds], errors, draws=DRAWS))
 
 
-def _searched(placed: _Placed) -> float:
-    return searched_value(placed.tried)
+# ---- the figures ----------------------------------------------------------------------------------------
 
 
-def _fresh(placed: _Placed) -> float:
-    return float(np.mean(placed.seeds))
+def _figures(drawn: _Drawn, number: int, others: bool) -> Iterator[Figure]:
+    """`others`: there are other planes, too."""
+    start = f"{drawn.plane.names}: " if others else ""
+    if drawn.narrow and len(drawn.placed) > 1:
+        yield _ranking(drawn, numbered("ranking", number), start)
+    for i, metric in enumerate(drawn.metrics):
+        name = "plane" if i == 0 else f"plane_{metric}"
+        yield _against(drawn, metric, numbered(name, number), start, folded=i > 0)
 
 
-def _front(placed: Sequence[_Placed], metric: str, value: Callable[[_Placed], float]) -> list[_Placed]:
-    costs = [getattr(p.tried, metric) for p in placed]
-    return [placed[i] for i in front(costs, [value(p) for p in placed])]
+def _groups(drawn: _Drawn, placed: Sequence[_Placed]) -> Iterator[tuple[str, list[_Placed]]]:
+    """A trace's name and its networks: one look each."""
+    groups: dict[tuple[bool, str, int, bool], list[_Placed]] = {}
+    for p in sorted(placed, key=lambda p: (not p.is_candidate, p.is_sure)):
+        place = p.place if p.is_candidate else 0
+        groups.setdefault((p.is_candidate, p.tried.family, place, p.is_sure), []).append(p)
+    for (is_candidate, family, place, sure), own in groups.items():
+        of = f"{SEARCHED}, {drawn.plane.members[place][1]}" if is_candidate and drawn.several else family
+        yield escape(f"{of}, {'fresh seeds' if sure else 'one training'}"), own
 
 
-# ---- the figure -----------------------------------------------------------------------------------------
+def _marker(own: Sequence[_Placed]) -> Spec:
+    colour, symbol = own[0].look
+    if own[0].is_sure:
+        return {"color": colour, "symbol": symbol, "size": 10}
+    small = own[0].is_candidate and len(own) > 100
+    width = 1 if small else 2
+    return {"color": colour, "symbol": f"{symbol}-open", "size": 6 if small else 10, "line": {"width": width}}
 
 
-def _figure(drawn: _Drawn, metric: str, name: str) -> Figure:
-    unit = UNITS[metric]
+def _ranking(drawn: _Drawn, name: str, start: str) -> Figure:
+    """A row a network, the best at the top; `start` of the title."""
+    ranked = drawn.ranked
+    row = {id(p): i for i, p in enumerate(ranked)}
+    data = []
+    for group, own in _groups(drawn, ranked):
+        trace = _dots(own, [percent(p.value) for p in own], [row[id(p)] for p in own], group, drawn)
+        if own[0].is_sure:
+            trace["error_x"] = seed_bars([p.accuracies for p in own])
+        data.append(trace)
+    texts = [f"{p.tried.label}, {p.study}" if drawn.several else p.tried.label for p in ranked]
+    spec = figure_spec(
+        data,
+        xaxis={"title": drawn.plane.title()},
+        yaxis={"tickvals": list(range(len(texts))), "ticktext": list(map(escape, texts)),
+               "range": [len(texts) - 0.4, -0.6], "zeroline": False},
+        height=150 + ROW_HEIGHT * len(texts),
+    )  # fmt: skip
+    alt = f"The best networks of {drawn.plane.names} by top-1 accuracy, references among them."
+    more = len(drawn.placed) - len(ranked)
+    title = f"{start}ranking by accuracy" + (f", without {more:,} below it" if more else "")
+    return Figure(name, title if start else said(title), spec, alt)
+
+
+def _against(drawn: _Drawn, metric: str, name: str, start: str, *, folded: bool) -> Figure:
+    """Accuracy against a cost, with the front where the budget has room for one."""
     bands = [band for _, _, study in drawn.plane.members for band in budgets(study)]
-    bands = list({(b.get("metric"), b.get("low"), b.get("high")): b for b in bands}.values())
-    shapes = band_shapes(bands, metric)
+    shapes = band_shapes({(b.get("metric"), b.get("low"), b.get("high")): b for b in bands}.values(), metric)
     edges = [shape["x1"] for shape in shapes] + [
         cost_in(metric, low)
         for band in bands
         if band.get("metric", "macs") == metric and (low := finite(band.get("low")))
     ]
-    costs = [getattr(p.tried, metric) / unit.divisor for p in drawn.placed]
+    kept = _kept(drawn)
+    costs = [cost_in(metric, getattr(p.tried, metric)) for p in drawn.placed]
+    data = [] if folded else list(_front_lines(drawn, metric))
+    for group, own in _groups(drawn, [p for p in drawn.placed if id(p) in kept]):
+        x = [cost_in(metric, getattr(p.tried, metric)) for p in own]
+        trace = _dots(own, x, [percent(p.value) for p in own], group, drawn)
+        if own[0].is_sure:
+            trace["error_y"] = seed_bars([p.accuracies for p in own])
+        if not own[0].is_candidate and len(drawn.references) <= MOST_LABELS:
+            trace |= _named(drawn, own, metric)
+        data.append(trace)
     spec = figure_spec(
-        [*_candidates(drawn, metric), *_confirmed(drawn, metric), *_references(drawn, metric)],
+        data,
         xaxis=cost_axis(metric, [*costs, *edges]),
         yaxis={"title": drawn.plane.title()},
         shapes=shapes,
     )
-    what = "parameters" if metric == "params" else unit.short
-    title = f"Top-1 against {what}, {drawn.plane.conditions}"
+    what = "parameters" if metric == "params" else UNITS[metric].short
     alt = (
         f"Top-1 accuracy of {plural(len(drawn.candidates), 'candidate')} and "
-        f"{plural(len(drawn.references), 'reference')} of {drawn.plane.names} against {what} on a log axis, "
-        "with the Pareto front as a step line."
+        f"{plural(len(drawn.references), 'reference')} of {drawn.plane.names} against {what} on a log axis."
     )
-    return Figure(name, title, with_room(spec), alt)
-
-
-def _candidates(drawn: _Drawn, metric: str) -> list[Spec]:
-    """Of each study the candidates as the search saw them, and their front."""
-    traces: list[Spec] = []
-    several = len(drawn.plane.members) > 1
-    kept = _kept(drawn)
-    for place, (index, label, _) in enumerate(drawn.plane.members):
-        own = [p for p in drawn.candidates if p.index == index]
-        if not own:
-            continue
-        suffix = f", {escape(label)}" if several else ""
-        look = {"color": study_colour(place), "symbol": study_symbol(place), "size": 6, "opacity": 0.6}
-        cloud = [p for p in own if id(p) in kept]
-        traces.append(_dots(cloud, metric, _searched, f"candidates, one seed{suffix}") | {"marker": look})
-        line = _front(own, metric, _searched)
-        traces.append(
-            _dots(line, metric, _searched, f"front of the search{suffix}")
-            | {
-                "mode": "lines+markers",
-                "line": {"shape": "hv", "color": study_colour(place), "dash": dash(place), "width": 1.5},
-                "marker": {**look, "opacity": 1.0, "size": 7},
-            }
-        )
-    return traces
+    return Figure(
+        name,
+        f"{start}top-1 against {what}" if start else f"Top-1 against {what}",
+        with_room(spec),
+        alt,
+        folded=folded,
+    )
 
 
 def _kept(drawn: _Drawn) -> set[int]:
-    """Ids of the candidates to draw: all, or an even sample; lines are drawn from all of them."""
-    return {id(drawn.candidates[i]) for i in spread_sample(len(drawn.candidates), MOST_POINTS)}
+    """Ids of the networks to draw: all, or an even sample and what is noted."""
+    sample = spread_sample(len(drawn.candidates), MOST_POINTS)
+    return drawn.noted | {id(drawn.candidates[i]) for i in sample}
 
 
-def _confirmed(drawn: _Drawn, metric: str) -> list[Spec]:
-    """The candidates trained again, and the front of their means."""
-    if not drawn.fresh:
-        return []
-    look = {"color": colour_of(SEARCHED), "symbol": "circle-open-dot", "size": 11}
-    dots = _dots(drawn.fresh, metric, _fresh, "fresh seeds: mean and range")
-    dots |= {"marker": look, "error_y": seed_bars([p.seeds for p in drawn.fresh])}
-    line = _dots(_front(drawn.fresh, metric, _fresh), metric, _fresh, "front of fresh means")
-    line |= {"mode": "lines", "line": {"shape": "hv", "color": colour_of(SEARCHED), "dash": "dot"}}
-    return [dots, line | {"hoverinfo": "skip"}]
-
-
-def _references(drawn: _Drawn, metric: str) -> list[Spec]:
-    """A trace a family, named where there is room; without candidates, their front."""
-    traces: list[Spec] = []
-    for kind in dict.fromkeys(p.tried.family for p in drawn.references):
-        own = [p for p in drawn.references if p.tried.family == kind]
-        named = _named(drawn, own, metric) if len(drawn.references) <= MOST_LABELS else {}
-        look = {"color": colour_of(kind), "symbol": symbol_of(kind), "size": 10}
-        trace = _dots(own, metric, lambda p: p.tried.accuracy, escape(kind)) | {"marker": look} | named
-        if any(len(p.seeds) > 1 for p in own):
-            trace["error_y"] = seed_bars([p.seeds for p in own])
-        traces.append(trace)
-    if not drawn.candidates and len(drawn.references) > 1:
-        line = _front(drawn.references, metric, lambda p: p.tried.accuracy)
-        traces.append(
-            _dots(line, metric, lambda p: p.tried.accuracy, "front of the means")
-            | {"mode": "lines", "line": {"shape": "hv", "width": 1.5, "dash": "dot"}, "hoverinfo": "skip"}
-        )
-    return traces
+def _front_lines(drawn: _Drawn, metric: str) -> Iterator[Spec]:
+    for place, line in drawn.fronts.items():
+        if line:
+            label = drawn.plane.members[place][1]
+            yield {
+                "type": "scatter", "mode": "lines", "hoverinfo": "skip",
+                "name": f"front, {escape(label)}" if drawn.several else "front",
+                "x": [cost_in(metric, getattr(p.tried, metric)) for p in line],
+                "y": [percent(p.value) for p in line],
+                "customdata": [[p.index, p.tried.trial] for p in line],
+                "line": {"shape": "hv", "color": study_colour(place), "dash": dash(place), "width": 1.5},
+            }  # fmt: skip
 
 
 def _named(drawn: _Drawn, own: Sequence[_Placed], metric: str) -> Spec:
-    """Names beside the points of references, on the side towards the middle of the figure."""
-    logs = np.log([getattr(p.tried, metric) for p in drawn.placed])
-    left, right = np.quantile([logs.min(), logs.max()], [1 / 3, 2 / 3])
-    places = np.log([getattr(p.tried, metric) for p in own])
-    sides = ["top right" if at < left else "top left" if at > right else "top center" for at in places]
-    return {"mode": "markers+text", "textposition": sides, "cliponaxis": False}
-
-
-def _dots(placed: Sequence[_Placed], metric: str, value: Callable[[_Placed], float], name: str) -> Spec:
-    """Points of networks; the names of references are their text."""
-    trace: Spec = {
-        "type": "scatter",
-        "mode": "markers",
-        "name": name,
-        "x": [cost_in(metric, getattr(p.tried, metric)) for p in placed],
-        "y": [percent(value(p)) for p in placed],
-        "customdata": [p.customdata for p in placed],
-        "hovertemplate": f"trial %{{customdata[1]}}<br>%{{x}} {UNITS[metric].short}<br>%{{y:.1f}}%"
-        f"<extra>{name}</extra>",
+    """Names beside the points of references, where the fewest others stand."""
+    points = [
+        (math.log(getattr(p.tried, metric)), value)
+        for p in drawn.placed
+        for value in (p.value, *([min(p.accuracies), max(p.accuracies)] if p.is_sure else []))
+    ]
+    at = [(math.log(getattr(p.tried, metric)), p.value) for p in own]
+    names = [p.tried.label for p in own]
+    # a reference that several studies trained is named once
+    return {
+        "mode": "markers+text",
+        "text": [escape(name) if names.index(name) == i else "" for i, name in enumerate(names)],
+        "textposition": beside(at, names, points),
+        "cliponaxis": False,
     }
-    if placed and not placed[0].is_candidate:
-        names = [escape(p.tried.label) for p in placed]
-        trace["hovertext"] = names
-        # a reference that several studies trained is named once
-        trace["text"] = [name if names.index(name) == i else "" for i, name in enumerate(names)]
-        trace["hovertemplate"] = trace["hovertemplate"].replace("trial %{customdata[1]}", "%{hovertext}", 1)
-    return trace
+
+
+def _dots(own: Sequence[_Placed], x: Sequence[float], y: Sequence[float], name: str, drawn: _Drawn) -> Spec:
+    """Points of networks, each with its label and costs."""
+    unit = UNITS[drawn.metric]
+    hover = [
+        f"{escape(p.tried.label)}<br>{p.value:.1%}, "
+        f"{f'mean of {len(p.accuracies)} fresh seeds' if p.is_sure else 'one training'}<br>"
+        f"{cost_in(drawn.metric, getattr(p.tried, drawn.metric)):.3g} {unit.short}"
+        for p in own
+    ]
+    return {
+        "type": "scatter", "mode": "markers", "name": name, "x": list(x), "y": list(y), "hovertext": hover,
+        "customdata": [[p.index, p.tried.trial] for p in own], "marker": _marker(own),
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    }  # fmt: skip
 
 
 # ---- the numbers ----------------------------------------------------------------------------------------
 
 
 def _rows(drawn: _Drawn) -> list[list[Cell]]:
-    """References, fronts and networks with seeds; then the best of the others, as many as there is room."""
-    noted = drawn.searched_front | drawn.fresh_front | {id(p) for p in drawn.fresh}
-    first = [p for p in drawn.placed if not p.is_candidate or id(p) in noted]
-    rest = sorted((p for p in drawn.candidates if id(p) not in noted), key=_searched, reverse=True)
+    """What is noted; then the best of the others, as many as there is room."""
+    first = [p for p in drawn.placed if id(p) in drawn.noted]
+    rest = sorted((p for p in drawn.placed if id(p) not in drawn.noted), key=lambda p: -p.value)
     kept = first + rest[: max(0, MOST_ROWS - len(first))]
-    return [_row(drawn, p) for p in sorted(kept, key=lambda p: (p.index, p.tried.trial))]
+    on_front = {id(p) for line in drawn.fronts.values() for p in line}
+    return [_row(drawn, p, on_front) for p in sorted(kept, key=lambda p: (p.index, p.tried.trial))]
 
 
-def _row(drawn: _Drawn, placed: _Placed) -> list[Cell]:
-    tried, seeds = placed.tried, placed.seeds
-    study = next(study for index, _, study in drawn.plane.members if index == placed.index)
+def _row(drawn: _Drawn, placed: _Placed, on_front: set[int]) -> list[Cell]:
+    tried, seeds = placed.tried, placed.accuracies if placed.is_sure else []
     return [
         placed.study,
         tried.trial,
         tried.name,
         tried.role,
         tried.family,
-        band_of(study, tried),
+        band_of(drawn.plane.members[placed.place][2], tried),
         compact(tried.macs / 1e9),
         compact(tried.params / 1e6),
         compact(tried.activations / 1e6),
         percent(searched_value(tried)) if placed.is_candidate else None,
-        id(placed) in drawn.searched_front if placed.is_candidate else None,
         len(seeds),
-        percent(_fresh(placed)) if seeds else None,
+        percent(placed.value) if seeds else None,
         percent(min(seeds)) if seeds else None,
         percent(max(seeds)) if seeds else None,
-        id(placed) in drawn.fresh_front if placed.is_candidate and seeds else None,
+        None if drawn.narrow else id(placed) in on_front,
         drawn.probability.get(id(placed)),
+        (placed.index, tried.trial) in drawn.picks,
     ]
 
 
-# ---- the answer -----------------------------------------------------------------------------------------
+def _pick_rows(label: str, study: Study) -> Iterator[list[Cell]]:
+    """A row for each network that a pick is compared with; one without where there is none."""
+    for pick in recommend(study).picks:
+        start: list[Cell] = [
+            label, band_of(study, pick.tried), pick.tried.label, compact(pick.tried.macs / 1e9),
+            percent(pick.accuracy), pick.seeds,
+        ]  # fmt: skip
+        if not pick.rivals:
+            yield [*start, *[None] * 5]
+        for rival in pick.rivals:
+            d = rival.difference
+            ends = [round(100 * end, 1) if math.isfinite(end) else None for end in (d.value, d.low, d.high)]
+            yield [*start, rival.label, *ends, rival.verdict or "no interval"]
+
+
+# ---- the words ------------------------------------------------------------------------------------------
+
+
+def _lead(drawn: _Drawn) -> str:
+    counts = [
+        plural(len(found), noun)
+        for found, noun in ((drawn.candidates, "searched network"), (drawn.references, "reference"))
+        if found
+    ]
+    sure = sum(p.is_sure for p in drawn.placed)
+    how = (
+        "one training each, so hollow marks: no interval"
+        if not sure
+        else f"{'each' if sure == len(drawn.placed) else sure} with a range of fresh seeds"
+    )
+    return f"{listed(counts)} trained in full, {how} ({drawn.plane.conditions})."
 
 
 def _notes(drawn: Sequence[_Drawn]) -> list[str]:
-    notes = [
-        "Accuracies are of the proxy that the axis names, never ImageNet's. Shaded: the budget.",
-    ]
-    if any(one.candidates for one in drawn):
+    notes = ["Accuracies are of the proxy that the axis names, never ImageNet's. Shaded: the budget."]
+    if any(one.fronts for one in drawn):
         notes.append(
-            "The front of the search is optimistic: its networks were chosen for the very accuracies that "
-            "are drawn, luck of the seed included (the winner's curse). Fresh seeds are free of that, but "
-            "for the choice among the few that were trained again."
+            "Front: of the ConvNets that a study recommends from, those that no other one beats in both cost "
+            "and accuracy; by the means of fresh seeds where there are such."
         )
-    if any(one.seeded for one in drawn):
+    if any(p.is_candidate and not p.is_sure for one in drawn for p in one.placed):
+        notes.append(
+            "What one training decides is optimistic: the best were chosen for the very accuracies that are "
+            "drawn, luck of the seed included (the winner's curse). Fresh seeds are free of that, but for "
+            "the choice among the few that were trained again."
+        )
+    if any(p.is_sure for one in drawn for p in one.placed):
         notes.append("Bars run from the least to the largest of a network's fresh seeds.")
     if any(one.probability for one in drawn):
         notes.append(
@@ -366,21 +457,18 @@ def _notes(drawn: Sequence[_Drawn]) -> list[str]:
             "references included, over the same seeds; the deviation is pooled over the networks, and seeds "
             "are taken as independent, so that what a seed shifts alike for all blurs it."
         )
-    return notes + _cuts(drawn)
+    return notes + [text for one in drawn for text in _cuts(one)]
 
 
-def _cuts(drawn: Sequence[_Drawn]) -> list[str]:
+def _cuts(one: _Drawn) -> Iterator[str]:
     """What was left out of figures and table."""
-    notes = []
-    for one in drawn:
-        if len(one.candidates) > MOST_POINTS:
-            notes.append(
-                f"{one.plane.names}: {MOST_POINTS:,} of {len(one.candidates):,} candidates are drawn, an "
-                "even sample, and every one that is on a front."
-            )
-        if len(one.placed) > MOST_ROWS:
-            notes.append(
-                f"{one.plane.names}: the table holds the references, the fronts, what has seeds, and the "
-                f"best of the others, {MOST_ROWS:,} of {len(one.placed):,} networks."
-            )
-    return notes
+    if len(one.candidates) > MOST_POINTS:
+        yield (
+            f"{one.plane.names}: {MOST_POINTS:,} of {len(one.candidates):,} candidates are drawn, an even "
+            "sample, and every one that is on a front."
+        )
+    if len(one.placed) > MOST_ROWS:
+        yield (
+            f"{one.plane.names}: the table holds the references, the fronts, what has seeds, and the best of "
+            f"the others, {MOST_ROWS:,} of {len(one.placed):,} networks."
+        )

@@ -12,8 +12,11 @@ import numpy as np
 from analysis.views.common import escape
 from analysis.views.units import Spec
 from nas.record.study import Study, Tried
+from nas.verdict.pick import Field, fields_of
+from space.words import finite
 
 MOST_CONDITIONS = 46  # characters beside an axis
+NARROW = 1.5  # the costs of one budget, at most: largest by least
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,29 @@ def apart(studies: Sequence[Study]) -> list[str]:
     ]
 
 
-def searched_value(tried: Tried) -> float:
-    """The accuracy that the search saw: of one training; of a reference without such, the mean."""
-    if tried.chosen_by is not None and tried.chosen_by in tried.accuracies:
-        return tried.accuracies[tried.chosen_by]
-    return tried.accuracy
+@dataclass(frozen=True)
+class Judged:
+    """A network with the accuracies that it is judged by; `stands` where it may be recommended by them."""
+
+    tried: Tried
+    accuracies: list[float]
+    stands: bool
+
+
+def judged(study: Study) -> list[Judged]:
+    """The networks of a study as its recommendation sees them, each among those of its budget."""
+    fields = fields_of(study)
+    stands = {tried.trial for field in fields.values() for tried in field.networks}
+    none = Field((), (), frozenset())
+    found = ((tried, fields.get(tried.budget) or fields.get(None) or none) for tried in study.networks)
+    return [Judged(tried, field.accuracies(tried), tried.trial in stands) for tried, field in found]
+
+
+def is_narrow(study: Study) -> bool:
+    """Whether all networks cost about the same, so that accuracy alone ranks them."""
+    bands = budgets(study)
+    low, high = (finite(bands[0].get(end)) for end in ("low", "high")) if len(bands) == 1 else (None, None)
+    return bool(low and high and high <= NARROW * low)
 
 
 def budgets(study: Study) -> list[Mapping[str, Any]]:

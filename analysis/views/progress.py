@@ -12,8 +12,9 @@ from functools import cached_property
 import numpy as np
 
 from analysis.fronts.pareto import hypervolume
-from analysis.page.view import NEUTRAL, Cell, Figure, Table, View
+from analysis.page.view import NEUTRAL, Cell, Figure, Table, View, colour_of
 from analysis.views.common import (
+    budget_colour,
     dash,
     escape,
     figure_spec,
@@ -22,10 +23,11 @@ from analysis.views.common import (
     study_symbol,
     with_room,
 )
-from analysis.views.planes import Plane, apart, band_of, labels, numbered, planes, searched_value
+from analysis.views.planes import Plane, apart, band_of, labels, numbered, planes
 from analysis.views.units import Spec
 from nas.record.study import Study, Tried
 from nas.record.trial import Trial
+from nas.verdict.pick import searched_value
 from space.words import compact, duration, finite, listed, percent, plural
 
 KEY, TITLE = "progress", "Progress"
@@ -33,6 +35,7 @@ STATES = ("complete", "paused", "running", "interrupted", "failed")
 MOST_POINTS = 2000  # of a study
 FRONT_STEPS = 100
 MOST_REFERENCES = 4
+CLOSE = 0.06  # of the accuracies' span: lines whose names would cover each other
 BINS, A_BIN = 30, 5  # of the pace: intervals, and trainings in one of them
 MOST_REASONS = 20
 # numbers, paths and addresses differ from one failure to the next of the same kind
@@ -64,7 +67,7 @@ def view(studies: Sequence[Study]) -> View:
     tables = [Table("progress", "Trials, epochs and time", COLUMNS, [_row(one) for one in shown])]
     failures = [row for one in shown for row in _failure_rows(one)]
     if failures:
-        tables.append(Table("failures", "Failures by reason", FAILURE_COLUMNS, failures))
+        tables.append(Table("failures", "Failures by reason", FAILURE_COLUMNS, failures, open=True))
     return View(
         KEY,
         TITLE,
@@ -189,10 +192,10 @@ def _best_figure(plane: Plane, members: Sequence[_Course], *, by_epochs: bool, n
         annotations=annotations,
     )
     what = "epochs spent" if by_epochs else "trial number"
-    title = f"Best accuracy so far by {what}, {plane.conditions}"
+    title = f"Best accuracy so far, by {what}"
     alt = f"Accuracy of {plane.names}'s fully trained candidates by {what}, the best so far as a step line."
     name = name.replace("progress", "progress_epochs" if by_epochs else "progress_trials")
-    return Figure(name, title, with_room(spec), alt)
+    return Figure(name, title, with_room(spec), alt, folded=by_epochs)
 
 
 def _best_traces(one: _Course, place: int, *, by_epochs: bool, several: bool) -> list[Spec]:
@@ -201,16 +204,17 @@ def _best_traces(one: _Course, place: int, *, by_epochs: bool, several: bool) ->
     for i, (budget, networks) in enumerate(one.by_budget.items()):
         split = len(one.by_budget) > 1
         label = ", ".join(filter(None, [one.label if several else "", budget if split else ""]))
-        looks = (place, i if split else place) if several else (i, i)
-        traces += _best_pair(one, networks, escape(label), looks, by_epochs=by_epochs)
+        colour = study_colour(place) if several or not split else budget_colour(i, len(one.by_budget))
+        look = colour, study_symbol(place), dash(i if split else place)
+        traces += _best_pair(one, networks, escape(label), look, by_epochs=by_epochs)
     return traces
 
 
 def _best_pair(
-    one: _Course, networks: Sequence[Tried], label: str, looks: tuple[int, int], *, by_epochs: bool
+    one: _Course, networks: Sequence[Tried], label: str, look: tuple[str, str, str], *, by_epochs: bool
 ) -> list[Spec]:
-    """Dots and steps; `looks` are the places of colour and of dash."""
-    colour, suffix = study_colour(looks[0]), f", {label}" if label else ""
+    """Dots and steps; `look` is a colour, a symbol and a dash."""
+    (colour, symbol, line), suffix = look, f", {label}" if label else ""
     values = [searched_value(tried) for tried in networks]
     across = [one.epochs_by[tried.trial] if by_epochs else tried.trial for tried in networks]
     custom = [[one.index, tried.trial] for tried in networks]
@@ -222,14 +226,14 @@ def _best_pair(
             "type": "scatter", "mode": "markers", "name": f"candidates{suffix}",
             "x": [across[i] for i in dots], "y": [percent(values[i]) for i in dots],
             "customdata": [custom[i] for i in dots], "hovertemplate": hover,
-            "marker": {"color": colour, "symbol": study_symbol(looks[0]), "size": 5, "opacity": 0.45},
+            "marker": {"color": colour, "symbol": f"{symbol}-open", "size": 8, "line": {"width": 1.5}},
         },
         {
             "type": "scatter", "mode": "lines", "name": f"best so far{suffix}",
             "x": [*(across[i] for i in rises), across[-1]],
             "y": [percent(values[i]) for i in (*rises, rises[-1])],
             "customdata": [custom[i] for i in (*rises, rises[-1])],
-            "line": {"shape": "hv", "color": colour, "dash": dash(looks[1]), "width": 2},
+            "line": {"shape": "hv", "color": colour, "dash": line, "width": 2},
             "hovertemplate": hover,
         },
     ]  # fmt: skip
@@ -256,29 +260,41 @@ def _front_figure(plane: Plane, members: Sequence[_Course], name: str) -> Figure
     spec = figure_spec(
         data,
         xaxis={"title": {"text": "trial"}, "rangemode": "tozero"},
-        yaxis={"title": plane.title("mean top-1 of the front")},
+        yaxis={"title": plane.title("mean of the best top-1")},
         showlegend=len(data) > 1,
     )
-    title = f"Mean accuracy of the front so far, {plane.conditions}"
-    alt = f"Mean accuracy of the front over the budget, on a log axis of cost, of {plane.names}, by trial."
-    return Figure(name, title, spec, alt)
+    title = "Mean accuracy of the best so far at every cost"
+    alt = f"Mean of the best accuracy over the budget, on a log axis of cost, of {plane.names}, by trial."
+    return Figure(name, title, spec, alt, folded=True)
 
 
 def _reference_lines(members: Sequence[_Course]) -> tuple[list[Spec], list[Spec]]:
     """Each reference's accuracy across the figure; of many or of several budgets none: the plane has them."""
-    references = {(t.label, percent(searched_value(t))) for one in members for t in one.study.references}
-    if len(references) > MOST_REFERENCES or any(len(one.by_budget) > 1 for one in members):
+    found = {(percent(searched_value(t)), t.label, t.family) for one in members for t in one.study.references}
+    if len(found) > MOST_REFERENCES or any(len(one.by_budget) > 1 for one in members):
         return [], []
-    lines, texts = [], []
-    for label, value in sorted(references):
-        lines.append({
+    lines = [
+        {
             "type": "line", "layer": "below", "xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value,
-            "line": {"width": 1, "dash": "dash", "color": NEUTRAL},
-        })  # fmt: skip
-        texts.append({
+            "line": {"width": 1, "dash": "dash", "color": colour_of(family)},
+        }
+        for value, _, family in sorted(found)
+    ]  # fmt: skip
+    # names of lines that lie close together share a place above the topmost of them
+    values = [percent(searched_value(t)) for one in members for t in one.candidates]
+    close = CLOSE * (max([*values, *(v for v, *_ in found)], default=0) - min(values, default=0))
+    places: list[tuple[float, list[str]]] = []
+    for value, label, _ in sorted(found):
+        near = places and value - places[-1][0] < close
+        names = places.pop()[1] if near else []
+        places.append((value, [*names, label]))
+    texts = [
+        {
             "xref": "paper", "x": 1, "xanchor": "right", "y": value, "yanchor": "bottom", "showarrow": False,
-            "text": escape(label), "font": {"size": 11, "color": NEUTRAL},
-        })  # fmt: skip
+            "text": escape(listed(names[::-1])), "font": {"size": 11, "color": NEUTRAL},
+        }
+        for value, names in places
+    ]  # fmt: skip
     return lines, texts
 
 
@@ -308,9 +324,8 @@ def _pace_figure(shown: Sequence[_Course]) -> Figure:
         showlegend=len(data) > 1,
     )
     names = listed([one.label for one in shown if len(one.ends) > 1])
-    return Figure(
-        "progress_pace", "Trainings a minute", spec, f"Trainings ended a minute over time, of {names}."
-    )
+    alt = f"Trainings ended a minute over time, of {names}."
+    return Figure("progress_pace", "Trainings a minute", spec, alt, folded=True)
 
 
 # ---- the numbers ----------------------------------------------------------------------------------------
@@ -377,8 +392,8 @@ def _notes(shown: Sequence[_Course]) -> list[str]:
         )
     if any(one.front_so_far[0] for one in shown):
         notes.append(
-            "The mean accuracy of a front is over the log of the cost within the budget, 0 below its "
-            "cheapest network: the hypervolume, divided by the budget's width."
+            "The mean of the best at every cost is over the log of the cost within the budget, 0 below the "
+            "cheapest network: the hypervolume of what the search saw, divided by the budget's width."
         )
     if any(len(one.ends) > 1 for one in shown):
         notes.append(

@@ -53,6 +53,9 @@ RELATION_COLUMNS = (
 def view(studies: Sequence[Study] = ()) -> View:
     """Both columns of the roadmap, and the proxy's accuracies of the studies that measured its steps."""
     measured = [one for plane in planes(studies) for regime in REGIMES if (one := _measured(plane, regime))]
+    if studies and not measured:
+        reason = "No step of the roadmap was trained; `python -m nas.measure roadmap_t` does."
+        return View(KEY, TITLE, lead=reason, empty=reason)
     figures = []
     for regime in REGIMES:
         own = [one for one in measured if one.regime == regime]

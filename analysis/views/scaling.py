@@ -31,9 +31,9 @@ POINT_COLUMNS = ("conditions", "trial", "network", "series", "cost", "error (%)"
 
 def view(studies: Sequence[Study]) -> View:
     """Error against the budget's cost, a figure for every plane and every kind of budget."""
-    shown = [panel for panel in _panels(studies) if any(one.series.points for one in panel.lines)]
+    shown = [panel for panel in _panels(studies) if any(one.series.fit for one in panel.lines)]
     if not shown:
-        reason = "No network has been trained in full yet; a law needs networks of several budgets."
+        reason = "No law fits yet: it needs networks trained in full at several costs."
         return View(KEY, TITLE, lead=reason, empty=reason)
     return View(
         KEY,
@@ -130,7 +130,7 @@ def _figure(panel: _Panel, name: str) -> Figure:
         f"Top-1 error against {UNITS[panel.metric].short} on log axes: "
         f"{listed([line.name for line in panel.lines])}; laws and their intervals, dashed where extrapolated."
     )
-    return Figure(name, f"Error against cost ({panel.conditions})", spec, alt)
+    return Figure(name, "Error against cost", spec, alt)
 
 
 def _law(line: _Line, metric: str) -> list[Spec]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from nas.data import cache
-from nas.data.sources import cifar, digits, fractal, imagefolder
+from nas.data.sources.registry import SOURCES
 from nas.data.sources.source import Images, Labels, Request, Source
 from space.errors import InputError, quoted
 
@@ -40,20 +39,6 @@ class Data:
     read: str = ""  # what was read and what was left out, in a line
 
 
-SOURCES: dict[str, Callable[[Request], Source]] = {
-    "fractal": fractal.Fractal,
-    "digits": digits.Digits,
-    "cifar10": cifar.Cifar10,
-    "cifar100": cifar.Cifar100,
-    "imagefolder": imagefolder.ImageFolder,
-}
-NEED_PATH = {
-    "cifar10": "the folder of the official binary version, cifar-10-batches-bin",
-    "cifar100": "the folder of the official binary version, cifar-100-binary",
-    "imagefolder": "a folder laid out as PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg",
-}
-
-
 def load(
     spec: str,
     resolution: int,
@@ -65,14 +50,14 @@ def load(
 ) -> Data:
     """The data set `spec` at resolution x resolution, made once and then read from the cache.
 
-    `spec` is `fractal`, `digits`, `cifar10:PATH`, `cifar100:PATH` or `imagefolder:PATH`; sizes are
-    at most these, None being all there is; `seed` selects the class-balanced subset. Raises `InputError`.
+    `spec` is a name of `SOURCES`, with `:PATH` where that takes one; sizes are at most these, None being all
+    there is; `seed` selects the class-balanced subset. Raises `InputError`.
     """
     source = open_source(spec, resolution, train_size, val_size, seed, num_classes)
     name = spec.partition(":")[0]
     arrays, digest = cache.read_or_build(source, name, resolution, cache_dir)
     splits = {split: Split(*arrays[split]) for split in ("train", "val")}
-    if name == "imagefolder":  # the others' names are fixed
+    if SOURCES[name].names_tell:
         digest = hashlib.sha256("\0".join([digest, *(source.classes or ())]).encode()).hexdigest()
     return Data(splits["train"], splits["val"], source.num_classes, digest, spec, source.classes, source.read)
 
@@ -89,9 +74,11 @@ def open_source(
     name, _, path = spec.partition(":")
     if name not in SOURCES:
         raise InputError(f"data: {quoted(spec)} is no data set; there are {', '.join(SOURCES)}")
-    if name in NEED_PATH and not path:
-        raise InputError(f"data: {name} needs a path, {name}:PATH, {NEED_PATH[name]}")
-    if name not in NEED_PATH and path:
+    data_set = SOURCES[name]
+    if data_set.path and not path:
+        raise InputError(f"data: {name} needs a path, {name}:PATH, {data_set.path}")
+    if path and not data_set.path:
         raise InputError(f"data: {name} takes no path; {quoted(spec)} should be {name!r}")
     request = Request(Path(path) if path else None, resolution, train_size, val_size, num_classes, seed)
-    return SOURCES[name](request)
+    source: Source = data_set.load()(request)
+    return source

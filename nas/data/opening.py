@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nas.data.crops import Crops
 from nas.data.dataset import load
 from nas.data.sources.imagefolder import cores
+from nas.data.sources.registry import SOURCES
 from space.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ MOST_WORKERS = 16  # more than a GPU's training waits for, and each has its own 
 def default_workers() -> int:
     """Processes that decode images: this process's share of the CPU cores, at most 16."""
     return max(1, min(MOST_WORKERS, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+def classes_to_ask(spec: str, count: int) -> int | None:
+    """How many classes to ask a data set for: None of one that has the classes it has."""
+    data_set = SOURCES.get(spec.partition(":")[0])
+    return count if data_set is not None and data_set.any_classes else None
 
 
 def open_batches(spec: str, recipe: Recipe, *, workers: int | None = None, seed: int) -> Batches:
@@ -51,7 +58,7 @@ def open_batches(spec: str, recipe: Recipe, *, workers: int | None = None, seed:
             workers=default_workers() if workers is None else workers,
         )
     else:
-        classes = data.num_classes if name == "fractal" else None  # the others have the classes they have
+        classes = classes_to_ask(spec, data.num_classes)
         batches = Cached(load(spec, data.resolution, num_classes=classes), crops)
     if batches.num_classes != data.num_classes:
         raise InputError(

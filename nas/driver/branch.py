@@ -26,6 +26,7 @@ class Branch:
     exhausted: bool = False
     met: set[int] = field(default_factory=set)  # trials the proposer knows
     trained: set[str] = field(default_factory=set)  # references that have a trial
+    paused: set[int] = field(default_factory=set)  # trials with a checkpoint
 
     @property
     def wants_more(self) -> bool:
@@ -51,3 +52,32 @@ class Branch:
         # a reference in the band teaches a sampler as much as any candidate
         network = network_from(trial.architecture) if network is None else network
         self.proposer.started(trial.number, network, trial.memo)
+
+    def learn(self, trial: Trial) -> None:
+        """Tell the proposer how far a trial has come."""
+        if trial.is_confirmation:
+            return  # of a network that it knows by the search's own seed
+        if trial.state == "failed":
+            self.proposer.failed(trial.number)
+        elif trial.state in ("complete", "paused") or trial.fidelity:
+            self.proposer.reported(trial.number, trial.accuracies)
+
+    def climb(self, trial: Trial) -> None:
+        """Repeat what the rungs were told of a trial; they are no more than what they were told."""
+        rungs, number, reached = self.rungs, trial.number, trial.fidelity
+        target = rungs.start(number)
+        while target <= reached:
+            rungs.reached(number, target, trial.accuracies[target - 1])
+            above = [level for level in rungs.levels if level > target]
+            if not above or trial.target <= target:
+                return
+            target = above[0]
+            rungs.promoted(number, target)
+        if trial.state == "failed":
+            rungs.failed(number)
+
+    def drop(self) -> set[int]:
+        """Paused trials whose checkpoints are not worth their disk space any more; they are forgotten."""
+        dropped = self.paused - self.rungs.worth_keeping()
+        self.paused -= dropped
+        return dropped

@@ -1,12 +1,31 @@
-"""Which networks are trained again with fresh seeds."""
+"""Which networks are trained again with fresh seeds, and which of these trainings are still to come."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nas.driver.branch import Branch
     from nas.record.trial import Trial
+
+
+def lacking(
+    branch: Branch, trials: Sequence[Trial], count: int, seeds: Sequence[int]
+) -> Iterator[tuple[Trial, int]]:
+    """The trials of a branch that are still to be trained again, each with a seed.
+
+    Seed by seed: wherever a search is cut off, the networks compared have the same seeds, as far as can be.
+    """
+    there = {(t.of, t.seed) for t in trials if t.is_confirmation}
+    own = [t for t in trials if t.budget == branch.budget and t.state == "complete"]
+    references = [t for t in own if t.is_reference]
+    candidates = [t for t in own if t.is_candidate and t.full_fidelity]
+    again = [*references, *chosen(candidates, count, branch.front)]
+    for seed in seeds:
+        for trial in again:
+            if (trial.number, seed) not in there:
+                yield trial, seed
 
 
 def chosen(trials: Sequence[Trial], count: int, front: bool) -> Sequence[Trial]:

@@ -23,6 +23,12 @@ class Controller(Protocol):
     def started(self, job: Job) -> None:
         """A worker has begun with the job; again where it begins again after a loss."""
 
+    def step(self, job: Job, done: int, steps: int, loss: float) -> None:
+        """So many steps of an epoch under way are done; only where an engine sees them, and it may be seldom.
+
+        Called between two steps of a training, which waits for it.
+        """
+
     def epoch(self, job: Job, point: Epoch) -> None:
         """An epoch of the job is over. Epochs come in order; one may come twice where a worker was lost."""
 

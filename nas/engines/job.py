@@ -12,7 +12,7 @@ from space.networks import Network, network_from
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nas.training.result import Epoch, Result
+    from nas.training.result import Epoch, Result, StepDone
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Training(Protocol):
     def curve(self) -> Sequence[Epoch]:
         """Every epoch done, those of a checkpoint included."""
 
-    def epoch(self) -> Epoch:
+    def epoch(self, on_step: StepDone | None = None) -> Epoch:
         """Train and validate one epoch more, and keep the state where that is due."""
 
     def result(self) -> Result:

@@ -13,7 +13,7 @@ from nas.proxy.proxy import Proxy, load_proxy, proxy_from
 from nas.training.result import TrialFailed
 from space.band import BandSampler
 from space.cost import RESOLUTION, cost_columns
-from space.errors import MOST_NAME, InputError, printable, quoted, shortened
+from space.errors import MOST_NAME, InputError, first_line, printable, quoted, shortened
 from space.networks import cost_of
 from space.references import Reference
 
@@ -69,6 +69,7 @@ class Chosen:
 
     name: str
     resolution: int
+    epochs: int
     load: Callable[[], Judge]  # raises `InputError`
 
 
@@ -98,7 +99,8 @@ def simulated_judge(settings: RunSettings) -> Chosen | None:
     law = f"simulated:{match[1]}"
     facts = {"name": law, "fingerprint": law, "data": law, "epochs": trainer.epochs}
     data = {"spec": law, "fingerprint": law, "classes": None}
-    return Chosen("simulated", RESOLUTION, lambda: Judge("simulated", trainer.epochs, trainer, facts, data))
+    judge = Judge("simulated", trainer.epochs, trainer, facts, data)
+    return Chosen(judge.name, RESOLUTION, judge.epochs, lambda: judge)
 
 
 def proxy_judge(settings: RunSettings) -> Chosen:
@@ -126,7 +128,7 @@ def proxy_judge(settings: RunSettings) -> Chosen:
             getattr(data, "read", ""),
         )
 
-    return Chosen(name, proxy.resolution, loaded)
+    return Chosen(name, proxy.resolution, proxy.epochs, loaded)
 
 
 def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
@@ -147,12 +149,14 @@ def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
     if settings.data is not None:
         proxy = proxy.changed(data=settings.data)
     device = proxy.device if settings.device == "auto" else settings.device
-    if settings.engine == "ray":
-        return label, proxy, device  # the workers' devices are not this process's
     try:
-        return label, proxy, str(choose_device(device))
-    except TrialFailed as failure:
-        raise InputError(str(failure)) from None
+        if settings.engine == "local":
+            return label, proxy, str(choose_device(device))
+        if device != "auto":
+            torch.device(device)  # a name at least: which devices the workers have, this process cannot know
+    except (TrialFailed, RuntimeError) as failure:
+        raise InputError(first_line(failure)) from None
+    return label, proxy, device
 
 
 def proxy_facts(name: str, proxy: Proxy, data: Data) -> dict[str, Any]:
@@ -167,13 +171,20 @@ def proxy_facts(name: str, proxy: Proxy, data: Data) -> dict[str, Any]:
     }
 
 
-def check_resolution(judge: Chosen, band: BandSampler, references: Sequence[Reference]) -> None:
-    """Refuse a proxy whose images are too small for the networks to come."""
+def check_resolution(judge: Chosen, references: Sequence[Reference]) -> None:
+    """Refuse a proxy whose images are too small for the references."""
+    try:
+        for reference in references:
+            cost_of(reference.network, judge.resolution)
+    except InputError as error:
+        raise InputError(f"proxy {judge.name}: {error}") from None
+
+
+def check_candidates(judge: Chosen, band: BandSampler) -> None:
+    """Refuse a proxy whose images are too small for the networks to come, as far as draws can tell."""
     import numpy as np
 
     try:
         cost_columns(band.space.columns(band.sample_codes(1000, np.random.default_rng(0))), judge.resolution)
-        for reference in references:
-            cost_of(reference.network, judge.resolution)
     except InputError as error:
         raise InputError(f"proxy {judge.name}: {error}") from None

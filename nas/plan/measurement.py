@@ -7,16 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nas.driver.branch import Branch
+from nas.driver.rungs import Rungs
+from nas.plan.judge import Judge, chosen_judge
+from nas.plan.settings import MeasureSettings
+from nas.samplers.proposer import NoProposer
+from space.describe import read_network
 from space.errors import InputError
+from space.families import ROADMAP_STEPS
+from space.networks import convnet, cost_of
+from space.references import Reference
+from space.words import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nas.driver.branch import Branch
-    from nas.plan.judge import Judge
-    from nas.plan.settings import MeasureSettings
     from space.architecture import Architecture
-    from space.references import Reference
 
 ROADMAP_GROUPS = {"roadmap_t": "t", "roadmap_b": "b"}
 
@@ -33,9 +39,6 @@ class Measurement:
     @classmethod
     def of(cls, settings: MeasureSettings) -> Measurement:
         """Work it out. Raises `InputError`."""
-        from nas.plan.judge import chosen_judge
-        from space.networks import convnet, cost_of
-
         networks = read_networks(settings.networks)
         chosen = chosen_judge(settings)
         for one in networks:
@@ -52,6 +55,10 @@ class Measurement:
         """No search was made, so nothing but the networks themselves is trained again."""
         return 0, self.settings.seeds - 1
 
+    def asked(self) -> dict[str, Any]:
+        """The settings in the user's own words, for `--resume`."""
+        return self.settings.model_dump(mode="json")
+
     @property
     def trainings(self) -> int:
         """Of all networks with all seeds."""
@@ -59,8 +66,6 @@ class Measurement:
 
     def binding(self) -> dict[str, Any]:
         """What makes the results of a study comparable; a study is never resumed under other values."""
-        from space.networks import cost_of
-
         macs = [cost_of(one.network).macs for one in self.networks]
         prints = [f"{one.name} {one.network.fingerprint}" for one in self.networks]
         return {
@@ -84,17 +89,13 @@ class Measurement:
     def branches(self, latency: Callable[[Architecture], float], workers: int) -> list[Branch]:
         """All networks, and no search."""
         del latency, workers
-        from nas.driver.branch import Branch
-        from nas.driver.rungs import Rungs
-        from nas.samplers.proposer import NoProposer
-
         rungs = Rungs("none", self.judge.epochs, 1)
         return [Branch(BUDGET, NoProposer(), rungs, self.networks, len(self.networks))]
 
     def title(self, folder: Path) -> str:
         """The measurement in a line."""
-        seeds = f"{self.settings.seeds} seeds" if self.settings.seeds > 1 else "one seed"
-        return f"{folder}: {len(self.networks)} networks, {seeds}, {self.judge.name} proxy"
+        networks, seeds = plural(len(self.networks), "network"), plural(self.settings.seeds, "seed")
+        return f"{folder}: {networks}, {seeds}, {self.judge.name} proxy"
 
 
 BUDGET = "named networks"
@@ -102,10 +103,6 @@ BUDGET = "named networks"
 
 def read_networks(names: Sequence[str]) -> list[Reference]:
     """The networks of names, groups and files, none twice. Raises `InputError`."""
-    from space.describe import read_network
-    from space.families import ROADMAP_STEPS
-    from space.references import Reference
-
     found: dict[str, Reference] = {}
     for text in names:
         steps = [f"{text}_{i}" for i in range(1, ROADMAP_STEPS)] if text in ROADMAP_GROUPS else [text]

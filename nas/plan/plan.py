@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.driver.branch import Branch
-from nas.driver.rungs import Rungs
-from nas.plan.judge import Judge, check_resolution, chosen_judge
+from nas.plan.effort import Effort
+from nas.plan.judge import Judge, check_candidates, check_resolution, chosen_judge
 from nas.plan.settings import Settings
 from nas.samplers.limits import Limits, parse_latency, parse_most
 from nas.samplers.proposer import Proposer
@@ -18,7 +18,7 @@ from space.band import BandSampler
 from space.budget import Budget, parse_budgets
 from space.design_space import DesignSpace
 from space.errors import InputError
-from space.references import Reference, check_family, references_of
+from space.references import check_family, references_of
 from space.space_file import load_space, space_from
 
 if TYPE_CHECKING:
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 
     from space.architecture import Architecture
 
-DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "simulated": 100}
-OTHER_TRIALS = 32
-# of a search under the cpu proxy that was told neither --trials nor --time-limit
-DEFAULT_SECONDS = 570.0
-# a minute of a laptop is better spent on another network; hours of a GPU on knowing which is best
-DEFAULT_CONFIRM = {"gpu": (3, 3), "imagenet-subset": (3, 3)}
 DEFAULT_REFERENCES = ("convnext", "swin")
 # the model-based samplers start after this share of the trials, and never before so many
 STARTUP_SHARE = 0.3
@@ -45,80 +39,58 @@ class Plan:
     settings: Settings
     space: DesignSpace
     bands: Sequence[BandSampler]
-    references: Sequence[Sequence[Reference]]  # of each band
+    effort: Effort
     judge: Judge
     limits: Limits
 
     @classmethod
     def of(cls, settings: Settings) -> Plan:
         """Work it out. Raises `InputError`, before any training."""
-        # what is read at once comes before what takes time: counting, and the data set
+        # every mistake in a flag is found before what takes time: counting the bands, reading the data set
         budgets = parse_budgets(settings.budget, settings.band)
         limits = read_limits(settings)
         families = reference_families(settings)
         space = read_space(settings.space)
         chosen = chosen_judge(settings)
+        front = is_front(settings, budgets)
+        references = [references_of(budget, space, front, families) for budget in budgets]
+        for known in references:
+            check_resolution(chosen, known)
+        effort = Effort(settings, chosen.name, chosen.epochs, references)
+        effort.check()
         bands = [BandSampler(space, budget) for budget in budgets]
         for band in bands:
             if band.count == 0:
                 raise InputError(band.why_empty())
         limits.meeting(bands)
-        front = is_front(settings, bands)
-        references = [references_of(band.budget, space, front, families) for band in bands]
-        for band, known in zip(bands, references, strict=True):
-            check_resolution(chosen, band, known)
-        plan = cls(settings, space, bands, references, chosen.load(), limits)
-        plan.scheduler  # noqa: B018  refuse a bad one now
-        return plan
+        for band in bands:
+            check_candidates(chosen, band)
+        return cls(settings, space, bands, effort, chosen.load(), limits)
 
     @property
     def front(self) -> bool:
         """Whether the whole front over the band is wanted, not only the best of it."""
-        return is_front(self.settings, self.bands)
-
-    @property
-    def trials(self) -> int:
-        """Networks to train in all, the references included."""
-        each = DEFAULT_TRIALS.get(self.judge.name, OTHER_TRIALS)
-        wanted = self.settings.trials or each * len(self.bands)
-        if wanted < len(self.bands):
-            raise InputError(f"trials: {wanted} is fewer than one for each of {len(self.bands)} budgets")
-        return wanted
-
-    @property
-    def time_limit(self) -> float | None:
-        """Seconds after which no training starts; None is no limit."""
-        limit = self.settings.time_limit_seconds
-        if self.judge.name == "cpu" and self.settings.trials is None and limit is None:
-            return DEFAULT_SECONDS
-        return limit
-
-    @property
-    def confirm(self) -> tuple[int, int]:
-        """How many of the best are trained again, and with how many fresh seeds."""
-        if self.settings.confirm is None:
-            return DEFAULT_CONFIRM.get(self.judge.name, (0, 0))
-        return self.settings.confirmations
+        return is_front(self.settings, [band.budget for band in self.bands])
 
     @property
     def trainings(self) -> int:
         """Networks to train, and to train again for the confirmation."""
-        count, seeds = self.confirm
-        references = sum(len(self._compared(i)) for i in range(len(self.bands)))
-        return self.trials + (seeds * (count * len(self.bands) + references) if count else 0)
+        return self.effort.trainings
 
     @property
-    def scheduler(self) -> dict[str, Any]:
-        """The scheduler's name and rungs, for the record; the rungs of a longer search stay the same."""
-        levels = self._rungs(min(self.shares), self.settings.min_epochs).levels
-        name = self.settings.scheduler if len(levels) > 1 else "none"
-        return {"name": name, "eta": self.settings.eta, "levels": list(levels)}
+    def time_limit(self) -> float | None:
+        """Seconds after which no training starts; None is no limit."""
+        return self.effort.time_limit
 
     @property
-    def shares(self) -> list[int]:
-        """The trials of each budget."""
-        count = len(self.bands)
-        return [self.trials // count + (i < self.trials % count) for i in range(count)]
+    def confirm(self) -> tuple[int, int]:
+        """How many of the best are trained again, and with how many fresh seeds."""
+        return self.effort.confirm
+
+    def asked(self) -> dict[str, Any]:
+        """The settings in the user's own words, for `--resume`."""
+        # with the first rung: by default it follows from the number of trials, which may grow
+        return self.settings.model_dump(mode="json") | {"min_epochs": self.effort.scheduler["levels"][0]}
 
     def binding(self) -> dict[str, Any]:
         """What makes the results of a study comparable; a study is never resumed under other values."""
@@ -137,7 +109,7 @@ class Plan:
             "data": self.judge.data,
             "seed": self.settings.seed,
             "sampler": self.settings.sampler,
-            "scheduler": self.scheduler,
+            "scheduler": self.effort.scheduler,
         }
 
     def budget(self) -> dict[str, Any]:
@@ -161,8 +133,8 @@ class Plan:
         return f"{folder}: {budgets}, {about}{count:,} of {self.space.size:,} networks of {self.space.name}"
 
     def _branch(self, index: int, latency: Callable[[Architecture], float], workers: int) -> Branch:
-        band, share, compared = self.bands[index], self.shares[index], self._compared(index)
-        rungs = self._rungs(share, self.scheduler["levels"][0])
+        band, share, compared = self.bands[index], self.effort.shares[index], self.effort.compared(index)
+        rungs = self.effort.rungs(share, self.effort.scheduler["levels"][0])
         proposer = Proposer(
             band,
             self.settings.sampler,
@@ -175,21 +147,6 @@ class Plan:
             parallel=workers > 1,
         )
         return Branch(band.budget.text, proposer, rungs, compared, share, self.front)
-
-    def _compared(self, index: int) -> Sequence[Reference]:
-        """References of a budget; the search itself has at least half of the trials."""
-        return self.references[index][: max(1, self.shares[index] // 2)]
-
-    def _rungs(self, share: int, min_epochs: int | None) -> Rungs:
-        settings = self.settings
-        references = len(self._compared(0))
-        return Rungs(
-            settings.scheduler,
-            self.judge.epochs,
-            max(share - references, 1),
-            eta=settings.eta,
-            min_epochs=min_epochs,
-        )
 
 
 def read_space(declared: str | dict[str, Any]) -> DesignSpace:
@@ -213,10 +170,10 @@ def read_limits(settings: Settings) -> Limits:
     )
 
 
-def is_front(settings: Settings, bands: Sequence[BandSampler]) -> bool:
+def is_front(settings: Settings, budgets: Sequence[Budget]) -> bool:
     """A range is searched for its whole front unless told otherwise."""
     if settings.objective == "auto":
-        return len(bands) == 1 and ".." in bands[0].budget.text
+        return len(budgets) == 1 and ".." in budgets[0].text
     return settings.objective == "front"
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from nas.recipe.mistakes import FLAGS, flag, validated
 from nas.recipe.sizes import bytes_of
+from nas.samplers.registry import DEFAULT, SAMPLERS
 from space.errors import InputError, quoted
 from space.files import parse_yaml, read_text
 
@@ -76,7 +78,7 @@ class Settings(RunSettings):
     space: Text | dict[str, Any] = "convnext"
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
     time_limit: Text | None = None
-    sampler: Literal["random", "tpe", "gp", "nsga2", "evolution", "surrogate"] = "surrogate"
+    sampler: str = DEFAULT
     objective: Literal["auto", "best", "front"] = "auto"
     max_params: Text | None = None
     max_activations: Text | None = None
@@ -91,6 +93,15 @@ class Settings(RunSettings):
     @classmethod
     def _read_band(cls, value: Any) -> Any:
         return value.split(":") if isinstance(value, str) else value
+
+    @field_validator("sampler", mode="before")
+    @classmethod
+    def _is_a_sampler(cls, value: Any) -> Any:
+        if value not in list(SAMPLERS):
+            *names, last = map(repr, SAMPLERS)
+            # as pydantic says it of a Literal, which cannot be made of a list that may grow
+            raise PydanticCustomError("literal_error", f"Input should be {', '.join(names)} or {last}")
+        return value
 
     @field_validator("reference", mode="before")
     @classmethod
@@ -179,12 +190,18 @@ def _resumed(given: Mapping[str, Any], values: dict[str, Any], *, measured: bool
         return values
     from nas.record.record import Record
 
-    asked = Record.read(given["study"], given.get("storage")).asked
+    record = Record.read(given["study"], given.get("storage"))
+    asked = record.asked
     if ("networks" in asked) != measured:
         command = "nas.search" if measured else "nas.measure"
         raise InputError(
             f"study {given['study']}: was made by {command}; python -m {command} goes on with it"
         )
+    for name in ("seed", "sampler"):
+        # the plan is compared with all that binds a study; two numbers need not wait for the data set
+        if name in given and given[name] != asked.get(name, given[name]):
+            was, now = quoted(asked[name]), quoted(given[name])
+            raise InputError(f"study {record.folder}: was started with {name} {was}, not {now}")
     values = asked | values
     if given.get("engine", values.get("engine")) != values.get("engine"):
         # where a study is trained does not bind it: what was said of the other engine is void

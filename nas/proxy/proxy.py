@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -35,7 +34,7 @@ class Proxy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data: str = "fractal"  # fractal, digits, cifar10:PATH, cifar100:PATH, imagefolder:PATH
+    data: str = "fractal"  # one of nas.data.sources.registry
     num_classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None  # None: all the data set has
     resolution: Pixels = 32
     train_size: Counted | None = None  # images, at most; None: all
@@ -164,6 +163,4 @@ def load_proxy(name: str | Path) -> Proxy:
 
 def proxy_from(values: Any, where: str) -> Proxy:
     """A proxy from plain values. Raises `InputError` naming the first key that is wrong."""
-    if not isinstance(values, Mapping):
-        raise InputError(f"{where}: must be a mapping of fields, not {type(values).__name__}")
     return validated(Proxy, values, where)

@@ -33,19 +33,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.training.result import Epoch, Result, TrialFailed
+from nas.training.result import Epoch, Result, StepDone, TrialFailed
 from space.architecture import ACTIVATIONS, NORMS, Architecture
 from space.columns import Array, Columns, columns_of
-from space.cost import cost, cost_columns
+from space.cost import cost
 from space.errors import InputError
-from space.factors import NETWORK
 from space.files import write_text
 from space.networks import convnet
 
 if TYPE_CHECKING:
     from nas.engines.job import Job
-    from space.band import BandSampler
-    from space.design_space import DesignSpace
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +55,6 @@ TAU = 0.35
 SECONDS_PER_GMAC = 1.0
 IMAGES = 1000  # of a simulated epoch
 LATENCY, LATENCY_PER_GMAC = 1e-3, 4e-3  # seconds of a forward pass
-LISTED = 200_000
 
 
 @dataclass(frozen=True)
@@ -240,7 +236,6 @@ class SimulatedTrainer:
         self.seconds = seconds
 
     def start(self, job: Job) -> SimulatedTraining:
-        """Begin a job, or go on with it from its checkpoint."""
         return SimulatedTraining(self, job)
 
     def latency(self, architecture: Architecture) -> float:
@@ -283,11 +278,11 @@ class SimulatedTraining:
 
     @property
     def curve(self) -> Sequence[Epoch]:
-        """Every epoch done, those of a checkpoint included."""
         return tuple(self._curve)
 
-    def epoch(self) -> Epoch:
-        """One epoch more, and the checkpoint written."""
+    def epoch(self, on_step: StepDone | None = None) -> Epoch:
+        """One epoch more, and the checkpoint written; it has no steps."""
+        del on_step
         point = self._point(len(self._curve) + 1)
         time.sleep(self._trainer.seconds)
         self._curve.append(point)
@@ -299,7 +294,6 @@ class SimulatedTraining:
         return point
 
     def result(self) -> Result:
-        """What the epochs done so far gave."""
         if not self._curve:
             raise TrialFailed("no epoch was trained")
         return Result(
@@ -334,20 +328,11 @@ class SimulatedTraining:
 def traits_of(architectures: Sequence[Architecture]) -> Traits:
     """What laws look at, of networks with equally many stages."""
     activation = np.array([ACTIVATIONS.index(a.activation) for a in architectures])
-    return _traits(columns_of(architectures), activation)
+    return traits_of_columns(columns_of(architectures), activation)
 
 
-def traits_of_codes(space: DesignSpace, codes: Array) -> Traits:
-    """What laws look at, of codes [N, F]."""
-    activation = np.full(len(codes), ACTIVATIONS.index(space.base.activation))
-    for f, factor in enumerate(space.factors):
-        if (NETWORK, "activation") in factor.targets:  # columns only tell ReLU from the others
-            j = factor.targets.index((NETWORK, "activation"))
-            activation = np.array([ACTIVATIONS.index(o[j]) for o in factor.outcomes])[codes[:, f]]
-    return _traits(space.columns(codes), activation)
-
-
-def _traits(columns: Columns, activation: Array) -> Traits:
+def traits_of_columns(columns: Columns, activation: Array) -> Traits:
+    """What laws look at, of N networks as columns and their places in `ACTIVATIONS`, (N,)."""
     count = len(activation)
 
     def stacked(*fields: Array) -> Array:
@@ -362,44 +347,6 @@ def _traits(columns: Columns, activation: Array) -> Traits:
         norm=np.broadcast_to(columns.norm, count),
         activation=activation,
     )
-
-
-def best_in_band(law: Law, band: BandSampler, pool: int = LISTED, starts: int = 40) -> tuple[float, Array]:
-    """The highest true accuracy in the band, and its code [F].
-
-    Exact where the band has no more networks than `pool`; else the best of `pool` uniform ones, improved by
-    all in-band changes of one or two factors of the `starts` best, until none helps.
-    """
-    space = band.space
-    if band.count_is_exact and band.count <= pool:
-        codes = band.all_codes()
-    else:
-        codes = band.sample_codes(pool, np.random.default_rng(0))
-    accuracy = law.accuracy(traits_of_codes(space, codes))
-    best, codes = -math.inf, codes[np.argsort(-accuracy)[:starts]]
-    while (found := law.accuracy(traits_of_codes(space, codes)).max()) > best:
-        best = float(found)
-        codes = np.unique(np.concatenate([codes, _around(band, codes)]), axis=0)
-        order = np.argsort(-law.accuracy(traits_of_codes(space, codes)))
-        codes = codes[order[:starts]]
-    return best, codes[0]
-
-
-def _around(band: BandSampler, codes: Array) -> Array:
-    """In-band codes one or two steps from any of `codes`."""
-    space = band.space
-    once = np.unique(np.concatenate([space.neighbour_codes(code) for code in codes]), axis=0)
-    # a second step of another factor can bring the cost back into the band
-    twice = [_combined(code, space.neighbour_codes(code)) for code in codes]
-    near = np.unique(np.concatenate([once, *twice]), axis=0)
-    macs = getattr(cost_columns(space.columns(near)), band.budget.metric)
-    return np.asarray(near[(macs >= band.budget.low) & (macs <= band.budget.high)])
-
-
-def _combined(code: Array, steps: Array) -> Array:
-    """`code` after every two of its steps [M, F] together; of two steps of one factor, after the second."""
-    both = np.where(steps[None] != code, steps[None], steps[:, None])
-    return np.asarray(both.reshape(-1, len(code)))
 
 
 def _digest(text: str) -> int:

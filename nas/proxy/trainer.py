@@ -19,7 +19,7 @@ from nas.training.checkpoint import CheckpointError, fitting
 from nas.training.device import choose_device, choose_precision, memory_errors_as_failures
 from nas.training.form import Form, fits
 from nas.training.loop import result_of, run_epoch
-from nas.training.result import Epoch, Result, TrialFailed
+from nas.training.result import Epoch, Result, StepDone, TrialFailed
 from nas.training.state import Run, check_resolution, start
 from space.architecture import Architecture
 from space.networks import Network
@@ -59,21 +59,18 @@ class ProxyTraining:
 
     @property
     def epochs(self) -> int:
-        """Full fidelity."""
         return self._run.recipe.epochs
 
     @property
     def curve(self) -> list[Epoch]:
-        """Every epoch done."""
         return self._state.curve
 
-    def epoch(self) -> Epoch:
+    def epoch(self, on_step: StepDone | None = None) -> Epoch:
         """Train and validate one epoch. Raises `TrialFailed`: a loss that is not finite, no memory."""
         with memory_errors_as_failures():
-            return run_epoch(self._state, self._run)
+            return run_epoch(self._state, self._run, on_step)
 
     def result(self) -> Result:
-        """What the epochs done so far gave. Raises `TrialFailed` where there is none."""
         return result_of(self._state, self._run)
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,12 +103,11 @@ class KeptTraining:
 
     @property
     def curve(self) -> list[Epoch]:
-        """Every epoch done, those of the checkpoint included."""
         return self._training.curve
 
-    def epoch(self) -> Epoch:
+    def epoch(self, on_step: StepDone | None = None) -> Epoch:
         """Train one epoch; its state is kept at a rung and whenever little time is lost by it."""
-        point = self._training.epoch()
+        point = self._training.epoch(on_step)
         due = self._save_seconds <= CHECKPOINT_SHARE * (time.monotonic() - self._saved_at)
         over = point.epoch == self._training.epochs  # nothing is left to go on with
         if self._job.checkpoint is not None and not over and (due or point.epoch == self._job.epochs):
@@ -119,7 +115,6 @@ class KeptTraining:
         return point
 
     def result(self) -> Result:
-        """What the epochs done so far gave."""
         return self._training.result()
 
     def _save(self, path: Path) -> None:
@@ -163,11 +158,9 @@ class ProxyTrainer:
 
     @property
     def epochs(self) -> int:
-        """Full fidelity."""
         return self._proxy.epochs
 
     def start(self, job: Job) -> KeptTraining:
-        """Begin a job, or go on with it from its checkpoint. Raises `TrialFailed`."""
         data = self._loaded()
         identity = {
             "architecture": job.architecture.fingerprint,
@@ -178,7 +171,6 @@ class ProxyTrainer:
         return KeptTraining(training, job, identity)
 
     def latency(self, architecture: Architecture) -> float:
-        """Seconds of a forward pass of one 224x224 image on the device."""
         from nas.training.latency import latency
 
         return latency(architecture, str(choose_device(self._device)), torch.get_num_threads())

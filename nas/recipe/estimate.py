@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 IMAGES = {"imagenet-1k": 1_281_167, "imagenet-22k": 14_197_122}
 """Training images by data set."""
-"""Bytes of the CUDA context, the libraries' workspaces and the communication between GPUs: an assumption."""
-"""The share of a GPU's memory left to fragmentation and passing tensors: an assumption."""
 MOVED = {"fp32": 56, "bf16": 28}
 """Bytes of memory traffic, forward and backward, for each element kept (bf16: fitted; fp32: twice that)."""
 UNITS = (("days", 24.0), ("hours", 1.0), ("minutes", 1 / 60), ("seconds", 1 / 3600))

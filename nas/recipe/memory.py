@@ -17,11 +17,9 @@ Precision = Literal["fp32", "bf16"]
 
 
 GB = 10**9
-
-
+# bytes of the CUDA context, the libraries' workspaces and the communication between GPUs: an assumption
 CONTEXT = 1.0 * GB
-
-
+# the share of a GPU's memory left to fragmentation and passing tensors: an assumption
 SLACK = 0.1
 
 

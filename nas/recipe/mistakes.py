@@ -13,33 +13,54 @@ FLAGS = "flags"
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validated(
-    model: type[Model], values: Mapping[Any, Any], where: str, flags: Collection[str] = ()
-) -> Model:
+def validated(model: type[Model], values: Any, where: str, flags: Collection[str] = ()) -> Model:
     """A model of `values`. Raises `InputError`: where, the first wrong key, what it should be, what it is.
 
     Keys among `flags` were given on the command line, and are named as they are written there.
     """
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: must be a mapping of keys to values, not {type(values).__name__}")
     for key in values:
         if key not in model.model_fields:
-            known = ", ".join(model.model_fields)
-            raise InputError(f"{where}: {word(key)}: unknown key; the keys are {known}")
+            raise InputError(f"{where}: {word(key)}: {_unknown(model)}")
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
-        message = f"{message[:1].lower()}{message[1:]}"
-        if not first["loc"]:  # of several keys together, which it names
-            raise InputError(f"{where}: {message}" if where != FLAGS else message) from None
-        key = str(first["loc"][0])
-        # of a union pydantic names the branch, too
-        place = "".join(f"[{part}]" for part in first["loc"][1:] if isinstance(part, int))
-        named = flag(key) if key in flags else f"{where}: {key}"
-        got = "" if first["type"] in ("missing", "value_error") else f", not {quoted(first['input'])}"
-        raise InputError(f"{named}{place}: {message}{got}") from None
+        raise InputError(_line(model, error, where, flags)) from None
+
+
+def part_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:
+    """The model that this field of a model is; None for a plain field."""
+    found = model.model_fields[name].annotation if name in model.model_fields else None
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
 def flag(key: str) -> str:
     """A setting as the command line has it."""
     return "--" + key.replace("_", "-")
+
+
+def _line(model: type[BaseModel], error: ValidationError, where: str, flags: Collection[str]) -> str:
+    first = error.errors(include_url=False)[0]
+    names: list[str] = []
+    places, owner = "", model
+    inner: type[BaseModel] | None = model
+    for part in first["loc"]:
+        if inner is not None:
+            names.append(str(part))
+            owner, inner = inner, part_of(inner, str(part))
+        elif isinstance(part, int):  # of a union pydantic names the branch, too
+            places += f"[{part}]"
+    message = {"extra_forbidden": _unknown(owner), "missing": "missing"}.get(first["type"])
+    if message is None and first["type"] == "value_error":  # a validator's own words
+        message = first["msg"].removeprefix("Value error, ")
+    elif message is None:
+        message = f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {quoted(first['input'])}"
+    if not names:  # of several keys together, which it names
+        return message if where == FLAGS else f"{where}: {message}"
+    key = flag(names[0]) if names[0] in flags else f"{where}: {'.'.join(names)}"
+    return f"{key}{places}: {message}"
+
+
+def _unknown(model: type[BaseModel]) -> str:
+    return f"unknown key; the keys are {', '.join(model.model_fields)}"

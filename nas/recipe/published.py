@@ -15,16 +15,13 @@ from space.errors import InputError
 from space.networks import Network, cost_of, named_network
 from space.swin import Swin
 
+# bytes of a GPU where nobody says: the smaller A100
 GPU_MEMORY = 40 * 10**9
-
-
+# pixels from which validation crops nothing off the shorter side (official datasets.py: nothing at all)
 NO_CROP_FROM = 384
-
-
 # fine-tuned at 384 pixels ConvNeXt-B has .8, trained from scratch .5: the rule for what has no published rate
 FINE_TUNED_MORE = 1.6
-
-
+# the published networks' rates, by recipe or family; other networks' lie between them, by their cost
 STOCHASTIC_DEPTH: dict[str, dict[str, float]] = {
     "imagenet-1k": {"convnext_tiny": 0.1, "convnext_small": 0.4, "convnext_base": 0.5, "convnext_large": 0.5},
     "imagenet-22k": {

@@ -18,14 +18,14 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
 from nas.recipe.bounds import Alpha, BelowOne, NonNegative, Positive, Share
+from nas.recipe.mistakes import part_of, validated
 from nas.recipe.policy import parse_policy
-from space.errors import InputError, quoted
+from space.errors import quoted
 from space.files import parse_yaml, read_text
 from space.networks import Network, network_from
 from space.swin import Swin
@@ -33,12 +33,6 @@ from space.swin import Swin
 Variant = Literal["imagenet-1k", "imagenet-22k", "finetune-1k", "finetune-22k"]
 VARIANTS: tuple[str, ...] = get_args(Variant)
 MOST = 10**7  # of anything counted, no training having more
-"""Bytes of a GPU where nobody says: the smaller A100."""
-"""Pixels from which validation crops nothing off the shorter side (official datasets.py: nothing at all)."""
-
-"""The published networks' rates, by recipe or family."""
-
-
 Count = Annotated[int, Field(gt=0, le=MOST)]
 
 
@@ -197,12 +191,9 @@ class Recipe(Part):
         """
         values = self.model_dump(mode="json")
         for name, value in fields.items():
-            merged = _part(name) is not None and isinstance(value, Mapping)
+            merged = part_of(Recipe, name) is not None and isinstance(value, Mapping)
             values[name] = {**values[name], **value} if merged else value
         return recipe_from(values, "recipe")
-
-
-# -- from the network and the GPUs
 
 
 # -- as a file
@@ -216,51 +207,19 @@ def read_recipe(path: str | Path) -> Recipe:
 
 def recipe_from(values: Any, where: str) -> Recipe:
     """A recipe from plain values. Raises `InputError`: `where`, the first wrong key, what would be right."""
-    if not isinstance(values, Mapping):
-        raise InputError(f"{where}: must be a mapping of keys to values, not {type(values).__name__}")
-    try:
-        return Recipe.model_validate(dict(values))
-    except ValidationError as error:
-        raise InputError(f"{where}: {_first_mistake(error)}") from None
+    return validated(Recipe, values, where)
 
 
 def data_from(values: Any, where: str) -> DataSpec:
     """The images of a recipe from the plain values of that part, as `recipe_from`. Raises `InputError`."""
-    try:
-        return DataSpec.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = "".join(f".{part}" for part in first["loc"][:1])
-        raise InputError(f"{where}{key}: {first['msg']}, not {quoted(first['input'])}") from None
-
-
-def _first_mistake(error: ValidationError) -> str:
-    """Key, what is wrong with it, what would be right."""
-    first = error.errors()[0]
-    names = [str(part) for part in first["loc"]]
-    owner = _part(names[0]) if len(names) > 1 else Recipe
-    if first["type"] == "extra_forbidden":
-        return f"{'.'.join(names)}: unknown key; the keys are {', '.join((owner or Recipe).model_fields)}"
-    key = ".".join(names if owner is not None and len(names) < 3 else names[:2] if owner else names[:1])
-    if first["type"] == "missing":
-        return f"{key}: missing"
-    reason = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "value_error":  # of this file, or of an architecture: it names its field
-        return ": ".join([*names, reason])
-    return f"{key}: {reason[0].lower()}{reason[1:]}, not {quoted(first['input'])}"
-
-
-def _part(name: str) -> type[Part] | None:
-    """The class of a recipe's part; None for a plain field."""
-    found = Recipe.model_fields[name].annotation if name in Recipe.model_fields else None
-    return found if isinstance(found, type) and issubclass(found, Part) else None
+    return validated(DataSpec, values, where)
 
 
 def recipe_text(recipe: Recipe, *comments: str) -> str:
     """Commented YAML that `read_recipe` reads back as an equal recipe; `comments` are its first lines."""
     lines = [f"# {line}".rstrip() for comment in comments for line in comment.splitlines()]
     for name, value in recipe.model_dump(mode="json").items():
-        part = _part(name)
+        part = part_of(Recipe, name)
         if part is None:
             lines += _field_lines(Recipe, name, value)
             continue
@@ -270,7 +229,7 @@ def recipe_text(recipe: Recipe, *comments: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _field_lines(owner: type[Part], name: str, value: Any) -> Iterator[str]:
+def _field_lines(owner: type[BaseModel], name: str, value: Any) -> Iterator[str]:
     """A field as YAML, its description behind the first line."""
     flow = None if isinstance(value, list | dict) else False
     text: str = yaml.dump({name: value}, Dumper=_Dumper, sort_keys=False, default_flow_style=flow, width=100)

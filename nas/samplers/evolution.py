@@ -13,6 +13,7 @@ import numpy as np
 
 from nas.samplers.feasible import Feasible
 from nas.samplers.history import History
+from nas.samplers.sampler import Sampler
 from nas.samplers.strata import Strata
 from space.columns import Array
 
@@ -21,6 +22,18 @@ POPULATION = 12
 TOURNAMENT = 12
 # of a stratum, where there are several
 STRATUM_POPULATION = 6
+
+
+class Evolution(Sampler):
+    """Regularised evolution; over a wide band by ranks of fronts."""
+
+    def within(self, stratum: int, rng: np.random.Generator) -> Array:
+        """A step from a good young network, [F]."""
+        strata = self.search.strata
+        alive = self.search.latest(population(len(strata)))
+        if not self.search.front:
+            return evolve(alive, strata.parts[stratum], rng)
+        return evolve_front(alive, strata, stratum, rng)
 
 
 def population(strata: int) -> int:

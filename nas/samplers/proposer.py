@@ -1,8 +1,6 @@
 """What comes next: only feasible, unseen networks ever become trials.
 
-`evolution` and `surrogate` (`nas/samplers/`) look inside the band by themselves. Optuna's samplers know
-nothing of the budget: they make a wish, of which as many choices are kept as leave at least one network in
-the band; the rest is drawn uniformly among the networks that are left.
+A search starts with uniform draws; then one of the samplers (`nas/samplers/registry.py`) chooses.
 
 A proposer is told what becomes of trials, and keeps nothing else: told the same again, it proposes the same.
 """
@@ -11,22 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
 
-from nas.samplers import evolution, surrogate
-from nas.samplers.encoding import Encoder
 from nas.samplers.feasible import ExhaustedError, Feasible
-from nas.samplers.history import History, Outcome
+from nas.samplers.history import Outcome
 from nas.samplers.limits import Limits, TooSlowError, milliseconds
 from nas.samplers.parameters import code_of, distributions, params_of
+from nas.samplers.registry import SAMPLERS
+from nas.samplers.sampler import Sampler, Search
 from nas.samplers.strata import STRATA, Strata
 from nas.samplers.trials import Trials
-from nas.samplers.wishes import Wishes
+from nas.samplers.uniform import Uniform
 from nas.training.result import TrialFailed
 from space.architecture import Architecture
 from space.band import BandSampler
@@ -38,13 +35,9 @@ from space.swin import Swin
 
 __all__ = ["SAMPLERS", "Proposal", "Proposer", "code_of", "distributions", "params_of"]
 
-SAMPLERS = ("random", "tpe", "gp", "nsga2", "evolution", "surrogate")
-WISHING = ("tpe", "gp", "nsga2")
 # networks in a row that may be too slow before a search ends; all but the first few are drawn uniformly, for
 # a sampler may want nothing but slow ones
 PATIENCE, INSISTENCE = 200, 10
-# the latest slow networks that samplers know of
-SLOW_SEEN = 50
 
 
 @dataclass(frozen=True)
@@ -113,29 +106,23 @@ class Proposer:
         self.distributions: dict[str, BaseDistribution] = distributions(band.space)
         self._band = band
         self._space = band.space
-        self._sampler = sampler
         self._seed = seed
-        self._front = front
-        self._parallel = parallel
         self._limits = limits or Limits()
         if self._limits.max_latency is not None and self._limits.latency is None:
             raise ValueError("a limit of latency needs a way to measure it")
         self._seen: set[tuple[int, ...]] = set()
-        self._numbers: set[int] = set()
-        self._strata = Strata(band, STRATA if front else 1, self._seen, self._limits, seed)
-        self._whole = Feasible(band, self._seen, self._limits)
-        if sampler == "surrogate":
-            startup = min(startup, surrogate.MOST_STARTUP * (2 if front else 1))
-        self._trials = Trials(tuple(levels) or (epochs,), startup)
-        self._encoder = Encoder(band.space)
-        self._wishes = (
-            Wishes(band.space, sampler, startup, front=front, parallel=parallel)
-            if sampler in WISHING
-            else None
+        make: type[Sampler] = SAMPLERS[sampler].load()
+        if make.most_startup is not None:
+            startup = min(startup, make.most_startup * (2 if front else 1))
+        self._search = Search(
+            Feasible(band, self._seen, self._limits),
+            Strata(band, STRATA if front else 1, self._seen, self._limits, seed),
+            Trials(tuple(levels) or (epochs,), startup),
+            startup,
+            front=front,
+            parallel=parallel,
         )
-        # by the trial in whose place they would have been; and those since the last trial began
-        self._set_aside: dict[int, list[Outcome]] = {}
-        self._slow: list[Outcome] = []
+        self._uniform, self._sampler = Uniform(self._search), make(self._search)
         self._fastest = np.inf
         self._fast_enough = False
 
@@ -155,10 +142,10 @@ class Proposer:
         A sampler learns from it if it is of the space and lies in the band.
         """
         memo = memo or {}
-        self._numbers.add(number)
-        self._slow = []
+        self._search.begun.add(number)
+        self._search.slow.clear()
         for code in memo.get("slow", ()):
-            self._set_aside.setdefault(number, []).append(self._too_slow(number, np.array(code)))
+            self._search.set_aside.setdefault(number, []).append(self._too_slow(number, np.array(code)))
         code = self._located(network)
         if code is None:
             return
@@ -168,15 +155,15 @@ class Proposer:
         spent = int(getattr(costs, self._band.budget.metric))
         if self._band.budget.allows(spent) and self._limits.allow(costs):
             self._fast_enough = True
-            self._trials.start(number, key, spent, self._strata.of(spent), memo)
+            self._search.trials.start(number, key, spent, self._search.strata.of(spent), memo)
 
     def reported(self, number: int, accuracies: Sequence[float]) -> None:
         """The trial's accuracies after epochs 1, 2, ...: all so far, when it reaches a level or ends."""
-        self._trials.report(number, accuracies)
+        self._search.trials.report(number, accuracies)
 
     def failed(self, number: int) -> None:
         """The trial gave no result."""
-        self._trials.fail(number)
+        self._search.trials.fail(number)
 
     def next(self, number: int) -> Proposal | None:
         """A network for trial `number`, or None when every network of the band has been tried.
@@ -185,7 +172,7 @@ class Proposer:
         `TooSlowError` where `PATIENCE` networks in a row are slower than the limit, `InputError` where none
         ever was fast enough.
         """
-        rng = np.random.default_rng([self._seed, number])
+        rng, slow = np.random.default_rng([self._seed, number]), self._search.slow
         for attempt in range(PATIENCE):
             try:
                 code, memo = self._propose(rng, uniform=attempt >= INSISTENCE)
@@ -195,9 +182,9 @@ class Proposer:
             architecture = self._space.build(code)
             if self._is_fast(architecture):
                 self._fast_enough = True
-                memo |= {"slow": [list(o.code) for o in self._slow]} if self._slow else {}
+                memo |= {"slow": [list(o.code) for o in slow]} if slow else {}
                 return Proposal(architecture, params_of(self._space, code), memo)
-            self._slow.append(self._too_slow(number, code))
+            slow.append(self._too_slow(number, code))
         self._check_speed(f"{PATIENCE} networks looked at")
         raise TooSlowError(f"{PATIENCE} networks in a row were slower than {self._slowest()}")
 
@@ -206,46 +193,8 @@ class Proposer:
 
     def _propose(self, rng: np.random.Generator, *, uniform: bool) -> tuple[Array, dict[str, Any]]:
         """A code and its memo. Raises `ExhaustedError`."""
-        uniform = uniform or self._trials.level is None or self._sampler == "random"
-        if self._wishes is not None and not uniform:
-            outcomes = [*self._trials.chosen(*self._wishes.seen), *self._aside()]
-            wish, memo = self._wishes.wish(outcomes, self._pending(), int(rng.integers(2**31)))
-            return self._whole.towards(wish, rng), memo
-        for stratum in self._strata.order(len(self._numbers)):
-            with suppress(ExhaustedError):
-                feasible = self._strata.parts[stratum]
-                return feasible.draw(rng) if uniform else self._within(stratum, rng), {}
-        raise ExhaustedError
-
-    def _within(self, stratum: int, rng: np.random.Generator) -> Array:
-        """A network of a stratum by evolution or the surrogate. Raises `ExhaustedError`."""
-        feasible = self._strata.parts[stratum]
-        if self._sampler == "evolution":
-            alive = self._history(self._trials.latest(evolution.population(len(self._strata))))
-            if not self._front:
-                return evolution.evolve(alive, feasible, rng)
-            return evolution.evolve_front(alive, self._strata, stratum, rng)
-        return surrogate.improve(self._known(feasible, rng), feasible, self._encoder, rng)
-
-    def _known(self, feasible: Feasible, rng: np.random.Generator) -> surrogate.Known:
-        history = self._history([*self._trials.chosen(*surrogate.SEEN), *self._aside()])
-        pending = self._history(self._pending()).codes
-        if not self._front:
-            return surrogate.Known(history, pending)
-        each = surrogate.POOL // len(self._strata)
-        spread = np.concatenate([part.band.sample_codes(each, rng) for part in self._strata.parts])
-        return surrogate.Known(history, pending, spread, feasible.band.budget.high)
-
-    def _history(self, outcomes: Sequence[Outcome]) -> History:
-        return History.of(outcomes, len(self._space.factors))
-
-    def _pending(self) -> list[Outcome]:
-        return self._trials.pending() if self._parallel else []
-
-    def _aside(self) -> list[Outcome]:
-        """Slow networks, as failed ones, oldest first."""
-        past = [o for number in sorted(self._set_aside) for o in self._set_aside[number]]
-        return [*past, *self._slow][-SLOW_SEEN:]
+        early = self._search.trials.level is None
+        return (self._uniform if uniform or early else self._sampler).propose(rng)
 
     def _too_slow(self, number: int, code: Array) -> Outcome:
         """A network set aside, never to be proposed."""
@@ -267,7 +216,7 @@ class Proposer:
 
     def _check_speed(self, looked: str) -> None:
         """Refuse a limit that no network has met so far."""
-        if self._slow and not self._fast_enough:
+        if self._search.slow and not self._fast_enough:
             raise InputError(f"--max-latency: no network is within {self._slowest()}; {looked}")
 
     def _slowest(self) -> str:

@@ -27,6 +27,7 @@ import numpy as np
 from nas.samplers.encoding import Encoder
 from nas.samplers.feasible import Feasible
 from nas.samplers.history import History
+from nas.samplers.sampler import Sampler, Search
 from space.columns import Array
 
 # more random results than this teach the model less than its own choices do
@@ -67,6 +68,31 @@ class Known:
     def below(self) -> Array:
         """Which results are to be improved on, [N]."""
         return np.asarray(self.history.cost <= self.ceiling)
+
+
+class Surrogate(Sampler):
+    """A Gaussian process over all results, asked for the network of most promise in each stratum."""
+
+    most_startup = MOST_STARTUP
+
+    def __init__(self, search: Search) -> None:
+        super().__init__(search)
+        self._encoder = Encoder(search.space)
+
+    def within(self, stratum: int, rng: np.random.Generator) -> Array:
+        """The unseen network of the highest expected improvement found, [F]."""
+        feasible = self.search.strata.parts[stratum]
+        return improve(self._known(feasible, rng), feasible, self._encoder, rng)
+
+    def _known(self, feasible: Feasible, rng: np.random.Generator) -> Known:
+        search = self.search
+        history = search.results(*SEEN)
+        pending = search.history(search.pending()).codes
+        if not search.front:
+            return Known(history, pending)
+        each = POOL // len(search.strata)
+        spread = np.concatenate([part.band.sample_codes(each, rng) for part in search.strata.parts])
+        return Known(history, pending, spread, feasible.band.budget.high)
 
 
 def improve(known: Known, feasible: Feasible, encoder: Encoder, rng: np.random.Generator) -> Array:

@@ -1,5 +1,8 @@
 """What Optuna's samplers would try next if there were no budget: TPE, GP and NSGA-II.
 
+As much of a wish is kept as leaves a network in the band, counted exactly; the rest is drawn uniformly among
+the networks that are left.
+
 They see a study in memory that holds results of one fidelity, as the trials stand, and nothing is written
 anywhere. With two objectives, accuracy and the logarithm of the cost, they look for the front.
 """
@@ -10,7 +13,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import optuna
@@ -21,34 +24,36 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.samplers.history import Outcome
 from nas.samplers.parameters import code_of, distributions, params_of
+from nas.samplers.sampler import Sampler, Search
 from space.columns import Array
-from space.design_space import DesignSpace
 
-# the best results and the latest ones that a sampler sees: no proposal takes longer than so many do. GP's
-# time grows with their cube
-SEEN = {"tpe": (64, 128), "nsga2": (64, 128), "gp": (50, 50)}
 # NSGA-II's individuals: Optuna's 50 are for thousands of trials
 POPULATION = 16
 
 
-class Wishes:
-    """Wishes of `sampler`: tpe, gp or nsga2.
+class Wishing(Sampler):
+    """One of Optuna's samplers, whose wishes are brought into the band."""
 
-    `front` is for two objectives; `parallel` tells the sampler which networks are in training.
-    """
+    seen: ClassVar[tuple[int, int]] = (64, 128)
+    """The best results and the latest ones that it sees: no proposal takes longer than so many do."""
 
-    def __init__(
-        self, space: DesignSpace, sampler: str, startup: int, *, front: bool, parallel: bool
-    ) -> None:
-        self.seen = SEEN[sampler]
-        self._space = space
-        self._sampler = sampler
-        self._population = max(2, min(startup, POPULATION))
-        self._front = front
-        self._parallel = parallel
-        self._distributions = distributions(space)
+    def __init__(self, search: Search) -> None:
+        super().__init__(search)
+        self._space = search.space
+        self._front = search.front
+        self._distributions = distributions(search.space)
         self._keys: list[tuple[int, tuple[int, ...], float | None]] = []
         self._study = self._empty()
+
+    def propose(self, rng: np.random.Generator) -> tuple[Array, dict[str, Any]]:
+        """What of the wish the band allows, [F]."""
+        search = self.search
+        wish, memo = self.wish(search.outcomes(*self.seen), search.pending(), int(rng.integers(2**31)))
+        return search.whole.towards(wish, rng), memo
+
+    def inner(self, seed: int) -> BaseSampler:
+        """Optuna's sampler."""
+        raise NotImplementedError
 
     def wish(
         self, outcomes: Sequence[Outcome], pending: Sequence[Outcome], seed: int
@@ -59,7 +64,7 @@ class Wishes:
         """
         with silence():
             self._update(outcomes, pending)
-            inner = self._inner(seed)
+            inner = self.inner(seed)
             self._study.sampler = Whole(inner, self._distributions)
             trial = self._study.ask(self._distributions)
             params = dict(trial.params)
@@ -69,13 +74,6 @@ class Wishes:
             # a scratch trial: failed ones are invisible to samplers
             self._study.tell(trial, state=TrialState.FAIL)
         return code_of(self._space, params), memo
-
-    def _inner(self, seed: int) -> BaseSampler:
-        if self._sampler == "gp":
-            return GPSampler(seed=seed, n_startup_trials=0)
-        if self._sampler == "nsga2":
-            return Elitist(seed=seed, population_size=self._population)
-        return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=self._parallel)
 
     def _update(self, outcomes: Sequence[Outcome], pending: Sequence[Outcome]) -> None:
         """Bring the study to these trials, in the order of their numbers: anew, unless some only came on."""
@@ -107,6 +105,33 @@ class Wishes:
     def _empty(self) -> Study:
         with silence():
             return optuna.create_study(directions=["maximize", "minimize"] if self._front else ["maximize"])
+
+
+class Tpe(Wishing):
+    """Tree-structured Parzen estimators (Bergstra et al. 2011), all parameters together."""
+
+    def inner(self, seed: int) -> BaseSampler:
+        """Networks in training count as bad ones: others are to be tried beside them."""
+        liar = self.search.parallel
+        return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=liar)
+
+
+class Gp(Wishing):
+    """Optuna's Gaussian process."""
+
+    seen = (50, 50)  # its time grows with their cube
+
+    def inner(self, seed: int) -> BaseSampler:
+        """See above."""
+        return GPSampler(seed=seed, n_startup_trials=0)
+
+
+class Nsga2(Wishing):
+    """NSGA-II (Deb et al. 2002)."""
+
+    def inner(self, seed: int) -> BaseSampler:
+        """As many individuals as were drawn at the start, for they are its first generation."""
+        return Elitist(seed=seed, population_size=max(2, min(self.search.startup, POPULATION)))
 
 
 class Whole(BaseSampler):

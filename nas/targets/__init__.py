@@ -9,6 +9,7 @@ from space.errors import InputError
 
 if TYPE_CHECKING:
     from nas.targets.target import Target
+    from space.architecture import Architecture
 
 _MODULES = {
     "native": "nas.targets.native",
@@ -21,6 +22,18 @@ _MODULES = {
 }
 TARGETS = tuple(_MODULES)
 """The targets' names, in the order in which they are offered."""
+
+
+def option_lacking(name: str, network: Architecture) -> str | None:
+    """The first declared field of a block (`space/option.py`) that the target of that name cannot express."""
+    from space.architecture import OPTIONS
+
+    for stage in network.stages:
+        for option in OPTIONS:
+            value = getattr(stage, option.name)
+            if value != option.default and name not in option.targets:
+                return f"{option.name}: {value}; {name} has no {option.label}"
+    return None
 
 
 def load_target(name: str) -> Target:

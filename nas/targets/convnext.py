@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 NAME = "convnext"
 SUMMARY = "model.py and the command line for the official repository's main.py"
-LIBRARY: str | None = "timm"
 REPOSITORY = "https://github.com/facebookresearch/ConvNeXt"
 RELATIVE = 1e-5  # the same operations in nearly the same order
 WITH_LAYER_DECAY = ("convnext_small", "convnext_base", "convnext_large", "convnext_xlarge")

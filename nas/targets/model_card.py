@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
     from nas.targets.pick import Pick
     from nas.targets.target import Check, Exported
+    from space.architecture import Stage
 
 WIDTH = 110
 MOST_CLASSES = 20  # named here
@@ -106,7 +107,7 @@ def _what(pick: Pick) -> list[str]:
         "|---|---|---|---|---|---|",
         *(
             f"| {i} | {stage.depth} | {stage.width} | {stage.kernel_size} | {stage.expansion:g} | "
-            f"{stage.style}, {stage.conv}, spatial {stage.spatial}{', GRN' if stage.grn else ''} |"
+            f"{stage.style}, {stage.conv}, spatial {stage.spatial}{_options(stage)} |"
             for i, stage in enumerate(network.stages, 1)
         ),
     ]
@@ -199,6 +200,14 @@ def _recipe(recipe: Recipe, gpu_price: float | None) -> list[str]:
         "",
         *estimate_lines(recipe, price=gpu_price),
     ]  # fmt: skip
+
+
+def _options(stage: Stage) -> str:
+    """Declared fields that its blocks have, each after a comma."""
+    from space.architecture import OPTIONS
+
+    has = ((o, getattr(stage, o.name)) for o in OPTIONS)
+    return "".join(f", {option.words(value)}" for option, value in has if value != option.default)
 
 
 def _target(outcome: Outcome) -> list[str]:

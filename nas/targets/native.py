@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 NAME = "native"
 SUMMARY = "recipe.yaml for this toolkit's own trainer, python -m nas.train"
-LIBRARY: str | None = None
 GPUS_A_NODE = 8
 CHECKPOINT = "checkpoint-best.pt"  # what nas.train leaves for nas.evaluate
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 NAME = "onnx"
 SUMMARY = "NAME.onnx, any batch size, for ONNX Runtime and what else reads ONNX"
-LIBRARY: str | None = "onnxruntime"
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 OPSET = 20  # the first with Gelu; ONNX Runtime reads it from 1.17 on
 LARGEST = 2**31 - 2**24  # bytes: one protobuf, with room for the graph

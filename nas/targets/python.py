@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 NAME = "python"
 SUMMARY = "one self-contained model.py that depends on torch alone"
-LIBRARY: str | None = None
 RELATIVE = 1e-5  # the same operations in nearly the same order
 
 

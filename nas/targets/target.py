@@ -87,8 +87,6 @@ class Target(Protocol):
 
     NAME: str
     SUMMARY: str
-    LIBRARY: str | None
-    """The library that a check needs, as pip installs it; None: torch alone."""
 
     def lacks(self, network: Architecture) -> str | None:
         """The first axis that the target cannot express, "AXIS: what it is; what the target has", or None."""

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 NAME = "timm"
 SUMMARY = "a YAML file for timm's train.py, with a model file where timm's ConvNeXt class lacks an axis"
-LIBRARY: str | None = "timm"
 
 ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "silu": "silu", "hardswish": "hard_swish"}
 NORMS = {"layer": "layernorm", "rms": "rmsnorm", "group": "groupnorm"}
@@ -294,7 +293,7 @@ def _layer_decay(recipe: Recipe, timms_class: bool) -> float | None:
     rate, network = recipe.optimizer.layer_decay, recipe.network
     if rate is None or not timms_class or not isinstance(network, Architecture):
         return rate
-    # timm's class: the stem, every block, the head
+    # timm's class has more layers: the stem, every block, the head; this root gives the stem the same rate
     layers = sum(network.depths) + 1
     return round(math.pow(rate, Layers(network.depths).last / layers), 6)
 

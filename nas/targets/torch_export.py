@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 NAME = "torch"
 SUMMARY = "NAME.pt2 by torch.export, for inference without model code"
-LIBRARY: str | None = None
 RANDOM_WEIGHTS = (
     "No weights were given: the file holds random ones. It measures speed and memory; what it predicts means "
     "nothing."

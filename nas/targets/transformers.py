@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 NAME = "transformers"
 SUMMARY = "config.json (and model.safetensors) of Hugging Face's ConvNextForImageClassification"
-LIBRARY: str | None = "transformers"
 
 EPS = 1e-6  # of every norm of space.layers
 ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "silu": "silu", "hardswish": "hardswish"}

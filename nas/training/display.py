@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from nas.driver.progress import duration, percent
+from space.words import duration, percentage
 
 SILENCE = 60.0  # seconds after which a pipe hears of an epoch under way
 
@@ -67,10 +67,10 @@ class TrainingProgress:
         self._best = max(self._best, *tops)
         trained = row["epoch"] - self._first
         left = (now - self._started) / max(trained, 1) * (self._epochs - row["epoch"])
-        ema = f", EMA {percent(tops[1])}" if "ema_accuracy" in row else ""
+        ema = f", EMA {percentage(tops[1])}" if "ema_accuracy" in row else ""
         self.note(
-            f"{self._name()}: loss {row['train_loss']:.3f}, top-1 {percent(tops[0])}{ema} "
-            f"[best {percent(self._best)}, {row['images_per_second']:,.0f} images/s, "
+            f"{self._name()}: loss {row['train_loss']:.3f}, top-1 {percentage(tops[0])}{ema} "
+            f"[best {percentage(self._best)}, {row['images_per_second']:,.0f} images/s, "
             f"{duration(row['seconds'])}, {duration(left)} left]"
         )
         self._epoch = row["epoch"] + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.data.augment.batch import normalise
+from nas.data.batches import Batches
 from nas.data.transfer import to_device
 from nas.training.device import autocast
 from nas.training.state import Run
 
 EVALUATION_BATCH = 256  # images; for the memory's sake, it changes no result
+TOP = 5
 
 
 @dataclass(frozen=True)
@@ -26,35 +28,59 @@ class Accuracy:
     top5: float
 
 
-@torch.inference_mode()
 def evaluate(networks: Sequence[nn.Module], run: Run) -> list[Accuracy]:
     """Each network's on the validation split, in one pass over it; the ranks share the images."""
+    groups = torch.split(torch.arange(run.batches.val_size), EVALUATION_BATCH)
+    own = groups[run.ranks.rank :: run.ranks.world]
+    found = totals(networks, run.batches, own, run.device, run.precision)
+    return [Accuracy(*values) for values in (run.ranks.sum(found) / run.batches.val_size).tolist()]
+
+
+@torch.inference_mode()
+def totals(
+    networks: Sequence[nn.Module],
+    batches: Batches,
+    groups: Sequence[Tensor],
+    device: torch.device,
+    precision: str,
+    *,
+    places: Tensor | None = None,
+    exact: bool = False,
+    on_batch: Callable[[int, Tensor], None] | None = None,
+) -> Tensor:
+    """float64 [networks, 3], on the CPU: cross-entropy, top-1 and top-5 hits, summed over these groups.
+
+    `groups` are indices int64 [n] into the validation split, a batch each. `places` are the labels' among the
+    networks' classes, None: the same. `exact` adds up single images' losses in float64, so that the groups
+    change nothing; else a batch's are added up in float32, as every recorded training has them. `on_batch` is
+    called with each batch's images and its [networks, 3].
+    """
     for network in networks:
         network.eval()
-    sums: list[list[Tensor]] = [[] for _ in networks]
-    batches = torch.split(torch.arange(run.batches.val_size), EVALUATION_BATCH)
-    for batch in run.batches.validation(batches[run.ranks.rank :: run.ranks.world]):
-        pixels, labels = to_device(*batch, run.device)
-        images = normalise(pixels)
-        for network, own in zip(networks, sums, strict=True):
-            with autocast(run.device, run.precision):
+    sums: list[Tensor] = []
+    for pixels, given in batches.validation(groups):
+        images, labels = to_device(pixels, given if places is None else places[given], device)
+        images, found = normalise(images), []
+        for network in networks:
+            with autocast(device, precision):
                 logits = network(images)
-            own.append(_sums(logits.float(), labels))
-    totals = run.ranks.sum(torch.stack([_total(own) for own in sums])) / run.batches.val_size
-    return [Accuracy(*values) for values in totals.tolist()]
-
-
-def _sums(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy, top-1 and top-5 hits, summed over [N]."""
-    loss = F.cross_entropy(logits, labels, reduction="sum")
-    first = logits.argmax(1) == labels
-    five = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
-    return torch.stack([loss, first.sum().float(), five.sum().float()])
-
-
-def _total(batches: Sequence[Tensor]) -> Tensor:
-    """The sum of all batches' [3], in double precision and in their order, on the CPU; there may be none."""
-    total = torch.zeros(3, dtype=torch.float64)
-    for values in torch.stack(list(batches)).cpu() if batches else ():
+            found.append(_sums(logits.float(), labels, exact))
+        sums.append(torch.stack(found))
+        if on_batch is not None:
+            on_batch(len(labels), sums[-1])
+    total = torch.zeros(len(networks), 3, dtype=torch.float64)
+    # read once at the end, so that no batch waits for the device; there may be no batch
+    for values in torch.stack(sums).cpu() if sums else ():
         total += values
     return total
+
+
+def _sums(logits: Tensor, labels: Tensor, exact: bool) -> Tensor:
+    """Cross-entropy, top-1 and top-5 hits, summed over [N]."""
+    if exact:
+        loss = F.cross_entropy(logits, labels, reduction="none").double().sum()
+    else:
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+    first = logits.argmax(1) == labels
+    five = logits.topk(min(TOP, logits.shape[1]), dim=1).indices == labels[:, None]
+    return torch.stack([loss, first.sum().to(loss.dtype), five.sum().to(loss.dtype)])

@@ -29,8 +29,8 @@ from nas.recipe.recipe import Recipe, read_recipe, recipe_text
 from nas.training.checkpoint import CheckpointError, fitting, load_plain, save_plain
 from nas.training.device import memory_errors_as_failures
 from nas.training.log import TrainingLog
-from nas.training.loop import StepDone, run_epoch
-from nas.training.result import Epoch
+from nas.training.loop import run_epoch
+from nas.training.result import Epoch, StepDone
 from nas.training.state import Run, start
 from nas.training.weights import BEST as BEST_WEIGHTS
 from nas.training.weights import better, start_from

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -21,11 +20,8 @@ from torch import Tensor, nn
 from nas.data.augment.pipeline import augmented
 from nas.training.device import autocast, cuda_devices
 from nas.training.evaluation import evaluate
-from nas.training.result import Epoch, Result, TrialFailed
+from nas.training.result import Epoch, Result, StepDone, TrialFailed
 from nas.training.state import Run, Slot, State
-
-StepDone = Callable[[int, int, float], None]
-"""Called with the steps done in this epoch, those there are, and the last loss that was read."""
 
 
 def run_epoch(state: State, run: Run, on_step: StepDone | None = None) -> Epoch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +29,10 @@ class UnexpectedFailure(TrialFailed):
     def lost_device(self) -> bool:
         """Whether the process cannot use its device any more."""
         return any(words in str(self) for words in LOST_DEVICE)
+
+
+StepDone = Callable[[int, int, float], None]
+"""Called with the steps done in an epoch, those there are, and the last loss that was read."""
 
 
 @contextmanager

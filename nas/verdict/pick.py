@@ -15,13 +15,14 @@ from functools import cached_property
 from typing import Any, Literal
 
 from nas.record.study import Study, Tried
-from nas.verdict.confirm import LEVEL, paired
+from nas.verdict.confirm import COSTLIER, LEVEL, paired
 from nas.verdict.difference import Difference
 from nas.verdict.front import front
 from space.budget import quantity
 from space.words import plural, points
 
 MOST_LINES = 12  # of a front or of budgets; the table has all
+NO_INTERVAL = "no interval, by one training each"
 CONFIRM = "3x3"  # networks and seeds that tell luck from merit
 
 
@@ -53,21 +54,26 @@ class Rival:
 class Pick:
     """The network recommended for one budget, or one of a recommended front.
 
-    `accuracy` is the mean over `seeds` fresh seeds; 0 of them: of the one training that it was chosen by,
-    among `among` networks.
+    `accuracy` is the mean over the fresh seeds `over`; none of them: of the one training that it was chosen
+    by, among `among` networks.
     """
 
     tried: Tried
     budget: str | None
     accuracy: float
-    seeds: int
+    over: tuple[int, ...]
     among: int
     rivals: tuple[Rival, ...]
 
     @property
+    def seeds(self) -> int:
+        """How many fresh seeds stand behind it."""
+        return len(self.over)
+
+    @property
     def costs(self) -> str:
         """What the network costs, for people."""
-        return f"{quantity(self.tried.macs, 'FLOPs')}, {quantity(self.tried.params, 'params')}"
+        return f"{quantity(self.tried.macs, 'FLOPs')}, {quantity(self.tried.params)} parameters"
 
     @property
     def because(self) -> str:
@@ -77,16 +83,16 @@ class Pick:
         if self.seeds:
             seeds = plural(self.seeds, "fresh seed")
             mean = "mean of " if self.seeds > 1 else "accuracy with "
-            return f"it has the best {mean}{seeds} among {self.among} networks, {self.accuracy:.1%}"
-        return f"it is the most accurate of {self.among} networks, {self.accuracy:.1%}"
+            return f"it has the best {mean}{seeds} among {self.among} ConvNets, {self.accuracy:.1%}"
+        return f"it is the most accurate of {self.among} ConvNets, {self.accuracy:.1%}"
 
     @property
     def sure(self) -> str:
         """How sure that is: the differences with their intervals, or that there is none."""
         said = "; ".join(rival.text for rival in self.rivals)
         if self.seeds > 1:
-            return said or "nothing to compare it with"
-        once = "no interval, by one fresh seed" if self.seeds else "no interval, by one training each"
+            return said or "no reference of its cost to compare it with"
+        once = "no interval, by one fresh seed" if self.seeds else NO_INTERVAL
         return f"{once}; {said}" if said else once
 
     @property
@@ -166,7 +172,7 @@ class Recommendation:
             lines = [pick.text for pick in self.picks]
         else:
             first, last = self.picks[0], self.picks[-1]
-            why = f"mean of {plural(best.seeds, 'fresh seed')}" if best.seeds else "one training each"
+            why = f"means of {plural(best.seeds, 'fresh seed')}" if best.seeds else NO_INTERVAL
             lines = [
                 f"Take the front's network that you can pay for: {plural(len(self.picks), 'network')}, "
                 f"{quantity(first.tried.macs, 'FLOPs')} to {quantity(last.tried.macs, 'FLOPs')}, "
@@ -206,23 +212,45 @@ def recommend(study: Study) -> Recommendation:
     if study.mapping.get("objective") == "front":
         picks = front_of(study)
         return Recommendation(study, "front" if picks else "none", picks)
-    several = len(study.bands) > 1
-    groups: dict[str | None, list[Tried]] = {}
-    for tried in study.networks:
-        groups.setdefault(tried.budget if several else None, []).append(tried)
+    several, groups = len(study.bands) > 1, _groups(study)
     order = {band["text"]: i for i, band in enumerate(study.bands)}
     found = (_best(study, groups[b], b) for b in sorted(groups, key=lambda b: order.get(str(b), 0)))
     picks = tuple(pick for pick in found if pick is not None)
     return Recommendation(study, ("budgets" if several else "one") if picks else "none", picks)
 
 
+def _groups(study: Study) -> dict[str | None, Sequence[Tried]]:
+    """The networks by budget; of one budget under None."""
+    groups: dict[str | None, list[Tried]] = {}
+    for tried in study.networks:
+        groups.setdefault(tried.budget if len(study.bands) > 1 else None, []).append(tried)
+    return dict(groups)
+
+
 @dataclass(frozen=True)
-class _Field:
+class Field:
     """The networks that may be recommended, each by its accuracies under `seeds`, the same for all."""
 
     networks: tuple[Tried, ...]
     values: tuple[float, ...]
     seeds: frozenset[int]  # fresh ones; none: by the search's own trainings
+
+    def accuracies(self, tried: Tried) -> list[float]:
+        """What any network is judged by here: under the fresh seeds, else by the search's own training."""
+        fresh = [tried.accuracies[seed] for seed in sorted(self.seeds & tried.fresh.keys())]
+        return fresh or [searched_value(tried)]
+
+
+def fields_of(study: Study) -> dict[str | None, Field]:
+    """What a study recommends from, by budget; under None where there is one field for all networks."""
+    if study.mapping.get("objective") == "front":
+        groups: dict[str | None, Sequence[Tried]] = {None: study.networks}
+    else:
+        groups = _groups(study)
+    return {
+        budget: _compared([tried for tried in networks if _takeable(study, tried, budget)])
+        for budget, networks in groups.items()
+    }
 
 
 def _best(study: Study, networks: Sequence[Tried], budget: str | None) -> Pick | None:
@@ -237,7 +265,7 @@ def front_of(study: Study) -> tuple[Pick, ...]:
     """The ConvNets that no other one beats in both cost and accuracy, from the cheapest on."""
     among = _compared([tried for tried in study.networks if _takeable(study, tried, None)])
     costs = [getattr(tried, study.metric) for tried in among.networks]
-    return tuple(_pick(among, int(i), study.networks, None) for i in front(costs, among.values))
+    return tuple(_pick(among, int(i), study.networks, front=True) for i in front(costs, among.values))
 
 
 def _takeable(study: Study, tried: Tried, budget: str | None) -> bool:
@@ -258,7 +286,7 @@ def _costs(limits: Mapping[str, Any]) -> list[tuple[str, float]]:
     return [(metric, most) for metric in ("params", "activations") if (most := limits.get(f"max_{metric}"))]
 
 
-def _compared(networks: Sequence[Tried]) -> _Field:
+def _compared(networks: Sequence[Tried]) -> Field:
     """Those with the most fresh seeds, by their means; where no candidate has any, all by one training.
 
     A reference has no training that it was chosen by, but is held to the same seeds as the candidates: else
@@ -271,10 +299,10 @@ def _compared(networks: Sequence[Tried]) -> _Field:
     seeds = {tried.trial: [s for s in sorted(fresh) if s in tried.fresh] for tried in networks}
     most = max(map(len, seeds.values()), default=0)
     if not most:
-        return _Field(tuple(networks), tuple(map(searched_value, networks)), frozenset())
+        return Field(tuple(networks), tuple(map(searched_value, networks)), frozenset())
     kept = [tried for tried in networks if len(seeds[tried.trial]) == most]
     values = [_mean(tried.accuracies[seed] for seed in seeds[tried.trial]) for tried in kept]
-    return _Field(tuple(kept), tuple(values), frozenset(fresh))
+    return Field(tuple(kept), tuple(values), frozenset(fresh))
 
 
 def searched_value(tried: Tried) -> float:
@@ -284,29 +312,33 @@ def searched_value(tried: Tried) -> float:
     return tried.accuracy
 
 
-def _pick(among: _Field, best: int, networks: Sequence[Tried], budget: str | None) -> Pick:
+def _pick(
+    among: Field, best: int, networks: Sequence[Tried], budget: str | None = None, *, front: bool = False
+) -> Pick:
     tried = among.networks[best]
-    seeds = sum(seed in tried.accuracies for seed in among.seeds)
-    others = _others(among, tried, networks)
+    seeds = tuple(seed for seed in sorted(among.seeds) if seed in tried.accuracies)
+    others = _others(among, tried, networks, front)
     rivals = [rival for other in others if (rival := _rival(among, tried, other)) is not None]
     return Pick(tried, budget, among.values[best], seeds, len(among.networks), tuple(rivals))
 
 
-def _others(among: _Field, tried: Tried, networks: Sequence[Tried]) -> list[Tried]:
+def _others(among: Field, tried: Tried, networks: Sequence[Tried], front: bool) -> list[Tried]:
     """Whom a pick is compared with: each reference of its budget; a reference with the best candidate too."""
-    others = [one for one in networks if one.role == "reference" and one is not tried]
+    same = [one for one in networks if one.budget == tried.budget and one is not tried]
+    if front:  # over which a dearer network is more accurate as a rule
+        same = [one for one in same if 1 / COSTLIER <= one.macs / tried.macs <= COSTLIER]
+    others = [one for one in same if one.role == "reference"]
     if tried.role == "candidate":
-        return [one for one in others if one.budget == tried.budget]
+        return others
+    near = {one.trial for one in same if one.role == "candidate"}
     rivals = [
-        (value, one)
-        for one, value in zip(among.networks, among.values, strict=True)
-        if one.role == "candidate" and one.budget == tried.budget
+        (value, one) for one, value in zip(among.networks, among.values, strict=True) if one.trial in near
     ]
     best = max(rivals, key=lambda pair: (pair[0], -pair[1].trial), default=None)
     return others if best is None else [best[1], *others]
 
 
-def _rival(among: _Field, tried: Tried, other: Tried) -> Rival | None:
+def _rival(among: Field, tried: Tried, other: Tried) -> Rival | None:
     """The difference over fresh seeds that both have; the choice among several is charged (Bonferroni)."""
     seeds = sorted(seed for seed in among.seeds if seed in tried.accuracies and seed in other.accuracies)
     if seeds:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis import dashboard, report
+from analysis import dashboard
 from analysis.axes.findings import find
 from analysis.compare import _show_answer
 from analysis.comparison.answer import answer
 from analysis.comparison.claims import as_json
-from analysis.page.dashboard import page_of, payload, render
+from analysis.page.page import page_of, payload, render, write_page
 from analysis.proposal.proposal import plan
-from analysis.report import write_report
 from analysis.scores.measure import measure
 from nas.record.study import Study, networks_of, read_study
 from space.errors import InputError
@@ -55,8 +54,8 @@ def study_of(mapping):
 @pytest.mark.parametrize("kind", ODD)
 def test_a_study_without_a_result_is_a_page_or_a_line(recorded, kind, tmp_path):
     study = study_of(changed(recorded, **ODD[kind]))
-    assert "<h1" in render(page_of([study]))
-    assert write_report(study, tmp_path / "report.html").stat().st_size > 1e6
+    assert write_page(page_of([study]), tmp_path / "report.html").stat().st_size > 1e6
+    assert "<h1" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     for act, message in (
         (lambda: answer([study]), "no searched network was trained to the end"),
@@ -68,16 +67,13 @@ def test_a_study_without_a_result_is_a_page_or_a_line(recorded, kind, tmp_path):
             act()
 
 
-def test_names_are_text_on_every_page_and_in_every_line(recorded, tmp_path, capsys):
+def test_names_are_text_on_every_page_and_in_every_line(recorded, capsys):
     mapping = changed(recorded, every={"name": HOSTILE, "reason": HOSTILE, "budget": HOSTILE}, name=HOSTILE)
     mapping["proxy"] |= {"name": HOSTILE, "data": HOSTILE}
     mapping["space"] |= {"name": HOSTILE}
     study = study_of(mapping)
     page = page_of([study])
-    written = write_report(study_of(mapping), tmp_path / "report.html", folder=HOSTILE).read_text(
-        encoding="utf-8"
-    )
-    for text in (render(page), written, json.loads(payload(page))["body"]):
+    for text in (render(page), json.loads(payload(page))["body"]):
         assert "<img" not in text and "img src=x" in text
     for shown in (False, True):
         _show_answer(answer([study]), argparse.Namespace(csv=None, json=shown))
@@ -105,9 +101,8 @@ def test_a_page_is_written_to_a_file_or_not_at_all(tmp_path, place, capsys):
     elif place == "fifo":
         os.mkfifo(target)
     study = str(ROOT / "studies" / "default")
-    for command in (report.main, dashboard.main):
-        assert command([study, "--out", str(target)]) == 2
-        error = capsys.readouterr().err
-        assert "cannot be written" in error and error.count("\n") == 1
+    assert dashboard.main([study, "--out", str(target)]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be written" in error and error.count("\n") == 1
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
     assert not Path("/dev/full").exists() or Path("/dev/full").is_char_device()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from analysis.page.dashboard import VIEWS, Page, page_of, render, views_of
+from analysis.page.page import VIEWS, Page, page_of, render, views_of
 from nas.record.study import Study
 from space.band import BandSampler
 from space.budget import parse_budget

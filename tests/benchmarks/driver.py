@@ -23,16 +23,16 @@ from typing import Any
 
 from rich.console import Console
 
-from nas.driver.confirmation import chosen
 from nas.driver.controller import SearchController
+from nas.driver.pace import Pace
 from nas.driver.progress import Progress
 from nas.engines.job import Job, Trainer, Training
 from nas.engines.local import LocalEngine
 from nas.plan.plan import Plan
 from nas.plan.settings import read_settings
+from nas.plan.study import open_record
 from nas.record.record import Record
-from nas.search import open_record
-from nas.training.result import Epoch, Result
+from nas.training.result import Epoch, Result, StepDone
 from space.architecture import Architecture
 from tests.benchmarks.measuring import Row, report
 
@@ -90,9 +90,9 @@ class TimedTraining:
     def curve(self) -> Sequence[Epoch]:
         return self._training.curve
 
-    def epoch(self) -> Epoch:
+    def epoch(self, on_step: StepDone | None = None) -> Epoch:
         with self._trainer.timed():
-            return self._training.epoch()
+            return self._training.epoch(on_step)
 
     def result(self) -> Result:
         return self._training.result()
@@ -119,18 +119,18 @@ def searched(folder: Path, sampler: str, trials: int) -> list[Clocks]:
 
 
 def controller_of(plan: Plan, record: Record, trainer: TimedTrainer) -> Timed:
-    progress = Progress(Console(file=StringIO()), "", plan.trainings, plan.judge.epochs)
+    pace = Pace(None, record.trials())
+    progress = Progress(Console(file=StringIO()), "", plan.trainings, plan.judge.epochs, pace)
     progress.resumed(record.trials())
     return Timed(
         trainer,
         record,
         plan.branches(lambda _: 0.0, 1),
         progress,
+        pace,
         seed=0,
         epochs=plan.judge.epochs,
-        time_limit=None,
         confirm=(0, 0),
-        choose=chosen,
     )
 
 

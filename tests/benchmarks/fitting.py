@@ -15,12 +15,11 @@ from time import perf_counter
 import numpy as np
 
 from analysis.comparison.equal_flops import at_equal_flops
-from analysis.fronts.pareto import attainment, front3, front_probability
+from analysis.fronts.pareto import front_probability
 from analysis.laws.answer import Estimate, NotIdentified
-from analysis.laws.bootstrap import bootstrap
 from analysis.laws.choice import choose_law
 from analysis.laws.fit import Fit, fit_law
-from analysis.laws.law import SATURATING_POWER, double_saturation, m4
+from analysis.laws.law import SATURATING_POWER, double_saturation
 from nas.verdict.front import front
 from tests.benchmarks.measuring import Row, best_time, flags, report
 
@@ -76,11 +75,6 @@ def profile_ranges(fit: Fit) -> Ranges:
     return {name: (answer.low, answer.high) for name, answer in answers.items()}
 
 
-def bootstrap_ranges(fit: Fit, *, expanded: bool) -> Ranges:
-    drawn = bootstrap(fit, 1000)
-    return {name: drawn.interval(name, LEVEL, expanded=expanded) for name in TRUTH}
-
-
 def profile(loss: str, by_network: bool = True) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Fit]:
     return lambda flops, error, network: fit_law(
         flops, error, network=network if by_network else None, loss=loss, level=LEVEL
@@ -92,8 +86,6 @@ METHODS: dict[str, tuple[Callable[[np.ndarray, np.ndarray, np.ndarray], Fit], Ca
     "profile, soft_l1": (profile("soft_l1"), profile_ranges),
     "profile, squared": (profile("squared"), profile_ranges),
     "profile, squared, each seed a network": (profile("squared", by_network=False), profile_ranges),
-    "bootstrap, percentiles": (profile("huber"), lambda fit: bootstrap_ranges(fit, expanded=False)),
-    "bootstrap, expanded": (profile("huber"), lambda fit: bootstrap_ranges(fit, expanded=True)),
 }
 
 
@@ -137,31 +129,25 @@ def coverage_of_differences(pairs: int, simulations: int) -> float:
     return held / simulations
 
 
-def timings(points: int, resamples: int, repeats: int) -> list[Row]:
+def timings(points: int, repeats: int) -> list[Row]:
     """Seconds of each piece of the analysis on one core."""
     rng = np.random.default_rng(0)
-    cost, other, value = rng.random((3, points))
+    cost, value = rng.random((2, points))
     # every point of this one is on the front: the longest there can be
     rising = np.sort(rng.random((2, points)), axis=1)[:, rng.permutation(points)]
     flops, error, _ = Design(16).draw(rng)
-    fit = fit_law(flops, error)
-    runs = [(cost[i::10], value[i::10]) for i in range(10)]
     few = points // 1000
     work: dict[str, tuple[int, Callable[[], object]]] = {
         "front, random points": (points, lambda: front(cost, value)),
         "front, all of them on it": (points, lambda: front(*rising)),
-        "front of three objectives": (points, lambda: front3(cost, other, value)),
-        "attainment surface, 10 runs": (points, lambda: attainment(runs)),
         "front probability, 10,000 draws": (
             few,
             lambda: front_probability(cost[:few], value[:few], np.full(few, 0.02)),
         ),
-        "bootstrap of a + b F^-c, 16 networks": (resamples, lambda: bootstrap(fit, resamples)),
         "fit of double saturation, 16 networks": (
             1,
             lambda: fit_law(flops, error, law=double_saturation(GUESS)),
         ),
-        "fit of M4, 16 networks": (1, lambda: fit_law(flops, error, law=m4(GUESS))),
         "choice between two laws, 16 networks": (
             1,
             lambda: choose_law(flops, error, [SATURATING_POWER, double_saturation(GUESS)]),
@@ -176,7 +162,7 @@ def timings(points: int, resamples: int, repeats: int) -> list[Row]:
 
 def main(argv: Sequence[str] | None = None) -> list[Row]:
     options = flags("Coverage of scaling-law intervals, and timings of the analysis.", argv)
-    times = timings(2000, 50, 1) if options.quick else timings(1_000_000, 10_000, 3)
+    times = timings(2000, 1) if options.quick else timings(1_000_000, 3)
     report("timings", times, options.json.with_name("timings.json") if options.json else None)
     if options.quick:
         plan = [(Design(8), method, 4) for method in METHODS]
@@ -190,8 +176,6 @@ def main(argv: Sequence[str] | None = None) -> list[Row]:
             for method in profiles
         ]
         plan += [(Design(n, seeds=3), "profile, squared, each seed a network", 600) for n in (8, 16)]
-        boots = [name for name in METHODS if name.startswith("bootstrap")]
-        plan += [(Design(n), method, 200) for n in (8, 16, 32) for method in boots]
     rows = [coverage(*one) for one in plan]
     simulations = 20 if options.quick else 2000
     for pairs in (3, 8):

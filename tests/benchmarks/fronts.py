@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.fronts
 
-Data: `random` is uniform in the cube; `correlated` has costs over two decades that rise together, and a value
-that rises with their logarithm, as accuracy does with FLOPs and latency; `all on it` is part of a sphere.
+Data: `random` is uniform in the square; `correlated` has costs over two decades, and a value that rises with
+their logarithm, as accuracy does with FLOPs; `all on it` is part of a circle.
 Ratios are times divided by ours, on the same points; the quadratic one compares each with all others.
 """
 
@@ -17,39 +17,29 @@ from optuna.study._multi_objective import _is_pareto_front
 
 from analysis.comparison.distributions import compare_spaces
 from analysis.comparison.savings import chosen_by_others, mean_saving
-from analysis.fronts.pareto import front3, hypervolume, hypervolume3
+from analysis.fronts.pareto import hypervolume
 from nas.verdict.confirm import LEVEL, paired
 from nas.verdict.front import front
 from tests.benchmarks.measuring import Row, best_time, flags, report
 
 SMALL, LARGE = 2000, 1_000_000
-# Optuna's three-objective front takes minutes where a million points are on it
-LONGEST = {("all on it", 3): 20_000}
 CHOICES = ("chosen by all seeds", "by the other seeds")
 # a front of all confirmed; choices by the other seeds, their noise taken as independent; what is reported
 INTERVALS = ("of all", "chosen, as independent", "chosen, with the choice's luck")
 KINDS = ("random", "correlated", "all on it")
 
 
-def data(kind: str, objectives: int, points: int, rng: np.random.Generator) -> np.ndarray:
-    """Points (n, objectives): costs first, the value last."""
+def data(kind: str, points: int, rng: np.random.Generator) -> np.ndarray:
+    """Points (n, 2): cost and value."""
     if kind == "random":
-        return rng.random((points, objectives))
+        return rng.random((points, 2))
     if kind == "all on it":
-        ball = np.abs(rng.standard_normal((points, objectives)))
+        ball = np.abs(rng.standard_normal((points, 2)))
         ball /= np.linalg.norm(ball, axis=1, keepdims=True)
-        return np.concatenate([1 - ball[:, :-1], ball[:, -1:]], axis=1)
+        return np.stack([1 - ball[:, 0], ball[:, 1]], axis=1)
     logs = rng.uniform(0, np.log(100), points)
-    costs = np.exp(logs[:, None] + 0.2 * rng.standard_normal((points, objectives - 1)))
-    return np.concatenate([costs, (60 + 4 * logs + rng.standard_normal(points))[:, None]], axis=1)
-
-
-def ours(table: np.ndarray) -> np.ndarray:
-    return front(*table.T) if table.shape[1] == 2 else front3(*table.T)
-
-
-def volume(table: np.ndarray, worst: np.ndarray) -> float:
-    return (hypervolume if table.shape[1] == 2 else hypervolume3)(*table.T, tuple(worst))
+    cost = np.exp(logs + 0.2 * rng.standard_normal(points))
+    return np.stack([cost, 60 + 4 * logs + rng.standard_normal(points)], axis=1)
 
 
 def losses(table: np.ndarray) -> np.ndarray:
@@ -69,60 +59,56 @@ def quadratic(loss: np.ndarray) -> np.ndarray:
 def fronts(sizes: Sequence[int], repeats: int) -> list[Row]:
     """Times of fronts; all that is timed agrees first."""
     rows = []
-    for objectives in (2, 3):
-        for kind in KINDS:
-            for points in sizes:
-                table = data(kind, objectives, points, np.random.default_rng(1))
-                loss = losses(table)
-                seconds = best_time(lambda: ours(table), repeats)  # noqa: B023 - called at once
-                kept = np.sort(ours(table))
-                row: Row = {
-                    "work": f"front of {objectives}, {kind}",
-                    "points": points,
-                    "on the front": kept.size,
-                    "seconds": seconds,
-                    "points a second": points / seconds,
-                    "quadratic numpy": "-",
-                    "Optuna": "-",
-                }
-                rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-                    "quadratic numpy": quadratic,
-                    "Optuna": lambda loss: np.flatnonzero(_is_pareto_front(loss, False)),
-                }
-                if points > SMALL:
-                    del rivals["quadratic numpy"]
-                if points > LONGEST.get((kind, objectives), LARGE):
-                    rivals.clear()
-                for name, rival in rivals.items():
-                    assert np.array_equal(np.sort(rival(loss)), kept), (name, kind, objectives, points)
-                    taken = best_time(lambda: rival(loss), 1 if points > SMALL else repeats)  # noqa: B023
-                    row[name] = f"{taken / seconds:.3g}x"
-                rows.append(row)
+    for kind in KINDS:
+        for points in sizes:
+            table = data(kind, points, np.random.default_rng(1))
+            loss = losses(table)
+            seconds = best_time(lambda: front(*table.T), repeats)  # noqa: B023 - called at once
+            kept = np.sort(front(*table.T))
+            row: Row = {
+                "work": f"front, {kind}",
+                "points": points,
+                "on the front": kept.size,
+                "seconds": seconds,
+                "points a second": points / seconds,
+                "quadratic numpy": "-",
+                "Optuna": "-",
+            }
+            rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+                "quadratic numpy": quadratic,
+                "Optuna": lambda loss: np.flatnonzero(_is_pareto_front(loss, False)),
+            }
+            if points > SMALL:
+                del rivals["quadratic numpy"]
+            for name, rival in rivals.items():
+                assert np.array_equal(np.sort(rival(loss)), kept), (name, kind, points)
+                taken = best_time(lambda: rival(loss), 1 if points > SMALL else repeats)  # noqa: B023
+                row[name] = f"{taken / seconds:.3g}x"
+            rows.append(row)
     return rows
 
 
 def volumes(sizes: Sequence[int], repeats: int) -> list[Row]:
     """Times of hypervolumes, all of the points on the front."""
     rows = []
-    for objectives in (2, 3):
-        for points in sizes:
-            table = data("all on it", objectives, points, np.random.default_rng(1))
-            worst = np.array([1.1] * (objectives - 1) + [-0.1])
-            loss, corner = losses(table), np.append(worst[:-1], -worst[-1])
-            seconds = best_time(lambda: volume(table, worst), repeats)  # noqa: B023 - called at once
-            taken = best_time(lambda: compute_hypervolume(loss, corner), 1)  # noqa: B023
-            assert np.isclose(volume(table, worst), compute_hypervolume(loss, corner), rtol=1e-9)
-            rows.append(
-                {
-                    "work": f"hypervolume of {objectives}",
-                    "points": points,
-                    "on the front": points,
-                    "seconds": seconds,
-                    "points a second": points / seconds,
-                    "quadratic numpy": "-",
-                    "Optuna": f"{taken / seconds:.3g}x",
-                }
-            )
+    for points in sizes:
+        table = data("all on it", points, np.random.default_rng(1))
+        worst = np.array([1.1, -0.1])
+        loss, corner = losses(table), np.append(worst[:-1], -worst[-1])
+        seconds = best_time(lambda: hypervolume(*table.T, tuple(worst)), repeats)  # noqa: B023 - called at once
+        taken = best_time(lambda: compute_hypervolume(loss, corner), 1)  # noqa: B023
+        assert np.isclose(hypervolume(*table.T, tuple(worst)), compute_hypervolume(loss, corner), rtol=1e-9)
+        rows.append(
+            {
+                "work": "hypervolume",
+                "points": points,
+                "on the front": points,
+                "seconds": seconds,
+                "points a second": points / seconds,
+                "quadratic numpy": "-",
+                "Optuna": f"{taken / seconds:.3g}x",
+            }
+        )
     return rows
 
 

@@ -18,8 +18,9 @@ from time import perf_counter
 import numpy as np
 
 from analysis.isoflop.profiles import Profiles, profiles
-from analysis.isoflop.sample import Sample, sample_from
+from analysis.isoflop.sample import Sample
 from analysis.laws.answer import Estimate
+from tests.analysis.isoflop.samples import sample_from
 from tests.benchmarks.measuring import Row, flags, report
 
 BUDGETS = (0.6, 1.2, 2.4, 4.5)

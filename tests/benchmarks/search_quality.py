@@ -34,7 +34,7 @@ from optuna.trial import TrialState
 
 from nas.driver.rungs import SCHEDULERS, Rungs
 from nas.engines.job import Job
-from nas.proxy.simulated import CHANCE, EPOCHS, LAWS, SimulatedTrainer, best_in_band
+from nas.proxy.simulated import CHANCE, EPOCHS, LAWS, SimulatedTrainer
 from nas.samplers.proposer import SAMPLERS, Proposer, code_of, distributions
 from space.band import BandSampler
 from space.budget import parse_budget
@@ -43,6 +43,7 @@ from space.errors import InputError
 from space.files import write_text
 from space.space_file import load_space
 from tests.benchmarks.measuring import Row, machine, report
+from tests.nas.proxy.in_band import best_in_band
 
 BUDGET = "4.5GFLOPs"
 SHOWN = (5, 10, 20, 33, 50, 100, 200)  # full trainings' worth of epochs

@@ -36,7 +36,6 @@ COMMANDS = (
     "analysis.dashboard",
     "analysis.importance",
     "analysis.proxies",
-    "analysis.report",
     "analysis.scale",
 )
 HELP_TARGET, STEP_TARGET = 0.3, 5.0  # seconds

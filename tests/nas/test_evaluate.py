@@ -207,8 +207,8 @@ def test_odd_values_in_a_checkpoint_are_one_line(place, capsys):
     for changes, words in (
         ({"classes": ["a"] * 10}, "classes: must be 10 different names, not ['a', "),
         ({"classes": "abcdefghij"}, "classes: must be 10 different names"),
-        ({"recipe": {"data": {"resolution": -3}}}, "recipe: data.resolution: "),
-        ({"recipe": {"data": {"resolution": "n" * 10**6}}}, "recipe: data.resolution: "),
+        ({"recipe": {"data": {"resolution": -3}}}, "recipe: data: resolution: "),
+        ({"recipe": {"data": {"resolution": "n" * 10**6}}}, "recipe: data: resolution: "),
         ({"recipe": {"data": [1]}}, "recipe: data: "),
         ({"architecture": {"stages": torch.zeros(3)}}, "architecture: "),
         ({"architecture": {"family": "swin", "width": [], "depths": 3}}, "architecture: "),

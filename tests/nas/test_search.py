@@ -171,6 +171,15 @@ def test_a_failed_training_is_a_trial_with_its_reason_and_the_search_goes_on(run
     assert "loss is not finite" in out
 
 
+def test_batches_of_a_training_are_told_of_and_change_nothing(run, monkeypatch):
+    run("--trials", 2, "--study", "quiet")
+    monkeypatch.setattr("nas.driver.progress.SILENCE", 0.0)  # at every batch and epoch
+    _, out, _ = run("--trials", 2, "--study", "talking")
+    assert "trial 0: 0/2 epochs  batch 1/3 [time left unknown]" in out
+    assert "trial 0: 1/2 epochs  batch 3/3  " in out
+    assert results("runs/talking") == results("runs/quiet")
+
+
 def test_a_time_limit_ends_the_search(run):
     code, out, _ = run("--trials", 500, "--time-limit", "3s", "--study", "one")
     done = summary("runs/one")["trials"]["complete"]

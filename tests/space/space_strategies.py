@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from space.architecture import OPTIONS
 from space.design_space import DesignSpace
 from space.space_file import space_from
 
@@ -26,7 +27,7 @@ NETWORK_AXES: dict[str, list[Any]] = {
     "style": ["bottleneck", "inverted"],
     "spatial": ["first", "middle"],
     "conv": ["depthwise", "dense"],
-    "grn": [False, True],
+    **{o.name: list(o.values) for o in OPTIONS},
     "layer_scale": [None, 1e-6],
     "head_norm": [True, False],
     "stem.type": ["patchify", "resnet"],

@@ -13,6 +13,7 @@ from space.architecture import (
     CONVS,
     DOWNSAMPLINGS,
     NORMS,
+    OPTIONS,
     SPATIALS,
     STYLES,
     Architecture,
@@ -49,7 +50,7 @@ def stages(max_depth: int = 2, max_width: int = 12) -> st.SearchStrategy[Stage]:
         spatial=st.sampled_from(SPATIALS),
         norm_after=POSITIONS,
         act_after=POSITIONS,
-        grn=st.booleans(),
+        **{o.name: st.sampled_from(o.values) for o in OPTIONS},
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from space.architecture import BLOCK_FIELDS, Architecture, ArchitectureError, Stage, Stem, scaled
+from space.architecture import BLOCK_FIELDS, OPTIONS, Architecture, ArchitectureError, Stage, Stem, scaled
 from space.errors import InputError
 from space.families import named
 from tests.space.strategies import architectures
@@ -66,7 +66,11 @@ def sha_of_json(architecture: Architecture) -> str:
     for stage in architecture.stages:
         channels = scaled(stage.width, stage.expansion)
         style = "inverted" if channels == stage.width else stage.style
-        stages.append(dataclasses.asdict(stage) | {"expansion": channels, "style": style})
+        fields = dataclasses.asdict(stage) | {"expansion": channels, "style": style}
+        for option in OPTIONS:  # a network without a younger field does not mention it
+            if not option.in_every_fingerprint and fields[option.name] == option.default:
+                del fields[option.name]
+        stages.append(fields)
     built = architecture.to_dict() | {"block": {}, "stages": stages}
     if sum(architecture.depths) == 1:
         built["drop_path"] = 0.0
@@ -99,7 +103,8 @@ def test_equal_values_of_other_types_do_not_pass_for_each_other():
 
 def test_what_all_stages_share_is_hoisted():
     values = named("convnext_tiny").to_dict()
-    assert set(values["block"]) == set(BLOCK_FIELDS)
+    younger = {option.name for option in OPTIONS if not option.in_every_fingerprint}
+    assert set(values["block"]) == set(BLOCK_FIELDS) - younger
     assert values["stages"][0] == {"depth": 3, "width": 96}
     mixed = dataclasses.replace(SMALL.stages[1], kernel_size=3)
     values = Architecture(stages=(SMALL.stages[0], mixed)).to_dict()
@@ -157,7 +162,8 @@ def test_two_ways_to_write_a_network():
 def test_every_block_field_counts_in_the_fingerprint(field: str):
     other = {
         "depth": 2, "width": 12, "kernel_size": 3, "expansion": 3, "style": "bottleneck", "conv": "dense",
-        "group_width": 4, "spatial": "middle", "norm_after": (1, 2), "act_after": (), "grn": True,
+        "group_width": 4, "spatial": "middle", "norm_after": (1, 2), "act_after": (),
+        **{option.name: option.values[-1] for option in OPTIONS},
     }[field]  # fmt: skip
     change = {"conv": "grouped", "group_width": 4} if field == "group_width" else {field: other}
     one, two = Stage(1, 8), dataclasses.replace(Stage(1, 8), **change)

@@ -9,6 +9,7 @@ import socket
 import tempfile
 import threading
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,17 @@ TUNE_ENVIRONMENT = {
     # relative paths of a data set hold in the workers, too
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
+
+
+MISSING = "engine ray: needs ray; pip install 'convnext-nas[ray]'"
+
+
+def check_usable(address: str | None) -> None:
+    """Raises `InputError` for what can be known of Ray without starting one."""
+    if find_spec("ray") is None:
+        raise InputError(MISSING)
+    if address is not None:
+        check_reachable(address)
 
 
 def check_address(address: str) -> tuple[str, int] | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.engines.ray.cluster import (
+    MISSING,
     OBJECT_STORE,
     alive_nodes,
     check_reachable,
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from nas.engines.ray.jobs import Jobs
     from space.architecture import Architecture
     from space.networks import Network
-
-MISSING = "engine ray: needs ray; pip install 'convnext-nas[ray]'"
 
 
 class RayEngine:
@@ -92,7 +91,6 @@ class RayEngine:
 
     @property
     def workers(self) -> int:
-        """Jobs that run at once, at most."""
         return self._workers
 
     def __enter__(self) -> RayEngine:

@@ -1,30 +1,26 @@
-"""The source of a block, of each kind that a network has."""
+"""What the code of a network depends on: what is constant over it, and the kinds of block that it has."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple, TypeVar
 
-from nas.targets.source.lines import call_of, indented, wrapped
-from space.architecture import Activation, Architecture, Norm, Stage
+from nas.targets.source.lines import wrapped
+from space.architecture import Architecture, Stage
+from space.layers import ACTIVATION_LAYERS, NORM_LAYERS
+from space.network import spatial_name
 
-NORM_NAMES: dict[Norm, str] = {
-    "batch": "BatchNorm", "layer": "LayerNorm", "group": "GroupNorm", "rms": "RMSNorm"
-}  # fmt: skip
-
-
-ACTIVATION_NAMES: dict[Activation, str] = {
-    "relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "hardswish": "Hardswish"
-}  # fmt: skip
+Value = TypeVar("Value")
 
 
-NORM_ATTRIBUTES = {1: "norm", 2: "norm2", 3: "norm3"}
+class Conv(NamedTuple):
+    """One of a block's three convolutions: its name, the code that makes it, the channels behind it."""
 
-
-TO_LAST = "x = x.permute(0, 2, 3, 1)  # (N, C, H, W) -> (N, H, W, C)"
-
-
-TO_FIRST = "x = x.permute(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W)"
+    name: str
+    code: str
+    channels: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,7 @@ class Kind:
 
     spatial: str
     conv: str
+    name: str
     pointwise: bool
     norm_after: tuple[int, ...]
     act_after: tuple[int, ...]
@@ -42,7 +39,8 @@ class Kind:
         """The kind of a stage's blocks."""
         # as in space.network: a dense 1x1 convolution is held as a linear layer
         pointwise = stage.kernel_size == 1 and stage.conv == "dense"
-        return cls(stage.spatial, stage.conv, pointwise, stage.norm_after, stage.act_after)
+        name = spatial_name(stage)
+        return cls(stage.spatial, stage.conv, name, pointwise, stage.norm_after, stage.act_after)
 
 
 @dataclass(frozen=True)
@@ -52,20 +50,24 @@ class Plan:
     network: Architecture
 
     @cached_property
-    def kinds(self) -> list[Kind]:
-        """The kinds of block, in the order of appearance."""
-        return list(dict.fromkeys(Kind.of(stage) for stage in self.network.stages))
+    def kinds(self) -> dict[Kind, str]:
+        """The kinds of block, in the order of appearance, and the names of their classes."""
+        kinds = list(dict.fromkeys(Kind.of(stage) for stage in self.network.stages))
+        return {kind: f"Block{n}" if len(kinds) > 1 else "Block" for n, kind in enumerate(kinds, start=1)}
+
+    @property
+    def blocks(self) -> str:
+        """The class of each stage's blocks, as a list."""
+        return f"[{', '.join(self.kinds[Kind.of(stage)] for stage in self.network.stages)}]"
 
     @cached_property
-    def over_channels(self) -> bool:
-        """Whether the norm is over the last axis of (N, H, W, C): LayerNorm and RMSNorm."""
-        return self.network.norm in ("layer", "rms")
+    def official(self) -> bool:
+        """Whether blocks permute once to [N, H, W, C], after the spatial convolution, as the official one.
 
-    @cached_property
-    def channels_last(self) -> bool:
-        """Whether all blocks can permute once, after the spatial convolution, as the official block does."""
+        LayerNorm is then over the last axis; other norms stand before and after that part of the block.
+        """
         return all(
-            stage.spatial == "first" and (self.over_channels or 2 not in stage.norm_after)
+            stage.spatial == "first" and (self.network.norm == "layer" or 2 not in stage.norm_after)
             for stage in self.network.stages
         )
 
@@ -92,25 +94,27 @@ class Plan:
     @cached_property
     def kernel_size(self) -> int | None:
         """The kernel size of all spatial convolutions; None: a list."""
-        sizes = {stage.kernel_size for stage in self.network.stages}
-        return sizes.pop() if len(sizes) == 1 else None
+        return _common(stage.kernel_size for stage in self.network.stages)
 
     @cached_property
     def group_width(self) -> int | None:
         """The group width of all grouped convolutions; None: a list, or there are none."""
-        widths = {stage.group_width for stage in self.network.stages if stage.conv == "grouped"}
-        return widths.pop() if len(widths) == 1 else None
+        return _common(stage.group_width for stage in self.network.stages if stage.conv == "grouped")
 
     @cached_property
     def lists_group_width(self) -> bool:
         """Whether grouped convolutions have different group widths."""
         return any(s.conv == "grouped" for s in self.network.stages) and self.group_width is None
 
+    @property
+    def group_widths(self) -> list[int]:
+        """The group width of each stage, 0 without groups."""
+        return [stage.group_width or 0 for stage in self.network.stages]
+
     @cached_property
     def grn(self) -> bool | None:
         """Whether blocks have GRN; None: some have."""
-        found = {stage.grn for stage in self.network.stages}
-        return found.pop() if len(found) == 1 else None
+        return _common(stage.grn for stage in self.network.stages)
 
     @cached_property
     def stem_dim(self) -> str:
@@ -135,178 +139,85 @@ class Plan:
         ]
         return [(name, kind, value) for name, kind, value, wanted in found if wanted]
 
-    def norm(self, channels: str, *, last: bool) -> str:
-        """A norm over `channels` of maps, (N, H, W, C) if `last`, else (N, C, H, W)."""
-        return {
-            "layer": f"nn.LayerNorm({channels}, eps=1e-6)" if last else f"LayerNorm2d({channels})",
-            "rms": f"RMSNorm({channels})" if last else f"RMSNorm2d({channels})",
-            "batch": f"nn.BatchNorm2d({channels})",
-            "group": f"group_norm({channels})",
-        }[self.network.norm]
+    def norm(self, channels: str, *, dims: int = 2) -> str:
+        """A norm of [N, C, H, W], or with `dims` 1 of [N, C]."""
+        if self.network.norm == "batch":
+            return f"nn.BatchNorm{dims}d({channels})"
+        return f"{self.norm_name}({channels})"
 
-    def bias(self, followed: bool) -> list[str]:
+    def block_norm(self, channels: str) -> str:
+        """A norm within a block."""
+        if self.official and self.network.norm == "layer":
+            return f"nn.LayerNorm({channels}, eps=1e-6)"
+        return self.norm(channels)
+
+    def bias(self, followed: bool) -> str:
         """The argument of a convolution that takes its bias away: a BatchNorm follows."""
-        return ["bias=False"] if followed and self.network.norm == "batch" else []
+        return ", bias=False" if followed and self.network.norm == "batch" else ""
 
     @property
     def activation(self) -> str:
-        """The activation layer."""
-        return f"nn.{ACTIVATION_NAMES[self.network.activation]}()"
+        """The activation layer's name."""
+        return ACTIVATION_LAYERS[self.network.activation].__name__
+
+    @property
+    def norm_name(self) -> str:
+        """The norm layer's name."""
+        return NORM_LAYERS[self.network.norm].__name__
+
+    def convs(self, kind: Kind) -> list[Conv]:
+        """A block's convolutions in order."""
+        first = kind.spatial == "first"
+        entering, hidden = self.entering_dim, self.hidden_dim(kind)
+        middle = entering if first else hidden
+        bias = [self.bias(n in kind.norm_after) for n in (1, 2, 3)]
+        linear = "nn.Linear" if self.official else "Pointwise"
+        spatial = Conv(kind.name, self._spatial(kind, middle, bias[0 if first else 1]), middle)
+        expand = Conv("pwconv1", f"{linear}({entering}, {hidden}{bias[1 if first else 0]})", hidden)
+        project = Conv("pwconv2", f"{linear}({hidden}, dim{bias[2]})", "dim")
+        return [spatial, expand, project] if first else [expand, spatial, project]
+
+    @property
+    def entering_dim(self) -> str:
+        """The channels that enter a block."""
+        return "in_dim" if self.entering else "dim"
+
+    def hidden_dim(self, kind: Kind) -> str:
+        """`hidden` within a block's code: a name of its own where it is written often."""
+        return "hidden" if kind.spatial == "middle" and self.hidden != "dim" else self.hidden or "hidden"
+
+    def _spatial(self, kind: Kind, channels: str, bias: str) -> str:
+        """The block's k x k convolution."""
+        stride = ", stride=stride" if self.strided else ""
+        if kind.pointwise:
+            return f"Pointwise({channels}, {channels}{stride}{bias})"
+        size: int | str = self.kernel_size or "kernel_size"
+        half = self.kernel_size // 2 if self.kernel_size else "kernel_size // 2"
+        padding = f", padding={half}" if half else ""
+        groups = {
+            "dense": "",
+            "depthwise": f", groups={channels}",
+            "grouped": f", groups={channels} // {self.group_width or 'group_width'}",
+        }[kind.conv]
+        return f"nn.Conv2d({channels}, {channels}, kernel_size={size}{stride}{padding}{groups}{bias})"
+
+    def words(self, kind: Kind) -> str:
+        """The block's docstring: its layers in order."""
+        norm, activation = self.norm_name, self.activation
+        size = "" if self.kernel_size is None else f" {self.kernel_size}x{self.kernel_size}"
+        spatial = "1x1 convolution" if kind.pointwise else f"{kind.conv}{size} convolution"
+        convs = [spatial.removeprefix("dense "), "1x1 convolution", "1x1 convolution"]
+        words = []
+        for n, conv in enumerate(convs if kind.spatial == "first" else [convs[1], convs[0], convs[2]], 1):
+            words += [conv] + [norm] * (n in kind.norm_after) + [activation] * (n in kind.act_after and n < 3)
+            if n == 2 and self.grn is not False:
+                words.append("GRN" if self.grn else "GRN (some stages)")
+        words += ["LayerScale"] * (self.network.layer_scale is not None) + ["shortcut"]
+        text = " -> ".join(words + [activation] * (3 in kind.act_after)) + "."
+        return wrapped(text[0].upper() + text[1:], 4, first=len('    """'))
 
 
-def block_source(plan: Plan, kind: Kind, name: str) -> str:
-    """The class of one kind of block, as lines."""
-    signature = ["self", *(f"{argument}: {hint}" for argument, hint, _ in plan.arguments)]
-    lines = [
-        f"class {name}(nn.Module):",
-        f'    """{_block_words(plan, kind)}"""',
-        "",
-        *call_of("    def __init__", signature, " -> None:"),
-        "        super().__init__()",
-        *indented(_block_layers(plan, kind)),
-        "",
-        "    def forward(self, x: Tensor) -> Tensor:",
-        *indented(_forward_last(plan, kind) if plan.channels_last else _forward_first(plan, kind)),
-    ]
-    return "\n".join(lines)
-
-
-def _block_words(plan: Plan, kind: Kind) -> str:
-    """The block's docstring: its layers in order."""
-    size = "" if plan.kernel_size is None else f" {plan.kernel_size}x{plan.kernel_size}"
-    spatial = f"{kind.conv}{size} convolution" if not kind.pointwise else "1x1 convolution"
-    spatial = spatial.removeprefix("dense ")
-    order = [spatial, "1x1 convolution"] if kind.spatial == "first" else ["1x1 convolution", spatial]
-    words = []
-    for n, conv in enumerate([*order, "1x1 convolution"], start=1):
-        words.append(conv)
-        words += [NORM_NAMES[plan.network.norm]] * (n in kind.norm_after)
-        words += [ACTIVATION_NAMES[plan.network.activation]] * (n in kind.act_after and n < 3)
-        words += ["GRN"] * (n == 2 and plan.grn is True) + ["GRN (some stages)"] * (
-            n == 2 and plan.grn is None
-        )
-    words += ["LayerScale"] * (plan.network.layer_scale is not None) + ["shortcut"]
-    words += [ACTIVATION_NAMES[plan.network.activation]] * (3 in kind.act_after)
-    text = " -> ".join(words) + "."
-    return wrapped(text[0].upper() + text[1:], 4, first=len('    """'))
-
-
-def _block_layers(plan: Plan, kind: Kind) -> list[str]:
-    """The body of a block's `__init__`."""
-    entering = "in_dim" if plan.entering else "dim"
-    hidden = plan.hidden or "hidden"
-    lines = []
-    if kind.spatial == "middle" and hidden not in ("hidden", "dim"):
-        lines.append(f"hidden = {hidden}")
-        hidden = "hidden"
-    followed = [plan.bias(n in kind.norm_after) for n in (1, 2, 3)]
-    linear = "nn.Linear" if plan.channels_last else "Pointwise"
-    if kind.spatial == "first":
-        middle = entering
-        convs = [
-            _spatial(plan, kind, entering, followed[0]),
-            _layer("pwconv1", linear, entering, hidden, followed[1]),
-        ]
-    else:
-        middle = hidden
-        convs = [
-            _layer("pwconv1", linear, entering, hidden, followed[0]),
-            _spatial(plan, kind, hidden, followed[1]),
-        ]
-    convs.append(_layer("pwconv2", linear, hidden, "dim", followed[2]))
-    last = plan.channels_last
-    for n, (conv, channels) in enumerate(zip(convs, (middle, hidden, "dim"), strict=True), start=1):
-        lines += conv
-        if n in kind.norm_after:
-            lines.append(f"self.{NORM_ATTRIBUTES[n]} = {plan.norm(channels, last=last)}")
-        if n == 2 and plan.grn is not False:
-            choice = "" if plan.grn else " if grn else nn.Identity()"
-            lines.append(f"self.grn = GRN({hidden}){choice}")
-    if kind.act_after:
-        lines.append(f"self.act = {plan.activation}")
-    if plan.network.layer_scale is not None:
-        lines.append("self.gamma = nn.Parameter(layer_scale * torch.ones(dim))")
-    lines.append("self.drop_path = DropPath(drop_path)")
-    return lines + _projection(plan, kind, entering, followed[2])
-
-
-def _spatial(plan: Plan, kind: Kind, channels: str, bias: list[str]) -> list[str]:
-    """The block's k x k convolution."""
-    stride = ["stride=stride"] if plan.strided else []
-    if kind.pointwise:
-        return call_of("self.conv = Pointwise", [channels, channels, *stride, *bias], indent=8)
-    size = "kernel_size" if plan.kernel_size is None else str(plan.kernel_size)
-    padding = [f"padding={size} // 2" if plan.kernel_size is None else f"padding={plan.kernel_size // 2}"]
-    groups = {
-        "dense": [],
-        "depthwise": [f"groups={channels}"],
-        "grouped": [f"groups={channels} // {plan.group_width or 'group_width'}"],
-    }[kind.conv]
-    arguments = [channels, channels, f"kernel_size={size}", *stride]
-    if plan.kernel_size != 1:
-        arguments += padding
-    attribute = "dwconv" if kind.conv == "depthwise" else "conv"
-    return call_of(f"self.{attribute} = nn.Conv2d", [*arguments, *groups, *bias], indent=8)
-
-
-def _layer(attribute: str, layer: str, in_dim: str, dim: str, bias: list[str]) -> list[str]:
-    return call_of(f"self.{attribute} = {layer}", [in_dim, dim, *bias], indent=8)
-
-
-def _projection(plan: Plan, kind: Kind, entering: str, bias: list[str]) -> list[str]:
-    """The shortcut's 1x1 convolution, where the block changes the shape."""
-    changes = ["stride > 1"] * plan.strided + ["in_dim != dim"] * plan.entering
-    if not changes:
-        return []
-    stride = ["stride"] if plan.strided else []
-    layers = [f"Pointwise({', '.join([entering, 'dim', *stride, *bias])})"]
-    if 3 in kind.norm_after:
-        layers.append(plan.norm("dim", last=False))
-    shortcut = ["    self.shortcut = nn.Sequential(", *(f"        {layer}," for layer in layers), "    )"]
-    return ["self.shortcut = nn.Identity()", f"if {' or '.join(changes)}:", *shortcut]
-
-
-def _forward_last(plan: Plan, kind: Kind) -> list[str]:
-    """The body of `forward` as in the official block: channels-last after the spatial convolution."""
-    over_channels = plan.over_channels
-    norms = [f"x = self.{NORM_ATTRIBUTES[n]}(x)" if n in kind.norm_after else "" for n in (1, 2, 3)]
-    acts = ["x = self.act(x)" if n in kind.act_after else "" for n in (1, 2, 3)]
-    steps = ["shortcut = x", f"x = self.{_attribute(kind)}(x)"]
-    steps += [TO_LAST, norms[0]] if over_channels else [norms[0], TO_LAST]
-    steps += [acts[0], "x = self.pwconv1(x)", norms[1], acts[1]]
-    steps += ["" if plan.grn is False else "x = self.grn(x)", "x = self.pwconv2(x)"]
-    scaled = plan.network.layer_scale is not None
-    if over_channels or not norms[2]:
-        steps += [norms[2], "x = self.gamma * x" if scaled else "", TO_FIRST]
-    else:
-        steps += [TO_FIRST, norms[2], "x = self.gamma[:, None, None] * x" if scaled else ""]
-    return [step for step in steps if step] + _sum(plan, kind, "shortcut", "x")
-
-
-def _forward_first(plan: Plan, kind: Kind) -> list[str]:
-    """The body of `forward` on (N, C, H, W) throughout."""
-    convs = [_attribute(kind), "pwconv1"] if kind.spatial == "first" else ["pwconv1", _attribute(kind)]
-    lines = []
-    for n, conv in enumerate([*convs, "pwconv2"], start=1):
-        value = f"self.{conv}({'x' if n == 1 else 'y'})"
-        if n in kind.norm_after:
-            value = f"self.{NORM_ATTRIBUTES[n]}({value})"
-        if n in kind.act_after and n < 3:
-            value = f"self.act({value})"
-        if n == 2 and plan.grn is not False:
-            value = f"self.grn({value})"
-        lines.append(f"y = {value}")
-    if plan.network.layer_scale is not None:
-        lines.append("y = self.gamma[:, None, None] * y")
-    return lines + _sum(plan, kind, "x", "y")
-
-
-def _sum(plan: Plan, kind: Kind, shortcut: str, branch: str) -> list[str]:
-    if plan.strided or plan.entering:
-        shortcut = f"self.shortcut({shortcut})"
-    total = f"{shortcut} + self.drop_path({branch})"
-    return [f"return self.act({total})" if 3 in kind.act_after else f"return {total}"]
-
-
-def _attribute(kind: Kind) -> str:
-    return "dwconv" if kind.conv == "depthwise" else "conv"
+def _common(values: Iterable[Value]) -> Value | None:
+    """The one value that all are, or None."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
 
 LINE = 88
+CALL = re.compile(r"( *)(.*?\()(.*)(\).*)")
 
 
-def call_of(head: str, arguments: Sequence[str], tail: str = "", indent: int = 0) -> list[str]:
-    """`head(arguments)tail` as ruff formats it, `indent` columns being added later."""
-    line = f"{head}({', '.join(arguments)}){tail}"
-    if len(line) + indent <= LINE:
-        return [line]
-    margin = " " * (len(head) - len(head.lstrip()))
-    return [f"{head}(", *(f"{margin}    {argument}," for argument in arguments), f"{margin}){tail}"]
+def exploded(code: str) -> str:
+    """Code whose calls and signatures have an argument a line where they are too long for one line."""
+    return "\n".join(_exploded(line) if len(line) > LINE else line for line in code.split("\n"))
 
 
-def list_of(values: Sequence[object]) -> str:
-    """A list, over several lines where it is long."""
-    return f"[{', '.join(map(str, values))}]"
-
-
-def indented(lines: Sequence[str]) -> list[str]:
-    """Lines one level deeper."""
-    return [f"        {line}" if line else "" for line in lines]
+def _exploded(line: str) -> str:
+    found = CALL.fullmatch(line)
+    if found is None or "#" in line:
+        return line
+    margin, head, arguments, tail = found.groups()
+    inner = "".join(f"{margin}    {argument},\n" for argument in arguments.split(", "))
+    return f"{margin}{head}\n{inner}{margin}{tail}"
 
 
 def wrapped(text: str, indent: int, first: int = 0) -> str:

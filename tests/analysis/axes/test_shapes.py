@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.axes.shapes import shapes_of
-from space.architecture import Architecture, ArchitectureError
+from space.architecture import OPTIONS, Architecture, ArchitectureError
 from space.columns import Columns, columns_of
 from space.families import named
 from tests.space.strategies import architectures
@@ -18,7 +18,9 @@ def fields(columns):
     """Every field as an array a network, by name; those of stages by place and name."""
     found = {f.name: getattr(columns, f.name) for f in dataclasses.fields(Columns) if f.name != "stages"}
     for i, stage in enumerate(columns.stages):
-        found |= {f"{i} {f.name}": getattr(stage, f.name) for f in dataclasses.fields(stage)}
+        own = {f.name: getattr(stage, f.name) for f in dataclasses.fields(stage) if f.name != "options"}
+        own |= {o.name: stage.options.get(o.name, o.default) for o in OPTIONS}
+        found |= {f"{i} {name}": value for name, value in own.items()}
     return found
 
 

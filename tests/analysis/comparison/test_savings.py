@@ -7,25 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.comparison.savings import chosen_by_others, flops_saved, mean_saving
+from analysis.comparison.savings import chosen_by_others, mean_saving
 from space.errors import InputError
-
-
-def test_flops_saved_between_two_power_laws():
-    # b reaches everything a does with three times the FLOPs
-    flops = np.geomspace(1, 100, 9)
-    value = 80 + np.log(flops)
-    assert flops_saved(flops, value, 3 * flops, value, 82.2) == pytest.approx(2 / 3)
-    assert flops_saved(3 * flops, value, flops, value, 82.2) == pytest.approx(-2)
-    assert flops_saved(flops, value, 3 * flops, value, 80) == pytest.approx(2 / 3)
-    for outside in (79.9, 84.7):
-        assert flops_saved(flops, value, 3 * flops, value, outside) is None
-
-
-def test_flops_saved_sees_only_the_fronts():
-    with_poor = ([1, 2, 4, 4, 3], [1, 2, 3, 3, 0])
-    assert flops_saved(*with_poor, [1, 2, 4], [1, 2, 3], 2.5) == pytest.approx(0)
-    assert flops_saved(*with_poor, [5, 6], [4, 5], 3) is None
 
 
 def test_the_mean_saving_of_parallel_fronts_is_their_distance():

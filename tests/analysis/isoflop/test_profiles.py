@@ -10,7 +10,7 @@ from analysis.isoflop import optima
 from analysis.isoflop.optima import PARABOLA, RESAMPLED
 from analysis.isoflop.power_law import power_law
 from analysis.isoflop.profiles import profiles
-from analysis.isoflop.sample import dimensions, group_of, sample_from, sample_of
+from analysis.isoflop.sample import dimensions, group_of, sample_of
 from analysis.laws.answer import Estimate, NotIdentified
 from nas.proxy.simulated import LAWS
 from nas.record.study import Study
@@ -21,6 +21,7 @@ from space.columns import columns_of
 from space.cost import cost
 from space.errors import InputError
 from space.space_file import load_space
+from tests.analysis.isoflop.samples import sample_from
 from tests.benchmarks.isoflop import BUDGETS, EXPONENT, Design, note, optimum
 
 SPACE = load_space("convnext")
@@ -284,22 +285,6 @@ def test_seed_noise_is_told_from_repeated_trainings():
     assert sample.seed_variance == pytest.approx(NOISE**2, rel=0.6)
     assert sorted(set(sample.seeds.tolist())) == [1, 4]
     assert sample_of(sweep_of("1.2GFLOPs", 6)).seed_variance is None
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"group": [0, 0, 2]}, "none empty"),
-        ({"cost": [1.0, 0.0, 1.0]}, "must be positive"),
-        ({"error": [1.0, float("nan"), 1.0]}, "errors must be finite"),
-        ({"error": [1.0, 2.0]}, "one number for each"),
-        ({"dimensions": {"depth": [1.0, -1.0, 2.0]}}, "must be positive"),
-    ],
-)
-def test_what_is_no_sample_is_refused_in_one_line(change, message):
-    good = {"cost": [1.0] * 3, "error": [1.0] * 3, "group": [0] * 3, "dimensions": {"depth": [1.0, 2.0, 3.0]}}
-    with pytest.raises(InputError, match=f"^isoflop: [^\n]*{message}[^\n]*$"):
-        sample_from(**(good | change))
 
 
 def test_options_are_checked():

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from analysis.page.dashboard import Page, write_dashboard
+from analysis.page.page import Page, write_page
 from analysis.views import importance, parallel
 from nas.record.study import Study
 from space.space_file import load_space
@@ -73,10 +73,10 @@ def test_importance_says_what_matters_and_shows_it():
 def test_few_networks_or_none_are_said_to_be_too_few():
     few = check(importance.view([study_of(9)]))
     assert "9 networks trained in full; importance needs 20" in few.empty
-    nothing = study_of(3)
-    for one in nothing.mapping["trials"]:
+    nothing = study_of(3).to_dict()
+    for one in nothing["trials"]:
         one.update(state="failed", accuracy=None, reason="out of memory")
-    assert check(importance.view([Study.from_dict(nothing.mapping)])).empty
+    assert check(importance.view([Study.from_dict(nothing)])).empty
     assert check(importance.view([])).empty
 
 
@@ -202,12 +202,13 @@ def test_a_large_study_is_looked_at_in_part_and_says_so(monkeypatch):
 def test_both_views_are_drawn_by_a_browser(browser, tmp_path):
     study = study_of(60)
     views = [importance.view([study]), parallel.view([study])]
-    path = write_dashboard(Page([study], views), tmp_path / "page.html")
+    path = write_page(Page([study], views), tmp_path / "page.html")
     errors = []
     page = browser.new_page(viewport={"width": 1300, "height": 900})
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text))
     page.goto(path.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     for name in page.locator(".plot").evaluate_all("all => all.map(each => each.id)"):
         page.locator(f"#{name}").scroll_into_view_if_needed()
         page.wait_for_selector(f"#{name} .main-svg")

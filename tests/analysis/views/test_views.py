@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.points.printed import ROADMAP_T, roadmap
-from analysis.views import common, curves, edf, plane, plane_answers, planes, progress, published, units
+from analysis.views import common, curves, edf, plane, planes, progress, published, units
 from analysis.views import roadmap as road
 from nas.record.study import Study, read_study
 from nas.search import main
@@ -27,6 +27,11 @@ VIEWS = ("plane", "published", "roadmap", "curves", "progress", "edf")
 TINY = named("convnext_tiny")
 EPOCHS = 3
 BAND = {"text": "4.5GFLOPs", "metric": "macs", "low": 4_275_000_000, "high": 4_500_000_000}
+# a range of costs, which has a front
+WIDE = {
+    "budget": {"text": "1GFLOPs..9GFLOPs", "metric": "macs", "low": 1_000_000_000, "high": 9_000_000_000},
+    "objective": "front",
+}
 HOSTILE = "</script><img src=x onerror=alert(1)><b>%{x}</b>"
 
 
@@ -196,7 +201,7 @@ def check_points(trace, studies):
     assert len(trace["customdata"]) == len(trace["x"]) == len(trace["y"])
     for point in filter(None, trace["customdata"]):
         index, number = point
-        assert number in {t["number"] for t in studies[index].mapping["trials"]}
+        assert number in {t["number"] for t in studies[index].to_dict()["trials"]}
 
 
 @pytest.fixture(scope="module")
@@ -289,95 +294,70 @@ def test_families_of_networks_that_were_trained_by_name():
 # ---- plane ----------------------------------------------------------------------------------------------
 
 
-def test_front_of_the_search_and_of_fresh_seeds():
-    view = plane.view([confirmed()])
-    search, fresh = (traces(view, "plane")[name] for name in ("front of the search", "front of fresh means"))
-    assert (search["x"], search["y"]) == ([4.3, 4.4], [60, 70])
-    assert (fresh["x"], fresh["y"]) == ([4.3], [61])  # with fresh seeds trial 1 is at 55%
-    assert search["customdata"] == [[0, 2], [0, 1]]
-    dots = traces(view, "plane")["fresh seeds: mean and range"]
+def test_a_range_has_one_front_by_fresh_means_where_there_are_such():
+    searched_only = study([reference(0, 0.50), *confirmed().to_dict()["trials"][1:3]], **WIDE)
+    line = traces(plane.view([searched_only]), "plane")["front"]
+    assert (line["x"], line["y"], line["customdata"]) == ([4.3, 4.4], [60, 70], [[0, 2], [0, 1]])
+    view = plane.view([study(confirmed().to_dict()["trials"], **WIDE)])
+    line = traces(view, "plane")["front"]
+    assert (line["x"], line["y"]) == ([4.3], [61])  # with fresh seeds trial 1 is at 55%
+    dots = traces(view, "plane")["searched, fresh seeds"]
     assert dict(zip(dots["x"], dots["y"], strict=True)) == {4.4: 55, 4.3: 61}
     assert dots["error_y"]["array"] == [1, 2] and dots["error_y"]["arrayminus"] == [1, 1]
-    named_ones = traces(view, "plane")["ConvNeXt"]
-    assert named_ones["y"] == [50.75]  # the mean over its seeds 0 to 3: none was chosen by
-    assert traces(view, "plane_params")["front of the search"]["y"] == [70]  # of equal parameters
+    assert "front" not in traces(view, "plane_params")
+    assert [row["on the front"] for row in table(view, "plane")] == [False, False, True]
 
 
-def test_the_lead_is_what_fresh_seeds_say():
-    [best, line] = plane_answers.answers(confirmed())
-    assert best == "Trial 2 has the best mean of 3 fresh seeds, 61.0%."
+def test_a_narrow_budget_has_a_ranking_with_the_references_in_it():
+    rows = [*confirmed().to_dict()["trials"], trial(20, 0.99)]
+    view = plane.view([study(rows)])
+    assert [figure.name for figure in view.figures] == ["ranking", "plane", "plane_params"]
+    axis = layout(view, "ranking")["yaxis"]
+    # what only its search saw stands below what has fresh seeds
+    assert axis["ticktext"] == ["trial 2", "trial 1", "ConvNeXt-T", "trial 20"]
+    assert "front" not in traces(view, "plane")
+
+
+def test_what_one_training_decides_is_hollow_and_has_no_bar():
+    view = plane.view([study([*confirmed().to_dict()["trials"], trial(20, 0.99)])])
+    found = traces(view, "ranking")
+    assert found["searched, one training"]["marker"]["symbol"] == "circle-open"
+    assert "error_x" not in found["searched, one training"]
+    assert found["searched, fresh seeds"]["marker"]["symbol"] == "circle"
+    assert "winner's curse" in " ".join(view.notes)
+
+
+def test_the_table_of_picks_has_an_interval_or_no_verdict():
+    rows = table(plane.view([confirmed()]), "plane_picks")
+    assert {(row["pick"], row["accuracy (%)"], row["fresh seeds"], row["less"]) for row in rows} == {
+        ("trial 2", 61, 3, "ConvNeXt-T")
+    }
     # paired differences 10, 11 and 9 points: mean 10, sd 1; one of two candidates was chosen: 97.5%
-    reach = stats.t.ppf(1 - 0.05 / 4, 2) / math.sqrt(3)
-    assert f"+10.0 points (95% interval {10 - reach:+.1f} to {10 + reach:+.1f}, 3 paired seeds)" in line
-    assert line.endswith("better than it.")
-    assert plane.view([confirmed()]).lead == f"{best} {line}"
-
-
-def test_a_sweep_has_a_table_of_its_budgets_and_a_lead_that_counts():
-    small, large = {"budget": "1GFLOPs", "macs": 990_000_000}, {"budget": "2GFLOPs", "macs": 1_990_000_000}
-    rows = [
-        reference(0, 0.5, **small),
-        trial(1, 0.6, **small),
-        reference(2, 0.5, **large),
-        trial(3, 0.6, **large),
-    ]
-    values = {0: (0.50, 0.52, 0.51), 1: (0.60, 0.63, 0.60), 2: (0.5, 0.6, 0.4), 3: (0.5, 0.4, 0.6)}
-    for number, (of, by_seed) in enumerate(values.items()):
-        budget = rows[of]["budget"]
-        rows += [again(4 + 3 * number + i, of, 1 + i, v, budget=budget) for i, v in enumerate(by_seed)]
-    sweep = study(rows, budget=budgets().mapping["budget"])
-    view = plane.view([sweep])
-    assert "2 candidates over 2 budgets" in view.lead
-    assert "Of 2 comparisons with the references of a budget, by fresh seeds: 1 better, 1 not" in view.lead
-    assert "trial" not in view.lead
-    [found] = [one for one in view.tables if one.name == "plane_budgets"]
-    assert found.open
-    one, two = table(view, "plane_budgets")
-    assert (one["budget"], one["best searched"], one["reference"]) == ("1GFLOPs", "trial 1", "ConvNeXt-T")
-    assert (one["accuracy (%)"], one["reference (%)"], one["difference (points)"]) == (61, 51, 10)
-    reach = 100 * stats.t.ppf(0.975, 2) * 0.01 / math.sqrt(3)
-    assert (one["low (95%)"], one["high (95%)"]) == (round(10 - reach, 1), round(10 + reach, 1))
-    assert one["verdict"] == "better" and two["verdict"] == "not distinguishable"
-    assert two["low (95%)"] < 0 < two["high (95%)"]
-
-
-def test_the_table_of_one_budget_is_not_in_the_way():
-    view = plane.view([confirmed()])
-    [found] = [one for one in view.tables if one.name == "plane_budgets"]
-    assert not found.open and "study" not in found.columns
-    [row] = table(view, "plane_budgets")
-    assert row["difference (points)"] == 10 and row["seeds"] == 3
-    unsure = table(plane.view([study([reference(0, 0.50), trial(1, 0.60)])]), "plane_budgets")
-    assert unsure[0]["low (95%)"] is None and unsure[0]["verdict"] == "not distinguishable"
-
-
-def test_one_seed_decides_nothing():
-    text = plane.view([study([reference(0, 0.50), trial(1, 0.60), trial(2, 0.55)])]).lead
-    assert "Trial 1 is the most accurate of 2 candidates in the search, 60.0%." in text
-    assert "Trial 1 less ConvNeXt-T: +10.0 points (one seed, no interval): not distinguishable." in text
-
-
-def test_a_candidate_is_not_compared_with_a_cheaper_reference():
-    costly = trial(1, 0.9, macs=2 * cost_of(TINY).macs)
-    assert "less ConvNeXt-T" not in plane.view([study([reference(0, 0.5), costly])]).lead
+    reach = 100 * stats.t.ppf(1 - 0.05 / 4, 2) * 0.01 / math.sqrt(3)
+    assert (rows[0]["low (95%)"], rows[0]["high (95%)"]) == (round(10 - reach, 1), round(10 + reach, 1))
+    assert rows[0]["verdict"] == "better"
+    unsure = table(plane.view([study([reference(0, 0.50), trial(1, 0.60)])]), "plane_picks")
+    assert unsure[0]["low (95%)"] is None and unsure[0]["verdict"] == "no interval"
 
 
 def test_probability_of_being_on_the_front():
-    rows = {row["trial"]: row for row in table(plane.view([confirmed()]), "plane")}
-    column = "probability of being on that front"
+    rows = {
+        row["trial"]: row
+        for row in table(plane.view([study(confirmed().to_dict()["trials"], **WIDE)]), "plane")
+    }
+    column = "probability of being on it"
     # trial 2 is the cheapest, so always on the front; the others are far below it
     assert rows[2][column] == 1 and rows[1][column] < 0.01 and rows[0][column] < 0.01
-    assert rows[1]["on the front of the search"] is True and rows[1]["on the front of fresh means"] is False
-    assert rows[0]["on the front of the search"] is None and rows[0]["fresh seeds"] == 4
+    assert rows[0]["fresh seeds"] == 3  # those of the candidates
 
 
 def test_probability_is_even_between_equals_with_equal_and_unequal_seeds():
     for extra in ([], [again(8, 1, 4, 0.5)]):
         rows = [trial(1, 0.5, macs=4_300_000_000), trial(2, 0.5, macs=4_400_000_000)]
         rows += [again(2 * s + of, of, s, 0.5 + 0.01 * (s - 2)) for s in (1, 2, 3) for of in (1, 2)] + extra
-        found = {r["trial"]: r for r in table(plane.view([study(rows)]), "plane")}
-        assert found[1]["probability of being on that front"] == 1
-        assert 0.42 < found[2]["probability of being on that front"] < 0.58
+        found = {r["trial"]: r for r in table(plane.view([study(rows, **WIDE)]), "plane")}
+        assert found[1]["probability of being on it"] == 1
+        assert 0.42 < found[2]["probability of being on it"] < 0.58
 
 
 def test_probability_compares_networks_over_the_same_seeds():
@@ -386,31 +366,28 @@ def test_probability_compares_networks_over_the_same_seeds():
         trial(1, 0.5, macs=4_300_000_000),
     ]  # the candidate's first seed does not count
     rows += [again(2, 0, 1, 0.40), again(3, 0, 2, 0.41), again(4, 1, 1, 0.50), again(5, 1, 2, 0.51)]
-    found = {r["trial"]: r for r in table(plane.view([study(rows)]), "plane")}
-    assert found[0]["probability of being on that front"] < 0.05
+    found = {r["trial"]: r for r in table(plane.view([study(rows, **WIDE)]), "plane")}
+    assert found[0]["probability of being on it"] < 0.05
 
 
 def test_studies_of_one_plane_share_a_figure_and_of_two_do_not():
-    one, two = study([trial(0, 0.5)], "a"), study([trial(0, 0.6)], "b")
-    view = plane.view([one, two, other_plane([trial(0, 0.9)])])
-    assert [f.name for f in view.figures] == ["plane", "plane_params", "plane_2", "plane_params_2"]
+    one, two = study([trial(0, 0.5)], "a", **WIDE), study([trial(0, 0.6)], "b", **WIDE)
+    view = plane.view([one, two, other_plane([trial(0, 0.9), trial(1, 0.8)])])
+    names = ["plane", "plane_params", "ranking_2", "plane_2", "plane_params_2"]
+    assert [f.name for f in view.figures] == names
     shared = traces(view, "plane")
-    assert shared["front of the search, a"]["y"] == [50] and shared["front of the search, b"]["y"] == [60]
-    assert (
-        shared["candidates, one seed, a"]["marker"]["symbol"]
-        != shared["candidates, one seed, b"]["marker"]["symbol"]
-    )
-    assert (
-        shared["front of the search, a"]["line"]["dash"] != shared["front of the search, b"]["line"]["dash"]
-    )
-    assert traces(view, "plane_2")["candidates, one seed"]["y"] == [90]
+    first, second = shared["searched, a, one training"], shared["searched, b, one training"]
+    assert first["y"] == [50] and second["y"] == [60]
+    assert first["marker"]["symbol"] != second["marker"]["symbol"]
+    assert shared["front, a"]["line"]["dash"] != shared["front, b"]["line"]["dash"]
+    assert traces(view, "plane_2")["searched, one training"]["y"] == [90, 80]
     assert "gpu proxy" in layout(view, "plane_2")["yaxis"]["title"]["text"]
     assert any("never drawn together" in note for note in view.notes)
 
 
 def test_the_axis_is_of_the_budgets_cost():
     view = plane.view(ODD["parameters"])
-    assert [f.name for f in view.figures] == ["plane", "plane_macs"]
+    assert [f.name for f in view.figures] == ["ranking", "plane", "plane_macs"]
     assert layout(view, "plane")["xaxis"]["title"]["text"].startswith("parameters")
     assert layout(view, "plane")["shapes"][0]["x1"] == 30
     assert layout(view, "plane_macs")["shapes"] == []
@@ -419,21 +396,30 @@ def test_the_axis_is_of_the_budgets_cost():
 def test_a_large_study_is_drawn_from_a_sample_but_its_front_is_whole(monkeypatch):
     monkeypatch.setattr(plane, "MOST_POINTS", 10)
     monkeypatch.setattr(plane, "MOST_ROWS", 20)
-    rows = [trial(i, 0.3 + i / 1000, macs=4_300_000_000 + 1000 * i) for i in range(100)]
-    view = plane.view([study(rows)])
-    assert len(traces(view, "plane")["candidates, one seed"]["x"]) == 10
-    assert len(traces(view, "plane")["front of the search"]["x"]) == 100
-    assert any("10 of 100 candidates are drawn" in note for note in view.notes)
+    rows = [trial(i, 0.3 + i / 1000, macs=4_300_000_000 + 1000 * i) for i in range(0, 200, 2)]
+    rows += [trial(i, 0.2, macs=4_400_000_000 + i) for i in range(1, 100, 2)]
+    view = plane.view([study(rows, **WIDE)])
+    assert len(traces(view, "plane")["front"]["x"]) == 100
+    assert 100 < len(traces(view, "plane")["searched, one training"]["x"]) <= 110
+    assert any("10 of 150 candidates are drawn" in note for note in view.notes)
 
 
 def test_named_networks_have_a_front_of_means_and_no_winners_curse():
     view = plane.view(
         [measured({"resnet50": (0.4, 0.5), "convnext_tiny": (0.6, 0.7), "swin_tiny": (0.5, 0.5)})]
     )
-    assert set(traces(view, "plane")) == {"ResNet", "ConvNeXt", "Swin", "front of the means"}
-    assert traces(view, "plane")["ConvNeXt"]["y"] == [65]
+    groups = {f"{family}, fresh seeds" for family in ("ResNet", "ConvNeXt", "Swin")}
+    assert set(traces(view, "plane")) == {*groups, "front"}
+    assert traces(view, "plane")["ConvNeXt, fresh seeds"]["y"] == [65]
     assert "optimistic" not in " ".join(view.notes)
-    assert "convnext_tiny has the best mean of 3 networks, 65.0% over 2 seeds" in view.lead
+
+
+def test_names_stand_where_they_cover_the_fewest_points():
+    crowd = [(x / 100, 0.55) for x in range(40, 61)]
+    points = [(0.5, 0.5), (0.0, 0.0), (1.0, 1.0), *crowd]
+    assert common.beside([(0.5, 0.5)], ["ConvNeXt-T"], points) == ["bottom center"]
+    [side] = common.beside([(1.0, 1.0)], ["ConvNeXt-T at width 60"], points)
+    assert side == "middle left"  # elsewhere it would leave the figure
 
 
 # ---- published ------------------------------------------------------------------------------------------
@@ -575,7 +561,8 @@ def test_roadmaps_of_two_planes_have_a_figure_each():
 
 
 def test_without_a_measurement_the_roadmap_is_the_published_one():
-    view = road.view([confirmed()])
+    assert road.view([confirmed()]).empty
+    view = road.view()
     assert "+3.15 points at 4.49 GFLOPs" in view.lead and "+0.67 to Swin-T" in view.lead
     assert [t.name for t in view.tables] == ["roadmap"]
 

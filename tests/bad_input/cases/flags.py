@@ -225,8 +225,9 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "--source": (("--published",), NO_CHOICES),
         "--against": (("--published",), NO_CHOICES),
         "--against-source": (("--published",), NO_CHOICES),
-        "--recipe": (("--published",), NO_CHOICES),
-        "--against-recipe": (("--published",), NO_CHOICES),
+        # "" is a recipe: that of a source which names none
+        "--recipe": (("--published",), [value for value in NO_CHOICES if value]),
+        "--against-recipe": (("--published",), [value for value in NO_CHOICES if value]),
         "--test-set": (("--published",), NO_CHOICES),
         "--pretrain": (("--published",), NO_CHOICES),
         "--resolution": (("--published",), (*NO_COUNTS, "7")),

@@ -10,11 +10,11 @@ from nas.driver.controller import MOST_ATTEMPTS
 from nas.engines.local import LocalEngine
 from nas.plan.plan import Plan
 from nas.plan.settings import Settings
+from nas.plan.study import open_record
 from nas.proxy.simulated import LAWS, SimulatedTrainer
 from nas.record.record import Record
 from nas.record.study import study_of
-from nas.run import run
-from nas.search import open_record
+from nas.run import train
 from nas.training.result import TrialFailed
 from nas.verdict.pick import recommend
 from space.families import named
@@ -73,7 +73,7 @@ def searched(folder, settings, engine=None):
     plan = Plan.of(settings)
     record = open_record(plan, folder)
     try:
-        run(plan, record, engine or LocalEngine(plan.judge.trainer), QUIET)
+        train(plan, engine or LocalEngine(plan.judge.trainer), record, QUIET)
         return record
     finally:
         record.close()
@@ -138,7 +138,7 @@ def test_after_any_crashes_the_record_is_that_of_an_undisturbed_search(
         record = open_record(plan, cut)
         resume = True
         try:
-            run(plan, record, Crashing(plan.judge.trainer, calls), QUIET)
+            train(plan, Crashing(plan.judge.trainer, calls), record, QUIET)
         except Crash:
             pass
         finally:
@@ -157,8 +157,8 @@ def test_no_epoch_is_trained_twice_across_a_crash(tmp_path):
             training = super().start(job)
             inner = training.epoch
 
-            def epoch():
-                point = inner()
+            def epoch(on_step=None):
+                point = inner(on_step)
                 seen.append((job.trial, point.epoch))
                 return point
 
@@ -169,7 +169,7 @@ def test_no_epoch_is_trained_twice_across_a_crash(tmp_path):
     plan = Plan.of(asked(trials=5))
     record = open_record(plan, tmp_path / "a")
     with pytest.raises(Crash):
-        run(plan, record, Crashing(trainer, 60), QUIET)
+        train(plan, Crashing(trainer, 60), record, QUIET)
     record.close()
     searched(tmp_path / "a", asked(trials=5, resume=True), LocalEngine(trainer))
     assert len(seen) == len(set(seen)) == 5 * 9
@@ -219,8 +219,8 @@ def test_a_range_is_searched_over_all_its_costs(tmp_path):
 
 def test_the_front_is_compared_with_every_published_size_in_it(tmp_path):
     plan = Plan.of(asked(space="convnext", budget="4GFLOPs..16GFLOPs", objective="auto"))
-    assert [r.name for r in plan.references[0]] == ["ConvNeXt-T", "ConvNeXt-S", "ConvNeXt-B"]
-    assert plan.references[0][0].network == named("convnext_tiny")
+    assert [r.name for r in plan.effort.references[0]] == ["ConvNeXt-T", "ConvNeXt-S", "ConvNeXt-B"]
+    assert plan.effort.references[0][0].network == named("convnext_tiny")
 
 
 def test_confirmation_trains_the_best_and_the_references_again_with_fresh_seeds(tmp_path):

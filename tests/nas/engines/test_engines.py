@@ -23,7 +23,7 @@ RAY = ["--engine", "ray", "--cpus-per-trial", "1"]
 
 def outcome(study):
     trials = Record.read(study).trials()
-    steady = [{key: value for key, value in t.items() if key not in VOLATILE} for t in trials]
+    steady = [{key: value for key, value in t.to_dict().items() if key not in VOLATILE} for t in trials]
     curves = [[{**point, "seconds": 0} for point in t.curve] for t in trials]
     return steady, curves
 
@@ -94,7 +94,7 @@ class Broken:
             raise error
         training = self.inner.start(job)
         if error is not None:
-            training.epoch = lambda: (_ for _ in ()).throw(error)
+            training.epoch = lambda on_step: (_ for _ in ()).throw(error)
         return training
 
     def latency(self, architecture):
@@ -113,6 +113,9 @@ class Told:
     over = property(lambda self: not self.jobs)
 
     def started(self, job):
+        """Nothing."""
+
+    def step(self, job, done, steps, loss):
         """Nothing."""
 
     def epoch(self, job, point):

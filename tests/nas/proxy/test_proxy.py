@@ -71,7 +71,7 @@ def test_a_proxy_is_read_without_torch():
         ("layer_scale: -1", "layer_scale: "),
         ("epochs: 2\nwarmup_epochs: 3", "warmup_epochs: 3 is more than epochs, 2"),
         ("betas: [0.9, 1.0]", "betas: both must be below 1"),
-        ("- 1", "must be a mapping of fields, not list"),
+        ("- 1", "must be a mapping of keys to values, not list"),
         ("a: [", "not YAML"),
         ("!!python/object/apply:os.getcwd []", "not YAML"),
     ],

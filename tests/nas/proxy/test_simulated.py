@@ -16,9 +16,7 @@ from nas.proxy.simulated import (
     NOISE,
     TOP,
     SimulatedTrainer,
-    best_in_band,
     traits_of,
-    traits_of_codes,
 )
 from nas.training.result import TrialFailed
 from space.band import BandSampler
@@ -26,6 +24,7 @@ from space.budget import parse_budget
 from space.cost import cost
 from space.families import named
 from space.space_file import load_space
+from tests.nas.proxy.in_band import best_in_band, traits_of_codes
 
 
 @pytest.fixture(scope="module")

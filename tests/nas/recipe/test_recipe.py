@@ -216,7 +216,7 @@ def plain(**changes):
         ({"data": {"nme": "x"}}, "data.nme: unknown key; the keys are name, num_classes, "),
         ({"optimizer": {"lr": 0}}, "optimizer.lr: input should be greater than 0, not 0"),
         ({"optimizer": {"lr": float("nan")}}, "optimizer.lr: input should be a finite number"),
-        ({"optimizer": {"betas": [0.9, 1.0]}}, "optimizer.betas: input should be less than 1, not 1.0"),
+        ({"optimizer": {"betas": [0.9, 1.0]}}, "optimizer.betas[1]: input should be less than 1, not 1.0"),
         ({"optimizer": {"layer_decay": 1.5}}, "optimizer.layer_decay: "),
         ({"optimizer": {"name": "sgd"}}, "optimizer.name: input should be 'adamw', not 'sgd'"),
         ({"schedule": {"warmup_epochs": 301}}, "schedule.warmup_epochs: 301 is more than epochs, 300"),

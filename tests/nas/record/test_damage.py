@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from analysis import report
+from analysis import dashboard
 from nas import export, search
 from nas.record.damage import DamagedError, check_numbers
 from nas.record.record import Record
@@ -152,7 +152,7 @@ def test_a_damaged_row_is_said_and_nothing_is_changed(one, go_on, capsys, statem
         assert database.execute(statement).rowcount == 1
     before = (one / "study.db").read_bytes()
     refused(*go_on(), "study one: study.db is damaged (", words)
-    for command in (report, export):
+    for command in (dashboard, export):
         assert command.main(["./one"]) == 2
         assert "study.db is damaged (" in capsys.readouterr().err
     assert (one / "study.db").read_bytes() == before
@@ -184,7 +184,7 @@ def test_a_study_of_the_first_format_is_read_but_not_gone_on_with(workplace, go_
     assert len(results("./one")) == 10
     # its own proxy's data set takes a while
     refused(*go_on(*SIMULATED), "earlier version (format 1)", "start another with --study NAME")
-    assert export.main(["./one", "--out", "there"]) == 0 and report.main(["./one", "--out", "r.html"]) == 0
+    assert export.main(["./one", "--out", "there"]) == 0 and dashboard.main(["./one", "--out", "r.html"]) == 0
     assert (workplace / "one/study.db").read_bytes() == before
     capsys.readouterr()
 
@@ -402,8 +402,8 @@ exec "$@"
          "study one: cannot be written (Read-only file system)"),
         (["nas.search", *SEARCH, "--study", "one/two"],
          "study one/two: cannot be written (Read-only file system)"),
-        (["analysis.report", "./one"], "one/report.html: cannot be written (Read-only file system)"),
-        (["analysis.report", "./one", "--out", "there.html"], None),
+        (["analysis.dashboard", "./one"], "one/report.html: cannot be written (Read-only file system)"),
+        (["analysis.dashboard", "./one", "--out", "there.html"], None),
     ],
 )  # fmt: skip
 def test_a_study_that_may_only_be_read(one, workplace, command, words):
@@ -481,13 +481,13 @@ axes:
 def test_a_training_without_memory_is_a_failed_trial_and_the_search_goes_on(run, workplace):
     (workplace / "wide.yaml").write_text(SPACE)
     limited = """
-import resource, nas.search
-drive = nas.run.drive
+import resource, nas.run
+train = nas.run.train
 def with_little(*arguments):
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20, resource.RLIM_INFINITY))
-    return drive(*arguments)
-nas.run.drive = with_little
+    return train(*arguments)
+nas.run.train = with_little
 """
     code, _, err = ended(driver(
         "--space", "wide.yaml", "--budget", "0.1M..100G", "--objective", "best", "--proxy", "tiny.yaml",

@@ -19,11 +19,11 @@ from nas.driver.controller import SearchController
 from nas.engines.local import LocalEngine
 from nas.plan.plan import Plan
 from nas.plan.settings import Settings
+from nas.plan.study import open_record
 from nas.record.database import study_name
 from nas.record.folder import study_folder
 from nas.record.record import Record
-from nas.run import run
-from nas.search import open_record
+from nas.run import train
 from space.errors import InputError
 
 SEARCH = ["--space", "micro", "--budget", "20M..40M", "--objective", "best", "--sampler", "random",
@@ -300,7 +300,7 @@ def test_a_curve_is_shown_while_it_grows_and_after_a_training_went_back(tmp_path
     record.report(number, [{"val_accuracy": 0.5}] * 7)  # and then it was killed
     record.close()
     record = Record.resume(tmp_path / "one", plan.binding())
-    run(plan, record, LocalEngine(plan.judge.trainer), Console(quiet=True))
+    train(plan, LocalEngine(plan.judge.trainer), record, Console(quiet=True))
     trials = record.trials()
     stored = record.storage.rdb.get_all_trials(record._study._study_id)
     record.close()

@@ -15,7 +15,7 @@ import optuna
 import pytest
 import sqlalchemy
 
-from analysis import report
+from analysis import dashboard
 from nas import search
 from nas.record.record import Record
 from nas.record.sqlite import SqliteStorage, _Waiting
@@ -99,7 +99,7 @@ def test_a_driver_with_other_settings_is_refused(postgres_url, tmp_path, monkeyp
     # more of the same, told nothing but the study
     assert search.main(["--study", "together", "--resume", "--trials", "3"]) == 0
     assert len(trials_of(postgres_url)) == 3
-    assert report.main(["runs/together"]) == 0
+    assert dashboard.main(["runs/together"]) == 0
 
 
 def test_one_decides_at_a_time(postgres_url):
@@ -243,10 +243,10 @@ def test_a_reader_waits_and_then_says_that_the_database_is_locked(tmp_path, monk
     monkeypatch.setattr("nas.record.sqlite.MOST_WAIT", 0.2)
     thread = hold(tmp_path / "one/study.db", 1.0)
     capsys.readouterr()
-    assert report.main(["./one"]) == 2
+    assert dashboard.main(["./one"]) == 2
     err = capsys.readouterr().err
     assert err == (
-        "analysis.report: study one: study.db is locked by another program; try again when that has ended "
+        "analysis.dashboard: study one: study.db is locked by another program; try again when that has ended "
         "(database is locked)\n"
     )
     thread.join()
@@ -365,10 +365,10 @@ def test_reading_makes_nothing_in_a_database(postgres_url, tmp_path, monkeypatch
     (tmp_path / "one/study.json").write_text(json.dumps({"storage": postgres_url, "study": "x"}))
     engine = sqlalchemy.create_engine(postgres_url.replace("://", "+psycopg://"))
     for _ in range(2):
-        assert report.main(["./one"]) == 2
+        assert dashboard.main(["./one"]) == 2
         assert sqlalchemy.inspect(engine).get_table_names() == []
     assert "storage postgresql://tester@127.0.0.1" in (err := capsys.readouterr().err) and "is empty" in err
     engine.dispose()
     PostgresStorage(postgres_url, "y").close()
-    assert report.main(["./one"]) == 2
+    assert dashboard.main(["./one"]) == 2
     assert "study 'x' of the database holds no study" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nas.proxy.simulated import LAWS, SimulatedTrainer, traits_of_codes
+from nas.proxy.simulated import LAWS, SimulatedTrainer
 from nas.samplers.encoding import Encoder
 from nas.samplers.evolution import crowding, evolve, front_ranks
 from nas.samplers.feasible import Feasible
@@ -30,6 +30,7 @@ from space.errors import InputError
 from space.families import named
 from space.space_file import load_space
 from space.swin import named_swin
+from tests.nas.proxy.in_band import traits_of_codes
 
 # Optuna's GP takes seconds for a proposal where several cores are busy: few trials, a small space
 QUICK = tuple(sampler for sampler in SAMPLERS if sampler != "gp")

@@ -40,7 +40,7 @@ def test_one_training_each_gives_a_pick_without_an_interval_and_says_how_to_get_
     (pick,) = found.picks
     assert (pick.tried.trial, pick.seeds, pick.among) == (2, 0, 3)
     assert found.lines == (
-        "Take trial 2 (1.000 GFLOPs, 10.00 Mparams): it is the most accurate of 3 networks, 70.0%. How "
+        "Take trial 2 (1.000 GFLOPs, 10.00 M parameters): it is the most accurate of 3 ConvNets, 70.0%. How "
         "sure: no interval, by one training each; +20.0 points against ConvNeXt-T.",
     )
     assert "better" not in found.lines[0]  # no verdict without an interval
@@ -58,7 +58,7 @@ def test_fresh_seeds_come_before_what_the_search_saw():
     found = recommend(study(trials))
     (pick,) = found.picks
     assert (pick.tried.trial, pick.seeds, pick.among) == (2, 2, 3) and pick.accuracy == pytest.approx(0.605)
-    assert "the best mean of 2 fresh seeds among 3 networks" in found.lines[0]
+    assert "the best mean of 2 fresh seeds among 3 ConvNets" in found.lines[0]
     assert "+10.0 points against ConvNeXt-T (95% interval +10.0 to +10.0, 2 paired seeds)" in found.lines[0]
     assert found.next == found.export == "python -m nas.export runs/one --trial 2"
 

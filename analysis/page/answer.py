@@ -1,0 +1,226 @@
+"""The head of the page: what was asked, which network to take, how sure that is, and what to do next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from analysis.page.beside import beside
+from analysis.page.markup import Html, join, tag
+from analysis.page.method import part
+from analysis.views.designs import MISSING
+from analysis.views.planes import band_of, budgets, labels
+from analysis.views.units import UNITS, cost_in
+from nas.record.study import Study
+from nas.verdict.difference import BETTER, UNCLEAR, WORSE
+from nas.verdict.pick import Pick, Recommendation, Rival
+from space.words import duration, finite, listed, plural, points
+
+THAN = {BETTER: "than", WORSE: "than", UNCLEAR: "from"}
+
+
+def header(studies: Sequence[Study], recommended: Sequence[Recommendation]) -> Html:
+    """The answers of all studies."""
+    several = len(studies) > 1
+    answers = [
+        _answer(i, label, study, one, several)
+        for i, (label, study, one) in enumerate(zip(labels(studies), studies, recommended, strict=True))
+    ]
+    over = ["Architecture search"] if several else ["Architecture search", studies[0].name, _day(studies[0])]
+    return tag(
+        "header",
+        tag("p", " · ".join(filter(None, over)), class_="over"),
+        "" if several else _notice(recommended[0]),
+        tag("h1", f"{len(studies)} studies" if several else question(studies[0])),
+        *answers,
+        _filter(studies) if several else "",
+        tag("p", id="status", role="status"),
+        id="answer",
+    )
+
+
+def question(study: Study) -> str:
+    """What the study asked."""
+    name = part(study, "space").get("name") or "ConvNeXt"
+    if study.mapping.get("objective") == "measure":
+        return f"How accurate are these networks under the {part(study, 'proxy').get('name')} proxy?"
+    texts = [re.sub(r"(?<=\d)\s*(?=[A-Za-z])", " ", str(b.get("text") or "this budget")) for b in study.bands]
+    if study.mapping.get("objective") == "front":
+        low, _, high = texts[0].partition("..")
+        return f"Which {name} networks are the best at every cost from {low} to {high or low}?"
+    if len(texts) > 1:
+        return f"Which {name} networks are the most accurate at {listed(texts)}?"
+    return f"Which {name} network is the most accurate at {texts[0]}?"
+
+
+def _day(study: Study) -> str:
+    created = str(study.mapping.get("created") or "")
+    return created[:10] if re.match(r"\d{4}-\d\d-\d\d", created) else ""
+
+
+def _notice(one: Recommendation) -> Html:
+    """What must not be overlooked, such as that nothing was trained."""
+    return tag("p", one.note, class_="notice", role="note") if one.note else Html("")
+
+
+def _answer(index: int, label: str, study: Study, one: Recommendation, several: bool) -> Html:
+    parts = [tag("h2", label), _notice(one), tag("p", question(study), class_="over")] if several else []
+    if one.kind == "one":
+        parts += _one(one.picks[0])
+    elif one.picks:
+        parts.append(_several(index, study, one))
+    else:
+        parts += [tag("p", line, class_="answer") for line in one.lines]
+    parts.append(_command("Next:", one.next, f"next-{index}"))
+    if one.kind == "one" and one.export != one.next:
+        parts.append(_command("Export it:", one.export, f"export-{index}"))
+    parts += [beside(study, one.picks[0])] if one.kind == "one" else []
+    parts += [_warnings(study), tag("p", _described(study), class_="note")]
+    return tag("div", *parts, class_="study one" if one.kind == "one" else "study")
+
+
+def _command(what: str, command: str, key: str) -> Html:
+    copy = tag("button", "Copy", type="button", data_copy=key)
+    return tag("div", tag("span", what), tag("code", command, id=key), copy, class_="export")
+
+
+# ---- one network ----------------------------------------------------------------------------------------
+
+
+def _one(pick: Pick) -> Iterator[Html]:
+    """What to take, and the pick less what it was compared with: each interval, or that there is none."""
+    take, _, sure = pick.text.partition(" How sure: ")
+    yield tag("p", take, class_="answer")
+    known = [rival for rival in pick.rivals if rival.verdict is not None]
+    if not known:
+        yield tag("p", tag("b", "How sure: "), sure, class_="sure")
+        return
+    reach = max(abs(end) for rival in known for end in (rival.difference.low, rival.difference.high)) or 1.0
+    heads = ("How sure", "difference", "95% interval", "", "")
+    rows = (
+        tag(
+            "tr",
+            tag("th", f"{pick.tried.label} less {rival.label}", scope="row"),
+            tag("td", points(rival.difference.value), class_="number"),
+            tag("td", _interval(rival)),
+            tag("td", _strip(rival, reach), class_="strip"),
+            tag("td", rival.verdict or "", class_="verdict"),
+        )
+        for rival in pick.rivals
+    )
+    head = tag("thead", tag("tr", *(tag("th", text, scope="col") for text in heads)))
+    yield tag("table", head, tag("tbody", *rows), class_="evidence")
+
+
+def _interval(rival: Rival) -> str:
+    d = rival.difference
+    if rival.verdict is None:
+        return "no interval: one training each"
+    return f"{100 * d.low:+.1f} to {100 * d.high:+.1f}, {plural(rival.seeds, 'paired seed')}"
+
+
+def _strip(rival: Rival, reach: float) -> Html:
+    """The interval drawn around zero; nothing where there is none."""
+    if rival.verdict is None:
+        return Html("")
+    d = rival.difference
+    at = [50 + 48 * end / reach for end in (d.low, d.value, d.high)]
+    bar = tag("i", class_="bar", style=f"left:{at[0]:.1f}%;width:{at[2] - at[0]:.1f}%")
+    return tag("span", tag("i", class_="zero"), bar, tag("i", class_="dot", style=f"left:{at[1]:.1f}%"))
+
+
+# ---- a network for each budget, or a front --------------------------------------------------------------
+
+
+def _several(index: int, study: Study, one: Recommendation) -> Html:
+    unit = UNITS[study.metric]
+    by_budget = one.kind == "budgets"
+    heads = [
+        *(["budget"] if by_budget else []),
+        "take",
+        "cost",
+        "accuracy",
+        "how sure: points less another (95% interval)",
+        "",
+    ]
+    place = shlex.quote(study.place)
+    rows = []
+    for pick in one.picks:
+        key = f"{index}:{pick.tried.trial}"
+        button = tag("button", pick.tried.label, type="button", data_key=key, class_="network")
+        seeds = plural(pick.seeds, "fresh seed") if pick.seeds else "one training"
+        rows.append(
+            tag(
+                "tr",
+                tag("th", band_of(study, pick.tried), scope="row") if by_budget else "",
+                tag("td", button, class_="pick"),
+                tag(
+                    "td",
+                    f"{cost_in(study.metric, getattr(pick.tried, study.metric)):.3g} {unit.short}",
+                    class_="cost",
+                ),
+                tag("td", f"{pick.accuracy:.1%}, {seeds}"),
+                _sure(pick),
+                tag("td", _copied(f"python -m nas.export {place} --trial {pick.tried.trial}")),
+            )
+        )
+    head = tag("tr", *(tag("th", text, scope="col") for text in heads))
+    what = "Take, by budget:" if by_budget else one.lines[0]
+    table = tag("table", tag("thead", head), tag("tbody", *rows), class_="picks")
+    return join([tag("p", what, class_="answer"), tag("div", table, class_="scroll")])
+
+
+def _sure(pick: Pick) -> Html:
+    """The pick less each network it was compared with, a line each: the interval, and what it says."""
+    known = [rival for rival in pick.rivals if rival.verdict is not None]
+    if not known:
+        return tag("td", pick.sure)
+    lines = []
+    for rival in known:
+        d, verdict = rival.difference, rival.verdict or UNCLEAR
+        ends = f"{100 * d.value:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f}): "
+        lines.append(tag("li", ends, tag("b", verdict), f" {THAN[verdict]} {rival.label}"))
+    return tag("td", tag("ul", *lines), class_="sure")
+
+
+def _copied(command: str) -> Html:
+    return tag("button", "Copy export", type="button", data_text=command, title=command, class_="copy")
+
+
+# ---- about the study ------------------------------------------------------------------------------------
+
+
+def _warnings(study: Study) -> Html:
+    warnings = study.mapping.get("warnings") or []
+    if not warnings:
+        return Html("")
+    return tag("aside", tag("ul", *(tag("li", warning) for warning in warnings)), class_="warnings")
+
+
+def _described(study: Study) -> str:
+    """Conditions, what was tried and what it took, in a line."""
+    trials = [t for t in study.trials if not t.is_confirmation]
+    states = Counter(str(t.state) for t in trials)
+    lost = [f"{states[state]} {state}" for state in ("failed", "interrupted", "running") if states[state]]
+    seconds = finite(study.mapping.get("wall_seconds"))
+    inside = ", ".join(str(band.get("text")) for band in budgets(study) if band.get("text"))
+    parts = [
+        inside,
+        study.conditions,
+        ", ".join(
+            [f"{plural(len(trials), 'network')} tried", f"{len(study.networks)} trained in full", *lost]
+        ),
+        duration(seconds) if seconds else "",
+        "proxy accuracies, never ImageNet's",
+    ]
+    return " · ".join(filter(None, parts)) or MISSING
+
+
+def _filter(studies: Sequence[Study]) -> Html:
+    boxes = (
+        tag("label", Html(f'<input type="checkbox" checked data-study="{i}">'), " ", name)
+        for i, name in enumerate(labels(studies))
+    )
+    return tag("fieldset", tag("legend", "Show"), *boxes, id="shown")

@@ -1,0 +1,160 @@
+"""The one page of a study or several: the answer first, then what it rests on.
+
+A search writes it as its last act; `python -m analysis.dashboard` writes it again, serves it, and takes
+several studies. It begins with what `analysis.page.answer` says; then come the views of `analysis.views`,
+those of `OPEN` at once, the others folded under their titles.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from analysis.page.answer import header
+from analysis.page.figures import THEMES, template
+from analysis.page.markup import Html, compact, document, join, tag
+from analysis.page.method import method
+from analysis.page.picks import keys_of, marked
+from analysis.page.sections import contents, figure_id, folded, not_shown, opened
+from analysis.page.view import DARK, View
+from analysis.views import networks
+from analysis.views.planes import labels
+from nas.record.study import Study
+from nas.verdict.pick import Recommendation, recommend
+from space.command import uncollected
+from space.files import write_text
+
+# modules of analysis.views in their order on the page
+OPEN = ("plane", "networks", "progress", "curves")
+FOLDED = (
+    "scaling",
+    "isoflop",
+    "importance",
+    "parallel",
+    "edf",
+    "roadmap",
+    "published",
+)
+VIEWS = (*OPEN, *FOLDED)
+STYLES = ("page.css", "answer.css", "views.css", "paper.css")
+SCRIPTS = (
+    "page.js", "networks.js", "colours.js", "marks.js", "figures.js", "panel.js", "table.js", "address.js",
+    "start.js",
+)  # fmt: skip
+FILE = "report.html"  # in the study's folder
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page of some studies, before it is a file: its markup, and what its script draws."""
+
+    studies: Sequence[Study]
+    views: Sequence[View]
+
+    @cached_property
+    def recommended(self) -> list[Recommendation]:
+        """What each study recommends."""
+        return [recommend(study) for study in self.studies]
+
+    @property
+    def title(self) -> str:
+        """The study's name, or how many there are."""
+        names = labels(self.studies)
+        return names[0] if len(names) == 1 else f"{len(names)} studies: {', '.join(names)}"
+
+    @cached_property
+    def shown(self) -> list[View]:
+        """The views that have something to say."""
+        return [view for view in self.views if not view.empty]
+
+    @cached_property
+    def body(self) -> Html:
+        """Navigation, answer and sections."""
+        first = [view for view in self.shown if view.key in OPEN]
+        more = [view for view in self.shown if view.key not in OPEN]
+        empty = [view for view in self.views if view.empty]
+        main = tag(
+            "main",
+            header(self.studies, self.recommended),
+            *map(opened, first),
+            folded(more, method(self.studies)),
+            not_shown(empty),
+        )
+        return join([contents(first), main])
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """What the script needs at once."""
+        return {
+            "studies": [
+                {"name": name, "export": f"python -m nas.export {shlex.quote(study.place)}"}
+                for name, study in zip(labels(self.studies), self.studies, strict=True)
+            ],
+            "picks": sorted(f"{study}:{trial}" for study, trial in keys_of(self.recommended)),
+            "templates": {name: template(THEMES[name]) for name in ("light", "dark")},
+            "colours": {"light": {}, "dark": dict(DARK)},
+        }
+
+    @cached_property
+    def details(self) -> dict[str, Any]:
+        """Every network, for the table and the panel."""
+        return networks.details(self.studies)
+
+    @cached_property
+    def specs(self) -> dict[str, Any]:
+        """The plotly figures, by the id of their element."""
+        return {figure_id(view, figure): figure.spec for view in self.shown for figure in view.figures}
+
+
+def view_of(name: str, studies: Sequence[Study]) -> View:
+    """What a module of analysis.views makes of the studies, what they recommend marked in its figures."""
+    view: View = import_module(f"analysis.views.{name}").view(studies)
+    return marked(view, keys_of(map(recommend, studies)))
+
+
+def views_of(studies: Sequence[Study], names: Iterable[str] = VIEWS) -> list[View]:
+    """Several views, in order."""
+    with uncollected():  # there are next to no cycles
+        return [view_of(name, studies) for name in names]
+
+
+def page_of(studies: Sequence[Study]) -> Page:
+    """The page of these studies with all views."""
+    return Page(studies, views_of(studies))
+
+
+def render(page: Page) -> str:
+    """The whole HTML file: about 1.3 MB, plotly.js included, and some hundred bytes a trial."""
+    with uncollected():  # there are next to no cycles
+        blocks = {"data": page.data, "details": page.details}
+    blocks |= {f"spec-{key}": spec for key, spec in page.specs.items()}
+    body = join([tag("div", page.body, id="app"), PANEL])
+    return document(page.title, body, styles=STYLES, scripts=SCRIPTS, blocks=blocks)
+
+
+def write_page(page: Page, path: Path) -> Path:
+    """Write the page to `path`, whole or not at all. Raises `InputError`."""
+    return write_text(path, render(page))
+
+
+def payload(page: Page) -> str:
+    """The page's changing parts as JSON, for a browser that shows it already (analysis/page/live.py)."""
+    data = {**page.data, "networks": page.details}
+    return compact({"title": page.title, "body": page.body, "data": data, "specs": page.specs})
+
+
+# the chosen network; the script fills it
+PANEL = tag(
+    "aside",
+    tag("button", "Close", type="button", id="close"),
+    tag("div", id="network", aria_live="polite"),
+    id="detail",
+    aria_label="Chosen network",
+    tabindex="-1",
+    hidden="",
+)

@@ -1,0 +1,58 @@
+"""The mark of what a study recommends: the same star in every figure that shows the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import replace
+from typing import Any
+
+from analysis.page.view import PICK_COLOUR, PICK_EDGE, PICK_SYMBOL, Figure, View
+from nas.verdict.pick import Recommendation
+
+Key = tuple[int, int]  # the index of a study, the number of a trial
+
+
+def keys_of(recommended: Iterable[Recommendation]) -> set[Key]:
+    """The recommended networks of some studies."""
+    return {(i, pick.tried.trial) for i, one in enumerate(recommended) for pick in one.picks}
+
+
+def marked(view: View, keys: Set[Key]) -> View:
+    """The view with the recommended networks marked in its figures."""
+    return replace(view, figures=[_marked(figure, keys) for figure in view.figures])
+
+
+def _marked(figure: Figure, keys: Set[Key]) -> Figure:
+    panels: dict[tuple[str, str], dict[tuple[float, float], None]] = {}
+    for trace in figure.spec["data"]:
+        if trace.get("type", "scatter") == "scatter" and trace.get("customdata"):
+            axes = trace.get("xaxis", "x"), trace.get("yaxis", "y")
+            panels.setdefault(axes, {}).update(dict.fromkeys(_points(trace, keys)))
+    stars = [_star(axes, list(points)) for axes, points in panels.items() if points]
+    if stars:
+        stars[0]["showlegend"] = True
+    return replace(figure, spec={**figure.spec, "data": [*figure.spec["data"], *stars]})
+
+
+def _points(trace: dict[str, Any], keys: Set[Key]) -> Iterator[tuple[float, float]]:
+    """Where the recommended networks stand in a trace; one that is a curve, at its end."""
+    steps = trace.get("line", {}).get("shape") == "hv"  # a step goes on to the right of its network
+    found: dict[Key, tuple[float, float]] = {}
+    for custom, x, y in zip(trace["customdata"], trace["x"], trace["y"], strict=True):
+        if custom is None or x is None or y is None:
+            continue
+        key = custom[0], custom[1]
+        if key in keys and not (steps and key in found):
+            found[key] = x, y
+    yield from found.values()
+
+
+def _star(axes: tuple[str, str], points: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    # no customdata: what a click finds is the network's own point below
+    return {
+        "type": "scatter", "mode": "markers", "name": "the pick", "showlegend": False, "hoverinfo": "skip",
+        "x": [x for x, _ in points], "y": [y for _, y in points], "xaxis": axes[0], "yaxis": axes[1],
+        "cliponaxis": False,
+        "marker": {"symbol": PICK_SYMBOL, "size": 14, "color": PICK_COLOUR,
+                   "line": {"color": PICK_EDGE, "width": 1.2}},
+    }  # fmt: skip

@@ -1,0 +1,183 @@
+"""What a search trains next: a promotion, else a network that is new, else a confirmation.
+
+It decides by the record, the branches and the clock; what it decides is in the record before it is trained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from nas.driver.branch import Branch
+from nas.driver.branches import Branches
+from nas.driver.checkpoints import Checkpoints
+from nas.driver.confirmation import lacking
+from nas.driver.pace import Pace
+from nas.engines.job import Job
+from nas.record.record import Record
+from nas.record.trial import Role, Trial
+from nas.samplers.limits import TooSlowError
+from space.networks import Network, brief, network_from
+from space.references import Reference
+from space.words import duration
+
+
+class Agenda:
+    """`epochs` is full fidelity; `confirm` is how many networks are trained again, with how many seeds."""
+
+    def __init__(
+        self,
+        record: Record,
+        branches: Branches,
+        checkpoints: Checkpoints,
+        pace: Pace,
+        *,
+        seed: int,
+        epochs: int,
+        confirm: tuple[int, int],
+    ) -> None:
+        self._record = record
+        self._branches = branches
+        self._checkpoints = checkpoints
+        self._pace = pace
+        self._seed = seed
+        self._epochs = epochs
+        self._confirm = confirm
+
+    def next(self, running: Collection[int]) -> Job | None:
+        """The next job beside the running trials; None while there is none. Inside a turn."""
+        return self._promotion() or self._fresh() or self._confirmation(running)
+
+    def job(self, number: int, network: Network | None = None) -> Job:
+        """The job of a trial; `network` is the trial's, where it is at hand."""
+        trial = self._record.trial(number)
+        network = network_from(trial.architecture) if network is None else network
+        label = brief(network) if trial.name is None else f"{trial.name}: {brief(network)}"
+        if trial.is_confirmation:
+            label = f"trial {trial.of} again, seed {trial.seed}: {label}"
+        return Job(number, network, trial.seed, trial.target, self._checkpoints.path(number), label)
+
+    def _promotion(self) -> Job | None:
+        """A paused training that earned more epochs."""
+        for branch in self._branches:
+            if not self._pace.allows(branch.rungs.levels[0]):
+                return None
+            promoted = branch.rungs.promote()
+            if promoted is not None:
+                return self._go_on(branch, *promoted)
+        return None
+
+    def _go_on(self, branch: Branch, number: int, target: int) -> Job:
+        self._record.progress(number, paused=False, target=target, attempts=1)
+        branch.paused.discard(number)
+        return self.job(number)
+
+    def _fresh(self) -> Job | None:
+        """A network that has not been trained, for the budget that has had the fewest."""
+        for branch in sorted(self._branches, key=lambda branch: branch.begun / branch.most):
+            if not branch.wants_more:
+                continue
+            if not self._pace.allows(branch.rungs.levels[0]):
+                self._out_of_time()
+                return None
+            missing = next((r for r in branch.references if not r.is_among(branch.trained)), None)
+            if missing is not None:
+                return self._begin_reference(branch, missing)
+            if branch.rungs.may_start():
+                job = self._begin_candidate(branch)
+                if job is not None:
+                    return job
+        # a last synchronous bracket may have waited for networks that do not come
+        return self._promotion() or self._last()
+
+    def _last(self) -> Job | None:
+        """Where too many failed for any to be promoted to the end, the best of the others goes on."""
+        for branch in self._branches:
+            own = [t for t in self._record.trials() if t.budget == branch.budget and t.is_candidate]
+            states = {t.state for t in own}
+            if branch.wants_more or states & {"complete", "running"} or not self._pace.allows(1):
+                continue
+            paused = [t for t in own if t.state == "paused" and self._branches.is_ours(t)]
+            paused = [t for t in paused if math.isfinite(t.accuracies[-1])]
+            if paused:
+                best = max(paused, key=lambda t: (t.fidelity, t.accuracies[-1], -t.number))
+                target = min(level for level in branch.rungs.levels if level > best.fidelity)
+                branch.rungs.promoted(best.number, target)
+                return self._go_on(branch, best.number, target)
+        return None
+
+    def _begin_reference(self, branch: Branch, reference: Reference) -> Job:
+        if not reference.in_band:
+            self._record.warn(f"the reference {reference.name} does not meet the budget")
+        # whatever the rungs say: what everything is compared with has to be trained fully
+        return self._begin(branch, reference.network, "reference", self._epochs, name=reference.name)
+
+    def _begin_candidate(self, branch: Branch) -> Job | None:
+        number = self._record.next_number
+        over = "every network of the band has been tried"
+        try:
+            proposal = branch.proposer.next(number)
+        except TooSlowError as slow:
+            proposal, over = None, str(slow)
+        if proposal is None:
+            self._record.warn(over)
+            branch.close()
+            return None
+        target = branch.rungs.start(number)
+        return self._begin(
+            branch, proposal.architecture, "candidate", target, memo=proposal.memo, params=proposal.params
+        )
+
+    def _begin(
+        self,
+        branch: Branch,
+        network: Network,
+        role: Role,
+        target: int,
+        seed: int | None = None,
+        params: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Job:
+        number = self._record.begin(
+            network,
+            role=role,
+            target=target,
+            seed=self._seed if seed is None else seed,
+            budget=branch.budget,
+            params=branch.proposer.params(network) if params is None else params,
+            distributions=branch.proposer.distributions,
+            **more,
+        )
+        branch.meet(self._record.trial(number), network)
+        return self.job(number, network)
+
+    def _confirmation(self, running: Collection[int]) -> Job | None:
+        """Once the search is over: the best, and the references, with seeds that no choice was made by."""
+        # while a candidate is trained, nobody knows which are the best
+        searching = any(not self._record.trial(number).is_confirmation for number in running)
+        if searching or self._confirm[1] == 0 or any(branch.wants_more for branch in self._branches):
+            return None
+        trials = self._record.trials()
+        if any(t.state == "running" and not self._branches.is_ours(t) for t in trials):
+            self._record.warn("other drivers were still training: the last one confirms")
+            return None
+        return self._confirmation_of(trials)
+
+    def _confirmation_of(self, trials: list[Trial]) -> Job | None:
+        count, seeds = self._confirm
+        fresh = range(self._seed + 1, self._seed + 1 + seeds)
+        for branch in self._branches:
+            for trial, seed in lacking(branch, trials, count, fresh):
+                if not self._pace.allows(self._epochs):
+                    self._out_of_time()
+                    return None
+                network, name = network_from(trial.architecture), trial.name
+                return self._begin(
+                    branch, network, "confirmation", self._epochs, seed, name=name, of=trial.number
+                )
+        return None
+
+    def _out_of_time(self) -> None:
+        if self._pace.limit is not None:  # the record keeps a remark once
+            self._record.warn(f"the time limit of {duration(self._pace.limit)} ended the search")

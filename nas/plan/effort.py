@@ -1,0 +1,92 @@
+"""How much a search trains: networks, epochs and confirmations, known before the networks are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.driver.rungs import Rungs
+from nas.plan.settings import Settings
+from space.errors import InputError
+from space.references import Reference
+
+DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "simulated": 100}
+OTHER_TRIALS = 32
+# of a search under the cpu proxy that was told neither --trials nor --time-limit
+DEFAULT_SECONDS = 570.0
+# a minute of a laptop is better spent on another network; hours of a GPU on knowing which is best
+DEFAULT_CONFIRM = {"gpu": (3, 3), "imagenet-subset": (3, 3)}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a search may spend, under the proxy of this name with so many epochs of full training."""
+
+    settings: Settings
+    proxy: str
+    epochs: int
+    references: Sequence[Sequence[Reference]]  # of each budget
+
+    def check(self) -> None:
+        """Raises `InputError` where trials, rungs and budgets do not go together."""
+        self.scheduler  # noqa: B018  works all of it out
+
+    @property
+    def budgets(self) -> int:
+        """Searches that share the trials."""
+        return len(self.references)
+
+    @property
+    def trials(self) -> int:
+        """Networks to train in all, the references included. Raises `InputError`."""
+        each = DEFAULT_TRIALS.get(self.proxy, OTHER_TRIALS)
+        wanted = self.settings.trials or each * self.budgets
+        if wanted < self.budgets:
+            raise InputError(f"trials: {wanted} is fewer than one for each of {self.budgets} budgets")
+        return wanted
+
+    @property
+    def shares(self) -> list[int]:
+        """The trials of each budget."""
+        return [self.trials // self.budgets + (i < self.trials % self.budgets) for i in range(self.budgets)]
+
+    @property
+    def time_limit(self) -> float | None:
+        """Seconds after which no training starts; None is no limit."""
+        limit = self.settings.time_limit_seconds
+        if self.proxy == "cpu" and self.settings.trials is None and limit is None:
+            return DEFAULT_SECONDS
+        return limit
+
+    @property
+    def confirm(self) -> tuple[int, int]:
+        """How many of the best are trained again, and with how many fresh seeds."""
+        if self.settings.confirm is None:
+            return DEFAULT_CONFIRM.get(self.proxy, (0, 0))
+        return self.settings.confirmations
+
+    @property
+    def trainings(self) -> int:
+        """Networks to train, and to train again for the confirmation."""
+        count, seeds = self.confirm
+        references = sum(len(self.compared(i)) for i in range(self.budgets))
+        return self.trials + (seeds * (count * self.budgets + references) if count else 0)
+
+    @property
+    def scheduler(self) -> dict[str, Any]:
+        """The scheduler's name and rungs, for the record. Raises `InputError`."""
+        # the rungs of a search that is made longer stay the same: `asked` keeps the first one
+        levels = self.rungs(min(self.shares), self.settings.min_epochs).levels
+        name = self.settings.scheduler if len(levels) > 1 else "none"
+        return {"name": name, "eta": self.settings.eta, "levels": list(levels)}
+
+    def compared(self, index: int) -> Sequence[Reference]:
+        """References of a budget; the search itself has at least half of the trials."""
+        return self.references[index][: max(1, self.shares[index] // 2)]
+
+    def rungs(self, share: int, min_epochs: int | None) -> Rungs:
+        """The rungs of a budget with so many trials. Raises `InputError`."""
+        settings = self.settings
+        candidates = max(share - len(self.compared(0)), 1)
+        return Rungs(settings.scheduler, self.epochs, candidates, eta=settings.eta, min_epochs=min_epochs)
