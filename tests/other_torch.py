@@ -2,8 +2,8 @@
 
     python -m tests.other_torch 2.11.0 --folder /tmp/torch-2.11
 
-Installs that torch (with its CUDA libraries about 5 GB on PyPI), this project and what its tests need, then
-runs mypy and the tests of what touches torch; an environment that is there is used again.
+Installs that torch (with its CUDA libraries 5 GB) and this project with what its tests need, then runs mypy
+and the tests of what calls torch. An environment that is there is used again.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# no Ray, no databases and no browser: none of them meets torch
-NEEDED = ("hypothesis", "mypy", "pytest", "pytest-xdist", "types-PyYAML", "tensorboard", "timm")
-TESTS = ("tests/space", "tests/nas/training", "tests/nas/proxy", "tests/nas/data", "tests/nas/recipe", "tests/gpu")
+FOLDERS = ("space", "nas/training", "nas/proxy", "nas/data", "nas/recipe")
+"""Of the tests: of what calls torch."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,8 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     python = options.folder / "bin" / "python"
     if not python.exists():
         venv.create(options.folder, with_pip=True)
-    install = [python, "-m", "pip", "install", "-q", f"torch=={options.version}", "-e", str(ROOT), *NEEDED]
-    checks = [[python, "-m", "mypy"], [python, "-m", "pytest", "-q", "-n", options.workers, *TESTS]]
+    install = [python, "-m", "pip", "install", "-q", f"torch=={options.version}", "-e", f"{ROOT}[test]"]
+    checks = [
+        [python, "-m", "mypy"],
+        [python, "-m", "pytest", "-n", options.workers, *(f"tests/{each}" for each in FOLDERS)],
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     codes = [
         subprocess.run(list(map(str, command)), cwd=ROOT, env=environment, check=False).returncode

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-STEPS = 20  # of an epoch of ours: a look at the losses, and a validation of one image, a look
+STEPS = 100  # of an epoch of ours, which ends with a look at the losses and the validation of one image
 
 
 def main(text: str) -> None:

@@ -16,7 +16,7 @@ from nas.recipe.estimate import GPUS
 from nas.training.form import FORMS, Form
 from nas.training.loop import _train_pass
 from tests.gpu.checks import Finding, Setting, held, measured, skipped, wait
-from tests.gpu.contestant import Contestant, contestants
+from tests.gpu.contestant import STEPS, Contestant, contestants
 from tests.gpu.networks import macs, training, usual
 
 TARGET = 1.3  # times timm's best form, at the proxy's resolution
@@ -74,7 +74,8 @@ def against_timm(setting: Setting) -> Iterator[Finding]:
 def specs(
     setting: Setting, side: int, batch: int, ours: list[Any], theirs: list[Any]
 ) -> list[dict[str, Any]]:
-    common = {"device": setting.device, "resolution": side, "batch": batch} | setting.pick({}, {"steps": 2})
+    common = {"device": setting.device, "resolution": side, "batch": batch}
+    common["steps"] = 2 if setting.dry else 30 if side == LARGE_SIDE else STEPS
     return [
         *({**common, "who": "ours", "form": form} for form in ours),
         *({**common, "who": "timm", "form": form} for form in theirs),
