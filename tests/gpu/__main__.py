@@ -19,6 +19,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from tests.gpu.wheels import installed
 
 ROOT = Path(__file__).parents[2]
 LEAST = 0.3  # of a check's time that must be left to begin it
+SITE = Path(tempfile.gettempdir()) / "tests-gpu-site"
 SMALL = "cpu, the small form: nothing here is about a GPU"
 START = 30.0  # seconds that a process may take to begin, beside its first check's
 
@@ -45,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse.parse_args(argv)
     ends = time.monotonic() + 60 * options.minutes
     chosen = selected(options.parts)
-    missing = [] if options.wheels is None else installed(options.wheels, options.out / ".site")
+    missing = [] if options.wheels is None else installed(options.wheels, SITE)
     os.environ["PYTHONPATH"] = os.pathsep.join([*missing[:1], str(ROOT), os.environ.get("PYTHONPATH", "")])
     report = Report(options.out, machine(options.dry) | {"without": ", ".join(missing[1:]) or "nothing"})
     report.write()

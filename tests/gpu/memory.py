@@ -12,6 +12,7 @@ import torch
 from nas.proxy.proxy import Proxy
 from nas.recipe.memory import kept_bytes, memory_of
 from nas.training.device import choose_precision
+from nas.training.form import Form
 from space.architecture import Architecture
 from space.networks import cost_of
 from tests.benchmarks.training_step import CLASSES
@@ -75,7 +76,7 @@ def peak_of(network: Any, setting: Setting, side: int, batch: int) -> int:
         return allocated(lambda: training(network, setting, resolution=side, batch=batch, steps=2).epoch())
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated()
-    one = training(network, setting, resolution=side, batch=batch, steps=2)
+    one = training(network, setting, resolution=side, batch=batch, steps=2, form=Form(read_every=50))
     torch.cuda.reset_peak_memory_stats()
     one.epoch()
     return torch.cuda.max_memory_allocated() - before
