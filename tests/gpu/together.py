@@ -197,7 +197,7 @@ def fractions(setting: Setting) -> Iterator[Finding]:
         yield skipped("shares of a GPU by Ray", "no ray here")
         return
     if setting.dry:
-        yield from searched(setting, ["--workers", "2", "--proxy", "simulated:interacting"], "two workers", 3)
+        yield from searched(setting, ["--workers", "1", "--proxy", "simulated:interacting"], "one worker", 2)
         return
     proxy = setting.folder / "short.yaml"
     proxy.write_text(short())
