@@ -67,7 +67,7 @@ class Stem:
     """The first layers, from 3 channels to `width`; `width` None means the first stage's width."""
 
     type: StemType = "patchify"
-    patch_size: int = 4
+    patch_size: int = 4  # side in pixels, and the stride
     width: int | None = None
     norm: bool = True
     activation: bool = False
@@ -83,7 +83,7 @@ class Stage:
     expansion: int | float = 4
     style: Style = "inverted"
     conv: Conv = "depthwise"
-    group_width: int | None = None
+    group_width: int | None = None  # channels a group; None unless `conv` is grouped
     spatial: Spatial = "first"
     norm_after: tuple[int, ...] = (1,)
     act_after: tuple[int, ...] = (2,)
@@ -130,12 +130,13 @@ class Architecture:
     downsampling: Downsampling = "separate"
     norm: Norm = "layer"
     activation: Activation = "gelu"
-    layer_scale: float | None = 1e-6
-    drop_path: float = 0.0
+    layer_scale: float | None = 1e-6  # initial value (paper, Table 5); None: no LayerScale
+    drop_path: float = 0.0  # of the last block: the rate rises to it linearly from 0
     head_norm: bool = True
 
     def __post_init__(self) -> None:
         checked = _checked({name: getattr(self, name) for name in NETWORK_FIELDS}, self.stages)
+        # frozen, so past __setattr__: the canonical values take the place of those given
         self.__dict__.update(checked.__dict__)
 
     def __eq__(self, other: object) -> bool:
@@ -201,6 +202,7 @@ class Architecture:
         drop_path = self.drop_path if sum(self.depths) > 1 else 0.0
         text = _NETWORK_TEXT % (
             _text(self.activation),
+            # an empty `block`: stages are written in full, so that what they share makes no difference
             "{}",
             _text(self.downsampling),
             _text(drop_path),
@@ -210,6 +212,7 @@ class Architecture:
             "[" + ",".join(map(_built_text, self.stages)) + "]",
             _STEM_TEXT % tuple(map(_text, _sorted_stem_fields(self.stem))),
         )
+        # 64 bits: among a million networks two share a fingerprint with probability 3e-8
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod
@@ -259,6 +262,7 @@ def assembled(network: Mapping[str, Any], stages: tuple[Stage, ...]) -> Architec
 
     Raises `ArchitectureError` where channel groups do not divide the channels that enter a stage.
     """
+    # past __init__, which would check again what is checked once a stage and used in thousands of networks
     architecture = object.__new__(Architecture)
     architecture.__dict__.update(_joined(network, stages))
     return architecture
@@ -288,6 +292,7 @@ def _built_text(stage: Stage) -> str:
     texts = list(map(_text, _hashed_stage_fields(stage)))
     channels = scaled(stage.width, stage.expansion)
     texts[_EXPANSION] = _text(channels)
+    # as many hidden channels as others: both styles are the same layers
     if channels == stage.width:
         texts[_STYLE] = _text("inverted")
     later = {name: getattr(stage, name) for name in _UNSAID} if _UNSAID else _UNSAID
@@ -356,6 +361,7 @@ def _read_stem(values: Any) -> Stem:
 
 
 def _need_int(value: Any, high: int, name: str) -> None:
+    # the usual case first: a space that is read, and a study, check these thousands of times
     if type(value) is int and 1 <= value <= high:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -373,6 +379,7 @@ _NUMBERS = (int, float)
 
 
 def _need_number(value: Any, name: str) -> None:
+    # `not ... < ...` refuses NaN too
     if isinstance(value, bool) or not isinstance(value, _NUMBERS) or not -1e9 < value < 1e9:
         raise ArchitectureError(f"{name}: {quoted(value)} must be a number")
 
@@ -438,6 +445,7 @@ def _check_stage(stage: Stage) -> None:
     _need_int(stage.depth, MAX_DEPTH, "depth")
     _need_int(stage.width, MAX_WIDTH, "width")
     _need_int(stage.kernel_size, MAX_KERNEL, "kernel_size")
+    # padding of k // 2 keeps a map's size for odd k only
     if stage.kernel_size % 2 == 0:
         raise ArchitectureError(f"kernel_size: {stage.kernel_size} is even; must be odd")
     _need_number(stage.expansion, "expansion")
@@ -505,6 +513,7 @@ def _joined(network: Mapping[str, Any], stages: tuple[Stage, ...]) -> dict[str, 
     stem, downsampling = network["stem"], network["downsampling"]
     fields = {**network, "stages": stages}
     stem_width = stages[0].width if stem.width is None else stem.width
+    # None and the first width say the same: one of them is canonical, or one network had two fingerprints
     if stem.width == stages[0].width:
         fields["stem"] = dataclasses.replace(stem, width=None)
     if len(stages) == 1:  # one stage never downsamples
@@ -537,6 +546,7 @@ def _checked_groups(stage: Stage, in_channels: int, index: int) -> Stage:
         return stage
     channels = {stage.hidden}
     if stage.spatial == "first":
+        # the convolution is over what enters: from the stage before, and in later blocks from the one before
         channels = {in_channels, stage.out} if stage.depth > 1 else {in_channels}
     for count in sorted(channels):
         if count % stage.group_width:

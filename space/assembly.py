@@ -52,6 +52,7 @@ class Part(dict[Key, Any]):
         self._base = [base[target] for target in targets]
         self._make = make
         place = {target: i for i, target in enumerate(targets)}
+        # for each factor: (place in its outcomes, place in this part's values)
         here = [[(j, place[t]) for j, t in enumerate(factor.targets) if t in place] for factor in factors]
         self._factors = [f for f, settings in enumerate(here) if settings]
         self._outcomes = [(factors[f].outcomes, here[f]) for f in self._factors]
@@ -63,6 +64,7 @@ class Part(dict[Key, Any]):
             for j, i in settings:
                 values[i] = outcome[j]
         made = self._make(values)
+        # no eviction: what is beyond is made anew each time
         if len(self) < MAX_KEPT:
             self[key] = made
         return made
@@ -90,8 +92,10 @@ class Assembly:
         """The architectures of codes [N, F]. Raises `ArchitectureError` at the first that cannot be."""
         if codes.ndim != 2 or codes.shape[1] != self._factors:
             raise ValueError(f"codes of shape {codes.shape}, not [N, {self._factors}]")
+        # Python's ints, for they become keys of dictionaries: numpy's hash far slower
         columns = codes.T.tolist()
         keys = (part.keys_of(columns) for part in (self._network, *self._stages))
+        # the range ends the zip: the keys of a part that no factor touches repeat for ever
         return [
             assembled(self._network[around], tuple(map(getitem, self._stages, own)))
             for _, around, *own in zip(range(len(codes)), *keys, strict=False)

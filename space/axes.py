@@ -59,6 +59,7 @@ class Variable:
     @property
     def ordered(self) -> bool:
         """Whether the values are rising numbers, so that next to each other means alike."""
+        # to Python true and false are integers, but no sizes
         numbers = [v for v in self.values if isinstance(v, int | float) and not isinstance(v, bool)]
         return len(numbers) == len(self.values) and numbers == sorted(numbers)
 
@@ -83,6 +84,7 @@ def read_axis(name: str, declared: Any, stages: int, where: str) -> Axis:
         values = _integers(declared, where)
     else:
         values = _log_integers(declared, where)
+    # by their text: to a set 1, 1.0 and true are one value
     if len(set(map(repr, values))) < len(values):
         raise InputError(f"{where}: a value stands twice")
     return Axis(name, values, settings, _groups(declared.get("per_stage", False), stages, where))
@@ -158,6 +160,7 @@ def _log_integers(declared: Mapping[str, Any], where: str) -> tuple[int, ...]:
         raise InputError(f"{where}.count: {count:,} values, at most {MAX_VALUES:,}")
     spaced = np.geomspace(low, high, count)
     rounded = np.maximum(np.rint(spaced / multiple) * multiple, multiple).astype(int)
+    # rounding may make neighbours equal, so there may be fewer than `count`
     return tuple(int(v) for v in np.unique(rounded))
 
 
@@ -189,4 +192,5 @@ def _groups(declared: Any, stages: int, where: str) -> tuple[int, ...] | None:
             "the same name for stages tied to each other"
         )
     names = [checked_name(name, f"{where}.per_stage") for name in declared]
+    # a group goes by the first of its stages
     return tuple(names.index(name) for name in names)

@@ -59,6 +59,7 @@ class BandSampler:
     @property
     def count(self) -> int:
         """How many architectures lie in the band: exactly, where `count_is_exact`."""
+        # whatever free factors do costs nothing: each of their combinations is a network of the same cost
         return self._whole[0].total * self._free_count({})
 
     @property
@@ -82,6 +83,7 @@ class BandSampler:
         if ways.total == 0 or self._free_count(allowed) == 0:
             raise EmptyBandError(self.why_empty(allowed))
         codes = self._tables.codes(ways.draw(count, rng), kept)
+        # the cost does not feel these: every outcome stays in the band, so they are drawn apart
         for f in self._tables.free:
             outcomes = np.asarray(allowed.get(f, range(len(self.space.factors[f]))))
             codes[:, f] = outcomes[rng.integers(len(outcomes), size=count)]
@@ -97,6 +99,7 @@ class BandSampler:
         grid = combinations([len(self.space.factors[f]) for f in free])
         felt = self._tables.codes(every, kept)
         codes = np.repeat(felt, len(grid), axis=0)
+        # every network that the cost tells apart, with every combination of the free factors
         codes[:, free] = np.tile(grid, (len(felt), 1))
         return codes
 
@@ -155,13 +158,17 @@ class Met:
         groups, classes = right.shape[:2]
         self._left_shape = (groups, *(len(table) for table in tables[:split]))
         self._right_shape = (groups, classes, *(len(table) for table in tables[split:]))
+        # shared choice and class give a key its span, the sum its place there: one sorted array serves all
+        # pairs of choice and class, and within a span the keys rise as the sums do
         self._span = _span(left, high)
         group = np.arange(groups)[:, None] * classes
         keys = ((group + left_class) * self._span + left).ravel()
         self._order = np.argsort(keys)
         self._keys = keys[self._order]
         self._right = right
+        # where the span of each row of the second half begins, [G, C, 1]
         self._base = ((group + np.arange(classes)) * self._span)[:, :, None]
+        # [G * C * second], as all that follows: endings in the order of `ravel`
         self._start, self._stop = self._between(low, high)
         self._cumulative = np.cumsum(self._stop - self._start)
         self.total = int(self._cumulative[-1]) if len(self._cumulative) else 0
@@ -179,6 +186,7 @@ class Met:
         if not len(self._keys) or not self._right.size:
             return None, None
         base, ends = np.broadcast_to(self._base, self._right.shape).ravel(), self._right.ravel()
+        # the sorted neighbours just outside of each run, which count where they lie in the same span
         before = self._keys[np.maximum(self._start - 1, 0)]
         after = self._keys[np.minimum(self._stop, len(self._keys) - 1)]
         is_before = (self._start > 0) & (before >= base)
@@ -189,6 +197,7 @@ class Met:
 
     def _between(self, low: int, high: int) -> tuple[Array, Array]:
         """For each ending, the first beginning that makes the sum `low`, and the first beyond `high`."""
+        # clipped to the span, or a search would run on into the sums of another choice or class
         last = self._span - 1
         start = np.searchsorted(self._keys, (self._base + np.clip(low - self._right, 0, last)).ravel())
         stop = np.searchsorted(self._keys, (self._base + np.clip(high - self._right + 1, 0, last)).ravel())
@@ -196,6 +205,7 @@ class Met:
 
     def _at(self, ticket: Array) -> Chosen:
         """The networks that tickets 0 .. total - 1 stand for."""
+        # side right passes over endings that no beginning completes: they do not raise the cumulative count
         right = np.searchsorted(self._cumulative, ticket, side="right")
         before = self._cumulative[right] - (self._stop[right] - self._start[right])
         left = self._order[self._start[right] + ticket - before]
@@ -232,6 +242,7 @@ def _keys_fit(tables: Sequence[StageTable], split: int, high: int) -> bool:
 
 def _span(left: Array, high: int) -> int:
     """More than any sum that matters: the room each shared choice and class has among the sorted keys."""
+    # + 2: `high + 1`, where a run may have to end, must still be in the span
     return int(max(left.max(initial=0), high)) + 2
 
 
@@ -241,6 +252,7 @@ def _beginnings(tables: Sequence[StageTable], groups: int) -> tuple[Array, Array
     handed = np.zeros(1, dtype=np.int64)
     for table in tables:
         sums = (sums[:, :, None] + table.cost[:, handed, :]).reshape(groups, len(handed) * len(table))
+        # the last option runs fastest in `sums`, and it alone decides what is handed on
         handed = np.tile(table.output_class, len(handed))
     return sums, handed
 
@@ -250,6 +262,7 @@ def _endings(tables: Sequence[StageTable], groups: int, classes: int) -> Array:
     last = tables[-1].classes if tables else classes
     sums = np.zeros((groups, last, 1), dtype=np.int64)
     for table in reversed(tables):
+        # [G, options, rest]: what may follow each option; below it is joined on as [G, C, options * rest]
         after = sums[:, table.output_class, :]
         shape = (groups, table.cost.shape[1], len(table) * sums.shape[2])
         sums = (table.cost[:, :, :, None] + after[:, None]).reshape(shape)

@@ -22,6 +22,8 @@ import numpy as np
 from space.columns import Array
 from space.stage_tables import Chosen, StageTable, extremes, total_cost
 
+# where memory allows: a stage loses less than one bin, so of four stages one or two draws in a hundred
+# are outside of the band
 BINS_IN_BAND = 256
 MAX_BINS = 100_000
 # adding two rows of bins: about a nanosecond a bin, and some microseconds a row
@@ -30,13 +32,16 @@ MAX_WORK = 4e9
 MAX_COUNTS = 20_000_000
 # counts by block, of all stages together: a quarter of a gigabyte
 MAX_BLOCK_COUNTS = 32_000_000
+# from 0 to the upper end of the band: with fewer the bins are too wide for it, and the space is refused
 FEWEST_BINS = 256
 # bins of an option that is none
 NEVER = 2**60
 # up to this many, networks are listed, and so counted exactly
 MAX_LISTED = 200_000
+# draws that measure which share of the wider band is in the band, and how many at most until one is
 MEASURED = 4096
 MEASURED_MOST = 16 * MEASURED
+# numbers in one array of draws or of weights: 16 MB
 CHUNK = 2_000_000
 
 
@@ -56,7 +61,9 @@ class Binned:
             Blocks.of(self._tables[-1], self._width, 0),
         ]
         self._ways, self._ends = self._count_ways()
+        # each of S stages loses less than a bin: what costs `low` has at least this many
         self._first = max(low // self._width - len(tables) + 1, 0)
+        # class 0: before the first stage there is one class only
         self._wider = self._ways[0][:, 0, self._first :]
         superset = float(self._wider.sum())
         self._listed = self._list() if superset <= MAX_LISTED else None
@@ -88,12 +95,14 @@ class Binned:
         return greatest if greatest < self._low else None, least if least > self._high else None
 
     def _tries(self, missing: int) -> int:
+        # a few more than should do: another round costs more than draws to spare
         return min(math.ceil(missing / self.acceptance * 1.05) + 8, CHUNK)
 
     def _measure(self, superset: float) -> tuple[float, float]:
         """The share of the wider band that is in the band, and the relative standard error of the share."""
         if self._listed is not None:
             return (len(self._listed.shared) / superset if superset else 1.0), 0.0
+        # always the same draws: the count of a band is part of a study's record
         rng, drawn, inside = np.random.default_rng(0), 0, 0
         while drawn < MEASURED or (inside == 0 and drawn < MEASURED_MOST):
             inside += len(self._inside(self._draw_wider(MEASURED, rng)).shared)
@@ -118,6 +127,7 @@ class Binned:
         """
         groups = len(self._tables[0].cost)
         after = np.zeros((groups, self._tables[-1].classes, self._limit))
+        # after the last stage: nothing is left to spend, and there is one way to do so
         after[:, :, 0] = 1
         ways, ends = [after], list[Array]()
         for table, blocks in zip(reversed(self._tables), reversed(self._blocks), strict=True):
@@ -125,6 +135,7 @@ class Binned:
             for g, c in np.ndindex(*counts.shape[:2]):
                 bins = table.cost[g, c] // self._width
                 _add_shifted(counts[g, c], after[g], table.output_class, bins, blocks.size, last=not ends)
+            # over blocks: a draw finds its block by a binary search, and the last block has the sum of all
             summed = np.cumsum(counts, axis=2, out=counts)
             ends.append(np.ascontiguousarray(summed.transpose(0, 1, 3, 2)).reshape(-1, blocks.count))
             after = np.ascontiguousarray(summed[:, :, -1])
@@ -146,6 +157,7 @@ class Binned:
         ends = np.cumsum(self._wider.ravel())
         start = np.searchsorted(ends, _tickets(np.full(count, ends[-1]), rng), side="right")
         shared, left = np.divmod(start, self._wider.shape[1])
+        # bins that this network is to spend, from here on less those of each option taken
         left += self._first
         entering = np.zeros(count, dtype=np.int64)
         chosen = []
@@ -246,6 +258,8 @@ def bin_width(tables: Sequence[StageTable], low: int, high: int) -> int:
 
 def _alike_together(table: StageTable) -> Array:
     """An order of the options in which those of one class and nearly one cost stand together."""
+    # any order is right, and in this one many of a block are alike, which `_add_shifted` adds as one row;
+    # slices, for there may be no choice or class
     return np.lexsort((table.cost[:1, :1].sum(axis=(0, 1)), table.output_class))
 
 
@@ -256,6 +270,7 @@ def _add_shifted(
     limit = counts.shape[1]
     fits = bins < limit
     if last:
+        # all options are one block, and after each there is one way to go on: to spend nothing
         counts[0] += np.bincount(bins[fits], minlength=limit)
         return
     # options of a block alike in class and bins are one row, many times

@@ -67,6 +67,7 @@ def parse_budget(text: str, band: tuple[float, float] = DEFAULT_BAND) -> Budget:
         number, metric = _quantity(text, text)
         # in decimals as written: 0.95 and 8.53 are not binary fractions
         low, high = number * Fraction(str(low_share)), number * Fraction(str(high_share))
+    # inwards: a whole cost that is allowed lies between the ends as they were written
     return Budget(text.strip(), metric, math.ceil(low), math.floor(high))
 
 
@@ -92,6 +93,7 @@ def quantity(value: float, unit: str = "") -> str:
         ("M", 1e6, 2, 2),
         ("k", 1e3, 2, 9),
     ):
+        # `finer` is how many digits the next smaller prefix shows: what it would show as 1000 goes up here
         if round(value / scale * 1000, finer) >= 1000:  # 999,999 is not 1000.00 k
             return f"{value / scale:.{digits}f} {prefix}{unit}"
     return f"{value:g} {unit}".strip()

@@ -174,6 +174,7 @@ def layout_of(names: Collection[str]) -> Layout:
     # a Swin of timm's downsamples before a stage, an official one after it
     if "layers.1.downsample.norm.weight" in names and "layers.0.downsample.norm.weight" not in names:
         return "timm"
+    # only where a network is isotropic are the official names others than ours
     return "official" if "stem.weight" in names else "own"
 
 
@@ -184,6 +185,7 @@ def theirs(network: Network, layout: Layout) -> dict[str, tuple[str, ...]]:
     """
     rules = _rules(network, layout)
     with torch.device("meta"):
+        # for the names alone: no memory, no initialising, and one class is as good as a thousand
         ours = [name for name in build_network(network, 1).state_dict() if not COMPUTED.search(name)]
     return {name: _parts(_renamed(name, rules)) for name in ours}
 
@@ -209,6 +211,7 @@ def _rules(network: Network, layout: Layout) -> Rules:
     _refuse_foreign(network, TITLES[layout])
     if not any(stage.grn for stage in network.stages):
         return TRANSFORMERS
+    # transformers has a class of its own for V2, whose weights differ in this prefix
     return tuple((pattern, name.replace("convnext.", "convnextv2.")) for pattern, name in TRANSFORMERS)
 
 
@@ -228,6 +231,7 @@ def _written(
     rules = _rules(network, layout)
     written: State = {}
     for name, value in state.items():
+        # official files hold what timm and transformers compute
         if COMPUTED.search(name) and layout != "official":
             continue
         names = _parts(_renamed(name, rules))
@@ -239,13 +243,16 @@ def _written(
 def _read(state: Mapping[str, Tensor], network: Network, layout: Layout, *, head: bool = True) -> Read:
     """`state` under our names and shapes."""
     names = theirs(network, layout)
+    # what Swin computes may be in a file or not, and is not compared
     computed = {name for name in state if COMPUTED.search(name)} if isinstance(network, Swin) else set()
     given = {name: value for name, value in state.items() if name not in computed}
     if layout.startswith("transformers") and not any(name.startswith(BODIES) for name in given):
         body = next(iter(names.values()))[0].partition(".")[0]  # its bare model, without a classifier
         given = {name if name.startswith("classifier.") else f"{body}.{name}": v for name, v in given.items()}
+    # their names, each with ours
     wanted = {part: name for name, parts in names.items() for part in parts}
     missing = [part for part in wanted if part not in given]
+    # the last norm and the classifier, each as a whole: part of one missing is a mistake
     absent = () if head else _whole(HEAD, [wanted[part] for part in missing], names)
     missing = [part for part in missing if wanted[part] not in absent]
     unexpected = [name for name in given if name not in wanted]

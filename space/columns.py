@@ -126,6 +126,7 @@ def scaled_array(width: Values, expansion: Values) -> Values:
     return round(width * expansion)
 
 
+# in place of a stage that a network lacks: with depth 0 none of the rest counts
 _ABSENT = Stage(depth=0, width=0, kernel_size=1, expansion=1, conv="dense", norm_after=(), act_after=())
 _OPTIONS = [(option.name, attrgetter(option.name), option.default) for option in OPTIONS]
 _CONV_INDEX = {name: i for i, name in enumerate(CONVS)}
@@ -155,6 +156,7 @@ def _stage_columns(stages: Sequence[Stage], column: Callable[[list[Any]], Values
         out=where(inverted, width, expanded),
         kernel_size=column([stage.kernel_size for stage in stages]),
         conv=column([_CONV_INDEX[stage.conv] for stage in stages]),
+        # arrays have no None; it is read where `conv` is grouped only
         group_width=column([stage.group_width or 1 for stage in stages]),
         middle=column([stage.spatial == "middle" for stage in stages]),
         norm_after=column([_BITS[stage.norm_after] for stage in stages]),
@@ -167,6 +169,7 @@ def _options(stages: Sequence[Stage], column: Callable[[list[Any]], Values]) -> 
     options = {}
     for name, of, default in _OPTIONS:
         values = list(map(of, stages))
+        # only what some network has: the cost does not go through the others
         if values.count(default) < len(values):
             options[name] = column(values)
     return options

@@ -62,11 +62,13 @@ class Command(argparse.ArgumentParser):
                 stream.reconfigure(errors="backslashreplace")
         try:
             code = act() or 0
+            # now: what fails when the interpreter ends can no longer be told in a line
             if sys.stdout is not None:
                 sys.stdout.flush()
         except InputError as error:
             return self.ended(2, str(error))
         except KeyboardInterrupt:
+            # 128 + SIGINT, as shells say it
             return self.ended(130, "interrupted" if interrupted is None else f"interrupted; {interrupted()}")
         except BrokenPipeError:
             _silence(sys.stdout)
@@ -163,6 +165,7 @@ class LastingOutput:
             with suppress(OSError, ValueError):
                 print(f"stdout: {reason(error)}; {self._note}", file=sys.stderr, flush=True)
 
+    # what else rich asks of a stream: its encoding, whether it is a terminal
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 

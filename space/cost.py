@@ -37,7 +37,7 @@ from space.option import Option
 
 RESOLUTION = 224
 NUM_CLASSES = 1000
-DEPTHWISE, DENSE = 2, 0
+DEPTHWISE, DENSE = 2, 0  # places in `CONVS`
 BATCH_NORM, RMS_NORM = NORMS.index("batch"), NORMS.index("rms")
 # weight, gradient and AdamW's two moments, fp32
 BYTES_PER_PARAM = 16
@@ -153,10 +153,12 @@ def walk(columns: Columns, resolution: int, num_classes: int) -> Iterator[tuple[
 def stem_cost(columns: Columns, resolution: int) -> tuple[Flow, Cost]:
     """From the image to the first stage: 7x7 stride 2 and max-pool, or a patchify convolution."""
     width, resnet = columns.stem_width, columns.resnet_stem
+    # with paddings of 3 and 1, 7x7 and max-pool of stride 2 round up; a patch that is not whole is left out
     half = (resolution + 1) // 2
     conv_size = where(resnet, half, resolution // columns.patch_size)
     size = settled(where(resnet, (half + 1) // 2, conv_size))
     _refuse_nothing_left(size, resolution)
+    # 3 channels of 7 x 7 or patch x patch
     weights = 3 * where(resnet, 49, columns.patch_size**2) * width
     elements = width * conv_size**2
     bias = where(columns.stem_norm & (columns.norm == BATCH_NORM), 0, width)
@@ -165,6 +167,7 @@ def stem_cost(columns: Columns, resolution: int) -> tuple[Flow, Cost]:
         macs=weights * conv_size**2,
         params=weights + bias + columns.stem_norm * width * _norm_params(columns),
         activations=elements,
+        # the image; what goes into the norm, into an activation that is no ReLU, and into max-pool
         saved=3 * resolution**2
         + elements * (by_norm + (columns.stem_activation & negated(columns.relu)) + resnet),
     )
@@ -176,6 +179,7 @@ def downsampling_cost(columns: Columns, stage: StageColumns, flow: Flow) -> tupl
     size = settled(where(here, flow.resolution // 2, flow.resolution))
     _refuse_nothing_left(size, flow.resolution)
     area = size * size
+    # 2 x 2
     weights = 4 * flow.channels * stage.out
     part = Cost(
         macs=weights * area,
@@ -183,6 +187,7 @@ def downsampling_cost(columns: Columns, stage: StageColumns, flow: Flow) -> tupl
         activations=stage.out * area,
         saved=(1 + _kept_by_norm(columns)) * flow.channels * flow.resolution**2,
     )
+    # networks that lack the stage, or downsample inside of it, pay nothing here
     return Flow(where(here, stage.out, flow.channels), size), part if here is True else part * here
 
 
@@ -191,6 +196,7 @@ def stage_cost(columns: Columns, stage: StageColumns, flow: Flow, *, first: bool
     here = settled(stage.depth > 0)
     strided = False if first else settled(here & negated(columns.separate))
     size = settled(where(strided, (flow.resolution + 1) // 2, flow.resolution))
+    # so that a stage which is not there asks for no projection, and `projected` can settle for all
     entering = where(here, flow.channels, stage.out)
     projected = settled(strided | (entering != stage.out))
     layers = _layers(columns, stage)
@@ -200,6 +206,7 @@ def stage_cost(columns: Columns, stage: StageColumns, flow: Flow, *, first: bool
         return after, again * stage.depth
     before = Flow(entering, where(here, flow.resolution, 0))
     one = _block_cost(stage, layers, before, size, projected)
+    # `here` counts as one block: without the stage it is 0 less 0
     return after, (one if here is True else one * here) + again * (stage.depth - here)
 
 
@@ -226,6 +233,7 @@ def _layers(columns: Columns, stage: StageColumns) -> Layers:
     # ReLU keeps its output, which the next layer keeps anyway; the other activations keep their input
     kept_by_act = 1 - columns.relu
     kept = [normed[i] * kept_by_norm + activated[i] * kept_by_act for i in range(3)]
+    # the 1 is the bias
     by_conv = [1 + normed[i] * by_norm for i in range(3)]
     return Layers(
         params=(by_conv[0], by_conv[1], by_conv[2] + columns.layer_scale),
@@ -250,6 +258,7 @@ def _block_cost(stage: StageColumns, layers: Layers, flow: Flow, size: Values, p
     late_weights = (hidden + projected * entering) * out  # reduction, and the projection on the shortcut
     outputs = (spatial * early, hidden * area, out * area)
     params, kept = layers.params, layers.kept
+    # `saved` has the block's input once: the first convolution and the projection keep the same tensor
     bare = Cost(
         macs=(spatial_weights + late_weights) * area + expand_weights * early,
         params=spatial_weights + expand_weights + late_weights
@@ -268,6 +277,7 @@ def _block_cost(stage: StageColumns, layers: Layers, flow: Flow, size: Values, p
 
 def _with_option(block: Cost, option: Option, value: Values, channels: Values, area: Values) -> Cost:
     """The cost of a block and of a declared layer in it, where it is there."""
+    # zeros are left out: most layers add to some metrics only, and adding nothing to N networks takes time
     terms = {metric: term for metric, term in option.cost(value, channels, area)._asdict().items()
              if isinstance(term, np.ndarray) or term}  # fmt: skip
     if isinstance(value, np.ndarray):
@@ -294,6 +304,7 @@ def head_cost(columns: Columns, flow: Flow, num_classes: int) -> tuple[Flow, Cos
         macs=weights,
         params=weights + num_classes + normed * channels * _norm_params(columns),
         activations=0,
+        # pooled: one number a channel, into the norm and into the classifier
         saved=channels * (1 + normed * _kept_by_norm(columns)),
     )
 

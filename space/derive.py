@@ -52,6 +52,7 @@ def growth_rule(field: str, rule: Mapping[str, Any], stages: int, place: str) ->
     if type(multiple) is not int or not 1 <= multiple <= MAX_WIDTH:
         raise InputError(f"{place}.multiple_of: {quoted(multiple)} must be an integer of 1 to {MAX_WIDTH}")
 
+    # with one value where growth is a number or a list; with the axis' value where it is an axis
     def compute(base: Any, growing: Any = growth) -> tuple[int, ...]:
         try:
             if not isinstance(base, int | float):

@@ -62,6 +62,7 @@ class DesignSpace:
         self.factors = tuple(factors)
         self.declared = declared
         self._lookup = [{outcome: k for k, outcome in enumerate(f.outcomes)} for f in self.factors]
+        # by factor and outcome: the same in every code, and samplers ask for thousands of neighbours
         self._known_steps: dict[tuple[int, int], Array] = {}
 
     @property
@@ -104,6 +105,7 @@ class DesignSpace:
                 return None
             code.append(k)
         located = np.array(code, dtype=np.int64)
+        # fields that no factor sets must be the base's, which the lookups above did not see
         return located if self.build(located).fingerprint == architecture.fingerprint else None
 
     def __contains__(self, architecture: Architecture) -> bool:
@@ -135,7 +137,9 @@ class DesignSpace:
         """The outcomes of a factor one step away from its outcome k, [M]."""
         if (f, k) not in self._known_steps:
             factor = self.factors[f]
+            # in a dictionary, which keeps an order that seeds can rely on
             found: dict[int, None] = {}
+            # an outcome may come of several combinations of values: a step from any of them counts
             for values in factor.all_values_of(k):
                 for changed in _one_step(factor.variables, values):
                     found[int(factor.outcome_of[changed])] = None
@@ -196,6 +200,7 @@ class DesignSpace:
                 if id(table) not in taken:
                     taken[id(table)] = table.take(outcomes)
                 arrays[target] = taken[id(table)]
+        # one array at least: `len` of columns has to know how many networks there are
         arrays[0, "depth"] = np.broadcast_to(arrays[0, "depth"], len(codes))
         return columns_from(arrays, len(self.base.stages))
 
@@ -243,6 +248,7 @@ def columns_from(arrays: Mapping[Target, Values], stages: int) -> Columns:
     return Columns(
         resnet_stem=network["stem.type"],
         patch_size=network["stem.patch_size"],
+        # 0 stands for None, the first stage's
         stem_width=where(network["stem.width"] > 0, network["stem.width"], arrays[0, "width"]),
         stem_norm=network["stem.norm"],
         stem_activation=network["stem.activation"],
@@ -273,6 +279,7 @@ def _stage_columns(arrays: Mapping[Target, Values], i: int) -> StageColumns:
     )
 
 
+# fields that are no numbers, as the closed forms read them: what costs alike is one number
 _NUMBERS: dict[str, Callable[[Any], int | float | bool]] = {
     "style": lambda value: value == "inverted",
     "conv": CONVS.index,

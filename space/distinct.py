@@ -45,6 +45,7 @@ def check_expanded(space: DesignSpace, where: str) -> None:
     """The widest and the narrowest layer that width and expansion make together."""
     for i in range(len(space.base.stages)):
         widths, expansions = _possible_at(space, i, "width"), _possible_at(space, i, "expansion")
+        # rounding keeps the order: what lies between is between
         for pick in (min, max):
             width, expansion = pick(widths), pick(expansions)
             if not 1 <= scaled(width, expansion) <= MAX_WIDTH:
@@ -59,6 +60,7 @@ def check_expanded(space: DesignSpace, where: str) -> None:
             )
 
 
+# what decides how many channels a grouped convolution has, and how they are grouped
 GROUP_FIELDS = ("width", "expansion", "style", "conv", "group_width", "spatial", "depth", "downsampling")
 
 
@@ -74,11 +76,13 @@ def check_groups(space: DesignSpace, where: str) -> None:
     )
     fields = PATCH_FIELDS + (GROUP_FIELDS if grouped else ())
     together = [f for f, factor in enumerate(space.factors) if {t[1] for t in factor.targets} & {*fields}]
+    # one factor alone: `check_every_outcome` has built all of it
     if len(together) < 2:
         return
     count = math.prod(len(space.factors[f]) for f in together)
     if count > 50_000:
         raise InputError(f"{where}: {counted(count)} combinations of channel groups to check; tie more axes")
+    # the other factors set none of these fields: their first outcomes do for all
     base = [0] * len(space.factors)
     for chosen in itertools.product(*(range(len(space.factors[f])) for f in together)):
         code = list(base)
@@ -102,6 +106,7 @@ def _possible(space: DesignSpace, field: str) -> set[Any]:
 
 def check_codes_differ(space: DesignSpace, where: str) -> None:
     """Refuse choices of different factors that can cancel: they would make one network of two codes."""
+    # a network of two codes would be counted twice, drawn twice as often and proposed twice
     for fields, least, cancel, reason in _CANCELLATIONS:
         owners = {f for f, factor in enumerate(space.factors) if {t[1] for t in factor.targets} & {*fields}}
         if len(owners) >= least and cancel(space):

@@ -18,12 +18,14 @@ from space.axes import Axis, Variable, variables_of
 from space.columns import Array
 from space.errors import InputError, counted, quoted, word
 
+# as space files write them, the stem's with a dot; `space.architecture` has another tuple of this name
 NETWORK_FIELDS = (
     "stem.type", "stem.patch_size", "stem.width", "stem.norm", "stem.activation",
     "downsampling", "norm", "activation", "layer_scale", "drop_path", "head_norm",
 )  # fmt: skip
+# their one value is a list; to any other field of stages a list gives a value a stage
 LIST_FIELDS = ("norm_after", "act_after")
-NETWORK = -1
+NETWORK = -1  # in place of a stage: the field is the whole network's
 MAX_COMBINATIONS = 200_000
 
 Target = tuple[int, str]  # (stage, field), or (NETWORK, field)
@@ -104,6 +106,7 @@ def _connected(axes: Sequence[Axis], rules: Sequence[Rule]) -> list[list[Axis]]:
     group = {axis.name: {axis.name} for axis in axes}
     for rule in rules:
         joined = set().union(*(group[name] for name in rule.axes))
+        # every member gets the one set, so whoever is joined later meets all of them
         for name in joined:
             group[name] = joined
     seen: set[str] = set()
@@ -168,6 +171,7 @@ def _outcome(
         elif axis.name in STAGE_FIELDS + NETWORK_FIELDS:
             _set(outcome, axis.name, axis.values[i], variable.stages, stages, f"{where}: axes.{axis.name}")
     for rule in rules:
+        # any of its axes tells: those of a rule are always joined
         if rule.axes[0] in values:
             value = rule.compute(*(values[name] for name in rule.axes))
             _set(outcome, rule.field, value, variables[0].stages, stages, f"{where}: derive.{rule.field}")

@@ -41,6 +41,7 @@ REGIMES = {
     "t": Regime((3, 4, 6, 3), (3, 3, 9, 3), middle_width=64, width=96, end="convnext_tiny"),
     "b": Regime((3, 24, 36, 3), (3, 3, 27, 3), middle_width=84, width=128, end="convnext_base"),
 }
+# by step; the other steps from 8 on have 7
 KERNEL_SIZES = {8: 5, 9: 7, 10: 9, 11: 11}
 
 
@@ -96,6 +97,8 @@ def roadmap(regime: str, step: int) -> Architecture:
         return named(road.end)
     if step < 2:
         return resnet(road.start_depths)
+    # the rows: 2 stage ratio, 3 patchify, 4 depthwise, 5 width, 6 inverted, 7 spatial first, 8 to 11 kernels,
+    # 12 GELU, 13 fewer activations, 14 fewer norms, 15 LayerNorm, 16 separate downsampling
     base = resnet(road.depths, road.width if step >= 5 else road.middle_width)
     if step < 3:
         return base

@@ -58,6 +58,7 @@ class _Loader(yaml.SafeLoader):
             return node
         before = self._values
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        # long texts weigh more: an alias may stand for them many times
         self._count(1 + len(getattr(event, "value", None) or "") // 100)
         self._depth += 1
         if self._depth > MOST_DEPTH:

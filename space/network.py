@@ -50,6 +50,7 @@ class Network(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """[N, 3, H, W] -> the last stage's output [N, C, H', W']."""
         for i, stage in enumerate(self.stages):
+            # of strided stages the stem is the only one
             if i < len(self.downsample_layers):
                 x = self.downsample_layers[i](x)
             x = stage(x)
@@ -85,6 +86,7 @@ class Block(nn.Module):
             }
         for name, conv in convs.items():
             self.add_module(name, conv)
+        # names, not modules: these would stand in the state dict a second time
         self.first, self.second = convs
         self.pwconv2 = Pointwise(hidden, out, bias=bias3)
 
@@ -136,6 +138,7 @@ def spatial_conv(stage: Stage, channels: int, stride: int, bias: bool) -> nn.Mod
     if stage.kernel_size == 1 and stage.conv == "dense":
         # torch 2.13 on CPUs writes outside its memory in Conv2d's backward here (stride 2, channels-last)
         return Pointwise(channels, channels, stride, bias)
+    # `or`: this entry is worked out for every stage, grouped or not
     groups = {"dense": 1, "depthwise": channels, "grouped": channels // (stage.group_width or channels)}
     k = stage.kernel_size
     return nn.Conv2d(channels, channels, k, stride, k // 2, groups=groups[stage.conv], bias=bias)
@@ -171,4 +174,6 @@ def drop_path_rates(architecture: Architecture) -> Iterator[float]:
     """Stochastic depth's rate for every block in turn, rising linearly from 0 to `drop_path`."""
     blocks = sum(architecture.depths)
     for j in range(blocks):
+        # the linear rule (Huang et al. 2016, "Deep networks with stochastic depth", section 3): early blocks,
+        # which all others build on, are dropped least
         yield architecture.drop_path * j / max(1, blocks - 1)

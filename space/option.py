@@ -65,6 +65,7 @@ class Option:
 
     def adds(self, metric: str) -> bool:
         """Whether any value costs something by this metric."""
+        # 64: any shape tells which metrics a layer adds to
         return any(getattr(self.cost(value, 64, 64), metric) for value in self.values[1:])
 
     def layer(self, value: Any, channels: int) -> nn.Module:

@@ -67,6 +67,7 @@ def references_of(
         if front and published:
             found += published
         else:
+            # the largest inside: published ones come in rising size
             found.append(published[-1] if published else SCALED[family](budget, space))
     return found
 
@@ -122,6 +123,7 @@ def _scaled(published: Mapping[str, str], budget: Budget, space: DesignSpace) ->
     """
     target = math.log(budget.high)
     nearest = min(published, key=lambda name: abs(math.log(_cost(named(name), budget)) - target))
+    # from widths such as the published ones are to any at all: a narrow band may need a finer step
     for step in WIDTH_STEPS:
         width = _widest(named(nearest), budget, step)
         network = _with_width(named(nearest), width)
@@ -135,6 +137,7 @@ def _widest(published: Architecture, budget: Budget, step: float) -> float:
     """The largest multiple of `step` under the budget, and at least 1."""
     least = max(1, round(1 / step))
     low, high = least, least + 1
+    # doubled, then halved between: `low` fits, but for the least there is, and `high` does not
     while _cost(_with_width(published, high * step), budget) <= budget.high:
         low, high = high, 2 * high
     while high - low > 1:
@@ -152,6 +155,7 @@ def _with_width(published: Architecture, width: float) -> Architecture:
 
 
 def _as_in(space: DesignSpace, network: Architecture) -> Architecture:
+    # as little as makes it one of the space: nothing, stochastic depth, LayerScale as well
     for fields in ({}, {"drop_path": space.base.drop_path}, _training_choices(space)):
         changed = dataclasses.replace(network, **fields)
         if changed in space:

@@ -75,6 +75,7 @@ def space_from(declared: Any, where: str) -> DesignSpace:
     rules = _read_rules(declared.get("derive") or {}, stages, where)
     factors = make_factors(axes, rules, stages, where)
     space = DesignSpace(name, base, factors, declared)
+    # outcomes one by one before their combinations: the later checks take them for valid
     check_every_outcome(space, where)
     check_expanded(space, where)
     check_groups(space, where)

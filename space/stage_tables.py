@@ -113,6 +113,7 @@ class StageTables:
     def codes(self, chosen: Chosen, kept: Chosen) -> Array:
         """The codes of networks of restricted tables, their free factors still 0."""
         codes = np.zeros((len(chosen.shared), len(self.space.factors)), dtype=np.int64)
+        # a row of a restricted table stands for a row of the whole one, and that for outcomes
         codes[:, list(self._shared.factors)] = self._shared.codes[kept.shared[chosen.shared]]
         for options, rows, option in zip(self._own, kept.options, chosen.options, strict=True):
             codes[:, list(options.factors)] = options.codes[rows[option]]
@@ -132,6 +133,7 @@ class StageTables:
         shared: list[int] = []
         own: list[list[int]] = [[] for _ in self.space.base.stages]
         for f, factor in enumerate(self.space.factors):
+            # a field of the network (place NETWORK) changes the cost of every stage, so it is shared
             places = {i for i, field in factor.targets if field in felt}
             if not places:
                 self.free.append(f)
@@ -158,6 +160,7 @@ class StageTables:
     def _make_stages(self) -> list[StageTable]:
         """Cost of every stage option under every shared choice and every class of incoming channels."""
         count = len(self.space.base.stages)
+        # axes of every array from here on: shared choice, class of the stage before, the stage's own option
         arrays = self.space.base_arrays() | self._arrays(self._shared, (-1, 1, 1))
         stages: list[StageTable] = []
         flow: Flow | None = None
@@ -195,6 +198,7 @@ class StageTables:
         space = self.space
         styles = {(i, "style")} & {t for f in space.factors for t in f.targets}
         bottleneck = styles or space.base.stages[i].style == "bottleneck"
+        # an inverted block hands on its width, whatever it expands to inside
         decisive = {"width", "expansion", "style"} if bottleneck else {"width"}
         columns = [
             j
@@ -228,6 +232,7 @@ def extremes(tables: Sequence[StageTable]) -> tuple[int, int] | None:
     """The least and the greatest cost of all networks, None where there are none."""
     if any(table.cost.size == 0 for table in tables):
         return None
+    # of all ways to finish after each class, from the last stage forwards
     least: Array = np.zeros((len(tables[0].cost), tables[-1].classes), dtype=np.int64)
     greatest = least
     for table in reversed(tables):

@@ -112,6 +112,7 @@ class Swin:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of SHA-256 over what is built: same network, same fingerprint."""
+        # in channels: ratios that round to the same layers are one network
         built = self.to_dict() | {"mlp_ratio": self.hidden}
         if sum(self.depths) == 1:  # the linear rule gives an only block rate 0
             built["drop_path"] = 0.0
@@ -271,6 +272,7 @@ def _embedding_cost(swin: Swin, size: tuple[int, int]) -> Cost:
     tokens, patch = size[0] * size[1], 3 * swin.patch_size**2
     return Cost(
         macs=patch * swin.width * tokens,
+        # a bias, and the norm's scale and shift
         params=patch * swin.width + 3 * swin.width,
         activations=swin.width * tokens,
         saved=(patch + swin.width) * tokens,
@@ -282,6 +284,7 @@ def _merging_cost(channels: int, size: tuple[int, int]) -> Cost:
     tokens, weights = size[0] * size[1], 8 * channels**2
     return Cost(
         macs=weights * tokens,
+        # the norm is over 4 C, before the linear layer, which has no bias
         params=weights + 8 * channels,
         activations=2 * channels * tokens,
         saved=8 * channels * tokens,
@@ -295,11 +298,14 @@ def _block_cost(swin: Swin, index: int, size: tuple[int, int]) -> Cost:
     tokens = size[0] * size[1]
     padded = math.prod(-(-length // side) * side for length in size)
     scores = heads * padded * side**2
+    # biases of qkv and proj, fc1 and fc2; two norms
     vectors = (3 * swin.qkv_bias + 1) * channels + hidden + channels + 4 * channels
     table = heads * (2 * swin.window - 1) ** 2
     return Cost(
+        # qkv and proj, scores and weighted values, in whole windows; the MLP has no padding
         macs=(4 * channels**2 + 2 * channels * side**2) * padded + 2 * channels * hidden * tokens,
         params=4 * channels**2 + 2 * channels * hidden + vectors + table,
+        # qkv, weighted values and proj; scores; fc1 and fc2
         activations=5 * channels * padded + scores + (hidden + channels) * tokens,
         # inputs of qkv and proj, and q, k, v; the weights; two norms, fc1; GELU and fc2
         saved=5 * channels * padded + scores + 3 * channels * tokens + 2 * hidden * tokens,
@@ -336,6 +342,7 @@ def _scaled(published: Swin, budget: Budget) -> tuple[Swin, bool]:
     """The network of `published`'s depths that suits the budget best, and whether it is in the band."""
     below = published
     in_band = []
+    # every width, for heads jump from one to the next, and parameters and activations with them
     for width in range(1, _max_width(published) + 1):
         swin = _with_width(published, width)
         cost = _cost(swin, budget)
@@ -358,6 +365,7 @@ def _with_width(published: Swin, width: int) -> Swin:
 
 def _max_width(swin: Swin) -> int:
     growth = 2 ** (len(swin.depths) - 1)
+    # the widest layer is in the last stage: its MLP's
     return int(MAX_WIDTH / (growth * max(1, swin.mlp_ratio)))
 
 

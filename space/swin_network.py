@@ -209,6 +209,7 @@ class Mlp(nn.Module):
 
 def relative_position_index(window: int) -> Tensor:
     """Row of the bias table for every pair of tokens of a window, [window^2, window^2]."""
+    # offsets from -(window - 1) to window - 1 in both directions, a row of the table each
     row, column = torch.arange(window**2) // window, torch.arange(window**2) % window
     rows, columns = row[:, None] - row, column[:, None] - column
     return (rows + window - 1) * (2 * window - 1) + columns + window - 1
@@ -222,6 +223,7 @@ def shift_mask(height: int, width: int, side: int, shift: int, like: Tensor) -> 
 
     def band(length: int) -> Tensor:
         i = torch.arange(length, device=like.device)
+        # 0 before the last window; in it 1, and 2 for what the shift brought round from the other side
         return (i >= length - side).long() + (i >= length - shift).long()
 
     region = to_windows((3 * band(height)[:, None] + band(width))[None, :, :, None], side)[..., 0]

@@ -91,6 +91,7 @@ def loaded(path: Path, *, mapped: bool = False) -> Any:
         _check_records(path, size)
         if path.suffix != ".safetensors":
             return torch_values(str(path), mmap=mapped)
+    # safetensors: eight bytes with the length of its header, then the header, in JSON
     elif first[8:9] == b"{":
         return _safetensors(path)
     with path.open("rb") as file:  # by its name torch would go by its suffix
@@ -172,6 +173,7 @@ def unwrapped(values: Any, where: str | Path) -> State:
     Raises `InputError` that starts with `where`.
     """
     for wrapping in WRAPPINGS:
+        # the first that is there: weights come before their average
         if isinstance(values, Mapping) and isinstance(values.get(wrapping), Mapping):
             values = values[wrapping]
             break
@@ -197,5 +199,6 @@ def _refuse_odd(value: Any, where: str) -> None:
         raise InputError(f"{where} is {type(value).__name__}, not a tensor")
     if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_complex():
         raise InputError(f"{where} is a tensor of another kind than weights are")
+    # one number repeated by strides of 0 is small in a file and any size in memory
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise InputError(f"{where} is a tensor that claims more numbers than it has")

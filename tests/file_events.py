@@ -331,7 +331,7 @@ def import_all() -> None:
 
     for name in HEAVY:
         importlib.import_module(name)
-    for name in sys.modules["analysis.page.dashboard"].VIEWS:
+    for name in sys.modules["analysis.page.page"].VIEWS:
         importlib.import_module(f"analysis.views.{name}")
     # what a first database has imported and prepared
     optuna.create_study(storage="sqlite:///:memory:").ask()

@@ -287,6 +287,7 @@ def _share(shapes: Shapes) -> list[Axis]:
     if counts.min() < 2:
         return []
     name = "stage 3 share" if (counts == 4).all() else "share of the stage before last"
+    # from the back: networks may have unlike numbers of stages
     deepest = shapes.depth[np.arange(counts.size), counts - 2]
     return [axis_of(name, deepest / shapes.depth.sum(axis=1))]
 
@@ -353,6 +354,7 @@ def sample_of(
         rows, axes = table.rows[inside].tolist(), {name: a.take(inside) for name, a in table.axes.items()}
         outside = len(table) - len(inside)
     kept = [chosen[row] for row in rows]
+    # only now: the seeds that all have in common depend on who is left
     accuracy, notes, split = _accuracies(kept)
     if split:  # each study has a shift of its own
         axes["study"] = axis_of("study", [studies[s].name for s, _ in kept])

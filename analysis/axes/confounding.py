@@ -116,10 +116,12 @@ def varying(columns: Columns) -> dict[str, Axis]:
 def block_of(axis: Axis) -> Floats:
     """The columns of an axis in a linear model, each of mean 0: (n, 1), or (n, levels - 1)."""
     if axis.categorical:
+        # without the first level: all of them add up to the constant
         block = np.eye(len(axis.levels))[axis.values.astype(int)][:, 1:]
     else:
         block = axis.scaled[:, None]
     block = block - block.mean(axis=0)
+    # of one size, so that the tolerances of rank and basis mean the same for each
     return np.asarray(block / np.maximum(block.std(axis=0), 1e-12))
 
 
@@ -134,8 +136,8 @@ def _tie(name: str, blocks: Mapping[str, Floats]) -> Tie:
     explained = _explained(block, stacked(others, len(block)))
     chosen: list[str] = []
     if explained >= TIED_SHARE:
-        target, reached = min(TIED_SHARE, explained), 0.0
-        while reached < target and len(chosen) < len(others):
+        reached = 0.0
+        while reached < TIED_SHARE and len(chosen) < len(others):
             gains = {
                 other: _explained(block, stacked({k: others[k] for k in [*chosen, other]}))
                 for other in others
@@ -153,9 +155,11 @@ def _explained(block: Floats, others: Floats) -> float:
     basis = _basis(others)
     if not basis.shape[1]:
         return 0.0
+    # singular values of the product of two orthonormal bases are the canonical correlations
     correlation = np.linalg.svd(_basis(block).T @ basis, compute_uv=False).max(initial=0.0)
     left = n - 1 - basis.shape[1]
     unexplained = 1 - min(float(correlation) ** 2, 1.0)
+    # a function of the others, whatever rounding leaves of it
     if unexplained < 1e-9 and left > 0:
         return 1.0
     return max(0.0, 1 - unexplained * (n - 1) / left) if left > 0 else 0.0
@@ -177,6 +181,7 @@ def _groups(ties: Sequence[Tie], axes: Mapping[str, Axis]) -> tuple[tuple[str, .
         if axes[tie.axis].cost or len(members) < 2:
             continue
         joined = set().union(*(group[name] for name in members))
+        # invariant: all members of a group hold the same set
         for name in joined:
             group[name] = joined
     found = {id(members): members for members in group.values() if len(members) > 1}
@@ -198,6 +203,7 @@ def _association(a: Axis, b: Axis) -> float:
     n, (rows, columns) = table.sum(), table.shape
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
     phi = float(((table - expected) ** 2 / expected).sum()) / n
+    # phi is above 0 by chance, the more the larger the table: so much is taken off
     corrected = max(0.0, phi - (rows - 1) * (columns - 1) / (n - 1))
     smaller = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1))
     return min(1.0, math.sqrt(corrected / (smaller - 1))) if smaller > 1 else 1.0

@@ -62,7 +62,9 @@ def partial_dependence(
     rng = np.random.default_rng(seed)
     axes, y, ids = at_most(MOST[PERMUTATION], axes, y, ids, rng)
     x = features(axes)
+    # the same rows for every model and value, so that curves differ by these alone
     background = x[some_rows(len(x), BACKGROUND, rng)]
+    # the first is the curve, the others its interval
     models = [model(axes).fit(x, y)]
     for counts in bootstrap_weights(ids, resamples, rng).astype(int):
         drawn = np.repeat(np.arange(len(y)), counts)
@@ -109,6 +111,7 @@ def _predicted(models: Sequence[Any], background: Floats, grids: Sequence[Floats
 
 def _curve(axis: Axis, grid: Floats, drawn: Floats, level: float) -> Curve:
     value = drawn[0]
+    # the deviation is of the len(drawn) - 1 resamples
     reach = half_width(1.0, max(len(drawn) - 2, 1), level) * np.std(drawn[1:], axis=0, ddof=1)
     at = np.exp(grid) if axis.log else grid
     return Curve(

@@ -87,6 +87,7 @@ def main_effects(
     rng = np.random.default_rng(seed)
     ties = confounding(axes)
     axes, y, ids = at_most(MOST[EFFECTS], axes, y, ids, rng)
+    # first the networks as they are, then the resamples
     weights = np.vstack([np.ones(len(y)), bootstrap_weights(ids, resamples, rng)])
     tests = len(axes)
     return tuple(
@@ -112,9 +113,11 @@ def _effect(
     counts = indicators.sum(axis=0)
     common = counts >= FEWEST_A_LEVEL
     design = np.concatenate([np.ones((len(y), 1)), indicators[:, 1:], covariates], axis=1)
+    # a resample without a level has no effect of it
     present = np.all(weights @ indicators[:, common] > 0, axis=1)
     fitted = _weighted_fits(design, y, weights[present])[:, 1 : len(labels)]
     effects = np.concatenate([np.zeros((len(fitted), 1)), fitted], axis=1)
+    # so far effects are from the first level, which has no interval; from the mean each level has one
     share = np.where(common, counts, 0) / max(counts[common].sum(), 1)
     effects -= (effects @ share)[:, None]
     freedom = max(groups - design.shape[1], 1)
@@ -159,6 +162,7 @@ def _covariates(
         if not axis.categorical and axis.distinct > 2
     }
     plain, curved = stacked(linear, rows), stacked(linear | squares, rows)
+    # the richest model that leaves several networks to a coefficient
     if networks >= 5 * (curved.shape[1] + levels):
         return curved, tuple(others)
     if networks >= 3 * (plain.shape[1] + levels):
@@ -176,6 +180,7 @@ def _weighted_fits(design: Floats, y: Floats, weights: Floats) -> Floats:
     """Coefficients of weighted least squares for each row of `weights` (b, n): (b, p), of least norm."""
     p = design.shape[1]
     products = (design[:, :, None] * design[:, None, :]).reshape(len(y), p * p)
+    # all resamples in one product: weights are counts, so X'WX is linear in them
     gram = (weights @ products).reshape(-1, p, p)
     inverse = np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
     return np.asarray(np.einsum("bij,bj->bi", inverse, weights @ (design * y[:, None])))
@@ -185,6 +190,7 @@ def _p_value(effects: Floats, freedom: int) -> float:
     """Of no difference between the levels: Hotelling's statistic with the bootstrap's covariance."""
     from scipy import stats  # type: ignore[import-untyped]
 
+    # k levels of fixed mean have k - 1 differences
     contrasts = effects[:, 1:] - effects[:, :1]
     count = contrasts.shape[1]
     if not count or len(contrasts) < count + 3:

@@ -41,6 +41,7 @@ def above_chance(
     copies = COPIES[method]
     scorer = _Scorer(method, axes, y, copies, rng)
     own, chance = scorer(np.ones(len(y), dtype=bool), range(copies))
+    # of the whole sample, and for the halves as well: their own would add its noise to every axis
     scale = max(float(own.sum()), 1e-12)
     value = (own - chance) / scale
     groups = int(ids.max()) + 1

@@ -44,10 +44,12 @@ def r2_lost(
         train = np.setdiff1d(np.arange(len(y)), held)
         fitted = model(axes).fit(x[train], y[train])
         error = (y[held] - fitted.predict(x[held])) ** 2
+        # each row is held out once a repeat
         squares[held] += error / repeats
         copies = [_shuffled(x[held], c, rng) for c in columns for _ in range(SHUFFLES)]
         predicted = fitted.predict(np.concatenate(copies)).reshape(len(columns), SHUFFLES, len(held))
         worse = ((y[held] - predicted) ** 2).mean(axis=(1, 2)) - error.mean()
+        # of all networks' variance: with its own each fold would have another unit
         lost.append(worse / variance)
     table = np.array(lost)
     # folds share most of what they train on: Nadeau and Bengio's correction is 1 / (folds - 1)
@@ -79,5 +81,6 @@ def _r2(y: Floats, squares: Floats, ids: Ids, level: float, rng: np.random.Gener
     spread = weights @ y**2 / total - mean**2
     drawn = 1 - (weights @ squares / total) / np.maximum(spread, 1e-15)
     value = 1 - float(squares.mean() / y.var())
+    # degrees of freedom: networks less one
     reach = half_width(float(drawn.std(ddof=1)), int(ids.max()), level)
     return Interval(value, value - reach, value + reach)

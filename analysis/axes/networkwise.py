@@ -89,5 +89,6 @@ def half_width(error: float, freedom: float, level: float, tests: int = 1) -> fl
 def bootstrap_weights(ids: Ids, count: int, rng: np.random.Generator) -> Floats:
     """How often each row is in each bootstrap sample of networks, (count, n)."""
     groups = int(ids.max()) + 1
+    # counts in place of drawn rows: a weighted fit needs no copies
     drawn = rng.multinomial(groups, np.full(groups, 1 / groups), size=count)
     return np.asarray(drawn[:, ids], dtype=np.float64)

@@ -83,6 +83,7 @@ def importance(
         raise InputError(f"importance: no method {quoted(unknown[0])}; there are {', '.join(METHODS)}")
     ties = confounding(axes)
     rng = np.random.default_rng(seed)
+    # what cannot be told apart is shuffled together: alone, the others would still tell the model its value
     units = [tuple(group) for group in ties.groups]
     units += [(name,) for name in axes if not any(name in group for group in ties.groups)]
     sample = at_most(MOST[PERMUTATION], axes, y, ids, rng)
@@ -111,6 +112,7 @@ def _score(
     unit: tuple[str, ...], value: float, error: float, freedom: float, level: float, tests: int
 ) -> Score:
     reach = half_width(error, freedom, level)
+    # the interval is each axis's own, the verdict is one of many
     sure = value - half_width(error, freedom, level, tests) > 0
     return Score(unit, Interval(value, value - reach, value + reach), MATTERS if sure else UNCLEAR)
 

@@ -36,6 +36,7 @@ def _encoder(axes: Mapping[str, Axis]) -> Callable[[Floats], Floats]:
     levels = [(i, len(axis.levels)) for i, axis in enumerate(axes.values()) if axis.categorical]
     first, second = np.triu_indices(len(numbers))
     x = features(axes)
+    # of all rows, also those that a fit will not see: they say nothing of accuracy
     middle, spread = x[:, numbers].mean(axis=0), np.maximum(x[:, numbers].std(axis=0), 1e-12)
 
     def raw(x: Floats) -> Floats:

@@ -100,6 +100,7 @@ def shapes_of(recorded: Sequence[Mapping[str, Any]]) -> Shapes:
     form, numbers = [], []
     for i, values in enumerate(recorded):
         own = list(_numbers(values))
+        # a form's first network is checked whole, the others by their numbers, which are all they differ in
         if not all(_can_be(*stage) for stage in own):
             Architecture.from_dict(values)  # says what is wrong with it
         key = _form(values, own)
@@ -111,6 +112,7 @@ def shapes_of(recorded: Sequence[Mapping[str, Any]]) -> Shapes:
     architectures = tuple(Architecture.from_dict(recorded[i]) for i in first)
     longest = max(map(len, numbers))
     table = np.zeros((len(numbers), longest, len(NUMBERS)))
+    # by the number of stages: one assignment for each, not one a network
     for count in range(1, longest + 1):
         rows = [i for i, own in enumerate(numbers) if len(own) == count]
         if rows:

@@ -134,6 +134,7 @@ def _family(studies: Sequence[Study], family: str) -> FamilyAnswer:
     fair = [match for match in matches if match.equal_cost]
     mean = None
     if len(fair) > 1:
+        # the winners' own differences are optimistic, and a mean of many does not take that away
         values = [match.difference.value if match.unchosen is None else match.unchosen for match in fair]
         mean = paired(values)
         if any(match.unchosen is None for match in fair):  # optimistic, so no interval would be honest
@@ -146,6 +147,7 @@ def _match(study: Study, reference: Tried) -> Match | str:
     of_budget = [tried for tried in study.candidates if tried.budget == reference.budget]
     affordable = [tried for tried in of_budget if tried.macs <= COSTLIER * reference.macs]
     equal = [tried for tried in affordable if COSTLIER * tried.macs >= reference.macs]
+    # fresh seeds at lower FLOPs come before single trainings at equal ones: those have no interval
     for rivals in (equal, affordable):
         found = _confirmed(study, reference, rivals, rivals is equal)
         if found is not None:

@@ -124,6 +124,7 @@ def _best_difference(sets: Sequence[Floats], n: int, level: float) -> Difference
 def _variance_of_best(ordered: Floats, n: int) -> float:
     """Of the expected best of n of the `ordered` errors (m,), by the jackknife: each left out in turn."""
     shares = _shares_of_best(ordered.size - 1, n)
+    # each left out in turn, by two running sums: those before it keep their places, those behind move up
     before = np.r_[0.0, np.cumsum(shares * ordered[:-1])]
     after = np.r_[np.cumsum((shares * ordered[1:])[::-1])[::-1], 0.0]
     return float((before + after).var()) * (ordered.size - 1)

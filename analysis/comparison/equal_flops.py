@@ -77,6 +77,7 @@ def at_equal_flops(
     rng = np.random.default_rng(seed)
     pairs = []
     for i, j in matches:
+        # paired, the seeds' own differences are one sample: what a seed gives to both is gone
         samples = (first[1][i] - second[1][j],) if paired else (first[1][i], second[1][j])
         middle = float(first[1][i].mean() - second[1][j].mean())
         reach = _reach(samples, noise, 2 if paired else 1, level, resamples, rng)
@@ -84,6 +85,7 @@ def at_equal_flops(
     middles = np.array([pair.difference.value for pair in pairs])
     mean = float(middles.mean())
     reach = (
+        # from how pairs differ, which holds the noise of their trainings as well
         _reach((middles,), None, 1, level, resamples, rng)
         if len(pairs) > 1
         else pairs[0].difference.high - mean
@@ -112,6 +114,7 @@ def _matches(flops_a: Floats, flops_b: Floats, tolerance: float) -> list[tuple[i
     gaps = np.abs(np.log(flops_a)[:, None] - np.log(flops_b)[None, :])
     order = np.argsort(gaps, axis=None, kind="stable")
     taken_a, taken_b, found = set[int](), set[int](), []
+    # greedy, by rising gap: of two that want the same partner the closer has it
     for flat in order[: int((gaps <= np.log1p(tolerance)).sum())].tolist():
         i, j = divmod(flat, flops_b.size)
         if i not in taken_a and j not in taken_b:

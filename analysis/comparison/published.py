@@ -74,6 +74,7 @@ def published(
     plane = [p for p in plane if test_set is None or p.test_set == test_set]
     if not plane:
         raise InputError(f"{_nothing(everything, pretrain, resolution, test_set)}")
+    # which networks: one source, then one recipe, a side
     first_source = _source(plane, family, own) if source is None else source
     first_side = select(plane, family=family, source=first_source)
     second_source = _same_source(plane, against, first_source) if against_source is None else against_source
@@ -86,6 +87,7 @@ def published(
     notes = [note for _, note in both if note] + _unused(own, sides)
     tables = [table(side) for side in sides]
     first, second = tables
+    # what differs between them
     known = first.seeds is not None and second.seeds is not None
     found = at_equal_flops(
         first.gflops,
@@ -146,6 +148,7 @@ def _one_recipe(
     Where none is wanted it is the recipe of most networks, whatever their accuracies, and of several such the
     first by its name.
     """
+    # networks are counted, not rows: seeds of one are no more networks
     counts = Counter(point.recipe for point in {(p.name, p.recipe): p for p in points}.values())
     if wanted is not None and wanted not in counts:
         known = listed(sorted(name for name in counts if name))

@@ -74,9 +74,11 @@ def mean_saving(
         return Saving(value, -np.inf, 1.0)
     table = np.concatenate([first[1], second[1]])
     freedom = (size - 1) * (seeds - 1)
+    # two-way residuals: what a network and what a seed gives to all alike is taken out
     noise = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
     spread = np.sqrt((noise**2).sum() / freedom)
     rng = np.random.default_rng(seed)
+    # the noise is estimated, and may be larger: a Student's t, drawn
     widths = spread * np.sqrt(freedom / rng.chisquare(freedom, size=resamples))
     drawn_a = [_luck(rng, resamples, group.size, seeds) for group in groups]
     drawn_b = [_luck(rng, resamples, 1, seeds) for _ in second[0]]
@@ -145,6 +147,7 @@ def _log_ratios(costs: Floats, values: Floats, split: int) -> Floats:
     apart = np.where(reached_a[:, 0] > reached_b[:, -1], -np.inf, np.inf)
     grid = np.linspace(low, high, ACCURACIES, axis=1)
     gaps = _along(grid, reached_a, logs_a) - _along(grid, reached_b, logs_b)
+    # the trapezoidal rule on an even grid
     means = ((gaps[:, 1:] + gaps[:, :-1]) / 2).mean(axis=1)
     return np.where(low > high, apart, means)
 
@@ -165,6 +168,8 @@ def _knots(costs: Floats, values: Floats) -> tuple[Floats, Floats]:
 def _along(at: Floats, values: Floats, logs: Floats) -> Floats:
     """Log FLOPs at values (d, m) inside each row's range, by lines through its knots (d, n): (d, m)."""
     found = np.repeat(logs[:, :1], at.shape[1], axis=1)
+    # piece by piece, for all draws at once: each adds its part of the rise as far as `at` has come
+    # (np.interp takes one curve at a time; repeated knots have no rise)
     for j in range(values.shape[1] - 1):
         begin, step = values[:, j, None], np.diff(values[:, j : j + 2], axis=1)
         rise = np.diff(logs[:, j : j + 2], axis=1)

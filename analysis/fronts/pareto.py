@@ -71,6 +71,7 @@ def seeds_probability(
     freedom = table.shape[0] * (table.shape[1] - 1)
     pooled = float(np.sqrt(table.var(axis=1, ddof=1).mean() / table.shape[1])) if freedom else 0.0
     rng = np.random.default_rng(seed)
+    # one factor a draw for all points: their deviation is pooled, so wrong for all alike
     widths = np.sqrt(freedom / rng.chisquare(freedom, size=draws)) if freedom else np.ones(draws)
     return _share_on_front(costs, means, np.full(means.shape, pooled), widths, rng)
 
@@ -83,9 +84,11 @@ def _share_on_front(
     rng: np.random.Generator,
 ) -> Floats:
     """Share of draws in which each point is non-dominated; `widths` (draws,) scale the noise of a draw."""
+    # sorted once: costs are exact, so they are in this order in every draw
     order = np.argsort(costs, kind="stable")
     costs, means, stds = costs[order], means[order], stds[order]
     hits = np.zeros(costs.size)
+    # 16 MB of draws at a time, whatever their number
     rows = max(1, 2_000_000 // max(costs.size, 1))
     for start in range(0, widths.size, rows):
         width = widths[start : start + rows, None]

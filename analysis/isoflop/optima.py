@@ -55,6 +55,7 @@ def weights(sample: Sample, residual: Floats, parameters: int) -> Floats:
         return np.ones(sample.error.size)
     own = sample.seed_variance / sample.seeds
     freedom = max(residual.size - parameters, 1)
+    # what is left of the residuals' variance when the trainings' own is taken out
     between = max(float(residual @ residual) / freedom - float(own.mean()), 0.0)
     variance = between + own
     return np.asarray(variance.min() / variance) if variance.min() > 0 else np.ones(sample.error.size)
@@ -66,6 +67,7 @@ def resampled(group: Ints, resamples: int, seed: int) -> Floats:
     counts = np.zeros((resamples, group.size))
     for g in range(int(group.max(initial=-1)) + 1):
         rows = np.flatnonzero(group == g)
+        # within each budget: across them a resample might have too few of one for a parabola
         drawn = rng.integers(rows.size, size=(resamples, rows.size))
         flat = (drawn + np.arange(resamples)[:, None] * rows.size).ravel()
         counts[:, rows] = np.bincount(flat, minlength=resamples * rows.size).reshape(resamples, -1)
@@ -82,6 +84,7 @@ def optima_of(
     if dimension not in sample.dimensions:
         raise InputError(f"isoflop: {quoted(dimension)} is not one of {', '.join(sample.dimensions)}")
     x = sample.dimensions[dimension]
+    # about 0: far from it u and u^2 are nearly one column
     centre = np.array([np.median(x[sample.group == g]) for g in range(len(sample.groups))])
     curves, others = _curves(x - centre[sample.group], sample.group), _others(sample, dimension)
     fitted, effects, draws = _fitted(sample, curves, others, counts)
@@ -106,6 +109,7 @@ def _others(sample: Sample, dimension: str) -> Floats:
     Cost first, then settings without an order, then other dimensions and their squares, then how kernel sizes
     and expansions are spread over the stages, as long as there are `PER_PARAMETER` networks a parameter.
     """
+    # every budget has three parameters of its own, its parabola
     room = sample.error.size // PER_PARAMETER - 3 * len(sample.groups)
     kept: list[Floats] = []
     for block in _blocks(sample, dimension):
@@ -124,6 +128,7 @@ def _blocks(sample: Sample, dimension: str) -> Iterator[Floats]:
     others = {name: x for name, x in sample.dimensions.items() if name not in (*TRADED, dimension)}
     traded = [sample.dimensions[name] for name in TRADED if name in sample.dimensions]
     if dimension not in TRADED and traded:
+        # at equal cost depth and width move against each other: their ratio is what the two have to say
         others["shape"] = traded[0] - traded[1] if len(traded) > 1 else traded[0]
     for x in [x[:, None] for x in others.values()] + list(sample.stages):
         u = _centred(x, sample.group)
@@ -143,6 +148,7 @@ def _fitted(sample: Sample, curves: Floats, others: Floats, counts: Floats) -> t
     Lowest points are relative to the centres, (resamples, groups), infinite where the parabola has none.
     """
     design = np.concatenate([curves, others], axis=1)
+    # unweighted first: weights need the variance between networks, which is told from residuals
     first = _solve(design, sample.error, np.ones((1, sample.error.size)))[0]
     weight = weights(sample, sample.error - design @ first, design.shape[1])
     whole = _solve(design, sample.error, weight[None])[0]
@@ -167,6 +173,7 @@ def _solve(design: Floats, error: Floats, weight: Floats) -> Floats:
     pull = weight @ (design * error[:, None])
     # what a resample does not tell stays at 0
     size = np.maximum(np.einsum("nii->ni", normal), 1e-12)
+    # columns scaled to one size, so that one small number on the diagonal is small for all of them
     scale = 1 / np.sqrt(size)
     scaled = normal * scale[:, :, None] * scale[:, None, :] + 1e-9 * np.eye(parameters)
     return np.asarray(scale * np.linalg.solve(scaled, (pull * scale)[..., None])[..., 0])
@@ -242,6 +249,7 @@ def _at_the_edge(large: bool, least: float, largest: float) -> str:
 
 def wide(low: float, high: float) -> str:
     """What is wrong with an interval that covers a factor over 3, or has no end."""
+    # no dimension is below a thousandth or above a million: such ends stand for infinity
     ends = [end for end, open_ in (("below", low < 1e-3), ("above", not high < 1e6)) if open_]
     if ends:
         return f"the interval has no end {' and '.join(ends)}"
@@ -257,5 +265,6 @@ def exp2(octaves: float) -> float:
 def interval_of(draws: Floats, level: float) -> tuple[float, float]:
     """Percentiles of draws, which may be infinite."""
     tail = (1 - level) / 2
+    # one of the draws themselves: between a number and infinity there is nothing to interpolate
     low, high = np.quantile(draws, [tail, 1 - tail], method="inverted_cdf")
     return float(low), float(high)

@@ -67,6 +67,7 @@ def power_law(dimension: str, optima: Sequence[Optimum], level: float = LEVEL) -
     ends = np.array([interval_of(one.draws, level) for one in kept])
     spread = np.maximum((ends[:, 1] - ends[:, 0]) / 2, 1e-6)
     weight = spread**-2
+    # at the weighted mean the value and the slope of a line are uncorrelated
     middle = float(weight @ logs / weight.sum())
     line = _line(logs - middle, weight)
     point = line @ values
@@ -74,10 +75,12 @@ def power_law(dimension: str, optima: Sequence[Optimum], level: float = LEVEL) -
     far = 2 * (ends[:, 1] - ends[:, 0])[:, None]
     drawn = np.clip(np.stack([one.draws for one in kept]), ends[:, :1] - far, ends[:, 1:] + far)
     stretch = _stretch(values - point[0] - point[1] * (logs - middle), drawn)
+    # the same line through each resample, so the exponent's interval has the optima's whole distribution
     draws = point + ((line @ drawn).T - point) * stretch
     low, high = interval_of(draws[:, 1], level)
     answer: Answer = Estimate(float(point[1]), low, high)
     octaves = float(np.ptp(np.log2([one.group.cost for one in optima])))
+    # judged by what it says of a size from the least to the largest budget, as every answer is by a factor
     if (high - low) * octaves > np.log2(FACTOR):
         across = f"leaves a factor over {FACTOR:g} between the least and the largest budget"
         answer = NotIdentified(f"the interval {low:.2g} to {high:.2g} {across}", low, high)

@@ -87,6 +87,7 @@ def sample_of(study: Study) -> Sample:
     rows = np.flatnonzero(groups >= 0)
     left_out = max(0, rows.size - MOST)
     if left_out:
+        # a fixed seed: the same study gives the same page
         rows = np.sort(np.random.default_rng(0).choice(rows, MOST, replace=False))
     if not rows.size:
         raise InputError(f"study {study.name}: no network with a full-fidelity result inside the budget")
@@ -164,6 +165,7 @@ def _stacked(columns: Columns, name: str, count: int) -> Floats:
 
 def _expansion(columns: Columns, count: int) -> Floats:
     """Of each stage, (n, stages); 1 where there is no such stage."""
+    # a bottleneck is narrow inside: its expansion is how much wider it comes out
     widest = np.maximum(_stacked(columns, "hidden", count), _stacked(columns, "out", count))
     width = _stacked(columns, "width", count)
     return np.asarray(np.where(width > 0, widest, 1.0) / np.maximum(width, 1))
@@ -181,6 +183,7 @@ def _groups(bands: Sequence[Mapping[str, Any]], costs: Floats) -> tuple[Ints, li
     ordered = sorted(bands, key=lambda band: float(band.get("low") or 0))
     for g, band in enumerate(ordered):
         low, high = float(band.get("low") or 0), float(band.get("high") or np.inf)
+        # the cheaper band has what lies in two
         group[(costs >= low) & (costs <= high) & (group < 0)] = g
     texts = [str(band.get("text") or "the budget") for band in ordered]
     inside = np.flatnonzero(group >= 0)
@@ -208,6 +211,7 @@ def _indicators(shapes: Shapes) -> Floats:
     columns = []
     for values in _settings(shapes):
         levels, index, counts = np.unique(np.array(values), return_inverse=True, return_counts=True)
+        # settings enter a fit all or none: one of many levels would keep the others out
         if 1 < levels.size <= 6:
             others = np.delete(np.arange(levels.size), counts.argmax())
             columns.append((index[:, None] == others).astype(np.float64))

@@ -97,6 +97,7 @@ def searched_points(study: Study) -> tuple[list[Point], bool]:
     group = group_of(study, candidates)
     again = [i for i, tried in enumerate(candidates) if tried.fresh and group[i] >= 0]
     most = max((len(candidates[i].fresh) for i in again), default=0)
+    # one with fewer seeds had one fail, or is not done: its mean is not of the same seeds
     again = [i for i in again if len(candidates[i].fresh) == most]
     found = [_fresh_point(candidates[i], study.metric) for i in again]
     costs = [point.cost for point in found]
@@ -157,6 +158,7 @@ def _law(points: Sequence[Point], unit: float, study: Study) -> tuple[Fit | None
 
 def _columns(points: Sequence[Point], unit: float) -> tuple[list[float], list[float]]:
     """Costs in the unit, and errors in percent."""
+    # a fit takes errors above 0 alone, and a network may have made no mistake
     return [point.cost / unit for point in points], [max(100 * point.error, 1e-4) for point in points]
 
 

@@ -53,13 +53,16 @@ def choose_law(
     if not laws:
         raise InputError("choose_law: no laws")
     problem = Problem.of(laws[0], flops, error, network, None, LOSSES[loss])
+    # from here on without seeds: `Problem` has made one observation of each network
     order = np.argsort(problem.logs, kind="stable")
     sizes, errors = np.exp(problem.logs + problem.log_unit)[order], problem.error[order]
+    # half, rounded up, but at least one network more than parameters: with fewer any law passes through all
     first = max(-(-len(sizes) // 2), max(len(law.parameters) for law in laws) + 1)
     if first > len(sizes) - 2:
         raise InputError(f"choose_law: {len(sizes)} networks; these laws need {first + 2}")
     squares = np.stack([_extrapolated(law, sizes, errors, first, loss) for law in laws])
     best = int(squares.mean(axis=1).argmin())
+    # paired by network: some are hard to predict for every law
     worse = squares - squares[best]
     allowed = worse.std(axis=1, ddof=1) / np.sqrt(squares.shape[1])
     equal = [i for i in range(len(laws)) if worse[i].mean() <= allowed[i]]

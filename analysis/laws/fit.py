@@ -142,6 +142,7 @@ def _answer(
 ) -> Answer:
     low, high = interval
     networks, parameters = problem.error.size, len(problem.law.parameters)
+    # the gravest reason first: each makes those behind it meaningless
     if networks <= parameters:
         reason = f"{networks} networks for {parameters} parameters"
     elif optimum.gradient > STATIONARY:
@@ -161,6 +162,7 @@ def _answer(
 
 def _solve(problem: Problem) -> Optimum:
     squared = LOSSES["squared"]
+    # least squares first: a robust loss needs a scale, which takes residuals, which take a fit
     theta, gradient = _polish(problem, squared, 1.0, _starts(problem, problem.weight, 3))
     scale, loss = 1.0, squared
     tiny = 1e-9 * float(np.abs(problem.error).max())
@@ -173,6 +175,7 @@ def _solve(problem: Problem) -> Optimum:
                 break
             loss = problem.loss
             robust = problem.weight * loss.weight(residual / scale)
+            # one start from a grid without the outliers, one from where the fit is
             theta, gradient = _polish(problem, loss, scale, np.vstack([_starts(problem, robust, 1), theta]))
     shapes = len(problem.law.axes)
     return Optimum(
@@ -199,6 +202,7 @@ def _pseudo_values(problem: Problem, loss: LossShape, scale: float, theta: Float
     t = residual * root / scale
     slopes = loss.slope(t)
     count, slope = t.size, float(slopes.mean())
+    # 0 where every residual is an outlier: no stretch could be told then
     slope = max(slope, 1.0 / count)
     stretch = 1 + len(problem.law.parameters) / count * (1 - slope) / slope
     if problem.noise_known:  # the variance is known beforehand, see `_allowance`
@@ -273,6 +277,7 @@ def _descend(
 def _gradient(problem: Problem, loss: LossShape, scale: float, theta: Floats) -> float:
     """Largest cosine between the weighted residual and a direction in which a parameter is free to move."""
     residual = residual_of(problem, theta) * np.sqrt(problem.weight)
+    # psi, the derivative of the loss: at its optimum orthogonal to every free direction
     pull = residual * loss.weight(residual / scale)
     jacobian = _jacobian(problem, theta)
     # residuals of an exact fit are rounding, at which a direction means nothing

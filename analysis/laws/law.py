@@ -40,6 +40,7 @@ class Law:
 
     def named(self, shape: Floats, linear: Floats, log_unit: float) -> dict[str, Floats]:
         """The reported parameters of `shape` (..., k) and `linear` (..., j), for F in the units given."""
+        # b of F in the user's units: logs are less `log_unit`, and (F / u)^-c = u^c F^-c
         c = np.exp(shape[..., 0])
         if not np.isfinite(self.guess_error):
             values = {"b": linear[..., -1] * np.exp(c * log_unit), "c": c}
@@ -62,6 +63,7 @@ def _guessing_terms(guess_error: float) -> Callable[[Floats, Floats], Terms]:
     """error = a (1 - s) + guess_error s with s / (1 - s) = v F^-c, so a is linear."""
 
     def terms(logs: Floats, shape: Floats) -> Terms:
+        # a logistic function of log F, which no extreme of v or F overflows
         share = special.expit(shape[..., 1:2] - np.exp(shape[..., :1]) * logs)
         return guess_error * share, (1.0 - share,)
 

@@ -82,6 +82,7 @@ def _means(
     if not np.allclose(logs, logs[first][index], rtol=0, atol=1e-9):
         raise InputError("network: rows of one network differ in flops")
     mean, variance = (np.bincount(index, values) / seeds for values in (errors, sigma**2))
+    # np.unique sorts by id
     order = np.argsort(first)
     return logs[first][order], mean[order], np.sqrt(variance / seeds)[order]
 
@@ -130,8 +131,11 @@ def _line(z: Floats, y: Floats, weight: Floats, bounded: bool) -> Floats:
     centred = z - z_mean[..., None]
     square = np.sum(weight * centred * centred, -1)
     square = np.maximum(square, np.finfo(float).tiny)
+    # centred, or 1 and z would cancel to nothing where the exponent is small and z hardly changes
     b = np.sum(weight * centred * y, -1) / square
     a = y_mean - b * z_mean
+    # a convex loss is least on the bound that its free minimum is beyond
+    # (a < 0: a line through the origin; b < 0: a constant)
     if bounded:
         through_zero = np.sum(weight * z * y, -1) / np.sum(weight * z * z, -1)
         b = np.where(a < 0, through_zero, b)

@@ -32,6 +32,7 @@ def _allowance(problem: Problem, least: float, level: float) -> float:
     freedom = problem.error.size - len(problem.law.parameters)
     if problem.noise_known:
         return float(special.ndtri(tail)) ** 2 * problem.loss.variance
+    # t squared is F of one and `freedom` degrees
     return float(special.stdtrit(freedom, tail)) ** 2 * least / freedom
 
 
@@ -42,6 +43,7 @@ def region_of(problem: Problem, optimum: Optimum, level: float) -> Region:
     most = float(least[0]) + _allowance(problem, float(least[0]), level)
     limits = np.array(law.axes)
     box, points = limits.copy(), GRID_POINTS[len(law.axes)]
+    # invariant: the region lies in the box, which is cut to it and a grid step more until it fills most of it
     for _ in range(12):
         shapes = shape_grid([(low, high) for low, high in box], points)
         _, loss = project(law, problem.logs, shapes, optimum.pseudo, problem.weight)
@@ -64,6 +66,7 @@ def _crossings(shapes: Floats, loss: Floats, most: float, points: int) -> Floats
     for axis in range(axes):
         flat = np.moveaxis(cube, axis, 0).reshape(points, -1)
         indices = np.moveaxis(np.arange(len(shapes)).reshape(cube.shape), axis, 0).reshape(points, -1)
+        # the best point of each slice across the axis: its profile
         place = indices[np.arange(points), flat.argmin(axis=1)]
         profile = loss[place]
         for here, there in pairwise(range(points)):
@@ -93,6 +96,7 @@ def corners_of(
         return ends, np.ones(ends.shape[:2], dtype=bool)
     z = basis[1]
     total, cross, square = weight.sum(), np.sum(weight * z, -1), np.sum(weight * z * z, -1)
+    # u'x on the ellipse (x - m)'A(x - m) <= slack is extreme at m +- A^-1 u sqrt(slack / u'A^-1 u)
     determinant = np.maximum(total * square - cross**2, np.finfo(float).tiny)
     units = [np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])] + ([] if direction is None else [direction])
     found = []
@@ -113,6 +117,7 @@ def corners_of(
 def _cuts(region: Region, weight: Floats, z: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Where the ellipse of (a, b) meets a = 0 and b = 0: shape (e, 4, 2), and which of them exist."""
     y, corners, exist = region.error, [], []
+    # on a bound only one column is left: a fit of one parameter, with what it leaves of the allowance
     for i, column in enumerate((np.ones_like(z), z)):
         square = np.sum(weight * column**2, -1)
         middle = np.sum(weight * column * y, -1) / square

@@ -83,6 +83,7 @@ def read_files(paths: Sequence[Path]) -> tuple[tuple[Result, ...], tuple[str, ..
             found = _own(file, {} if "source" in file.columns else {"source": source_name(file.path, names)})
             points += found
             said.append(reading(file.path, len(file.rows), len(found), {}))
+    # together: accuracies are in one of timm's files, costs in another
     timm = [file for file in files if is_timm_rows(file)]
     if timm:
         joined = join_timm(timm, names)
@@ -200,6 +201,7 @@ def table(points: Iterable[PublishedPoint]) -> Table:
     by_seed = [{getattr(p, "seed", None): p.top1 for p in group} for group in groups]
     first = set(by_seed[0]) if by_seed else set()
     seeds = None
+    # a table needs the same columns for every row
     if first and None not in first and all(set(values) == first for values in by_seed):
         seeds = tuple(sorted(seed for seed in first if seed is not None))
     rows = [

@@ -122,6 +122,7 @@ class Line:
         """The decimal sign of a number of that column. Raises `InputError` where it is not clear."""
         column = self.file.signs(name) if name in self.file.columns else set[Sign]()
         own = sign_of(text)
+        # first by itself, then by its column, then by the file and what parts its fields
         if own is not Sign.UNCLEAR:
             return "," if own in COMMAS else "."
         sign = next(mark for mark in text if mark in ".,")

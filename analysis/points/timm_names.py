@@ -50,6 +50,7 @@ def timm_pretrain(model: str) -> str | None:
     words = [word for word in timm_recipe(model).split("_") if word]
     while words and words[-1].isdigit():  # the image size of the fine-tuning
         words.pop()
+    # a tag names data in the order of training: the last is what top-1 is of
     if not words or words[-1] != "in1k":
         return None
     seen = []

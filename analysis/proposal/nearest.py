@@ -39,6 +39,7 @@ def nearest_in(
     import numpy as np
 
     allowed = _settings_of(band.space, best)
+    # no network in the band has these settings: any will do
     if band.count_allowed(allowed) == 0:
         allowed = {}
     rng = np.random.default_rng(seed)
@@ -47,6 +48,7 @@ def nearest_in(
         codes = np.unique(codes, axis=0)
         far = distance(band.space.columns(codes), len(codes), wanted, best)
         codes = codes[np.argsort(far, kind="stable")[:ELITE]]
+        # each factor's outcomes among the nearest, in any combination: draws stay uniform, and in the band
         near = {f: np.unique(codes[:, f]).tolist() for f in range(codes.shape[1])}
         codes = np.concatenate([codes, band.sample_codes(DRAWS, rng, near)])
     far = distance(band.space.columns(codes), len(codes), wanted, best)
@@ -105,6 +107,7 @@ def _spread(columns: Columns, count: int) -> Floats:
         for name in ("depth", "width", "kernel_size", "hidden")
     ]
     logs = np.log2(np.maximum(np.stack(fields, axis=1), 1).astype(np.float64))
+    # hidden over width: the expansion
     logs[:, 3] -= logs[:, 1]
     return np.asarray(logs - logs.mean(axis=2, keepdims=True))
 

@@ -49,6 +49,7 @@ def published_rule(budget: Budget) -> Architecture | None:
     from space.families import convnext
 
     tiny, small = ((3, 3, depth, 3) for depth in (9, 27))
+    # the rule in three parts: below T by width, above S by width, between them by blocks of stage 3
     if _cost(convnext(tiny, 96, 0.0), budget) > budget.high:
         return _in_band(lambda width: convnext(tiny, width, 0.0), budget)
     if _cost(convnext(small, 96, 0.0), budget) < budget.low:
@@ -92,6 +93,7 @@ def _widest(make: Callable[[int], Architecture], budget: Budget) -> int:
     low, high = 0, 64
     while fits(high):
         low, high = high, 2 * high
+    # invariant: `low` fits, or is 0; `high` does not
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
@@ -133,6 +135,7 @@ def depth_only(network: Architecture, budget: Budget) -> Architecture | None:
     width makes the rest.
     """
     choices = _depths(network, budget)
+    # cost rises along `choices`, each of which has a block more
     fitting = bisect.bisect_right(
         choices, budget.high, key=lambda depths: _cost(with_shape(network, depths=depths), budget)
     )
@@ -148,6 +151,7 @@ def _depths(network: Architecture, budget: Budget) -> list[tuple[int, ...]]:
 
     most = max(4.0, 4 * budget.high / _cost(network, budget))
     factors = {
+        # where int(d f + 0.5) goes up by one: in between depths do not change
         (blocks + 0.5) / depth
         for depth in network.depths
         for blocks in range(1, min(MAX_DEPTH, int(most * depth) + 1))
@@ -158,8 +162,11 @@ def _depths(network: Architecture, budget: Budget) -> list[tuple[int, ...]]:
 
 def compound(network: Architecture, budget: Budget) -> Architecture | None:
     """Depth and width together, as 1.2 to 1.1 (Tan and Le 2019, section 3.3); width makes the rest."""
+    from space.architecture import MAX_DEPTH
+
     depth, width = COMPOUND
     middle = math.sqrt(budget.low * budget.high)
+    # FLOPs go as depth and as the square of width
     steps = math.log(middle / _cost(network, budget)) / math.log(depth * width**2)
-    depths = [max(1, min(512, round(one * depth**steps))) for one in network.depths]
+    depths = [max(1, min(MAX_DEPTH, round(one * depth**steps))) for one in network.depths]
     return width_only(with_shape(network, depths=depths), budget)

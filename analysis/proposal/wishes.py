@@ -44,6 +44,7 @@ def _wish(found: Profiles, name: str, own: float, target: float) -> Wish:
         answer = rule.at(target, found.level)
         reason = f"exponent {rule.exponent}"
         if isinstance(answer, Estimate):
+            # half the interval: what is known well is to be met closely
             tolerance = min(max(math.log2(answer.high / answer.low) / 2, LEAST_TOLERANCE), OPEN)
             return Wish(name, answer.value, answer, RULE, reason, tolerance)
         return Wish(name, rule.value(target), answer, RULE, f"{reason}; so far out {answer.reason}", OPEN)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.scores.rank import ENOUGH, FEWEST
 from space.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from nas.record.study import Study
     from nas.record.trial import Trial
     from space.architecture import Architecture
-from analysis.scores.rank import ENOUGH, FEWEST
 
 
 @dataclass(frozen=True)

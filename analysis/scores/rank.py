@@ -111,6 +111,7 @@ def _relation(name: str, x: Floats, y: Floats, draws: Floats, taus: Mapping[str,
 
 def _gain(tau: Floats, others: Sequence[Floats]) -> Floats:
     """Tau minus that of the best baseline, draw by draw; a baseline may as well be used upside down."""
+    # which way is decided by the networks as they are, not anew in each draw: that would favour the baseline
     signed = [other * np.sign(other[0]) for other in others if np.isfinite(other[0])]
     best = max(signed, key=lambda other: float(other[0]), default=np.zeros_like(tau))
     return np.asarray(tau - best)
@@ -147,6 +148,7 @@ def tau_b(x: Floats, y: Floats, counts: ArrayLike) -> Floats:
     A network drawn twice is tied with itself, in both rankings. Networks without a finite x have no weight.
     """
     x, weights = _known(x, np.asarray(counts, dtype=float))
+    # signs of all pairs once; a resample only weighs them, by how often both were drawn
     signs_x, signs_y = (np.sign(v[:, None] - v) for v in (x, y))
     with np.errstate(invalid="ignore", divide="ignore"):
         agree, untied_x, untied_y = (

@@ -121,6 +121,7 @@ def widths_by_stage(architecture: Architecture) -> list[list[float]]:
     previous = architecture.stem_width
     for i, (stage, entering) in enumerate(zip(architecture.stages, architecture.in_channels, strict=True)):
         separate = i > 0 and architecture.downsampling == "separate"
+        # 2x2, dense
         here = [4.0 * previous] if separate else []
         for j in range(stage.depth):
             here += _block_widths(stage, entering if j == 0 else stage.out)
@@ -267,6 +268,7 @@ def synflow(network: nn.Module, shape: Sequence[int], joints: Iterable[nn.Module
     logs: list[float] = []
 
     def rescale(_: nn.Module, __: object, output: Tensor) -> Tensor:
+        # detached: the mean is a constant factor, not a path of the gradient
         mean = output.detach().mean()
         logs.append(math.log(float(mean)))
         return output / mean
@@ -280,6 +282,7 @@ def synflow(network: nn.Module, shape: Sequence[int], joints: Iterable[nn.Module
     finally:
         for hook in hooks:
             hook.remove()
+    # absolute weights and inputs of ones: every product is positive, so |w dR/dw| is w dR/dw
     saliency = sum(float((w.detach() * g).sum()) for w, g in zip(weights, gradients, strict=True))
     return math.log(saliency) + sum(logs)
 
@@ -321,6 +324,7 @@ def _averaged(
         if batch is None:
             raise InputError("score: needs a batch of images (draw_batch)")
         cost(architecture, batch.resolution)  # says where the images are too small
+        # seeds of their own for every batch: no two share a draw of the weights
         first = batch.seed * INITIALISATIONS
         seeds = range(first, first + INITIALISATIONS)
         return sum(of_network(_untrained(architecture, batch, s), batch) for s in seeds) / INITIALISATIONS

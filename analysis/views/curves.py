@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from analysis.views.planes import accuracy_title, apart, labels, numbered
 from analysis.views.units import Spec
 from nas.record.study import Study
 from nas.record.trial import Trial
-from space.words import finite, listed, percent, plural
+from space.words import compact, finite, listed, percent, plural, said
 
 KEY, TITLE = "curves", "Learning curves"
 MOST_LINES, MOST_BEST, MOST_FAILED = 300, 10, 60
@@ -25,6 +25,9 @@ MOST_POINTS = 9000  # of one study's figure; beyond, epochs are left out evenly
 # of the rank correlations: networks, epochs and resamples
 MOST_RANKED, MOST_EPOCHS, RESAMPLES = 150, 6, 1000
 FAILED_COLOUR = "#8c5a2b"
+# what a curve is of
+ACCURACY = "val_accuracy"
+LOSSES = {"val_loss": "validation loss", "train_loss": "training loss"}
 COLUMNS = ("study", "epoch", "networks", "Kendall tau", "low (90%)", "high (90%)", "Spearman rho", "rung")
 
 
@@ -45,7 +48,7 @@ def view(studies: Sequence[Study]) -> View:
         KEY,
         TITLE,
         lead=" ".join(_sentence(one, len(studies) > 1) for one in shown),
-        figures=[_figure(one, numbered("curves", i)) for i, one in enumerate(shown)],
+        figures=[figure for i, one in enumerate(shown) for figure in _figures(one, i, len(shown) > 1)],
         tables=tables,
         notes=[*_notes(shown), *apart(studies)],
     )
@@ -147,15 +150,13 @@ def _group(trial: Trial) -> str:
 
 def _last_epoch(trial: Trial) -> int | None:
     rows = reversed(trial.curve or [])
-    return next((row["epoch"] for row in rows if finite(row.get("val_accuracy")) is not None), None)
+    return next((row["epoch"] for row in rows if finite(row.get(ACCURACY)) is not None), None)
 
 
-def _points(trial: Trial) -> list[tuple[int, float]]:
-    """Epoch and accuracy, of epochs that have one."""
+def _points(trial: Trial, of: str = ACCURACY) -> list[tuple[int, float]]:
+    """Epoch and accuracy or loss, of epochs that have one."""
     return [
-        (point["epoch"], value)
-        for point in trial.curve or []
-        if (value := finite(point.get("val_accuracy"))) is not None
+        (point["epoch"], value) for point in trial.curve or [] if (value := finite(point.get(of))) is not None
     ]
 
 
@@ -177,8 +178,17 @@ ENDS = {
 }
 
 
-def _figure(curves: _Curves, name: str) -> Figure:
-    data = [trace for group, trials in curves.groups.items() for trace in _traces(curves, group, trials)]
+def _figures(curves: _Curves, index: int, several: bool) -> Iterator[Figure]:
+    """Accuracy by epoch; and the losses, where they were recorded, folded."""
+    start = f"{curves.label}: " if several else ""
+    yield _figure(curves, numbered("curves", index), start, ACCURACY)
+    for of in LOSSES:
+        if any(_points(trial, of) for trials in curves.groups.values() for trial in trials):
+            yield _figure(curves, numbered(f"curves_{of}", index), start, of)
+
+
+def _figure(curves: _Curves, name: str, start: str, of: str) -> Figure:
+    data = [trace for group, trials in curves.groups.items() for trace in _traces(curves, group, trials, of)]
     last = max(curves.last_epochs.values())
     marked = [vertical_line(level, f"rung {level}") for level in curves.levels[:-1]]
     spec = figure_spec(
@@ -192,35 +202,44 @@ def _figure(curves: _Curves, name: str) -> Figure:
             ),  # else there are ticks at halves, all called whole
         },
         showlegend=True,
-        yaxis={"title": {"text": accuracy_title(curves.study)}},
+        yaxis={"title": {"text": LOSSES.get(of) or accuracy_title(curves.study)}},
         shapes=[line for line, _ in marked],
         annotations=[label for _, label in marked],
     )
-    title = f"{curves.label}: accuracy by epoch"
+    title = f"{start}{LOSSES.get(of, 'accuracy')} by epoch"
     alt = (
         f"Learning curves of {curves.drawn} of {plural(len(curves.trials), 'training')} of {curves.label}: "
         f"{listed([f'{len(trials)} {group}' for group, trials in curves.groups.items()])}."
     )
-    return Figure(name, title, spec, alt)
+    return Figure(name, title if start else said(title), spec, alt, folded=of != ACCURACY)
 
 
-def _traces(curves: _Curves, group: str, trials: Sequence[Trial]) -> list[Spec]:
+def _traces(curves: _Curves, group: str, trials: Sequence[Trial], of: str) -> list[Spec]:
     """One trace of all the group's curves, with gaps between them; and a mark where each ends early."""
     x: list[float | None] = []
     y: list[float | None] = []
     custom: list[list[int] | None] = []
     ends: list[tuple[int, float, list[int]]] = []
     for trial in trials:
-        points = _thinned(_points(trial), curves.step, curves.levels)
+        points = [
+            (epoch, percent(value) if of == ACCURACY else compact(value))
+            for epoch, value in _thinned(_points(trial, of), curves.step, curves.levels)
+        ]
+        if not points:
+            continue
         point_to = [curves.index, trial.number]
         x += [*(epoch for epoch, _ in points), None]
-        y += [*(percent(value) for _, value in points), None]
+        y += [*(value for _, value in points), None]
         custom += [*([point_to] * len(points)), None]
-        ends.append((points[-1][0], percent(points[-1][1]), point_to))
+        ends.append((*points[-1], point_to))
+    if not ends:
+        return []
     family = group.removeprefix("reference ")
     look = LOOKS.get(group) or {"line": {"color": colour_of(family), "width": 2, "dash": "dash"}}
     who = escape(trials[0].label) if len(trials) == 1 else "trial %{customdata[1]}"
-    hover = f"{who}<br>epoch %{{x}}: %{{y:.1f}}%<extra>{escape(group)}</extra>"
+    hover = (
+        f"{who}<br>epoch %{{x}}: {'%{y:.1f}%' if of == ACCURACY else '%{y}'}<extra>{escape(group)}</extra>"
+    )
     label = f"{group} ({len(trials)})"
     line: Spec = {
         "type": "scatter", "mode": "lines", "name": escape(label), "x": x[:-1], "y": y[:-1],

@@ -20,7 +20,7 @@ from analysis.views.planes import budgets, labels, numbered, random_part
 from analysis.views.units import UNITS, Spec, cost_axis, cost_in, log_axis
 from nas.record.study import Study
 from space.errors import InputError
-from space.words import compact, listed, percent
+from space.words import compact, listed, percent, said
 
 KEY, TITLE = "isoflop", "The best shape of each budget"
 MOST_READ = 2000  # networks of a study
@@ -58,9 +58,10 @@ def view(studies: Sequence[Study]) -> View:
         return View(KEY, TITLE, lead=f"{reason[:1].upper()}{reason[1:]}.".replace("..", "."), empty=reason)
     figures = []
     for i, one in enumerate(found):
-        figures.append(_profiles_figure(one, numbered("isoflop", i)))
+        start = f"{one.label}: " if len(found) > 1 else ""
+        figures.append(_profiles_figure(one, numbered("isoflop", i), start))
         if len(one.found.sample.groups) > 1:
-            figures.append(_optima_figure(one, numbered("isoflop_optima", i)))
+            figures.append(_optima_figure(one, numbered("isoflop_optima", i), start))
     optima, laws = list(_optimum_rows(found)), list(_law_rows(found))
     return View(
         KEY,
@@ -139,7 +140,7 @@ def _on(panel: int) -> Spec:
 # ---- error against each dimension -----------------------------------------------------------------------
 
 
-def _profiles_figure(one: _Drawn, name: str) -> Figure:
+def _profiles_figure(one: _Drawn, name: str, start: str) -> Figure:
     traces: list[Spec] = []
     axes = []
     for panel, dimension in enumerate(one.dimensions):
@@ -149,12 +150,12 @@ def _profiles_figure(one: _Drawn, name: str) -> Figure:
             traces.append(_points(one, dimension, g, panel))
             traces += _curve(optimum, g, budget_colour(g, len(one.found.sample.groups)), panel)
     spec = _panels(axes, traces)
-    title = f"{one.label}: error against {listed([LABELS[d] for d in one.dimensions])}"
+    title = f"{start}error against {listed([LABELS[d] for d in one.dimensions])}"
     alt = (
         "For each dimension a panel with the error of the networks of every budget, a parabola through them, "
         "and a bar over the interval of its lowest point where that is identified."
     )
-    return Figure(name, title, spec, alt)
+    return Figure(name, title if start else said(title), spec, alt)
 
 
 def _points(one: _Drawn, dimension: str, g: int, panel: int) -> Spec:
@@ -219,7 +220,7 @@ def _curve(optimum: Optimum, g: int, colour: str, panel: int) -> list[Spec]:
 # ---- optima against the budget --------------------------------------------------------------------------
 
 
-def _optima_figure(one: _Drawn, name: str) -> Figure:
+def _optima_figure(one: _Drawn, name: str, start: str) -> Figure:
     metric = one.study.metric
     costs = [group.cost for group in one.found.sample.groups]
     traces: list[Spec] = []
@@ -242,7 +243,9 @@ def _optima_figure(one: _Drawn, name: str) -> Figure:
         f"{UNITS[metric].short}, the power law through them where its exponent is identified, and a thin "
         "line over what was tried."
     )
-    return Figure(name, f"{one.label}: the best against the budget", spec, alt)
+    return Figure(
+        name, f"{start}the best against the budget" if start else "The best against the budget", spec, alt
+    )
 
 
 def _exponent(rule: PowerLaw, panel: int) -> Spec:

@@ -7,14 +7,9 @@ It is hollow where one training is all there is: no interval can be drawn, and n
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from analysis.fronts.pareto import front_probability, seeds_probability
-from analysis.page.view import Cell, Figure, Table, View, colour_of, symbol_of
+from analysis.page.view import Cell, Figure, Table, View
 from analysis.views.common import (
     band_shapes,
     beside,
@@ -24,24 +19,20 @@ from analysis.views.common import (
     seed_bars,
     spread_sample,
     study_colour,
-    study_symbol,
     with_room,
 )
+from analysis.views.placed import Drawn, Placed
 from analysis.views.planes import (
-    Plane,
     apart,
     band_of,
     budgets,
-    is_narrow,
-    judged,
     labels,
     numbered,
     planes,
 )
 from analysis.views.units import UNITS, Spec, cost_axis, cost_in
-from nas.record.study import Study, Tried
+from nas.record.study import Study
 from nas.record.trial import SEARCHED
-from nas.verdict.front import front
 from nas.verdict.pick import recommend, searched_value
 from space.words import compact, finite, listed, percent, plural, said
 
@@ -49,8 +40,7 @@ KEY, TITLE = "plane", "Accuracy and cost"
 # candidates drawn in a figure, and listed in the table: more would make a page heavy and show no more
 MOST_POINTS, MOST_ROWS = 2000, 1000
 MOST_LABELS = 6
-MOST_RANKED, ROW_HEIGHT = 20, 26  # rows of a ranking, and pixels of one
-DRAWS = 4000  # of the probability of being on the front: its standard error is below 0.01
+ROW_HEIGHT = 26  # pixels, of a ranking
 
 COLUMNS = (
     "study", "trial", "network", "role", "family", "budget", "GFLOPs", "parameters (M)", "activations (M)",
@@ -69,7 +59,7 @@ def view(studies: Sequence[Study]) -> View:
     if not shown:
         reason = "No network has been trained in full yet."
         return View(KEY, TITLE, lead=reason, empty=reason)
-    drawn = [_Drawn(plane) for plane in shown]
+    drawn = [Drawn(plane) for plane in shown]
     figures = [figure for i, one in enumerate(drawn) for figure in _figures(one, i, len(drawn) > 1)]
     tables = [
         Table("plane_picks", "What is recommended, against the references", PICK_COLUMNS,
@@ -86,141 +76,10 @@ def view(studies: Sequence[Study]) -> View:
     )
 
 
-# ---- what is drawn --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """A network on the plane: the index and the label of its study, and the place of that in its plane.
-
-    It is judged by `accuracies`, as the pick is; `stands` where it may be recommended by them.
-    """
-
-    index: int
-    study: str
-    place: int
-    tried: Tried
-    accuracies: list[float]
-    stands: bool
-
-    @cached_property
-    def value(self) -> float:
-        return math.fsum(self.accuracies) / len(self.accuracies)
-
-    @property
-    def is_candidate(self) -> bool:
-        return self.tried.role == "candidate"
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether it has a spread over seeds."""
-        return len(self.accuracies) > 1
-
-    @property
-    def look(self) -> tuple[str, str]:
-        """Colour and symbol: of its family, or of its study among several."""
-        if self.is_candidate and self.place:
-            return study_colour(self.place), study_symbol(self.place)
-        return colour_of(self.tried.family), symbol_of(self.tried.family)
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """The networks of a plane."""
-
-    plane: Plane
-
-    @cached_property
-    def placed(self) -> list[_Placed]:
-        members = enumerate(self.plane.members)
-        return [
-            _Placed(i, label, n, one.tried, one.accuracies, one.stands)
-            for n, (i, label, study) in members
-            for one in judged(study)
-        ]
-
-    @property
-    def several(self) -> bool:
-        return len(self.plane.members) > 1
-
-    @property
-    def metric(self) -> str:
-        return self.plane.members[0][2].metric
-
-    @property
-    def metrics(self) -> tuple[str, str]:
-        """The budget's cost, and parameters or else FLOPs."""
-        return self.metric, "params" if self.metric != "params" else "macs"
-
-    @property
-    def narrow(self) -> bool:
-        """Whether all are of one budget, so that accuracy alone decides."""
-        return all(is_narrow(study) for _, _, study in self.plane.members)
-
-    @cached_property
-    def candidates(self) -> list[_Placed]:
-        return [p for p in self.placed if p.is_candidate]
-
-    @cached_property
-    def references(self) -> list[_Placed]:
-        return [p for p in self.placed if not p.is_candidate]
-
-    @cached_property
-    def fronts(self) -> dict[int, list[_Placed]]:
-        """Place of a study -> its front, over what it recommends from; a narrow budget has none."""
-        found = {}
-        for place, (index, _, study) in enumerate(self.plane.members):
-            if is_narrow(study):
-                continue
-            own = [p for p in self.placed if p.index == index and p.stands]
-            kept = front([getattr(p.tried, self.metric) for p in own], [p.value for p in own])
-            found[place] = [own[i] for i in kept]
-        return found
-
-    @cached_property
-    def picks(self) -> set[tuple[int, int]]:
-        return {
-            (index, pick.tried.trial)
-            for index, _, study in self.plane.members
-            for pick in recommend(study).picks
-        }
-
-    @cached_property
-    def probability(self) -> dict[int, float]:
-        """Id of a network with several seeds -> its probability of being on the front of them."""
-        seeded = [p for p in self.placed if p.is_sure]
-        if len(seeded) < 2 or self.narrow:
-            return {}
-        shares = _probability([getattr(p.tried, self.metric) for p in seeded], [p.accuracies for p in seeded])
-        return {id(p): round(float(share), 2) for p, share in zip(seeded, shares, strict=True)}
-
-    @cached_property
-    def noted(self) -> set[int]:
-        """Ids of what is drawn and listed whatever is left out: references, fronts, fresh seeds, picks."""
-        kept = [p for p in self.placed if p.is_sure or (p.index, p.tried.trial) in self.picks]
-        return {id(p) for p in [*kept, *self.references, *(p for ps in self.fronts.values() for p in ps)]}
-
-    @cached_property
-    def ranked(self) -> list[_Placed]:
-        """By accuracy: what has fresh seeds first, then what one training tells of."""
-        found = sorted(self.placed, key=lambda p: (not p.is_sure, -p.value))
-        return found[: max(MOST_RANKED, len(self.references))]
-
-
-def _probability(cost: Sequence[float], seeds: Sequence[Sequence[float]]) -> Iterable[float]:
-    """Of each network on the front of true means; `seeds` are accuracies of at least two seeds each."""
-    if len({len(own) for own in seeds}) == 1:
-        return list(seeds_probability(cost, seeds, draws=DRAWS))
-    freedom = sum(len(own) - 1 for own in seeds)
-    pooled = np.sqrt(sum(float(np.var(own)) * len(own) for own in seeds) / freedom)
-    errors = [pooled / np.sqrt(len(own)) for own in seeds]
-    return list(front_probability(cost, [float(np.mean(own)) for own in seeds], errors, draws=DRAWS))
-
-
 # ---- the figures ----------------------------------------------------------------------------------------
 
 
-def _figures(drawn: _Drawn, number: int, others: bool) -> Iterator[Figure]:
+def _figures(drawn: Drawn, number: int, others: bool) -> Iterator[Figure]:
     """`others`: there are other planes, too."""
     start = f"{drawn.plane.names}: " if others else ""
     if drawn.narrow and len(drawn.placed) > 1:
@@ -230,9 +89,9 @@ def _figures(drawn: _Drawn, number: int, others: bool) -> Iterator[Figure]:
         yield _against(drawn, metric, numbered(name, number), start, folded=i > 0)
 
 
-def _groups(drawn: _Drawn, placed: Sequence[_Placed]) -> Iterator[tuple[str, list[_Placed]]]:
+def _groups(drawn: Drawn, placed: Sequence[Placed]) -> Iterator[tuple[str, list[Placed]]]:
     """A trace's name and its networks: one look each."""
-    groups: dict[tuple[bool, str, int, bool], list[_Placed]] = {}
+    groups: dict[tuple[bool, str, int, bool], list[Placed]] = {}
     for p in sorted(placed, key=lambda p: (not p.is_candidate, p.is_sure)):
         place = p.place if p.is_candidate else 0
         groups.setdefault((p.is_candidate, p.tried.family, place, p.is_sure), []).append(p)
@@ -241,7 +100,7 @@ def _groups(drawn: _Drawn, placed: Sequence[_Placed]) -> Iterator[tuple[str, lis
         yield escape(f"{of}, {'fresh seeds' if sure else 'one training'}"), own
 
 
-def _marker(own: Sequence[_Placed]) -> Spec:
+def _marker(own: Sequence[Placed]) -> Spec:
     colour, symbol = own[0].look
     if own[0].is_sure:
         return {"color": colour, "symbol": symbol, "size": 10}
@@ -250,7 +109,7 @@ def _marker(own: Sequence[_Placed]) -> Spec:
     return {"color": colour, "symbol": f"{symbol}-open", "size": 6 if small else 10, "line": {"width": width}}
 
 
-def _ranking(drawn: _Drawn, name: str, start: str) -> Figure:
+def _ranking(drawn: Drawn, name: str, start: str) -> Figure:
     """A row a network, the best at the top; `start` of the title."""
     ranked = drawn.ranked
     row = {id(p): i for i, p in enumerate(ranked)}
@@ -274,7 +133,7 @@ def _ranking(drawn: _Drawn, name: str, start: str) -> Figure:
     return Figure(name, title if start else said(title), spec, alt)
 
 
-def _against(drawn: _Drawn, metric: str, name: str, start: str, *, folded: bool) -> Figure:
+def _against(drawn: Drawn, metric: str, name: str, start: str, *, folded: bool) -> Figure:
     """Accuracy against a cost, with the front where the budget has room for one."""
     bands = [band for _, _, study in drawn.plane.members for band in budgets(study)]
     shapes = band_shapes({(b.get("metric"), b.get("low"), b.get("high")): b for b in bands}.values(), metric)
@@ -314,13 +173,13 @@ def _against(drawn: _Drawn, metric: str, name: str, start: str, *, folded: bool)
     )
 
 
-def _kept(drawn: _Drawn) -> set[int]:
+def _kept(drawn: Drawn) -> set[int]:
     """Ids of the networks to draw: all, or an even sample and what is noted."""
     sample = spread_sample(len(drawn.candidates), MOST_POINTS)
     return drawn.noted | {id(drawn.candidates[i]) for i in sample}
 
 
-def _front_lines(drawn: _Drawn, metric: str) -> Iterator[Spec]:
+def _front_lines(drawn: Drawn, metric: str) -> Iterator[Spec]:
     for place, line in drawn.fronts.items():
         if line:
             label = drawn.plane.members[place][1]
@@ -334,7 +193,7 @@ def _front_lines(drawn: _Drawn, metric: str) -> Iterator[Spec]:
             }  # fmt: skip
 
 
-def _named(drawn: _Drawn, own: Sequence[_Placed], metric: str) -> Spec:
+def _named(drawn: Drawn, own: Sequence[Placed], metric: str) -> Spec:
     """Names beside the points of references, where the fewest others stand."""
     points = [
         (math.log(getattr(p.tried, metric)), value)
@@ -352,7 +211,7 @@ def _named(drawn: _Drawn, own: Sequence[_Placed], metric: str) -> Spec:
     }
 
 
-def _dots(own: Sequence[_Placed], x: Sequence[float], y: Sequence[float], name: str, drawn: _Drawn) -> Spec:
+def _dots(own: Sequence[Placed], x: Sequence[float], y: Sequence[float], name: str, drawn: Drawn) -> Spec:
     """Points of networks, each with its label and costs."""
     unit = UNITS[drawn.metric]
     hover = [
@@ -371,7 +230,7 @@ def _dots(own: Sequence[_Placed], x: Sequence[float], y: Sequence[float], name: 
 # ---- the numbers ----------------------------------------------------------------------------------------
 
 
-def _rows(drawn: _Drawn) -> list[list[Cell]]:
+def _rows(drawn: Drawn) -> list[list[Cell]]:
     """What is noted; then the best of the others, as many as there is room."""
     first = [p for p in drawn.placed if id(p) in drawn.noted]
     rest = sorted((p for p in drawn.placed if id(p) not in drawn.noted), key=lambda p: -p.value)
@@ -380,7 +239,7 @@ def _rows(drawn: _Drawn) -> list[list[Cell]]:
     return [_row(drawn, p, on_front) for p in sorted(kept, key=lambda p: (p.index, p.tried.trial))]
 
 
-def _row(drawn: _Drawn, placed: _Placed, on_front: set[int]) -> list[Cell]:
+def _row(drawn: Drawn, placed: Placed, on_front: set[int]) -> list[Cell]:
     tried, seeds = placed.tried, placed.accuracies if placed.is_sure else []
     return [
         placed.study,
@@ -421,7 +280,7 @@ def _pick_rows(label: str, study: Study) -> Iterator[list[Cell]]:
 # ---- the words ------------------------------------------------------------------------------------------
 
 
-def _lead(drawn: _Drawn) -> str:
+def _lead(drawn: Drawn) -> str:
     counts = [
         plural(len(found), noun)
         for found, noun in ((drawn.candidates, "searched network"), (drawn.references, "reference"))
@@ -436,7 +295,7 @@ def _lead(drawn: _Drawn) -> str:
     return f"{listed(counts)} trained in full, {how} ({drawn.plane.conditions})."
 
 
-def _notes(drawn: Sequence[_Drawn]) -> list[str]:
+def _notes(drawn: Sequence[Drawn]) -> list[str]:
     notes = ["Accuracies are of the proxy that the axis names, never ImageNet's. Shaded: the budget."]
     if any(one.fronts for one in drawn):
         notes.append(
@@ -460,7 +319,7 @@ def _notes(drawn: Sequence[_Drawn]) -> list[str]:
     return notes + [text for one in drawn for text in _cuts(one)]
 
 
-def _cuts(one: _Drawn) -> Iterator[str]:
+def _cuts(one: Drawn) -> Iterator[str]:
     """What was left out of figures and table."""
     if len(one.candidates) > MOST_POINTS:
         yield (

@@ -64,17 +64,14 @@ class Cached:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
         return self.data.num_classes
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """Their names by label; None where they have none."""
         return self.data.classes
 
     @property
     def read(self) -> str:
-        """What was read and what was left out, in a line; "" where there is nothing to say."""
         return self.data.read
 
     @property
@@ -84,16 +81,13 @@ class Cached:
 
     @property
     def train_size(self) -> int:
-        """Images in the training split."""
         return len(self.data.train)
 
     @property
     def val_size(self) -> int:
-        """Images in the validation split."""
         return len(self.data.val)
 
     def training(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of the training split."""
         for indices in batches:
             pixels, labels = _taken(self.data.train, indices)
             if self.crops is not None:
@@ -101,7 +95,6 @@ class Cached:
             yield pinned(pixels), pinned(labels)
 
     def validation(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of the validation split."""
         for indices in batches:
             pixels, labels = _taken(self.data.val, indices)
             yield pinned(pixels), pinned(labels)
@@ -145,6 +138,7 @@ def _taken(split: Split, indices: Tensor) -> tuple[Tensor, Tensor]:
 def _cropped(pixels: Tensor, crops: Crops, epoch: int, indices: Tensor) -> Tensor:
     from PIL import Image
 
+    # through Pillow, so that cached images are resampled as streamed ones are
     images = [Image.fromarray(image) for image in pixels.numpy()]
     cropped = [
         random_crop(image, crops, epoch, index) for image, index in zip(images, indices.tolist(), strict=True)

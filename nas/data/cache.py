@@ -71,6 +71,7 @@ def _own_temporary_dir(why: str) -> Path:
         own = Path(tempfile.gettempdir()) / f"convnext-nas-{user}"
     except OSError:  # no folder can be written at all
         raise InputError(f"cache: {why}, nor can the temporary folder; set XDG_CACHE_HOME") from None
+    # whether it was there or not, what counts is whose it is, below
     with contextlib.suppress(OSError):
         own.mkdir(mode=0o700)
     try:
@@ -131,6 +132,7 @@ def read(path: Path, key: dict[str, Any]) -> tuple[Arrays, str]:
             raise ValueError("has a damaged header") from None
         if header != key:
             raise ValueError("was written for another request or version")
+        # first what is cheap: the digest reads the whole file
         if os.fstat(file.fileno()).st_size != HEADER_BYTES + _payload_bytes(key):
             raise ValueError("is cut short")
         if _digest(file) != digest:
@@ -151,6 +153,7 @@ def build(source: Source, key: dict[str, Any], path: Path) -> None:
                 for array in (images, labels):
                     if isinstance(array, np.memmap):
                         array.flush()
+            # last, into the room that was left for it: its digest is of all that stands behind
             header = MAGIC + json.dumps(key | {"sha256": _digest(file)}).encode()
             file.seek(0)
             file.write(header.ljust(HEADER_BYTES, b"\0"))

@@ -14,6 +14,7 @@ FILE = "classes.txt"  # timm reads it as --class-map
 
 def read_class_names(path: Path, where: str) -> tuple[str, ...]:
     """The names in a file, one a line. Raises `InputError` that starts with `where`."""
+    # not splitlines: it also breaks at control characters, which are refused below as part of a name
     lines = [line.strip() for line in read_text(path, where).replace("\r\n", "\n").split("\n")]
     while lines and not lines[-1]:
         lines.pop()

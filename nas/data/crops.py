@@ -56,10 +56,12 @@ def random_crop(image: Image, crops: Crops, epoch: int, index: int) -> NDArray[n
 
 def _reduced(image: Image, most: int) -> float:
     """Has a JPEG file decoded smaller by a factor of at most `most`, and returns the factor it took."""
+    # only what came from a file has one; `draft` gives None where the format cannot, or once it is decoded
     if most < 2 or not hasattr(image, "decoderconfig"):
         return 1.0
     full = image.size
     drafted = image.draft("RGB", (full[0] // most, full[1] // most))
+    # the box's width is full / factor, not rounded up as the drafted image's is
     return 1.0 if drafted is None else full[0] / drafted[1][2]
 
 
@@ -78,6 +80,7 @@ def crop_box(
         aspect = math.exp(low + (high - low) * ratio)
         w, h = round(math.sqrt(target * aspect)), round(math.sqrt(target / aspect))
         if 0 < w <= width and 0 < h <= height:
+            # + 1: the crop may also touch the right and the lower edge
             return int(across * (width - w + 1)), int(down * (height - h + 1)), w, h
     w, h = width, height
     if width / height < RATIO[0]:
@@ -96,6 +99,7 @@ def centre_crop(image: Image, resolution: int, eval_crop: float, interpolation: 
     method = resampling(interpolation)
     if eval_crop == 1 and resolution >= WARP_FROM:
         return np.asarray(as_rgb(image).resize((resolution, resolution), method))
+    # floor is timm's, int and round are torchvision's: another rounding moves the crop by a pixel
     short = math.floor(resolution / eval_crop)
     least = min(image.size)
     width, height = (int(short * length / least) for length in image.size)

@@ -57,6 +57,7 @@ def load(
     name = spec.partition(":")[0]
     arrays, digest = cache.read_or_build(source, name, resolution, cache_dir)
     splits = {split: Split(*arrays[split]) for split in ("train", "val")}
+    # the cache's digest is of pixels and labels alone: folders of other names may hold the same
     if SOURCES[name].names_tell:
         digest = hashlib.sha256("\0".join([digest, *(source.classes or ())]).encode()).hexdigest()
     return Data(splits["train"], splits["val"], source.num_classes, digest, spec, source.classes, source.read)

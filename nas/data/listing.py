@@ -99,6 +99,7 @@ class Folder:
         """The images of these classes, labelled in this order. Raises `InputError` at a class without any."""
         classes = list(classes)
         names = [self._walked(f"{split}/{name}") for name in classes]
+        # flat from here on: a million files are looked at in one go, whatever their classes
         labels = np.repeat(np.arange(len(classes)), [len(own) for own in names])
         files = [f"{self.root}/{name}" for name in chain.from_iterable(names)]
         why, facts = _looked_at(files)
@@ -142,6 +143,7 @@ class Folder:
     def _walked(self, top: str) -> list[str]:
         """Files below `top` that are named as images, relative to the root, in the order of their bytes."""
         found: list[str] = []
+        # a link back to the class, the split or the root is a circle as well
         above = f"{self.root}/{top}", f"{self.root}/{top}/..", str(self.root)
         pending, seen = deque([top]), {_identity(folder) for folder in above}
         while pending:
@@ -159,6 +161,7 @@ class Folder:
                     found.append(name)
                 else:
                     self.left_out.add(NAME, name)
+        # bytes sort alike in every locale: an image's index, and so its crops, are the same on every machine
         return sorted(found, key=os.fsencode)
 
     def _entries(self, place: str) -> Iterator[os.DirEntry[str]]:
@@ -240,6 +243,7 @@ def _fact(file: str) -> tuple[str, int, int]:
 
 
 def _refuse_different(root: Path, names: dict[str, list[str]]) -> None:
+    # where train is not read there is nothing to differ: val stands for it
     train, val = (set(names.get(split, names["val"])) for split in SPLITS)
     if train == val:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from nas.data.batches import Batches, Cached
 from nas.data.crops import Crops
 from nas.data.dataset import load
 from nas.data.sources.imagefolder import cores
@@ -13,16 +14,14 @@ from space.errors import InputError
 
 if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
-from nas.data.batches import Batches, Cached
 
 STREAMED = "imagefolder"
-
-
 MOST_WORKERS = 16  # more than a GPU's training waits for, and each has its own memory
 
 
 def default_workers() -> int:
     """Processes that decode images: this process's share of the CPU cores, at most 16."""
+    # torchrun says how many processes share this machine
     return max(1, min(MOST_WORKERS, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 

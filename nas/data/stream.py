@@ -115,12 +115,10 @@ class Streamed:
 
     @property
     def train_size(self) -> int:
-        """Images in PATH/train."""
         return len(self._files["train"])
 
     @property
     def val_size(self) -> int:
-        """Images in PATH/val."""
         return len(self._files["val"])
 
     @cached_property
@@ -129,27 +127,29 @@ class Streamed:
         digest = hashlib.sha256("\0".join(self.classes or ()).encode())
         for split in sorted(self._files):
             files = self._files[split]
+            # evenly over the sorted files, so over the classes
             sample = files[:: 1 + len(files) // MOST_HASHED]
             for values in (np.array([len(files)]), self._labels[split].numpy(), self._sizes[split]):
                 digest.update(values.astype("<i8").tobytes())
+            # the first bytes of each, so that few large files take no longer than many small ones
             for file in sample:
                 digest.update(_content(file, MOST_HASHED_BYTES // len(sample)))
         return digest.hexdigest()
 
     def training(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of PATH/train."""
         return self._stream("train", epoch, batches)
 
     def validation(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of PATH/val."""
         return self._stream("val", VALIDATION, batches)
 
     def _stream(self, split: str, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         self._turn += 1
         turn = self._turn
+        # before `iter`: it hands the workers their first tasks
         self._plan.files, self._plan.epoch, self._plan.batches = self._files[split], epoch, batches
         results = iter(self._loader)
         for indices in batches:
+            # persistent workers have one iterator: the older loop would be given the newer one's batches
             if turn != self._turn:
                 raise RuntimeError("another iteration of these batches has begun; there is one at a time")
             result = self._next(results)

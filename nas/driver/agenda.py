@@ -47,6 +47,7 @@ class Agenda:
 
     def next(self, running: Collection[int]) -> Job | None:
         """The next job beside the running trials; None while there is none. Inside a turn."""
+        # promotions first, as in ASHA's Algorithm 2: or new networks would fill the first rung alone
         return self._promotion() or self._fresh() or self._confirmation(running)
 
     def job(self, number: int, network: Network | None = None) -> Job:
@@ -81,6 +82,7 @@ class Agenda:
             if not self._pace.allows(branch.rungs.levels[0]):
                 self._out_of_time()
                 return None
+            # references first: a time limit must not cut off what everything is compared with
             missing = next((r for r in branch.references if not r.is_among(branch.trained)), None)
             if missing is not None:
                 return self._begin_reference(branch, missing)
@@ -101,6 +103,7 @@ class Agenda:
             paused = [t for t in own if t.state == "paused" and self._branches.is_ours(t)]
             paused = [t for t in paused if math.isfinite(t.accuracies[-1])]
             if paused:
+                # accuracies of fewer epochs say nothing beside those of more
                 best = max(paused, key=lambda t: (t.fidelity, t.accuracies[-1], -t.number))
                 target = min(level for level in branch.rungs.levels if level > best.fidelity)
                 branch.rungs.promoted(best.number, target)
@@ -114,6 +117,7 @@ class Agenda:
         return self._begin(branch, reference.network, "reference", self._epochs, name=reference.name)
 
     def _begin_candidate(self, branch: Branch) -> Job | None:
+        # the proposal's randomness and the rungs go by the number, which nobody else takes inside a turn
         number = self._record.next_number
         over = "every network of the band has been tried"
         try:
@@ -166,6 +170,7 @@ class Agenda:
 
     def _confirmation_of(self, trials: list[Trial]) -> Job | None:
         count, seeds = self._confirm
+        # the same for all networks and budgets, so that differences can be paired by seed
         fresh = range(self._seed + 1, self._seed + 1 + seeds)
         for branch in self._branches:
             for trial, seed in lacking(branch, trials, count, fresh):

@@ -68,6 +68,7 @@ class Branch:
         target = rungs.start(number)
         while target <= reached:
             rungs.reached(number, target, trial.accuracies[target - 1])
+            # it waits at this rung where the record has no further target for it
             above = [level for level in rungs.levels if level > target]
             if not above or trial.target <= target:
                 return

@@ -25,6 +25,7 @@ class Branches:
 
     def is_ours(self, trial: Trial) -> bool:
         """Whether this driver trains it, and not another of a shared study."""
+        # a trial without a driver is of a study that could have one only, whose number is 0
         return (trial.driver or 0) == self._record.storage.driver
 
     def learn(self, number: int) -> None:
@@ -47,6 +48,7 @@ class Branches:
         for trial in map(self._adopted, self._record.trials()):
             branch, ours = self.of(trial.number), self.is_ours(trial)
             branch.meet(trial)
+            # references pass no rungs, and every driver has rungs of its own
             if trial.is_candidate and ours:
                 branch.climb(trial)
             branch.learn(trial)

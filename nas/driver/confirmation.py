@@ -39,6 +39,7 @@ def chosen(trials: Sequence[Trial], count: int, front: bool) -> Sequence[Trial]:
     macs = np.array([t.macs for t in trials])
     accuracy = np.array([t.full_accuracy for t in trials], dtype=np.float64)
     along = sorted(front_of(macs, accuracy), key=lambda i: macs[i])
+    # evenly along the front, both of its ends among them
     places = np.unique(np.linspace(0, len(along) - 1, min(count, len(along))).round().astype(int))
     return [trials[along[place]] for place in places]
 

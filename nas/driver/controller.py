@@ -107,6 +107,7 @@ class SearchController:
         """An epoch of the job is over; one may come twice."""
         running = self._running[job.trial]
         running.told = point.epoch
+        # told again, of a checkpoint or by another worker: what followed it is trained anew
         del running.curve[point.epoch - 1 :]
         running.curve.append(asdict(point))
         self._record.report(job.trial, running.curve)
@@ -125,6 +126,7 @@ class SearchController:
             "device": result.device,
             "threads": result.threads,
         }
+        # the record before anything else: whatever dies from here on, the result is kept
         if full:
             self._record.complete(number, result.accuracy, **known)
         else:
@@ -150,6 +152,7 @@ class SearchController:
         """The search stops here on purpose: running trainings did not fail."""
         for number in self._running:
             attempts = self._record.trial(number).attempts or 1
+            # to be stopped is no fault of the network: the attempt does not count
             self._record.progress(number, attempts=attempts - 1)
 
     def _run(self, job: Job) -> None:
@@ -161,6 +164,7 @@ class SearchController:
             number = self._unfinished.pop(0)
             trial, job = self._record.trial(number), self._agenda.job(number)
             mark = self._checkpoints.mark(number)
+            # a checkpoint that was written since means epochs gained: then the attempts before do not count
             attempts = trial.attempts or 0 if mark == trial.mark else 0
             if attempts < MOST_ATTEMPTS:
                 self._record.progress(number, attempts=attempts + 1, mark=mark)

@@ -106,6 +106,7 @@ class Progress:
     def trial(self, number: int, label: str, epochs: int) -> None:
         """A training begins, or goes on; to so many epochs in all."""
         self._current[number] = _Current(label, epochs, time.monotonic())
+        # as many as were ever under way at once: how many workers there are, an engine need not say
         self._side_by_side = max(self._side_by_side, len(self._current))
         if not self._console.is_terminal:
             self._print(f"trial {number} {'goes on' if number in self._counted else 'starts'}: {label}")
@@ -140,6 +141,7 @@ class Progress:
 
     def _count(self, trial: Trial) -> None:
         if trial.state in ("complete", "failed", "paused"):
+            # once, however often it pauses and goes on
             self._finished += trial.number not in self._counted
             self._counted.add(trial.number)
             self._recent.append(trial)
@@ -209,6 +211,7 @@ class Progress:
         times = self._times()
         best = Text(f"best {percentage(self._best)}", style="bold green")
         room = width - len(f"  {trials}  {times}  {best.plain}")
+        # without a bar there are two columns more for the numbers
         if room < LEAST_BAR:
             return Text.assemble(trials, "  ", times, "  " if room >= -2 else "\n", best)
         share = (self._finished + sum(c.share for c in self._current.values())) / max(self._trials, 1)

@@ -54,8 +54,10 @@ class _Bracket:
             return [rung.reached // eta for rung in self.rungs[:-1]]
         coming, found = self.size, [0] * (len(self.rungs) - 1)
         for i, rung in enumerate(self.rungs[:-1]):
+            # somebody is still on the way: nobody goes on before the best of all are known
             if rung.reached + rung.failed < coming:
                 break
+            # the best share of those that can go on (a NaN never waits), and never fewer than have gone
             coming = max(min(coming // eta, rung.promoted + len(rung.waiting)), rung.promoted)
             found[i] = coming
         return found
@@ -128,6 +130,7 @@ class Rungs:
             raise ValueError(f"trial {number} was sent to {rung.epochs} epochs, not {epochs}")
         place.accuracy = accuracy
         rung.reached += 1
+        # a NaN has no place in an order
         if rung.epochs < self.levels[-1] and not math.isnan(accuracy):
             insort(rung.waiting, (accuracy, -number))
         self._tidy()
@@ -150,6 +153,7 @@ class Rungs:
             for i in reversed(range(len(allowed))):
                 rung = bracket.rungs[i]
                 if rung.waiting and rung.promoted < allowed[i]:
+                    # the lower rungs of this bracket cannot win: the higher target comes first
                     first = (bracket.rungs[i + 1].epochs, *rung.waiting[-1])
                     best = first if best is None else max(best, first)
                     break
@@ -216,6 +220,7 @@ class Rungs:
         A rest from which no network would come to the last rung belongs to the bracket before it.
         """
         least: int = self._eta ** (len(self.levels) - 1)
+        # about KEPT * eta networks, which send KEPT on: as many as keep their checkpoints
         size = max(least, KEPT * self._eta // least * least)
         left = self._trials - self._started
         # a search may become longer than was said
@@ -265,5 +270,6 @@ def _levels(epochs: int, trials: int, eta: int, min_epochs: int | None) -> tuple
         first = max(1, round(epochs / eta**pauses))
     if first == epochs:
         return (epochs,)
+    # as many rungs as make the ratio between them nearest to eta
     steps = max(1, round(math.log(epochs / first, eta)))
     return tuple(sorted({round(first * (epochs / first) ** (i / steps)) for i in range(steps + 1)}))

@@ -33,6 +33,7 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a worker elsewhere."""
         kept = None if self.checkpoint is None else str(self.checkpoint)
+        # asdict would take the network's fields apart, in no form that `network_from` reads
         plain = {"architecture": self.architecture.to_dict(), "checkpoint": kept}
         return {**{k: v for k, v in asdict(self).items() if k not in plain}, **plain}
 

@@ -37,6 +37,7 @@ class LocalEngine:
             result = self._trained(job, controller)
         except UnexpectedFailure as failure:
             controller.failed(job, str(failure), unexpected=True)
+            # recorded first: the resumed search does not train it again
             if failure.lost_device:
                 raise InputError(f"{failure}; --resume goes on in a new process") from None
         except TrialFailed as failure:
@@ -49,6 +50,7 @@ class LocalEngine:
         with outcomes():
             training = self._trainer.start(job)
             done = list(training.curve)
+        # those of a checkpoint, of which the record may not have heard
         for point in done:
             controller.epoch(job, point)
         # nothing is read from the device for it: how far an epoch is, the loop knows by itself

@@ -14,6 +14,7 @@ from space.references import Reference
 DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "simulated": 100}
 OTHER_TRIALS = 32
 # of a search under the cpu proxy that was told neither --trials nor --time-limit
+# (ten minutes in all: no training starts that would end later, and the page is made after it)
 DEFAULT_SECONDS = 570.0
 # a minute of a laptop is better spent on another network; hours of a GPU on knowing which is best
 DEFAULT_CONFIRM = {"gpu": (3, 3), "imagenet-subset": (3, 3)}
@@ -88,5 +89,6 @@ class Effort:
     def rungs(self, share: int, min_epochs: int | None) -> Rungs:
         """The rungs of a budget with so many trials. Raises `InputError`."""
         settings = self.settings
+        # references are trained fully whatever the rungs say, so they take no places in them
         candidates = max(share - len(self.compared(0)), 1)
         return Rungs(settings.scheduler, self.epochs, candidates, eta=settings.eta, min_epochs=min_epochs)

@@ -59,6 +59,7 @@ class Judge:
 
     def training_bytes(self, network: Network) -> int:
         """Device memory that a training takes, about."""
+        # a law has neither
         resolution, batch = self.facts.get("resolution", RESOLUTION), self.facts.get("batch_size", 1)
         return int(cost_of(network, resolution).training_bytes(batch))
 

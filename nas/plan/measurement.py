@@ -105,6 +105,7 @@ def read_networks(names: Sequence[str]) -> list[Reference]:
     """The networks of names, groups and files, none twice. Raises `InputError`."""
     found: dict[str, Reference] = {}
     for text in names:
+        # from 1: steps 0 and 1 are one network under two recipes
         steps = [f"{text}_{i}" for i in range(1, ROADMAP_STEPS)] if text in ROADMAP_GROUPS else [text]
         for step in steps:
             name, network = read_network(step)

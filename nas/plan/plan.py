@@ -118,6 +118,7 @@ class Plan:
         if len(budgets) == 1:
             return asdict(budgets[0])
         text = ",".join(budget.text for budget in budgets)
+        # they come in rising order
         whole = Budget(text, budgets[0].metric, budgets[0].low, budgets[-1].high)
         return asdict(whole) | {"each": [asdict(budget) for budget in budgets]}
 
@@ -134,11 +135,13 @@ class Plan:
 
     def _branch(self, index: int, latency: Callable[[Architecture], float], workers: int) -> Branch:
         band, share, compared = self.bands[index], self.effort.shares[index], self.effort.compared(index)
+        # the same first rung for all budgets, though some have a trial more
         rungs = self.effort.rungs(share, self.effort.scheduler["levels"][0])
         proposer = Proposer(
             band,
             self.settings.sampler,
             self.settings.seed,
+            # in full trainings' worth of epochs: of a scheduler's networks most get a part of them
             max(MIN_STARTUP, round(STARTUP_SHARE * share * trained_share(rungs.levels, self.settings.eta))),
             epochs=self.judge.epochs,
             levels=rungs.levels,
@@ -156,6 +159,7 @@ def read_space(declared: str | dict[str, Any]) -> DesignSpace:
 
 def trained_share(levels: Sequence[int], eta: int) -> float:
     """The epochs that a network gets on average, of those of full training."""
+    # one of eta goes on at each rung: the stretch to rung i is trained by a share of eta ** -i
     steps = [levels[0], *(high - low for low, high in pairwise(levels))]
     return float(sum(step / eta**i for i, step in enumerate(steps)) / levels[-1])
 

@@ -52,6 +52,7 @@ def open_record(plan: Plan | Measurement, folder: Path) -> Record:
 def _moved(settings: RunSettings) -> dict[str, object]:
     """What may be said anew of a study: where its data and its proxy's file lie."""
     places = {"data": settings.data, "proxy": settings.proxy}
+    # only what was said now: the rest stays as it was asked for before
     return {name: place for name, place in places.items() if place is not None}
 
 

@@ -23,6 +23,7 @@ IMAGES = {"imagenet-1k": 1_281_167, "imagenet-22k": 14_197_122}
 MOVED = {"fp32": 56, "bf16": 28}
 """Bytes of memory traffic, forward and backward, for each element kept (bf16: fitted; fp32: twice that)."""
 UNITS = (("days", 24.0), ("hours", 1.0), ("minutes", 1 / 60), ("seconds", 1 / 3600))
+# of a report on ConvNeXt-B with eight A100: 4.3 times the short time, or 5.3 (docs/recipe.md)
 SLOWER = 5
 """How much longer than the fastest the slowest end of a time is."""
 
@@ -93,6 +94,7 @@ def seconds_per_image(recipe: Recipe, gpu: Gpu) -> float:
     """
     cost = cost_of(recipe.network, recipe.data.resolution, recipe.data.num_classes)
     precision = precision_on(recipe, gpu)
+    # 2 FLOPs a MAC; the backward pass has two products, by inputs and by weights, for the forward pass's one
     return float(6 * cost.macs / gpu.flops(precision) + MOVED[precision] * cost.saved / gpu.bandwidth)
 
 
@@ -118,6 +120,7 @@ def estimates(
         raise InputError(f"{recipe.data.name}: how many training images? Known are {', '.join(IMAGES)}")
     if count < recipe.total_batch_size:
         raise InputError(f"{count} training images are fewer than a total batch of {recipe.total_batch_size}")
+    # an epoch's last incomplete batch is not trained on (nas.training.state)
     images = recipe.epochs * (count // recipe.total_batch_size) * recipe.total_batch_size
     return tuple(found for gpu in gpus if (found := _estimate(recipe, gpu, images, price)) is not None)
 

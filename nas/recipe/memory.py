@@ -64,6 +64,7 @@ def kept_bytes(network: Network, precision: Precision) -> float:
     """
     if precision == "fp32":
         return 4.0
+    # the upper ends of what was measured, rounded up
     if not isinstance(network, Architecture):
         return 2.75
     return 3.5 if any(stage.grn for stage in network.stages) else 2.5
@@ -88,6 +89,7 @@ def largest_batch(memory: Memory, share: int, available: float) -> int:
 
     Raises `InputError` where not even one image does.
     """
+    # divisors only, so that accumulated batches make up the share exactly
     for batch in range(share, 0, -1):
         if share % batch == 0 and memory.needed(batch) <= available:
             return batch

@@ -20,6 +20,7 @@ def validated(model: type[Model], values: Any, where: str, flags: Collection[str
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{where}: must be a mapping of keys to values, not {type(values).__name__}")
+    # before pydantic: it would tell of the key that a misspelt one leaves missing
     for key in values:
         if key not in model.model_fields:
             raise InputError(f"{where}: {word(key)}: {_unknown(model)}")

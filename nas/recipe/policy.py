@@ -62,6 +62,7 @@ def _policy(text: str, values: dict[str, float]) -> Policy:
         layers=int(values.get("layers", 2)),
         probability=values.get("probability", 0.5),
         deviation=math.inf if deviation > UNIFORM_FROM else deviation,
+        # timm takes mmax0 for none
         maximum=int(values.get("maximum", MAX_LEVEL)) or MAX_LEVEL,
         increasing=bool(values.get("increasing", False)),
     )

@@ -73,6 +73,7 @@ def recipe_for(
     if isinstance(pixels, int) and pixels >= NO_CROP_FROM:
         data["eval_crop"] = 1.0
     total = values.get("total_batch_size", 4096)
+    # on one device for now; `split` shares the batch out
     whole = values | {
         "architecture": trained.to_dict(), "data": data, "precision": precision,
         "batch_size": total, "accumulation": 1, "devices": 1,

@@ -113,6 +113,7 @@ class TrialCheck:
         """Raises `DamagedError` naming a trial and what is wrong with it; `known` are those before them."""
         networks = [_network(one.trial, f"trial {one.trial['number']}") for one in found]
         _check_costs([one.trial for one in found], networks)
+        # those read now as well: a confirmation may repeat a trial of the same reading
         first = {n: (t.role, t.fingerprint) for n, t in known.items()}
         first |= {one.trial["number"]: (one.trial["role"], one.trial["fingerprint"]) for one in found}
         for one in found:
@@ -137,6 +138,7 @@ class TrialCheck:
         if not self._are_codes((trial["memo"] or {}).get("slow", [])):
             yield "has a memo of slow networks that are none"
         if trial["of"] is not None:
+            # a trial that is not there is refused as one that cannot be repeated
             role, fingerprint = known.get(trial["of"], ("confirmation", ""))
             if role == "confirmation":
                 yield f"repeats trial {trial['of']}, which is none of the search's"
@@ -163,7 +165,7 @@ class TrialCheck:
         own = [(one, net) for one, net in zip(found, networks, strict=True) if one.params]
         built = networks_of(self._space, [one.params for one, _ in own])
         for (one, network), other in zip(own, built, strict=True):
-            if other != network and (other is None or other.fingerprint != network.fingerprint):
+            if other != network:
                 raise DamagedError(f"trial {one.trial['number']} has the parameters of another network")
 
 

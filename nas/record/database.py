@@ -47,6 +47,7 @@ def make_study(rdb: RDBStorage, name: str, attributes: Mapping[str, Any]) -> Non
     """A new study with these attributes, `LAST` the last."""
     study = optuna.create_study(study_name=name, storage=rdb, direction="maximize", load_if_exists=True)
     name_metric(study)
+    # killed in between, it leaves a study without `LAST`, which nobody takes for one
     for key, value in sorted(attributes.items(), key=lambda item: item[0] == LAST):
         study.set_user_attr(key, value)
 

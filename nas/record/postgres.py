@@ -55,10 +55,13 @@ class PostgresStorage:
         self.name = name
         self.url = without_password(url)
         self.place = f"study {quoted(name)} of the database"
+        # never 0: that is the driver of a trial which names none
         self.driver = random.SystemRandom().randrange(1, 2**31)
         self._server = _Server(url)
+        # the halves of an advisory lock's key are signed 32-bit integers
         self._key = zlib.crc32(name.encode(errors="replace")) - 2**31
         try:
+            # AUTOCOMMIT: the locks are the session's, so no transaction stays open while they are held
             self._engine = sa.create_engine(
                 "postgresql+psycopg://", creator=self._server.connect, isolation_level="AUTOCOMMIT"
             )
@@ -110,6 +113,7 @@ class PostgresStorage:
         key = self._driver_key(driver)
         if driver == self.driver:
             return True
+        # a lock that can be taken has lost its owner
         if not self._run("select pg_try_advisory_lock(:a, :b)", DRIVERS, key):
             return True
         self._run("select pg_advisory_unlock(:a, :b)", DRIVERS, key)

@@ -137,6 +137,7 @@ class Record:
         storage = PostgresStorage(url, study_name(folder))
         with unwritable(folder):
             try:
+                # in turn, or two drivers that start together would both make it
                 with storage.turn():
                     if not storage.exists():
                         storage.make(_new(settings, asked))
@@ -184,6 +185,7 @@ class Record:
             flaw = str(error)
         except FAILURES as error:
             flaw = failure(error)
+        # whatever Optuna, and the checks, make of rows that no Optuna wrote
         except (LookupError, TypeError, ValueError, RuntimeError, AssertionError, OverflowError) as error:
             flaw = f"is damaged ({said(error)})"
         except BaseException:
@@ -297,6 +299,7 @@ class Record:
             return
         self._rows.report(self._ids[number], _accuracies(curve))
         now = time.monotonic()
+        # after t seconds of writing, none for t / share: whatever a write takes on this disk
         self._report_due = now + (now - began) / REPORT_SHARE
 
     def progress(self, number: int, **result: Any) -> None:
@@ -362,6 +365,7 @@ class Record:
         """Look at the database again; finished trials do not change."""
         unfinished = [self._ids[n] for n, trial in self._trials.items() if not trial.over]
         found = []
+        # in format 1 a trial's values were attributes of their own
         keys = ATTRIBUTES if self._attributes["format"] > 1 else None
         for trial in self._rows.read(max(self._ids.values(), default=0), unfinished, keys):
             if self._ids.get(trial.number, trial._trial_id) != trial._trial_id:
@@ -369,6 +373,7 @@ class Record:
             self._know(trial.number, trial._trial_id)
             stored = values_of(trial.number, trial.user_attrs).get("accuracy")
             found.append(Found(self._plain(trial), stored))
+        # once each, when it comes
         self._check([one for one in found if one.trial["number"] not in self._trials], self._trials)
         for one in found:
             read = Trial.from_dict(one.trial)
@@ -398,6 +403,7 @@ class Record:
     def _plain(self, trial: FrozenTrial) -> dict[str, Any]:
         values = values_of(trial.number, trial.user_attrs)
         plain = {key: values.get(key) for key in (*NETWORK, *RESULT)}
+        # what a trial that has just begun, or is of an earlier format, does not say
         defaults = {"role": "candidate", "fidelity": 0, "full_fidelity": False, "paused": False, "curve": []}
         plain |= {key: default for key, default in defaults.items() if plain[key] is None}
         plain |= {
@@ -471,6 +477,7 @@ def _new(settings: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]:
+    # as what is stored: tuples have become lists
     now = json.loads(json.dumps(dict(now)))
     for key in BINDING:
         old, new = before.get(key), now.get(key)

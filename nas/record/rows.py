@@ -141,6 +141,7 @@ class TrialRows:
             if row.state not in TrialState.__members__:
                 raise ValueError(f"trial {row.number}: {row.state!r} is not among a trial's states")
             state = TrialState[row.state]
+            # one that is missing comes as no number, which `TrialCheck` names
             value = values.get(row.trial_id, math.nan) if state in VALUED else None
             own = params.get(row.trial_id, ())
             distributions = {p.param_name: distribution_of(p.distribution_json) for p in own}
@@ -236,6 +237,8 @@ class TrialRows:
         curve: Sequence[float],
     ) -> None:
         trials, steps = self._trials, self._steps
+        # the row is locked to the end of the transaction: no other driver ends the trial meanwhile (an SQLite
+        # study has one driver)
         state = connection.scalar(
             sa.select(trials.c.state).where(trials.c.trial_id == identity).with_for_update()
         )

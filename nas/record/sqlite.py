@@ -31,6 +31,7 @@ PART = ".study.db.part"  # a database that is being made; SQLite puts a journal 
 
 
 # seconds: that SQLite itself waits for a lock, until the wait is noted, and that a reader waits
+# (the first is short, for Ctrl-C is not heard while SQLite waits)
 STEP, NOTED, MOST_WAIT = 0.5, 5.0, 60.0
 
 
@@ -98,6 +99,7 @@ class SqliteStorage:
             return False
         try:
             with (self._folder / ".lock").open() as lock:
+                # shared: two who look at the same time do not take each other for a driver
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
@@ -153,6 +155,7 @@ def _mode(path: Path) -> str:
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         return "mode=rw"
     with path.open("rb") as file:
+        # in the header, versions for reading and writing: 2 is WAL (sqlite.org/fileformat.html)
         logged = file.read(20)[18:] == b"\x02\x02"
     return "mode=ro&immutable=1" if logged and not _size(path, "-wal") else "mode=ro"
 

@@ -175,6 +175,7 @@ def networks_of(trials: Iterable[Trial]) -> list[Tried]:
             found[trial.number] = (trial, {trial.seed: accuracy})
     for trial in later:
         accuracy = trial.full_accuracy
+        # a repeat of a network without a full result of its own says nothing that is compared
         if accuracy is not None and trial.of in found:
             found[trial.of][1][trial.seed] = accuracy
     return [_tried(trial, accuracies) for trial, accuracies in found.values()]

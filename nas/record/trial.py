@@ -150,5 +150,6 @@ class Trial:
 
 FIELDS = tuple(field.name for field in fields(Trial))
 # what a study stores of a trial, in two of its attributes: known when it begins, and as it goes on
+# (by place: where a field stands in the class says which of the two has it)
 NETWORK = FIELDS[: FIELDS.index("target")]
 RESULT = FIELDS[FIELDS.index("target") : FIELDS.index("number")]

@@ -34,6 +34,7 @@ class Encoder:
         total = cost_columns(columns)
         features = [getattr(total, name) for name in COSTS]
         features += [field for stage in columns.stages for field in (stage.depth, stage.width)]
+        # in logarithms: a doubled width or cost is a step as long wherever it begins
         return np.stack([np.broadcast_to(np.log(f), len(codes)) for f in features], axis=1)
 
 

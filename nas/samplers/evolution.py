@@ -49,6 +49,7 @@ def evolve(history: History, feasible: Feasible, rng: np.random.Generator) -> Ar
     if not len(history):
         return feasible.draw(rng)
     alive = np.arange(len(history))[-POPULATION:]
+    # with replacement, as in Algorithm 1: or 12 drawn of 12 alive would always have the best among them
     drawn = rng.choice(alive, size=TOURNAMENT)
     return _child(history.codes[drawn[np.argmax(history.accuracy[drawn])]], feasible, rng)
 
@@ -63,11 +64,14 @@ def evolve_front(history: History, strata: Strata, stratum: int, rng: np.random.
     away = np.array([abs(strata.of(int(cost)) - stratum) for cost in history.cost[alive]], dtype=np.int64)
     if not len(alive):
         return feasible.draw(rng)
+    # the cost's logarithm, in which strata are equally wide: crowding is by ratios of costs
     accuracy, cost = history.accuracy[alive], np.log(history.cost[alive])
     rank = front_ranks(accuracy, cost)
     alone = crowding(accuracy, cost, rank)
+    # of this stratum or one beside it; where none is so near, the nearest there are
     near = np.flatnonzero(away <= max(1, int(away.min())))
     drawn = rng.choice(near, size=TOURNAMENT)
+    # by the front it is on, then by how alone it stands: lexsort's last key counts first
     best = drawn[np.lexsort((-alone[drawn], rank[drawn]))[0]]
     return _child(history.codes[alive[best]], feasible, rng)
 
@@ -80,6 +84,7 @@ def _child(parent: Array, feasible: Feasible, rng: np.random.Generator) -> Array
     factors = np.argmax(steps != parent, axis=1)
     chosen = int(rng.choice(np.unique(factors)))
     child = steps[int(rng.choice(np.flatnonzero(factors == chosen)))]
+    # the step before the rest of the parent: granted last, it might be just what the band does not allow
     return feasible.towards(child, rng, first=(chosen,))
 
 
@@ -106,6 +111,7 @@ def crowding(accuracy: Array, cost: Array, rank: Array) -> Array:
         for values in (accuracy[front], cost[front]):
             order = np.argsort(values, kind="stable")
             spread = values[order[-1]] - values[order[0]]
+            # the ends of a front are as alone as can be, so that it keeps its extent
             gaps = np.full(len(front), np.inf)
             if len(front) > 2 and spread > 0:
                 gaps[1:-1] = (values[order[2:]] - values[order[:-2]]) / spread

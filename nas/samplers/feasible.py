@@ -11,6 +11,7 @@ from space.band import Allowed, BandSampler
 from space.columns import Array
 from space.cost import cost_columns
 
+# for one network: most draws are unseen, so that the first few would do, and 64 cost hardly more
 DRAWS = 64
 # draws for every network of a pool that is asked for, where limits or known networks are in the way
 POOL_DRAWS = 20
@@ -47,6 +48,7 @@ class Feasible:
         drawn = self.band.sample_codes(count, rng)
         found = self._new(drawn)
         for _ in range(POOL_DRAWS - 1):
+            # a band no larger than the pool has hardly more to give than its first draws
             if len(found) >= count // 2 or (self.band.count_is_exact and self.band.count <= count):
                 break
             found = self._unseen(np.concatenate([found, self._new(self.band.sample_codes(count, rng))]))
@@ -63,6 +65,7 @@ class Feasible:
         order = [*first, *(int(f) for f in rng.permutation(len(wish)) if f not in first)]
         kept = self._granted({f: [int(wish[f])] for f in order})
         factors = list(kept)
+        # first under all that was granted, then without the last of it, the last two, ...
         return self._first(rng, [{f: kept[f] for f in factors[:n]} for n in range(len(kept), -1, -1)])
 
     def _granted(self, wishes: dict[int, list[int]]) -> dict[int, list[int]]:
@@ -71,6 +74,7 @@ class Feasible:
         # most wishes begin with many that can be granted together: a binary search finds these
         start = _last(len(items), lambda n: self.band.count_allowed(dict(items[:n])) > 0)
         granted = dict(items[:start])
+        # items[start] is the one that the search found refused
         for f, outcome in items[start + 1 :]:
             if self.band.count_allowed(granted | {f: outcome}) > 0:
                 granted[f] = outcome

@@ -49,6 +49,7 @@ class History:
         lowest = min((o.accuracy for o in outcomes if not o.failed), default=0.0)
         return cls(
             np.array([outcome.code for outcome in outcomes], dtype=np.int64).reshape(-1, factors),
+            # not left out: a model that does not hear of failures proposes their like again
             np.where(np.isnan(accuracy), lowest, accuracy),
             np.array([outcome.cost for outcome in outcomes], dtype=np.int64),
         )

@@ -27,6 +27,7 @@ LATENCY = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s)\s*", re.I)
 # draws that look for a network within the limits: seconds where counts are exact, slower through bins
 MOST_DRAWS, MOST_BINNED_DRAWS = 1_000_000, 100_000
 BATCH = 20_000
+# a band of so many networks is looked through whole, so that "none" is certain
 ENUMERABLE = 200_000
 
 
@@ -76,9 +77,11 @@ class Limits:
 
     def _met(self, band: BandSampler, least: dict[str, int], bands: int) -> bool:
         """Whether a network of one of so many bands meets the limits; `least` learns the smallest costs."""
+        # always the same draws: whether a study is refused does not change from run to run
         rng = np.random.default_rng(0)
         listed = band.count_is_exact and band.count <= ENUMERABLE
         most = MOST_DRAWS if band.count_is_exact else MOST_BINNED_DRAWS
+        # the bands share the draws: many strata take no longer than one band
         for _ in range(1 if listed else math.ceil(most / bands / BATCH)):
             codes = band.all_codes() if listed else band.sample_codes(BATCH, rng)
             costs = cost_columns(band.space.columns(codes))
@@ -95,6 +98,7 @@ def parse_most(text: str, metric: str) -> int:
     text = text.strip()
     named = text if text.lower().endswith(tuple(UNITS.values())) else text + UNITS[metric]
     try:
+        # a limit is written as a budget is; a band of nothing but its end gives the number
         budget = parse_budget(named, (1.0, 1.0))
     except InputError:
         budget = None

@@ -56,6 +56,7 @@ def _distribution(variable: Variable) -> BaseDistribution:
     labels = _labels(variable)
     integers = [v for v in labels if type(v) is int]
     steps = set(np.diff(integers)) if len(integers) == len(labels) > 1 else set()
+    # Optuna's integers are evenly spaced; of others it would propose values that no axis has
     if len(steps) == 1 and min(steps) > 0:
         return IntDistribution(integers[0], integers[-1], step=int(steps.pop()))
     return CategoricalDistribution(labels)

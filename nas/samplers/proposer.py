@@ -143,6 +143,7 @@ class Proposer:
         """
         memo = memo or {}
         self._search.begun.add(number)
+        # set aside in the place of this trial: they are in its memo, from which a resumed study has them too
         self._search.slow.clear()
         for code in memo.get("slow", ()):
             self._search.set_aside.setdefault(number, []).append(self._too_slow(number, np.array(code)))
@@ -172,6 +173,7 @@ class Proposer:
         `TooSlowError` where `PATIENCE` networks in a row are slower than the limit, `InputError` where none
         ever was fast enough.
         """
+        # by the number, not one generator for the whole search: a resumed study goes on with the same draws
         rng, slow = np.random.default_rng([self._seed, number]), self._search.slow
         for attempt in range(PATIENCE):
             try:

@@ -70,6 +70,7 @@ class Search:
 
         Raises `ExhaustedError` where all are.
         """
+        # by trials begun: turns must not depend on which training ends first
         for stratum in self.strata.order(len(self.begun)):
             with suppress(ExhaustedError):
                 return choose(stratum)

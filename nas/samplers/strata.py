@@ -34,6 +34,7 @@ class Strata:
         bands = [band] if count == 1 else _cut(band, count)
         self.parts = [Feasible(bands[i], seen, limits) for i in limits.meeting(bands)]
         self._highs = [part.band.budget.high for part in self.parts]
+        # a seed enters the sequence at a place of its own
         self._shift = float(np.random.default_rng(seed).random())
 
     def __len__(self) -> int:
@@ -56,6 +57,7 @@ def _cut(band: BandSampler, count: int) -> list[BandSampler]:
     starts = [budget.low, *(math.ceil(end) for end in ends[1:-1]), budget.high + 1]
     cut = []
     for low, following in itertools.pairwise(starts):
+        # both ends of a budget are inside, so a part ends one below the next
         if low < following:
             part = BandSampler(band.space, Budget(budget.text, budget.metric, low, following - 1))
             cut += [part] if part.count > 0 else []

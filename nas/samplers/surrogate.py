@@ -106,6 +106,7 @@ def improve(known: Known, feasible: Feasible, encoder: Encoder, rng: np.random.G
         return feasible.draw(rng)
     model = Model(known, pool if known.spread is None else known.spread, encoder)
     order = np.argsort(-history.accuracy, kind="stable")
+    # the neighbourhoods of the best results as well as of the best draws
     best = history.codes[order[known.below[order]][:CLIMBERS]]
     tops = _scored(np.concatenate([pool, _around(best, feasible, rng)]), model)
     for _ in range(CLIMBS):
@@ -121,6 +122,7 @@ def _around(codes: Array, feasible: Feasible, rng: np.random.Generator) -> Array
         steps = feasible.space.neighbour_codes(code)
         if len(steps):
             first, second = steps[rng.integers(len(steps), size=(2, PAIRS * len(steps)))]
+            # both steps at once: each changes one factor, the second one where they meet
             near += [steps, np.where(second != code, second, first)]
     return feasible.only(np.concatenate(near))
 
@@ -162,19 +164,25 @@ class Model:
 
     def __init__(self, known: Known, spread: Array, encoder: Encoder) -> None:
         self._encoder = encoder
+        # how features are scaled: by networks of the whole band
         raw = self._raw(spread)
         self._mean, deviation = raw.mean(axis=0), raw.std(axis=0)
+        # features that are the same all over the band tell nothing, and cannot be scaled
         self._varied = np.flatnonzero(deviation > 1e-9)
         self._deviation = deviation[self._varied]
         closed = raw.shape[1] - len(encoder.positions)
+        # closed forms are numbers, as positions are
         self._numbers = np.pad(encoder.positions, (0, closed), constant_values=True)[self._varied]
+        # what is known: results first, then networks in training, which have no target
         history, self._below = known.history, known.below
         self._near, self._features = self._seen_as(np.concatenate([history.codes, known.pending]))
         spread_of_results = float(history.accuracy.std()) or 1.0
         self._targets = np.maximum((history.accuracy - history.accuracy.mean()) / spread_of_results, LEAST)
+        # a process for each point of the grid, the likely ones kept
         shared = self._shared(self._near, self._features, LENGTHS)
         fits = [self._fit(shared, grid) for grid in itertools.product(ADDITIVE, LENGTHS, NOISES)]
         likeliest = max(fit.weight for fit in fits)
+        # less the largest first: the likelihoods themselves would underflow
         relative = [math.exp(fit.weight - likeliest) for fit in fits]
         self._fits = [
             self._believing(shared, dataclasses.replace(fit, weight=weight))
@@ -203,6 +211,8 @@ class Model:
         z = (self._raw(codes)[:, self._varied] - self._mean[self._varied]) / self._deviation
         squares = z[:, self._numbers] ** 2 - 1  # an indicator's square says nothing new
         features = np.concatenate([z, squares], axis=1)
+        # two networks of the band are 2 apart in each squared feature of variance 1; a network's own additive
+        # covariance is 1 in the mean, for the square of a normal less 1 has variance 2
         most = max(z.shape[1], 1)
         return z / math.sqrt(2 * most), features / math.sqrt(most + 2 * squares.shape[1])
 
@@ -215,10 +225,12 @@ class Model:
     ) -> tuple[Array, dict[float, Array]]:
         """The additive part and the Matern part by length of known networks with others, [n, N] each."""
         known, near = self._near.astype(kind), near.astype(kind)
+        # |a - b|^2 = |a|^2 + |b|^2 - 2 ab: one matrix product; rounding may leave it below 0
         squares = (known**2).sum(axis=1)[:, None] + (near**2).sum(axis=1) - 2 * known @ near.T
         distance = np.sqrt(5 * np.maximum(squares, 0))
         smooth = {}
         for length in lengths:
+            # Matern 5/2 (Rasmussen and Williams 2006, section 4.2.1)
             scaled = distance / length
             smooth[length] = (1 + scaled + scaled**2 / 3) * np.exp(-scaled)
         return self._features.astype(kind) @ features.astype(kind).T, smooth
@@ -229,13 +241,16 @@ class Model:
 
         additive, length, noise = grid
         n = len(self._targets)
+        # [:n]: networks in training have no result to fit
         true = _covariance(shared, additive, length, noise)[:n, :n]
         factor = np.linalg.cholesky(true + noise * np.eye(n))
         white = solve_triangular(factor, self._targets, lower=True, check_finite=False)
         solved = solve_triangular(factor, white, lower=True, trans="T", check_finite=False)
         scale = max(float(white @ white) / n, 1e-12)  # 0 where all results are equal
+        # without what all of the grid have in common
         weight = -n / 2 * math.log(scale) - float(np.log(np.diag(factor)).sum())
         predicted = true @ solved
+        # where nothing so cheap is known, everything improves: on the worst that is known
         best = predicted[self._below].max() if self._below.any() else predicted.min()
         return Fit(weight, additive, length, noise, scale, factor, solved, float(best))
 
@@ -254,6 +269,7 @@ class Model:
         from scipy.linalg import solve_triangular
 
         across = _covariance(shared, fit.additive, fit.length, fit.noise)
+        # a network's covariance with itself: additive by its features, 1 in the Matern part
         prior = (1 - fit.noise) * (fit.additive * own + 1 - fit.additive)
         white = solve_triangular(fit.factor.astype(QUICK), across, lower=True, check_finite=False)
         variance = fit.scale * np.maximum(prior - (white**2).sum(axis=0), 1e-9)

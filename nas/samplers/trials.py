@@ -90,6 +90,7 @@ class Trials:
         numbers = self._reached.numbers
         if len(numbers) <= latest:
             return self._outcomes(numbers)
+        # alike from each: the best of all could be those of the costly strata alone
         share = -(-best // max(len(self._reached.ranked), 1))
         kept = {number for ranked in self._reached.ranked.values() for _, number in ranked[:share]}
         return self._outcomes(sorted(kept.union(numbers[-latest:])))
@@ -99,6 +100,7 @@ class Trials:
         if trial is None:  # not one to learn from
             return
         self._pending.discard(number)
+        # what this trial counted for, before and after: most reports add one trial, and need no rebuilding
         before = None if self._level is None else trial.at(self._level)
         for level in self._levels:
             self._counts[level] -= _counts(trial, level)
@@ -107,6 +109,7 @@ class Trials:
             self._counts[level] += _counts(trial, level)
         reached = [level for level in self._levels if self._counts[level] >= self._startup]
         now = reached[-1] if reached else None
+        # another level compares other accuracies; a changed one stands at another place in its ranking
         if now != self._level or (before is not None and trial.at(now or 0) != before):
             self._level = now
             self._rebuild()
@@ -123,6 +126,7 @@ class Trials:
         accuracy = trial.at(level)
         if accuracy is not None:
             bisect.insort(self._reached.numbers, trial.number)
+            # a failed one has been tried, and is never among the best
             if not trial.failed:
                 ranked = self._reached.ranked.setdefault(trial.stratum, [])
                 bisect.insort(ranked, (-accuracy, trial.number))

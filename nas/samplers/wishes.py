@@ -86,6 +86,7 @@ class Wishing(Sampler):
         old = len(self._study.get_trials(deepcopy=False)) > 4 * len(rows) + 100
         if old or keys[: len(self._keys)] != self._keys:
             self._study, self._keys = self._empty(), []
+        # nothing but new rows at the end: adding them to the study there is gives the same at less time
         self._study.add_trials([self._trial(*row) for row in rows[len(self._keys) :]])
         self._keys = keys
 
@@ -99,6 +100,7 @@ class Wishing(Sampler):
             values=values,
             params=params_of(self._space, np.array(outcome.code)),
             distributions=self._distributions,
+            # drawn uniformly at the start: the first generation
             user_attrs={"generation": outcome.memo.get("generation", 0)},
         )
 
@@ -113,6 +115,7 @@ class Tpe(Wishing):
     def inner(self, seed: int) -> BaseSampler:
         """Networks in training count as bad ones: others are to be tried beside them."""
         liar = self.search.parallel
+        # no start of Optuna's own: the search has drawn uniformly before
         return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=liar)
 
 
@@ -122,7 +125,7 @@ class Gp(Wishing):
     seen = (50, 50)  # its time grows with their cube
 
     def inner(self, seed: int) -> BaseSampler:
-        """See above."""
+        """Without random trials of its own: the search has drawn its start."""
         return GPSampler(seed=seed, n_startup_trials=0)
 
 
@@ -131,6 +134,7 @@ class Nsga2(Wishing):
 
     def inner(self, seed: int) -> BaseSampler:
         """As many individuals as were drawn at the start, for they are its first generation."""
+        # 2: there is no crossover of fewer
         return Elitist(seed=seed, population_size=max(2, min(self.search.startup, POPULATION)))
 
 

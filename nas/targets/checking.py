@@ -92,6 +92,7 @@ def with_weights(network: Architecture, weights: Mapping[str, Tensor], num_class
     for name in [*own, *given]:
         if own.get(name) != given.get(name):
             raise InputError(f"weights: {name}: {given.get(name)}; the network has {own.get(name)}")
+    # assign: a parameter on the meta device has no memory to copy into
     module.load_state_dict({name: value.detach().cpu() for name, value in weights.items()}, assign=True)
     return module.eval()
 
@@ -112,6 +113,7 @@ def compare(
     for the first of parameters, multiply-accumulates and logits that differs.
     """
     resolution, num_classes = images.shape[-1], original.head.out_features
+    # sizes before logits: where they differ, they say more of what is wrong
     expected = cost(original.architecture, resolution, num_classes)
     if params != expected.params:
         raise Mismatch(f"{library}: {params:,} parameters; the network has {expected.params:,}")
@@ -181,6 +183,7 @@ def counted(run: Callable[[Tensor], Tensor], images: Tensor) -> tuple[Tensor, in
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         logits = run(images)
+    # a multiply-accumulate is two FLOPs there
     return logits, counter.get_total_flops() // (2 * len(images))
 
 
@@ -206,6 +209,7 @@ def probe(module: nn.Module, resolution: int) -> list[float]:
     module.load_state_dict(weights_of(shapes), assign=True)
     with torch.no_grad():
         logits: Tensor = module.eval()(drawn("image", (1, 3, resolution, resolution)))
+    # the file is read by people; verify.py allows a hundred times that
     return [round(value, 5) for value in logits[0, :PROBED].tolist()]
 
 

@@ -69,6 +69,7 @@ def export(chosen: Chosen) -> Exported:
     from nas.targets.python import saved
     from nas.targets.source.module import chosen_source
 
+    # first what is refused, which costs nothing to tell
     refuse_recipe(chosen.recipe, chosen.network)
     source = chosen_source(chosen, register_as=chosen.name)
     original, images = original_of(chosen)
@@ -158,6 +159,7 @@ def published_name(network: Architecture) -> str | None:
 
 
 def _plain(network: Architecture) -> Architecture:
+    # both are flags of main.py; without LayerScale it is another network
     scale = None if network.layer_scale is None else 1e-6
     return dataclasses.replace(network, drop_path=0.0, layer_scale=scale)
 
@@ -183,6 +185,7 @@ def commands(recipe: Recipe, registered: str, *, weights: bool) -> tuple[str, ..
         " \\\n    ".join([launch, *lines, "--output_dir results"]),
     ]
     if weights:
+        # of a training's flags only what says which network and which images
         evaluate = [line for line in lines if line.startswith(("--model ", "--data_set", "--input_size"))]
         found.append(" \\\n    ".join(["python train.py", *evaluate, "--eval true --resume weights.pth"]))
     return tuple(found)

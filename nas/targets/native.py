@@ -38,6 +38,7 @@ def export(chosen: Chosen) -> Exported:
 
     text = recipe_text(chosen.recipe, in_comment(chosen.title))
     where = "recipe.yaml"
+    # through the file's own text: what YAML reads otherwise than it was meant shows here
     found = recipe_from(parse_yaml(text, where), where)
     if found != chosen.recipe:
         raise Mismatch(f"{where}: read back, it is another recipe")

@@ -63,6 +63,7 @@ def export(chosen: Chosen) -> Exported:
     params = parameter_count(program, {name for name, _ in original.named_parameters()})
     program.optimize()
     model = final_model(chosen, program)
+    # the bytes that are handed out are those that are run
     content = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     check = compare(
@@ -181,10 +182,13 @@ def multiply_accumulates(model: ModelProto) -> int:
         if node.op_type not in ("Conv", "MatMul", "Gemm"):
             continue
         out = math.prod(shapes[node.output[0]][1:])  # the batch comes first
+        # always an initialiser: a ConvNet multiplies by weights, never two maps
         weight = weights[node.input[1]]
         transposed = any(a.name == "transB" and a.i for a in node.attribute)
         if node.op_type == "Conv":
+            # [out, in / groups, k, k]: what one output pixel sums over
             total += out * math.prod(weight[1:])
         else:
+            # [in, out], of a Gemm with transB [out, in]
             total += out * (weight[1] if transposed else weight[0])
     return total

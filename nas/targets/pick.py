@@ -78,6 +78,7 @@ def recommended(study: Study, *, front: bool = False) -> list[Pick]:
     if not found:
         raise InputError(f"study {study.name}: no trial was trained to the end yet; --trial N takes any")
     trials = {trial.number: trial for trial in study.trials}
+    # each once: two budgets may have the same pick
     return [_pick(study, trials[number]) for number in dict.fromkeys(pick.tried.trial for pick in found)]
 
 

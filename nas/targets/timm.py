@@ -92,6 +92,7 @@ def export(chosen: Chosen) -> Exported:
     """
     from nas.targets.source.module import chosen_source
 
+    # timm's own class where it can build the network: its users know it, and no launcher is needed
     why = class_lacks(chosen.network)
     arguments = model_arguments(chosen) if why is None else file_arguments(chosen)
     command = torchrun(chosen.recipe.devices)
@@ -114,6 +115,7 @@ def export(chosen: Chosen) -> Exported:
         launcher=why is not None,
         posterizes=chosen.recipe.augmentation.rand_augment is not None,
     )
+    # all that verify_timm.py reads is there; weights and notes follow
     check, said = verified(files)
     tuned = chosen.recipe.optimizer.layer_decay is not None
     commands = [INSTALL, f"{command} --pretrained --pretrained-path CHECKPOINT" if tuned else command]
@@ -368,6 +370,7 @@ def verified(files: Mapping[str, str | bytes]) -> tuple[Check | None, str]:
         ran = _run(files)
     except OSError as error:  # no room for the files, say
         return None, f"verify_timm.py cannot be run ({first_line(error)})"
+    # the last line is the script's own; libraries warn before it
     lines = ran.stderr.strip().splitlines() or [f"verify_timm.py ended with exit code {ran.returncode}"]
     last = lines[-1].removeprefix("not verified: ")
     if ran.returncode == verification.DIFFERS and last.startswith("verify_timm.py: "):
@@ -384,6 +387,7 @@ def _run(files: Mapping[str, str | bytes]) -> subprocess.CompletedProcess[str]:
             data = content.encode() if isinstance(content, str) else content
             (Path(folder) / name).write_bytes(data)
         return subprocess.run(
+            # the very script that the user gets; whatever timm's import does stays in its process
             [sys.executable, "verify_timm.py", "--json"],
             cwd=folder, capture_output=True, encoding="utf-8", errors="replace", check=False,
         )  # fmt: skip

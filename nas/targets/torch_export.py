@@ -35,6 +35,7 @@ def export(chosen: Chosen) -> Exported:
     from nas.targets.checking import compare, counted, original_of
 
     original, images = original_of(chosen)
+    # written and read again: what is checked is what a user will load
     content = saved_program(exported_program(chosen, original, images))
     program = loaded_program(content)
     module = program.module()
@@ -79,6 +80,7 @@ def exported_program(chosen: Chosen, original: nn.Module, images: Tensor) -> Exp
         with torch.device("meta"):
             network = getattr(module, camel_case(chosen.name))()
         network.load_state_dict(original.state_dict(), assign=True)
+        # traced with two images: torch takes a size of 1 for a constant
         batch = {0: torch.export.Dim("batch")}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)

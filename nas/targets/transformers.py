@@ -208,6 +208,7 @@ def _checked(files: Mapping[str, str | bytes], chosen: Chosen, library: str) -> 
         if chosen.weights is not None:
             logging.disable_progress_bar()  # type: ignore[no-untyped-call]
             _check_weights(Auto.from_pretrained(folder), chosen, library)
+    # not strict: keys that are missing or too many make a message of one line
     missing = model.load_state_dict(state_for(original.state_dict(), chosen.network), strict=False)
     if missing.missing_keys or missing.unexpected_keys:
         raise Mismatch(

@@ -90,10 +90,13 @@ def expected(chosen: Chosen, mapped: Mapped, **more: object) -> str:
     with torch.device("meta"):
         original = build(chosen.network, data.num_classes)
     state = original.state_dict()
+    # one weight at a time shows which name becomes which; shapes may change, as of 1x1 convolutions
     theirs = {name: next(iter(mapped({name: value}).items())) for name, value in state.items()}
+    # drawn by the library's names, by which alone the script can draw them again
     weights = weights_of({name: value.shape for name, value in theirs.values()})
     own = {name: weights[theirs[name][0]].reshape(value.shape) for name, value in state.items()}
     original.load_state_dict(own, assign=True)
+    # of variance 1, as normalised images: uniform in [-1, 1) has a third
     images = drawn("images", (IMAGES, 3, data.resolution, data.resolution)) * 3**0.5
     with torch.no_grad():
         logits = original.eval()(images)
@@ -106,6 +109,7 @@ def expected(chosen: Chosen, mapped: Mapped, **more: object) -> str:
             "tolerance": RELATIVE * float(logits.abs().max()),
             "largest": float(logits.abs().max()),
             **more,
+            # seven digits are all that float32 has
             "logits": [[float(f"{v:.7g}") for v in row[:CLASSES].tolist()] for row in logits],
         }
     )

@@ -39,6 +39,7 @@ def save(path: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> N
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path, sync=False) as file:
+        # room for the head, which is known only behind the last byte: no second copy of the state in memory
         file.write(MAGIC + HEAD.pack(0, 0))
         body = _Summed(file)
         torch.save({"identity": dict(identity), "state": dict(state)}, cast(IO[bytes], body))
@@ -93,6 +94,7 @@ def load(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     except UnreadableError as error:
         raise CheckpointError(str(error)) from None
     with fitting():
+        # whole as it is, the file may hold other things than `save` writes: errors on the way are its own
         if dict(kept["identity"]) != dict(identity):
             raise CheckpointError("belongs to another training")
         return dict(kept["state"])
@@ -100,6 +102,7 @@ def load(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _body(path: Path) -> bytes:
     """What follows the head, checked against it; no more is read than the head says. Raises `OSError`."""
+    # O_NONBLOCK: a pipe of that name would be waited for
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(handle, "rb") as file:  # noqa: PTH123
         status = os.fstat(handle)
@@ -107,6 +110,7 @@ def _body(path: Path) -> bytes:
         if not head.startswith(MAGIC) or len(head) < len(MAGIC) + HEAD.size:
             raise CheckpointError("is not a checkpoint of this version")
         crc, length = HEAD.unpack_from(head, len(MAGIC))
+        # before it is read: a damaged length could ask for any amount of memory
         if status.st_size != len(head) + length:
             raise CheckpointError("is damaged")
         body = file.read()

@@ -33,6 +33,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
+    # AssertionError: a torch built without CUDA
     except (RuntimeError, AssertionError) as error:
         raise TrialFailed(f"device {name!r} cannot be used: {first_line(error)}") from None
     return device

@@ -50,6 +50,7 @@ class TrainingProgress:
         """So many optimiser steps of the epoch are done; `loss` is the last one known, or not finite."""
         now = time.monotonic()
         rate = done * self._images / max(now - self._epoch_began, 1e-9)
+        # of what this process has to do: epochs from before a resume took none of its time
         share = (self._epoch - 1 - self._first + done / steps) / max(self._epochs - self._first, 1)
         left = (now - self._started) * (1 - share) / share
         known = f"loss {loss:.3f}, " if math.isfinite(loss) else ""

@@ -59,6 +59,7 @@ class Ranks:
 
     def same_buffers(self, network: nn.Module) -> None:
         """Rank 0's buffers (BatchNorm's statistics) for all."""
+        # DDP sends rank 0's before a forward pass; the last one has left each rank its own
         for buffer in network.buffers():
             self.broadcast(buffer)
 

@@ -41,6 +41,7 @@ class Ema:
         average, current = _values(self.network), _values(network)
         floating = [i for i, value in enumerate(average) if value.is_floating_point()]
         kept = [average[i] for i in floating]
+        # all tensors in one call: one by one, each would cost the GPU two kernel launches at every step
         torch._foreach_mul_(kept, self.decay)
         torch._foreach_add_(kept, [current[i] for i in floating], alpha=1 - self.decay)
         for old, new in zip(average, current, strict=True):

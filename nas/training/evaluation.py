@@ -31,6 +31,7 @@ class Accuracy:
 def evaluate(networks: Sequence[nn.Module], run: Run) -> list[Accuracy]:
     """Each network's on the validation split, in one pass over it; the ranks share the images."""
     groups = torch.split(torch.arange(run.batches.val_size), EVALUATION_BATCH)
+    # sums, not means, are shared: parts may differ in size, and no image counts twice to make them even
     own = groups[run.ranks.rank :: run.ranks.world]
     found = totals(networks, run.batches, own, run.device, run.precision)
     return [Accuracy(*values) for values in (run.ranks.sum(found) / run.batches.val_size).tolist()]

@@ -101,6 +101,7 @@ class FullTraining:
     def open(self) -> bool:
         """Begin writing; whether TensorBoard's events are written too. Raises `InputError`."""
         self._run.ranks.barrier()  # all have looked at the folder
+        # gathers every rank's randomness, so every rank calls it, before rank 0 goes on alone
         values = None if self.curve else self._checkpoint()
         if not self._run.ranks.main:
             return True
@@ -162,6 +163,7 @@ class FullTraining:
         weights = {"model": state.pop("network")}
         average = state.pop("ema")
         return {
+            # named as in the official code, for other programs; `training` is for this one alone
             **weights,
             **({} if average is None else {"model_ema": average}),
             "architecture": recipe.architecture,
@@ -247,6 +249,7 @@ def check_batch(recipe: Recipe) -> None:
     if recipe.batch_size > 1 or isinstance(network, Swin) or network.norm != "batch":
         return
     try:
+        # shapes alone are worked out: no memory, no arithmetic; the number of classes has no part in it
         with torch.device("meta"):
             side = recipe.data.resolution
             build_network(network, 2).train()(torch.empty(1, 3, side, side))
@@ -262,6 +265,7 @@ def hold(folder: Path) -> IO[str]:
     made(folder)
     lock = folder / LOCK
     try:
+        # before it is locked: `locked` raises with the name of who holds it
         holder = f" (process {int(lock.read_text()[:20])})"
     except (OSError, ValueError):
         holder = ""
@@ -288,6 +292,7 @@ def check_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
         return
     if not held:
         raise InputError(f"--out {folder}: holds no training to resume; leave out --resume to begin one")
+    # the recipe alone, which is read at once; the checkpoint's own is compared when it is loaded
     if RECIPE in held:
         refuse_another(recipe, read_recipe(folder / RECIPE).model_dump(mode="json"), folder)
 
@@ -320,6 +325,7 @@ def _compared(values: Mapping[str, Any]) -> dict[str, Any]:
 def _named_alike(*recipes: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Without the names of the classes where one of the recipes leaves them to the data."""
     data = [dict(values.get("data") or {}) for values in recipes]
+    # the folder's recipe has had the data's names filled in, the user's file may still have none
     if any(each.get("classes") is None for each in data):
         for each in data:
             each.pop("classes", None)
@@ -370,6 +376,7 @@ def initial_weights(
         return state
     if named is not None and classes is not None and sorted(named) == sorted(classes):
         say(f"--init {path}: its classes are these in another order; its classifier's rows are put in theirs")
+        # row i of the head is class i
         rows = torch.tensor([named.index(name) for name in classes])
         return state | {name: state[name][rows] for name in HEAD}
     why = f"of {held} classes" if held != num_classes else f"of other classes ({some(named or ())})"
@@ -380,6 +387,7 @@ def initial_weights(
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Ctrl-C meanwhile waits until the end."""
+    # noted and raised behind the block: between two files of one epoch it would leave them of unlike epochs
     waiting: list[int] = []
     handler: Callable[..., None] = lambda number, _: waiting.append(number)  # noqa: E731
     try:

@@ -57,7 +57,9 @@ def measure(architecture: Architecture, device: str, threads: int | None = None)
         image = torch.zeros(1, 3, RESOLUTION, RESOLUTION, device=where)
         image = image.contiguous(memory_format=torch.channels_last)
         once = _timer(network, image)
+        # the first passes allocate memory and choose kernels
         _repeated(once, LEAST_WARM, MOST_PASSES, WARM_SECONDS)
+        # the median: a pass that other work on the machine held up does not count
         return statistics.median(_repeated(once, LEAST_PASSES, MOST_PASSES, SECONDS))
 
 
@@ -91,6 +93,7 @@ class LatencyCache:
             self._known = self._read()  # another process may have measured it by now
         if key not in self._known:
             seconds = measure(architecture, device, threads)
+            # read again: others may have written theirs while this one was measured
             self._known = self._read() | {key: seconds}
             self._write()
         return self._known[key]
@@ -121,6 +124,7 @@ def _key(architecture: Architecture, device: str, threads: int | None) -> str:
     import torch
 
     used = torch.get_num_threads() if threads is None else threads
+    # what changes a latency: kernels differ between versions of torch, too
     return f"{architecture.fingerprint} {device_name(device)}, {used} threads, torch {torch.__version__}"
 
 
@@ -134,11 +138,13 @@ def _timer(network: torch.nn.Module, image: torch.Tensor) -> Callable[[], float]
         return time.perf_counter() - began
 
     def on_gpu() -> float:
+        # events are recorded on the current device's stream
         with torch.cuda.device(image.device):
             began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
             began.record()
             network(image)
             ended.record()
+            # a GPU works behind the caller's back: without waiting there would be no end to ask for
             torch.cuda.synchronize()
         return float(began.elapsed_time(ended)) / 1000
 

@@ -35,6 +35,7 @@ def layer_of(name: str, depths: Sequence[int]) -> int:
     if part == "downsample_layers" and stage == 0:
         return 0
     block = int(rest[1]) if part == "stages" else 0
+    # the head's layer of a network that ends before this stage is the stage's first
     return head_layer(depths[:stage]) + block // BLOCKS
 
 

@@ -50,6 +50,7 @@ class TrainingLog:
             for name, tag in TAGS.items():
                 if row.get(name) is not None:
                     self._writer.add_scalar(tag, row[name], row["epoch"])
+            # so that TensorBoard shows an epoch when it is over, and a killed process loses none
             self._writer.flush()
 
     def table(self, rows: Sequence[Row]) -> None:

@@ -35,9 +35,11 @@ def run_epoch(state: State, run: Run, on_step: StepDone | None = None) -> Epoch:
     trained = time.perf_counter()
     networks = [state.network] if state.ema is None else [state.network, state.ema.network]
     for network in networks:
+        # each rank validates other images, which must see one network
         run.ranks.same_buffers(network)
     found = evaluate(networks, run)
     ended = time.perf_counter()
+    # before the check, whose message counts from 1
     state.epoch += 1
     if not math.isfinite(found[0].loss):
         raise TrialFailed(f"validation loss is not finite after epoch {state.epoch}")
@@ -66,6 +68,7 @@ def _train_pass(state: State, run: Run, on_step: StepDone | None) -> float:
             with slot.turn(run.device), _gradients_shared(state, slot is state.slots[-1]):
                 loss = _loss(state, run, slot, pixels, labels)
                 losses.add(loss)
+                # the mean over this process's slots; DDP takes that over the processes
                 (loss / len(state.slots)).backward()  # type: ignore[no-untyped-call]
         update(state, run.lr(state.step), run.recipe.clip_norm)
         if on_step is not None:
@@ -77,6 +80,7 @@ def _order(state: State, run: Run) -> Tensor:
     """The epoch's images int64 [steps * total batch], the same on all ranks."""
     size = run.batches.train_size
     if run.ranks.main:
+        # by slot 0's generator, which rank 0 alone has
         order = torch.randperm(size, generator=state.slots[0].generator)
     else:
         order = torch.empty(size, dtype=torch.int64)
@@ -85,6 +89,7 @@ def _order(state: State, run: Run) -> Tensor:
 
 def micro_batches(order: Tensor, run: Run) -> list[Tensor]:
     """This process's batches, in the order in which it needs them; slot k has every step's k-th slice."""
+    # a slot's images do not depend on who has the slot, so neither do gradients on the number of processes
     slices = order.view(run.steps, run.slots, run.recipe.batch_size)
     own = run.own_slots
     return list(slices[:, own.start : own.stop].flatten(0, 1))
@@ -115,6 +120,7 @@ class _Losses:
             self._read(steps)
 
     def _read(self, steps: int) -> None:
+        # here the host waits for the device
         waiting = torch.stack(self._waiting).cpu().double().view(steps, -1).mean(1)
         self._waiting = []
         self.values += (self._run.ranks.sum(waiting) / self._run.ranks.world).tolist()
@@ -130,6 +136,7 @@ def _loss(state: State, run: Run, slot: Slot, pixels: Tensor, labels: Tensor) ->
     images, targets = augmented(pixels, labels, run.recipe, run.device, slot.generator)
     with autocast(run.device, run.precision):
         logits = state.forward(images)
+    # in float32: bf16 has too few digits for a softmax over many classes
     return F.cross_entropy(logits.float(), targets)
 
 
@@ -140,6 +147,7 @@ def _gradients_shared(state: State, last: bool) -> contextlib.AbstractContextMan
 
 def update(state: State, lr: float, clip_norm: float | None) -> None:
     """One optimiser step at the learning rate `lr`, from the gradients that are there."""
+    # set at every step, not by a scheduler: after a resume the rate follows from the step alone
     for group in state.optimizer.param_groups:
         group["lr"] = lr * group.get("lr_scale", 1.0)
     if clip_norm is not None:
@@ -155,6 +163,7 @@ def result_of(state: State, run: Run) -> Result:
     if not state.curve:
         raise TrialFailed("stopped before the first epoch ended")
     return Result(
+        # the last epoch's, not the best one's: a maximum over validations would be optimistic
         accuracy=state.curve[-1].val_accuracy,
         epochs=state.epoch,
         curve=tuple(asdict(point) for point in state.curve),

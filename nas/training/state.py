@@ -91,6 +91,7 @@ class Run:
     @property
     def read_every(self) -> int:
         """Optimiser steps between looks at the losses."""
+        # on a CPU the loss is there at once; of several processes each would wait for the others
         return self.how.read_every if self.ranks.world == 1 else READ_EVERY
 
     def lr(self, step: int) -> float:
@@ -152,10 +153,12 @@ class State:
 
     def to_dict(self, ranks: Ranks = ALONE) -> dict[str, Any]:
         """Tensors and plain values, all processes' slots among them; called on every rank."""
+        # ranks have consecutive slots, so in their order these are slot 0, 1, ...
         slots = [slot for own in ranks.gathered([slot.to_dict() for slot in self.slots]) for slot in own]
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            # the first by itself, as in checkpoints from before there were several
             **slots[0],
             "curve": [asdict(point) for point in self.curve],
             **{name: getattr(self, name) for name in COUNTED},
@@ -175,6 +178,7 @@ class State:
             _refuse_moments(self.optimizer)
             if self.ema is not None:
                 self.ema.network.load_state_dict(values["ema"])
+            # all processes' slots are there, so another number of processes may go on
             slots = [values, *values.get("more_slots", [])]
             for slot, number in zip(self.slots, own_slots, strict=True):
                 slot.restore(slots[number])
@@ -209,23 +213,27 @@ def check_resolution(architecture: Network, resolution: int) -> None:
 def start(run: Run, initial: Mapping[str, Tensor] | None = None) -> State:
     """A fresh network and optimiser on the device; `initial` replaces as many of its weights as it has."""
     recipe, device = run.recipe, run.device
+    # made on the CPU: one seed gives the same weights whatever the device
     with torch.random.fork_rng(cuda_devices(device)):
         torch.manual_seed(run.seed)
         network = build_network(as_trained(recipe), recipe.data.num_classes)
         slots = [_slot(number, run.seed, device) for number in run.own_slots]
     with torch.no_grad():
+        # before `initial`, as in main.py: a classifier that is loaded is not scaled; biases start at 0
         network.head.weight.mul_(recipe.head_init_scale)
     if initial is not None:
         network.load_state_dict(initial, strict=False)
     if device.type == "cpu":
         keep_freed_memory()
         speed_up_small_maps(network)
+    # before the average is copied, which is then on the device and lies alike
     memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
     network.to(device, memory_format=memory_format)  # type: ignore[call-overload]
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = run.how.deterministic
     values = recipe.optimizer
     groups = parameter_groups(network, values.weight_decay, layer_scales(recipe, network))
+    # fused: one kernel for all parameters in place of several for each
     optimizer = EagerAdamW(groups, lr=values.lr, betas=values.betas, eps=values.eps, fused=True)
     ema = None if run.ema_decay is None else Ema(network, run.ema_decay)
     forward, parallel = _forward(run, network)
@@ -250,6 +258,7 @@ def _forward(run: Run, network: nn.Module) -> tuple[nn.Module, DistributedDataPa
 def _slot(number: int, seed: int, device: torch.device) -> Slot:
     """The first goes on where the weights' initialisation has left torch's generators."""
     if number > 0:
+        # mixed by a hash: seed + number would give slot 1 of seed 0 the draws of slot 0 of seed 1
         seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint32)[0])
         torch.manual_seed(seed)
     return Slot(torch.Generator().manual_seed(seed), random_states(device))
@@ -280,6 +289,7 @@ def parameter_groups(
         groups = {(1.0, True): [], (1.0, False): []}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
+            # norms, LayerScale and GRN are 1-D
             plain = parameter.ndim > 1 and not name.endswith(".bias")
             decays = plain and not any(word in name for word in spared)
             groups.setdefault((1.0 if scales is None else scales[name], decays), []).append(parameter)

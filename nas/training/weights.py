@@ -155,6 +155,7 @@ def _refuse_shapes(found: Read, network: Network, num_classes: int | None) -> No
 
     head = found.state.get("head.weight")
     if num_classes is None:
+        # no number asked for: the head's own, so that its size cannot differ
         num_classes = 1 if head is None or head.dim() == 0 else max(1, len(head))
     with torch.device("meta"):  # a head of any size costs nothing
         expected = build_network(network, num_classes).state_dict()
@@ -227,6 +228,7 @@ def _chosen(values: Any, path: Path, ema: bool | None) -> tuple[Any, bool, str]:
         if ema is False:
             raise InputError(f"{path}: holds nothing but the weights' moving average; leave out --no-ema")
         return average, True, "moving average of the weights, all there is"
+    # from here on both are there
     best = _best(values)
     averaged = best != WEIGHTS[0] if ema is None else ema
     name = "moving average of the weights" if averaged else "weights"

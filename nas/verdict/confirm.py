@@ -97,6 +97,7 @@ class Verdict:
         plain = asdict(self)
         for item in plain["against"]:
             ends = item["difference"]
+            # JSON has no infinity
             ends.update({end: None for end in ("low", "high") if math.isinf(ends[end])})
         for mean, own in zip(plain["means"], self.means, strict=True):
             mean["mean"] = own.value
@@ -151,6 +152,7 @@ def paired(differences: Sequence[float], level: float = LEVEL) -> Difference:
 
 
 def _best(candidates: Sequence[Mean], seeds: int) -> Mean:
+    # of equals the one that the search found first
     return max((m for m in candidates if len(m.by_seed) == seeds), key=lambda m: (m.value, -m.trial))
 
 

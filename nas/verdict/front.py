@@ -76,6 +76,7 @@ def undominated_by_pivots(points: Floats) -> Ints:
     while FEW <= left.size < ROUND * before:
         before = left.size
         for pivot in _pivots(points[:, :: max(1, left.size // SAMPLE)]):
+            # what a pivot leaves: all that is better in something, and its equals
             kept = points[0] < pivot[0]
             for row, bound in zip(points[1:], pivot[1:], strict=True):
                 kept |= row < bound

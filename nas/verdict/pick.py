@@ -191,6 +191,7 @@ class Recommendation:
         if mapping.get("objective") == "measure":
             return self.export if self.picks else f"python -m nas.measure --study {place} --resume"
         if self.simulated:
+            # after a rehearsal the search itself
             return f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
         if not self.picks:
             return f"python -m nas.search --study {place} --resume"
@@ -272,6 +273,7 @@ def _takeable(study: Study, tried: Tried, budget: str | None) -> bool:
     """Whether it can be recommended: a ConvNet that costs no more than the budget and the limits allow."""
     if tried.family == "Swin":
         return False
+    # proposed within budget and limits; named networks have neither
     if tried.role == "candidate" or study.mapping.get("objective") == "measure":
         return True
     bands = [band for band in study.bands if budget in (None, band["text"])]
@@ -294,6 +296,7 @@ def _compared(networks: Sequence[Tried]) -> Field:
     """
     candidates = [tried for tried in networks if tried.role == "candidate"]
     fresh = {seed for tried in candidates or networks for seed in tried.fresh}
+    # references alone: nothing chose them, so each training counts as fresh, and one of each is no mean
     if not candidates and max((len(tried.fresh) for tried in networks), default=0) < 2:
         fresh = set()
     seeds = {tried.trial: [s for s in sorted(fresh) if s in tried.fresh] for tried in networks}
@@ -345,6 +348,7 @@ def _rival(among: Field, tried: Tried, other: Tried) -> Rival | None:
         rivals = sum(one.role == "candidate" for one in among.networks)
         differences = [tried.accuracies[seed] - other.accuracies[seed] for seed in seeds]
         return Rival(other.label, paired(differences, 1 - (1 - LEVEL) / max(1, rivals)), len(seeds))
+    # the pick was judged by fresh seeds: one of the search's trainings is no match for their mean
     if among.seeds:
         return None
     value = searched_value(tried) - searched_value(other)

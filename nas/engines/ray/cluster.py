@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nas
 from space.errors import InputError, quoted
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def session_folder() -> Path | None:
 @contextmanager
 def importable_workers() -> Iterator[None]:
     """Workers of a local Ray find this package where it is not installed, too."""
-    root, before = str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")
+    root, before = str(Path(nas.__file__).parents[1]), os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = root if before is None else os.pathsep.join((before, root))
     try:
         yield

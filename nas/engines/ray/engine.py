@@ -123,6 +123,7 @@ class RayEngine:
         stopped: BaseException | None = None
         with tune_settings():
             try:
+                # again after Tune has broken off: what was running is handed out anew
                 while not jobs.over:
                     self._fit(jobs)
             except RunEnded as error:
@@ -196,8 +197,10 @@ class RayEngine:
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=PatientScheduler(),
+                # as many as the searcher has jobs
                 num_samples=-1,
                 max_concurrent_trials=self._workers,
+                # a worker starts once, with torch and the data, and goes from job to job
                 reuse_actors=True,
                 trial_name_creator=lambda trial: f"trial-{trial.config['trial']}-{trial.trial_id}",
                 trial_dirname_creator=str,
@@ -206,7 +209,9 @@ class RayEngine:
                 name="tune",
                 storage_path=str(self._folder.absolute()),
                 callbacks=[Reporter(jobs, own=self._own)],
+                # `Jobs` decides what is tried again
                 failure_config=tune.FailureConfig(max_failures=0),
+                # trainings keep their own state
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 verbose=0,
             ),
@@ -237,6 +242,7 @@ class RayEngine:
         gpus = gpu_share(self._share.gpus, self._need(network), self._gpu_memory)
         cpus = self._share.cpus
         if self._cpus_per_gpu is not None:
+            # down to hundredths, as `default_cpus`: rounded up, the last training on a node would not fit
             cpus = floor(self._cpus_per_gpu * gpus * 100 + STEP) / 100
         return Share(cpus, gpus)
 
@@ -248,6 +254,7 @@ class RayEngine:
 
         options: dict[str, Any] = {"num_cpus": 0, "num_gpus": 0}
         if self._share.gpus:
+            # it asks for nothing, so Ray could put it on a node without a GPU
             node = next(n["NodeID"] for n in alive_nodes() if n["Resources"].get("GPU"))
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
             # else Ray hides the GPUs from who asks for none

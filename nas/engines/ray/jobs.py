@@ -59,6 +59,7 @@ class Jobs:
         """A job for a new trial of Tune's; None while there is none."""
         if self.again:
             run = self.again.pop(0)
+        # Tune asks in every loop; what the controller has may change only when a job ends
         elif self.asked and self.running:
             return None
         else:
@@ -85,6 +86,7 @@ class Jobs:
         """Epochs done, and the job's result or the reason of its failure."""
         run = self.running[trial_id]
         for point in epochs:
+            # a training that begins again tells epochs from its checkpoint on once more
             if point.epoch > run.told:
                 run.told = point.epoch
                 self._tell(self.controller.epoch, run.job, point)
@@ -101,6 +103,7 @@ class Jobs:
         if trial_id not in self.running:  # the job was over
             return
         run = self._end(trial_id)
+        # Tune leaves no exception, only its text in a file
         _, raised, bug = text.rpartition(f"{UnexpectedFailure.__name__}: ")
         if raised:
             self._tell(self.controller.failed, run.job, first_line(bug), unexpected=True)
@@ -137,6 +140,7 @@ class Jobs:
         run.losses += 1
         if run.losses <= MAX_LOSSES:
             self.again.append(run)
+        # a worker that never came up is the cluster's fault: every other job would go the same way
         elif run.begun:
             self._tell(self.controller.failed, run.job, f"worker lost {run.losses} times: {reason}")
         else:

@@ -38,6 +38,7 @@ class Node:
         """Trainings of this share that run here at once."""
         rooms = []
         if share.cpus:
+            # + STEP: 0.3 / 0.1 is a hair below 3
             rooms.append(floor(self.cpus / share.cpus + STEP))
         if 0 < share.gpus < 1:  # a share lies on one GPU
             rooms.append(floor(self.gpus) * floor(1 / share.gpus + STEP))
@@ -53,6 +54,7 @@ def gpu_share(unit: float, need: int, memory: int) -> float:
     """
     if unit >= 1:
         return unit
+    # - STEP: what rounding alone puts above a share does not ask for another
     units = max(1, ceil(need / memory / unit - STEP))
     return min(1.0, round(units * unit, 4))
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
 
+# between looks at whether the search's own Ray is still there
 LOOK_SECONDS = 5.0
 GONE = "engine ray: the Ray of this search has died; --resume goes on with what it was training"
 START_SECONDS = 20.0  # a worker that takes longer to start has no place to start at

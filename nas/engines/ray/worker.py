@@ -80,6 +80,7 @@ class LatencyMeter:
 def limit_threads(cpus: float) -> None:
     """Give torch, imported already or not, as many threads as whole CPUs, and at least one."""
     threads = max(1, int(cpus))
+    # for what is imported later, and for the processes that this one starts
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)

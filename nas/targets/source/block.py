@@ -86,6 +86,7 @@ class Plan:
         """The channels between the last two convolutions as an expression of `dim`; None: a list."""
         pairs = {(stage.hidden, stage.out) for stage in self.network.stages}
         hidden, out = next(iter(pairs))
+        # one of them is 0, which fits nothing, or both are 1
         up, down = hidden // out, out // hidden
         if all(h == up * o for h, o in pairs):
             return "dim" if up == 1 else f"{up} * dim"

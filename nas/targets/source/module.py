@@ -82,6 +82,7 @@ def module_source(
         register_as=register_as,
     )
     body = with_layers(exploded(body.rstrip()))
+    # only what the network's layers use: an unused import would be the first thing a linter tells the user
     imports = ["import math", ""] * ("math." in body) + ["import torch"] * bool(re.search(r"\btorch\.", body))
     parts = [
         _docstring(network, class_name, title, num_classes, resolution),

@@ -37,8 +37,10 @@ class SmallMapDepthwise(nn.Conv2d):
         """[N, C, H, W] -> [N, C, H, W]."""
         pixels = x.shape[2] * x.shape[3]
         fast = is_fast(x.shape[2], x.shape[3], self.kernel_size[0])
+        # only the weight gradient is replaced: without gradients nothing is gained, but on a 1x1 map
         if not fast or (pixels > 1 and not torch.is_grad_enabled()):
             return super().forward(x)
+        # autocast stops at a Function of one's own, and a product would take the wider type
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         x, weight = x.to(dtype), self.weight.to(dtype)
         bias = None if self.bias is None else self.bias.to(dtype)
@@ -71,6 +73,7 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         x, weight = ctx.saved_tensors
         pad = [weight.shape[2] // 2] * 2
+        # only the input's gradient is PyTorch's own; the mask leaves out the slow one
         to_input, _, _ = torch.ops.aten.convolution_backward(
             gradient, x, weight, None, [1, 1], pad, [1, 1], False, [0, 0], x.shape[1], (True, False, False)
         )
@@ -96,6 +99,7 @@ def _by_pixels(x: Tensor, gradient: Tensor, kernel_size: int) -> Tensor:
         a, b = (
             t.reshape(-1, channels).t().contiguous().view(channels, count, pixels) for t in (outputs, inputs)
         )
+        # [C, S, N] x [C, N, S]: output pixel first, as `taps_of_pairs` has them
         pairs = torch.bmm(a.transpose(1, 2), b).view(channels, -1)
     return (pairs @ taps_of_pairs(height, width, kernel_size).to(pairs.dtype)).view(
         channels, 1, kernel_size, kernel_size
@@ -113,11 +117,14 @@ def _by_columns(x: Tensor, gradient: Tensor, kernel_size: int) -> Tensor:
     for inputs, outputs in zip(torch.split(x, count), torch.split(gradient, count), strict=True):
         a, b = _rows_together(inputs), _rows_together(outputs)
         for row in range(max(0, centre - height + 1), min(kernel_size, centre + height)):
+            # only rows that both maps have: what lies in the padding adds nothing
             apart = row - centre
             seen = a[:, max(0, apart) : height + min(0, apart)].flatten(1, 2)
             seeing = b[:, max(0, -apart) : height + min(0, -apart)].flatten(1, 2)
             pairs[row] += torch.bmm(seen.transpose(1, 2), seeing)
+    # of a map one row high only the kernel's middle row has taps: how columns meet, in any row
     taps = taps_of_pairs(1, width, kernel_size)[:, centre * kernel_size : (centre + 1) * kernel_size]
+    # output column first, as `taps_of_pairs` has them
     by_channel = pairs.permute(1, 0, 3, 2).reshape(channels, kernel_size, -1)
     return (by_channel @ taps.to(summed)).view(channels, 1, kernel_size, kernel_size).to(x.dtype)
 
@@ -136,6 +143,7 @@ def taps_of_pairs(height: int, width: int, kernel_size: int) -> Tensor:
     column = columns - columns[:, None, None] + kernel_size // 2
     inside = (row >= 0) & (row < kernel_size) & (column >= 0) & (column < kernel_size)
     tap = torch.where(inside, row * kernel_size + column, -1).flatten()
+    # pairs that are too far apart have tap -1, which is none
     return (tap[:, None] == torch.arange(kernel_size**2)).float()
 
 
@@ -146,9 +154,11 @@ def speed_up_small_maps(network: nn.Module) -> None:
     (`PatchConvolution`). Parameters and their names stay as they are.
     """
     for module in network.modules():
+        # not isinstance: a subclass has a forward pass of its own
         if type(module) is not nn.Conv2d:
             continue
         if is_same_depthwise(module):
+            # the class alone changes: parameters, their names and their memory stay as they are
             module.__class__ = SmallMapDepthwise
         elif is_patch_convolution(module):
             module.__class__ = PatchConvolution

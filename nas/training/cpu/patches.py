@@ -18,6 +18,7 @@ class PatchConvolution(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, out, H // k, W // k], channels-last."""
         patches = cut(x, self.kernel_size[0])
+        # movedim makes a view: the output lies channels-last, as the next layer wants it
         return F.linear(patches, self.weight.permute(0, 2, 3, 1).flatten(1), self.bias).movedim(-1, 1)
 
 
@@ -25,6 +26,7 @@ def cut(x: Tensor, size: int) -> Tensor:
     """[N, C, H, W] -> [N, H // size, W // size, size * size * C]; what is left at the edges is cut off."""
     count, channels, height, width = x.shape
     rows, columns = height // size, width // size
+    # views of channels-last memory; the last reshape below is the one copy
     x = x[:, :, : rows * size, : columns * size].movedim(1, -1)
     pieces = x.reshape(count, rows, size, columns, size, channels)
     return pieces.transpose(2, 3).reshape(count, rows, columns, size * size * channels)

@@ -418,12 +418,16 @@ def test_an_open_table_stands_with_its_figure(page):
 
 def test_paper_is_light_with_every_figure_and_no_controls(page):
     page.evaluate("location.hash = '#trial=0:6'")
+    for figure in ("edf-pooled", "scaling-bars", "isoflop-names"):
+        show(page, figure)  # unfolds it: what is folded is not printed
+    page.evaluate("scrollTo(0, 0)")
     page.set_viewport_size({"width": 680, "height": 900})
     settle(page)
     screen = colours(page)
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator(".plot .main-svg").count() >= 5 * 3
+    printed = "[...document.querySelectorAll('.plot')].every((div) => div.querySelector('.main-svg'))"
+    assert page.evaluate(printed)
     assert page.locator("#isoflop .beside table").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 680
     assert colours(page) != screen
@@ -667,7 +671,8 @@ def test_the_server_follows_a_running_study(browser, tmp_path):
         page.goto(address)
         tried = page.locator("#answer")
         expect(tried).to_contain_text("6 networks tried", timeout=60_000)
-        page.wait_for_selector("#plane-plane .main-svg", timeout=60_000)
+        page.wait_for_selector("#plane-ranking .main-svg", timeout=60_000)
+        show(page, "plane-plane")
         expect(page.locator("#status")).to_contain_text("no search is running")
         page.locator("#table td button").first.click()
         chosen = title(page)

@@ -580,6 +580,17 @@ def test_curves_of_a_group_are_one_trace_with_gaps():
     assert traces(view, "curves")["reference ConvNeXt"]["y"][-1] == 60
 
 
+def test_losses_have_folded_figures_where_they_were_recorded():
+    rows = [trial(i, 0.3 + i / 10) for i in range(3)]
+    assert [figure.name for figure in curves.view([study(rows)]).figures] == ["curves"]
+    for epoch in rows[1]["curve"]:
+        epoch["train_loss"] = 2.0 / epoch["epoch"]
+    accuracy, loss = curves.view([study(rows)]).figures
+    assert not accuracy.folded and loss.folded and loss.title == "Training loss by epoch"
+    [line] = loss.spec["data"]
+    assert (line["x"], line["y"]) == ([1, 2, 3], [2, 1, 0.6667])
+
+
 def test_rungs_and_what_ended_early_are_marked():
     rows = [
         trial(0, 0.6),

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.engines.job import Job
+from nas.engines.ray.cluster import importable_workers
 from nas.engines.ray.engine import RayEngine
 from nas.engines.ray.resources import Node, Share, default_cpus, gpu_share
 from nas.training.result import Epoch, Result, TrialFailed
@@ -381,6 +382,14 @@ def python(code, **options):
     code = preamble + textwrap.dedent(code)
     piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     return subprocess.Popen([sys.executable, "-c", code], **piped, **options)
+
+
+def test_workers_of_a_local_ray_find_the_packages(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    with importable_workers():
+        *others, root = os.environ["PYTHONPATH"].split(os.pathsep)
+    assert all((Path(root) / package / "__init__.py").exists() for package in ("nas", "space"))
+    assert others == ["elsewhere"] and os.environ["PYTHONPATH"] == "elsewhere"
 
 
 def test_ray_is_missing(tmp_path, monkeypatch):
