@@ -122,10 +122,12 @@ def run_all(checks: Sequence[Check], report: Report, log: IO[str], ends: float) 
 def run_some(checks: Sequence[Check], device: str, report: Report, log: IO[str], ends: float) -> int:
     """How many of the checks are over: all, or as many as the process lived for and the one it died of."""
     seconds = [float(check.small if device == "cpu" else check.seconds) for check in checks]
+    late = Finding("not begun", "skipped", "no time was left").to_dict()
     if ends - time.monotonic() < LEAST * seconds[0]:
-        report.add(checks[0].name, Finding("not begun", "skipped", "no time was left").to_dict())
+        report.add(checks[0].name, late)
         return 1
-    names = [f"{check.name}:{each:g}" for check, each in zip(checks, seconds, strict=True)]
+    seconds = [min(each, ends - time.monotonic()) for each in seconds]
+    names = [f"{check.name}:{each:.1f}" for check, each in zip(checks, seconds, strict=True)]
     command = [sys.executable, "-m", "tests.gpu.worker", device, str(report.folder.resolve()), *names]
     process = subprocess.Popen(
         command,
@@ -144,7 +146,8 @@ def run_some(checks: Sequence[Check], device: str, report: Report, log: IO[str],
             if kind == "begin":
                 print(f"{check} ...", file=sys.stderr, flush=True)
                 if ends - time.monotonic() < LEAST * seconds[over]:
-                    return over
+                    report.add(check, late)
+                    return over + 1
                 watch.limit = min(ends, time.monotonic() + seconds[over])
             elif kind == "finding":
                 report.add(check, event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -65,7 +66,10 @@ def search(setting: Setting) -> Iterator[Finding]:
         out, _ = process.communicate(timeout=0.85 * setting.seconds)
     except subprocess.TimeoutExpired:  # as Ctrl-C: what is done is kept
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=0.1 * setting.seconds)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.08 * setting.seconds)
+        process.kill()
+        out, _ = process.communicate()
     took = time.monotonic() - began
     kept = setting.out / "study"
     shutil.rmtree(kept, ignore_errors=True)
