@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import torch
 from torch import nn
 
@@ -16,6 +18,7 @@ def capture(network: nn.Module, recipe: Recipe, device: torch.device, precision:
     would overwrite the first one's: a step must be one pass. The capture's own passes leave no trace in
     running statistics or in random states.
     """
+    gc.collect()  # an earlier network and its graphs hold each other, and their memory on the device
     side = recipe.data.resolution
     images = torch.zeros(recipe.batch_size, 3, side, side, device=device)
     if recipe.channels_last:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +135,9 @@ class Contestant:
         return bool(line)
 
     def go(self, seconds: float) -> None:
-        self._process.stdin.write(f"{seconds}\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # `rate` tells of its death
+            self._process.stdin.write(f"{seconds}\n")
+            self._process.stdin.flush()
 
     def rate(self) -> float:
         """Images a second of the last turn; 0 where it has died."""
@@ -146,7 +147,8 @@ class Contestant:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.stdout.close()
 
 

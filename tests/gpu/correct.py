@@ -243,6 +243,18 @@ def forms(setting: Setting) -> Iterator[Finding]:
             yield held(
                 f"{name}, {precision}: the same curve, to {limit:g}", off <= limit, said, seconds=times[0]
             )
+    yield regained(network, setting)
+
+
+def regained(network: Any, setting: Setting) -> Finding:
+    """Whether a captured training's memory is there for the one after the next."""
+    memory = []
+    for _ in range(3):
+        curve(network, setting, Form(graphs=True), "fp32")
+        gc.collect()
+        memory.append(used(setting))
+    more = memory[2] - memory[1]
+    return held("CUDA graphs: their memory comes back", more < 4e6, f"{more / 1e6:.1f} MB more a training")
 
 
 def curve(network: Any, setting: Setting, form: Form, precision: str) -> list[float]:

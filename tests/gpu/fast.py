@@ -103,7 +103,10 @@ def contest(setting: Setting, there: list[Contestant], group: list[dict[str, Any
         yield measured(f"{each.ready['name']}, {side} px", said, rate=rate, flops=flops, **each.ready)
     for spec in group:
         if all(each.spec is not spec for each in there):
-            yield skipped(f"{spec['who']}, {spec['form']}, {spec['resolution']} px", "not warm in time")
+            yield skipped(
+                f"{spec['who']}, {spec['form']}, {spec['resolution']} px",
+                "not warm in time, or died: see log.txt",
+            )
     yield from verdicts(setting, best)
 
 
