@@ -319,7 +319,7 @@ def watch_trainings(watch: Watch) -> None:
     noted(SearchController, "started", begun, first=True)
     for name in ("complete", "fail"):
         noted(record.Record, name, lambda _, number, *rest: {"stored": number})
-    noted(simulated.SimulatedTraining, "epoch", lambda training: {"epoch": len(training.curve)})
+    noted(simulated.SimulatedTraining, "epoch", lambda training, *_: {"epoch": len(training.curve)})
     for owner in (trainer, full_training):
         noted(owner, "run_epoch", lambda state, *rest: {"epoch": state.epoch})
     noted(full_training.FullTraining, "epoch", lambda training, *rest: {"kept": len(training.curve)})

@@ -92,7 +92,7 @@ def test_a_command_is_killed_just_before_and_just_after_what_it_does(write):
 @pytest.mark.slow
 def test_the_same_command_after_kills_at_all_that_it_does(tmp_path):
     path = tmp_path / "kills.json"
-    flags = ["--at", "events", "--scenarios", "report", "--most", "1", "--fresh", "0", "--json", str(path)]
+    flags = ["--at", "events", "--scenarios", "dashboard", "--most", "1", "--fresh", "0", "--json", str(path)]
     # children of this process would have the threads of other tests to miss
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults", *flags],

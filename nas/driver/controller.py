@@ -42,7 +42,8 @@ class Running:
     job: Job
     curve: list[dict[str, Any]] = field(default_factory=list)
     began: float = 0.0  # by the clock, when a worker began with it
-    told: int = 0  # the last epoch that this worker has told of
+    told: int = 0  # epochs that this worker has told of,
+    seconds: float = 0.0  # and what they took: longer ago, where they are a checkpoint's
 
 
 class SearchController:
@@ -95,7 +96,7 @@ class SearchController:
     def started(self, job: Job) -> None:
         """A worker has begun with the job."""
         running = self._running[job.trial]
-        running.began, running.told = time.monotonic(), 0
+        running.began, running.told, running.seconds = time.monotonic(), 0, 0.0
         self._progress.trial(job.trial, job.label, job.epochs)
 
     def step(self, job: Job, done: int, steps: int, loss: float = 0.0) -> None:
@@ -106,7 +107,8 @@ class SearchController:
     def epoch(self, job: Job, point: Epoch) -> None:
         """An epoch of the job is over; one may come twice."""
         running = self._running[job.trial]
-        running.told = point.epoch
+        running.told += 1
+        running.seconds += point.seconds
         # told again, of a checkpoint or by another worker: what followed it is trained anew
         del running.curve[point.epoch - 1 :]
         running.curve.append(asdict(point))
@@ -195,6 +197,7 @@ class SearchController:
         else:
             self._checkpoints.discard(number)
         if running.told:
-            self._pace.trained(time.monotonic() - running.began, running.told)
+            elapsed = time.monotonic() - running.began
+            self._pace.trained(max(elapsed, running.seconds), running.told)
         self._progress.done(trial)
         self._summary.refresh()

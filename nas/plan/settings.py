@@ -197,6 +197,7 @@ def _resumed(given: Mapping[str, Any], values: dict[str, Any], *, measured: bool
         raise InputError(
             f"study {given['study']}: was made by {command}; python -m {command} goes on with it"
         )
+    record.refuse_earlier()
     for name in ("seed", "sampler"):
         # the plan is compared with all that binds a study; two numbers need not wait for the data set
         if name in given and given[name] != asked.get(name, given[name]):

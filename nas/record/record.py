@@ -213,14 +213,18 @@ class Record:
         """Remarks for the report."""
         return list(self._attributes.get("warnings", []))
 
-    def refuse_difference(self, settings: Mapping[str, Any]) -> None:
-        """Raises `InputError` naming what differs from what the study was started with."""
+    def refuse_earlier(self) -> None:
+        """Raises `InputError` where the study is of a format that is read only."""
         if self._attributes["format"] not in RESUMABLE:
             self.close()
             raise InputError(
                 f"study {self.folder}: is of an earlier version (format {self._attributes['format']}), to be "
                 "read and exported only; start another with --study NAME"
             )
+
+    def refuse_difference(self, settings: Mapping[str, Any]) -> None:
+        """Raises `InputError` naming what differs from what the study was started with."""
+        self.refuse_earlier()
         differences = list(_differences(self.settings, settings))
         if differences:
             self.close()

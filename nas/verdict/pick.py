@@ -169,7 +169,7 @@ class Recommendation:
         if best is None:
             return ("No network has been trained in full yet.",)
         if self.kind != "front":
-            lines = [pick.text for pick in self.picks]
+            lines = [pick.text + self._cheaper(pick) for pick in self.picks]
         else:
             first, last = self.picks[0], self.picks[-1]
             why = f"means of {plural(best.seeds, 'fresh seed')}" if best.seeds else NO_INTERVAL
@@ -182,6 +182,17 @@ class Recommendation:
             ]
         more = len(lines) - MOST_LINES
         return tuple(lines) if more <= 0 else (*lines[:MOST_LINES], f"And {more} more: the page has them.")
+
+    def _cheaper(self, pick: Pick) -> str:
+        """That a smaller budget's pick is more accurate, where one is: nobody should pay for less."""
+        metric = self.study.metric
+        cost, better = getattr(pick.tried, metric), []
+        if all(bool(other.seeds) == bool(pick.seeds) for other in self.picks):  # else by unlike evidence
+            better = [o for o in self.picks if getattr(o.tried, metric) < cost and o.accuracy > pick.accuracy]
+        best = max(better, key=lambda other: other.accuracy, default=None)
+        if best is None:
+            return ""
+        return f" But {best.budget}'s {best.tried.label} costs less and reached {best.accuracy:.1%}."
 
     @property
     def next(self) -> str:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 # in this order; the last one computes with numpy in the module that is the command
-COMMANDS = ("compare", "dashboard", "importance", "report", "scale", "proxies")
+COMMANDS = ("compare", "dashboard", "importance", "scale", "proxies")
 NEEDED = {"proxies": " numpy"}
 HEAVY = ("numpy", "scipy", "torch", "sklearn", "optuna", "plotly", "pandas", "dash", "rich", "yaml")
 PROGRAM = f"""

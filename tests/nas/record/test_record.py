@@ -13,7 +13,7 @@ import pytest
 from optuna.terminator import BestValueStagnationEvaluator, Terminator
 from rich.console import Console
 
-from analysis import report
+from analysis import dashboard
 from nas import export, search
 from nas.driver.controller import SearchController
 from nas.engines.local import LocalEngine
@@ -75,7 +75,7 @@ def test_what_is_in_a_path_names_no_other_database(workplace, capsys):
 def test_a_name_that_is_none_is_one_line(workplace, capsys, name, words):
     with pytest.raises(InputError, match=r"study '"):
         study_folder(name)
-    for command in ([search, *SEARCH, "--study", name], [report, name], [export, name]):
+    for command in ([search, *SEARCH, "--study", name], [dashboard, name], [export, name]):
         assert command[0].main(command[1:]) == 2
         err = capsys.readouterr().err
         assert words in err and err.count("\n") == 1 and len(err) < 400
@@ -126,7 +126,7 @@ def test_a_study_json_of_whatever_kind_is_one_line_and_nothing_is_made(
     monkeypatch.delenv("PGHOST", raising=False)
     (workplace / "one").mkdir()
     (workplace / "one/study.json").write_text(text)
-    for command in ([report, "./one"], [export, "./one"], [search, "--study", "./one", "--resume"]):
+    for command in ([dashboard, "./one"], [export, "./one"], [search, "--study", "./one", "--resume"]):
         assert command[0].main(command[1:]) == 2
         err = capsys.readouterr().err
         assert words in err and "study ./one" not in err and err.count("\n") == 1, err
@@ -170,7 +170,7 @@ def test_each_reason_not_to_read_a_database_has_its_sentence(workplace, capsys, 
     assert search.main([*SEARCH, "--study", "./one", "--trials", "1"]) == 0
     changed(workplace / "one", *statements)
     capsys.readouterr()
-    for command in ([report, "./one"], [search, "--study", "./one", "--resume"]):
+    for command in ([dashboard, "./one"], [search, "--study", "./one", "--resume"]):
         assert command[0].main(command[1:]) == 2
         err = capsys.readouterr().err
         assert f"study one: {words}" in err and err.count("\n") == 1, err

@@ -99,6 +99,9 @@ def test_several_budgets_have_a_pick_each():
     assert [(p.budget, p.tried.trial) for p in found.picks] == [("1GFLOPs", 1), ("2GFLOPs", 0)]
     assert found.kind == "budgets" and found.lines[0].startswith("For 1GFLOPs take trial 1 (")
     assert found.export == "python -m nas.export runs/one"
+    trials[0] = trials[0].changed(macs=2 * 10**9)
+    found = recommend(study(trials, budget={**BUDGET, "each": budgets}))
+    assert found.lines[1].endswith(" But 1GFLOPs's trial 1 costs less and reached 60.0%.")
 
 
 def test_a_range_has_its_front():
