@@ -26,6 +26,7 @@ from nas.plan.plan import Plan
 from nas.plan.settings import MeasureSettings, Settings
 from nas.plan.study import choose_folder, open_record
 from nas.record.folder import unwritable
+from nas.training.form import PER_CARD
 from nas.verdict.summary import Summary
 from space.command import made_to_stay
 
@@ -119,7 +120,7 @@ def engine_of(plan: Plan | Measurement, folder: Path) -> Iterator[Engine]:
 
     gpus = settings.gpus_per_trial
     if gpus is None:
-        gpus = float(judge.uses_gpu(settings.device))
+        gpus = judge.uses_gpu(settings.device) / PER_CARD
     with RayEngine(
         judge.trainer,
         folder=folder,

@@ -19,8 +19,9 @@ class Batches(Protocol):
     """A data set's two splits as batches; one iteration at a time, training or validation.
 
     A batch is what an index tensor int64 [n] asks for, in its order: pixels uint8 [n, R, R, 3] and labels
-    int64 [n], on the CPU, in pinned memory where there is CUDA. Random crops depend on the seed, the epoch
-    and the image's index alone, so that any division into batches, workers or ranks gives the same pixels.
+    int64 [n], on the CPU, in pinned memory where there is CUDA, or on the device. Random crops depend on the
+    seed, the epoch and the image's index alone, so that any division into batches, workers or ranks gives
+    the same pixels.
     """
 
     @property
@@ -97,6 +98,36 @@ class Cached:
         for indices in batches:
             pixels, labels = _taken(self.data.val, indices)
             yield pinned(pixels), pinned(labels)
+
+
+class Resident(Cached):
+    """`Cached` with both splits in the device's memory: batches are gathered there, whole images only."""
+
+    there: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+    def __init__(self, data: Data, device: torch.device) -> None:
+        super().__init__(data)
+        self.__dict__.update(there=(_moved(data.train, device), _moved(data.val, device)))
+
+    def training(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002
+        """Batches of the training split."""
+        return _gathered(*self.there[0], batches)
+
+    def validation(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of the validation split."""
+        return _gathered(*self.there[1], batches)
+
+
+def _moved(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(np.array(split.images)).to(device), torch.from_numpy(split.labels).to(device)
+
+
+def _gathered(images: Tensor, labels: Tensor, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    if not batches:
+        return
+    there = torch.cat(list(batches)).to(images.device)  # at once: the device is waited for
+    for indices in torch.split(there, [len(batch) for batch in batches]):
+        yield images[indices], labels[indices]
 
 
 def _taken(split: Split, indices: Tensor) -> tuple[Tensor, Tensor]:

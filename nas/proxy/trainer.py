@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from nas.data import Data
-from nas.data.batches import Cached
+from nas.data.batches import Cached, Resident
 from nas.engines.job import Job
 from nas.proxy.ladder import tuned
 from nas.proxy.proxy import Proxy
@@ -20,6 +20,7 @@ from nas.proxy.reduced import facts
 from nas.training import checkpoint
 from nas.training.checkpoint import CheckpointError, fitting
 from nas.training.device import choose_device, choose_precision, memory_errors_as_failures
+from nas.training.form import Form, fits
 from nas.training.loop import result_of, run_epoch
 from nas.training.result import Epoch, Result, StepDone, TrialFailed
 from nas.training.state import Run, State, start
@@ -43,7 +44,13 @@ class ProxyTraining:
     """
 
     def __init__(
-        self, architecture: Network, proxy: Proxy, data: Data, seed: int, device: str | None = None
+        self,
+        architecture: Network,
+        proxy: Proxy,
+        data: Data,
+        seed: int,
+        device: str | None = None,
+        form: Form | None = None,
     ) -> None:
         self._reduced = proxy.reduced(architecture)
         try:
@@ -57,7 +64,9 @@ class ProxyTraining:
         where = choose_device(proxy.device if device is None else device)
         recipe = proxy.recipe(self._reduced.network, data.num_classes, len(data.train))
         precision = choose_precision(recipe.precision, where)
-        self._run = Run(recipe, Cached(data), seed, where, precision)
+        with memory_errors_as_failures():
+            batches = Resident(data, where) if fits(data, where, form) else Cached(data)
+            self._run = Run(recipe, batches, seed, where, precision, form=form)
         self._state = self._started(self._run)
 
     def _started(self, run: Run) -> State:

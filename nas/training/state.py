@@ -23,13 +23,13 @@ from nas.training.cpu.memory import keep_freed_memory
 from nas.training.device import cuda_devices, random_states
 from nas.training.distributed import ALONE, Ranks
 from nas.training.ema import Ema, ema_decay
+from nas.training.form import READ_EVERY, Form, form_on
+from nas.training.graphs import capture
 from nas.training.layer_decay import lr_scales
 from nas.training.result import Epoch
 from space.errors import InputError
 from space.networks import Network, build_network
 from space.swin import Swin
-
-READ_EVERY = 50  # optimiser steps between looks at the losses, where a look makes the device wait
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,7 @@ class Run:
     device: torch.device
     precision: str
     ranks: Ranks = ALONE
+    form: Form | None = None  # None: the device's
 
     def __post_init__(self) -> None:
         slots, total = self.slots, self.recipe.total_batch_size
@@ -82,11 +83,16 @@ class Run:
         given = self.recipe.ema_decay
         return None if given is None else ema_decay(given, self.recipe.epochs * self.steps)
 
+    @cached_property
+    def how(self) -> Form:
+        """The form in which it runs."""
+        return form_on(self.device) if self.form is None else self.form
+
     @property
     def read_every(self) -> int:
         """Optimiser steps between looks at the losses."""
         # on a CPU the loss is there at once; of several processes each would wait for the others
-        return 1 if self.device.type == "cpu" and self.ranks.world == 1 else READ_EVERY
+        return self.how.read_every if self.ranks.world == 1 else READ_EVERY
 
     def lr(self, step: int) -> float:
         """Learning rate of an optimiser step, counted over all epochs."""
@@ -224,18 +230,30 @@ def start(
     # before the average is copied, which is then on the device and lies alike
     memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
     network.to(device, memory_format=memory_format)  # type: ignore[call-overload]
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = run.how.deterministic
     values = recipe.optimizer
     groups = parameter_groups(network, values.weight_decay, layer_scales(recipe, network))
     # fused: one kernel for all parameters in place of several for each
     optimizer = EagerAdamW(groups, lr=values.lr, betas=values.betas, eps=values.eps, fused=True)
     ema = None if run.ema_decay is None else Ema(network, run.ema_decay)
+    forward, parallel = _forward(run, network)
+    return State(network, optimizer, slots, forward, parallel, ema)
+
+
+def _forward(run: Run, network: nn.Module) -> tuple[nn.Module, DistributedDataParallel | None]:
+    """The network as trained, and its copy in several processes; after the average is copied from it."""
     forward: nn.Module = network
     parallel = None
     if run.ranks.world > 1:
-        forward = parallel = DistributedDataParallel(network, device_ids=cuda_devices(device) or None)
-    if recipe.compile:
-        forward = torch.compile(forward)  # type: ignore[assignment]
-    return State(network, optimizer, slots, forward, parallel, ema)
+        forward = parallel = DistributedDataParallel(network, device_ids=cuda_devices(run.device) or None)
+    options = {} if run.recipe.compile and run.how.compile is None else run.how.compile
+    if options is not None:
+        torch.compiler.reset()  # past some networks of one process torch would compile no more
+        forward = torch.compile(forward, **options)  # type: ignore[assignment]
+    elif run.how.graphs and run.slots == 1 and run.device.type == "cuda":
+        capture(network, run.recipe, run.device, run.precision)
+    return forward, parallel
 
 
 def _slot(number: int, seed: int, device: torch.device) -> Slot:

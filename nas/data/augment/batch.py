@@ -5,9 +5,13 @@ The draws are a few numbers a sample; made on the CPU they are the same whatever
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
+
+from nas.data.transfer import moved
 
 MEAN = (0.485, 0.456, 0.406)  # ImageNet's, as in the official recipe
 STD = (0.229, 0.224, 0.225)
@@ -16,9 +20,15 @@ SWITCH_PROBABILITY = 0.5  # between mixup and cutmix, where both are on (recipe)
 
 def normalise(images: Tensor) -> Tensor:
     """uint8 [N, H, W, 3] -> float32 [N, 3, H, W], channels last in memory."""
-    mean = torch.tensor(MEAN, device=images.device) * 255
-    std = torch.tensor(STD, device=images.device) * 255
+    mean, std = _statistics(images.device)
     return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+@functools.cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the levels; made once, since the device is waited for."""
+    with torch.inference_mode(False):  # the first to ask may be a validation
+        return torch.tensor(MEAN, device=device) * 255, torch.tensor(STD, device=device) * 255
 
 
 def crop_and_flip(images: Tensor, padding: int, flip: bool, generator: Generator) -> Tensor:
@@ -33,8 +43,8 @@ def crop_and_flip(images: Tensor, padding: int, flip: bool, generator: Generator
     columns = places[1] + columns
     samples = torch.arange(count)[:, None, None]
     padded = F.pad(images, (0, 0, padding, padding, padding, padding))
-    device = images.device
-    return padded[samples.to(device), rows[:, :, None].to(device), columns[:, None, :].to(device)]
+    chosen = samples, rows[:, :, None], columns[:, None, :]
+    return padded[tuple(moved(index, images.device) for index in chosen)]
 
 
 def soft_targets(labels: Tensor, num_classes: int, smoothing: float) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from nas.data.augment import image_ops
+from nas.data.transfer import moved
 
 OPERATIONS = (image_ops.brightness, image_ops.contrast, image_ops.color)
 
@@ -25,6 +26,6 @@ def color_jitter(pixels: Tensor, strength: float, generator: Generator) -> Tenso
         for number, operation in enumerate(OPERATIONS):
             own = torch.nonzero(place == number).flatten()
             if len(own):
-                there = own.to(pixels.device)
+                there = moved(own, pixels.device)
                 pixels[there] = operation(pixels[there], factors[number, own])
     return pixels

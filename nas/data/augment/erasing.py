@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from nas.data.transfer import moved
+
 AREA = (0.02, 1 / 3)  # share of the image
 ASPECT = (0.3, 1 / 0.3)  # height to width
 ATTEMPTS = 10
@@ -27,11 +29,11 @@ def random_erasing(images: Tensor, probability: float, generator: Generator) -> 
     if not len(own):
         return images
     noise = torch.Generator(images.device).manual_seed(seed)
-    top, left, tall, wide = boxes[own].to(images.device).T[:, :, None]
+    top, left, tall, wide = moved(boxes[own], images.device).T[:, :, None]
     rows, columns = (torch.arange(side, device=images.device) for side in (height, width))
     within = ((rows >= top) & (rows < top + tall))[:, None, :, None]
     within = within & ((columns >= left) & (columns < left + wide))[:, None, None, :]
-    there = own.to(images.device)
+    there = moved(own, images.device)
     chosen = images[there]
     drawn = torch.randn(chosen.shape, generator=noise, device=images.device, dtype=images.dtype)
     changed = images.clone()

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from nas.data.transfer import moved
+
 LEVELS = 256
 GREY = (19595, 38470, 7471)  # ITU-R 601-2 luma in 1/65536, as Pillow converts RGB to L
 
@@ -68,13 +70,13 @@ def solarize_add(pixels: Tensor, added: Tensor) -> Tensor:
 
 def brightness(pixels: Tensor, factor: Tensor) -> Tensor:
     """Black at `factor` [N] 0, the image at 1, brighter above."""
-    return looked_up(pixels, _blended(0, _levels(pixels), factor.to(pixels.device)[:, None, None]))
+    return looked_up(pixels, _blended(0, _levels(pixels), moved(factor, pixels.device)[:, None, None]))
 
 
 def contrast(pixels: Tensor, factor: Tensor) -> Tensor:
     """The mean grey at `factor` [N] 0, the image at 1, more contrast above."""
     mean = (grey(pixels).double().mean((1, 2)) + 0.5).floor()[:, None, None]
-    return looked_up(pixels, _blended(mean, _levels(pixels), factor.to(pixels.device)[:, None, None]))
+    return looked_up(pixels, _blended(mean, _levels(pixels), moved(factor, pixels.device)[:, None, None]))
 
 
 def color(pixels: Tensor, factor: Tensor) -> Tensor:
@@ -119,7 +121,7 @@ def _blended(start: Tensor | int, end: Tensor, factor: Tensor) -> Tensor:
 
 
 def _per_sample(values: Tensor, pixels: Tensor) -> Tensor:
-    return values.to(pixels.device)[:, None, None, None]
+    return moved(values, pixels.device)[:, None, None, None]
 
 
 def affine(pixels: Tensor, matrices: Tensor, interpolation: str, fill: Sequence[int]) -> Tensor:
@@ -133,7 +135,7 @@ def affine(pixels: Tensor, matrices: Tensor, interpolation: str, fill: Sequence[
     along_columns = bool((matrices[:, :3] == torch.tensor([1, 0, 0])).all())
     count, height, width, _ = pixels.shape
     device = pixels.device
-    a, b, c, d, e, f = matrices.to(device).T[:, :, None, None]
+    a, b, c, d, e, f = moved(matrices, device).T[:, :, None, None]
     x = torch.arange(width, device=device, dtype=torch.float64) + 0.5
     y = torch.arange(height, device=device, dtype=torch.float64)[:, None] + 0.5
     columns, rows = a * x + b * y + c, d * x + e * y + f  # [N, H, W]
@@ -147,7 +149,7 @@ def affine(pixels: Tensor, matrices: Tensor, interpolation: str, fill: Sequence[
         start = first + row * width
         lines.append(_interpolated([_picked(planes, start + at) for at in across.places], across.fraction))
     values = _interpolated(lines, down.fraction).clamp_(0, 255).to(torch.uint8).permute(1, 2, 3, 0)
-    return torch.where(inside[..., None], values, torch.tensor(fill, dtype=torch.uint8, device=device))
+    return torch.where(inside[..., None], values, moved(torch.tensor(fill, dtype=torch.uint8), device))
 
 
 class _Taps:

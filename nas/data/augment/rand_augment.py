@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from nas.data.augment import image_ops
 from nas.data.augment.batch import MEAN
+from nas.data.transfer import moved
 from nas.recipe.policy import MAX_LEVEL, Policy, parse_policy
 
 FILL = tuple(round(255 * value) for value in MEAN)  # of what a geometric operation uncovers
@@ -41,7 +42,7 @@ def rand_augment(pixels: Tensor, policy: str, generator: Generator, interpolatio
         for number, name in enumerate(names):
             own = torch.nonzero(applied & (chosen == number)).flatten()
             if len(own):
-                there = own.to(pixels.device)
+                there = moved(own, pixels.device)
                 changed = apply(name, pixels[there], levels[own], signs[own], cubic[own])
                 pixels[there] = changed
     return pixels
@@ -81,7 +82,7 @@ def apply(name: str, pixels: Tensor, levels: Tensor, signs: Tensor, cubic: Tenso
     for interpolation, drawn in zip(INTERPOLATIONS, (~cubic, cubic), strict=True):
         own = torch.nonzero(drawn).flatten()  # found on the CPU: a mask on a GPU would make it wait
         if len(own):
-            there = own.to(pixels.device)
+            there = moved(own, pixels.device)
             changed[there] = image_ops.affine(pixels[there], matrices[own], interpolation, FILL)
     return changed
 
