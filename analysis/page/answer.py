@@ -73,6 +73,8 @@ def _answer(index: int, label: str, study: Study, one: Recommendation, several: 
         parts.append(_several(index, study, one))
     else:
         parts += [tag("p", line, class_="answer") for line in one.lines]
+    if one.card is not None:
+        parts.append(tag("p", tag("b", "The proxy: "), one.card, class_="sure"))
     parts.append(_command("Next:", one.next, f"next-{index}"))
     if one.kind == "one" and one.export != one.next:
         parts.append(_command("Export it:", one.export, f"export-{index}"))

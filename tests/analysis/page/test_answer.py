@@ -151,3 +151,10 @@ def test_the_export_command_is_of_the_study():
 
 def test_the_pick_is_marked_in_the_data_of_the_page():
     assert Page([study(), study(confirmed(0.02))], []).data["picks"] == ["0:8", "1:8"]
+
+
+def test_the_proxy_s_card_stands_beside_the_answer():
+    recorded = read_study(ROOT / "studies" / "default")
+    found = recommend(recorded)
+    said = html.unescape(str(header([recorded], [found])))
+    assert found.card is not None and "at tau +0.38 (90% +0.03 to +0.67)" in found.card and found.card in said
