@@ -164,7 +164,7 @@ def _several(index: int, study: Study, one: Recommendation) -> Html:
                     class_="cost",
                 ),
                 tag("td", f"{pick.accuracy:.1%}, {seeds}"),
-                _sure(pick),
+                _sure(pick, one.cheaper(pick) if by_budget else ""),
                 tag("td", _copied(f"python -m nas.export {place} --trial {pick.tried.trial}")),
             )
         )
@@ -174,16 +174,17 @@ def _several(index: int, study: Study, one: Recommendation) -> Html:
     return join([tag("p", what, class_="answer"), tag("div", table, class_="scroll")])
 
 
-def _sure(pick: Pick) -> Html:
+def _sure(pick: Pick, more: str) -> Html:
     """The pick less each network it was compared with, a line each: the interval, and what it says."""
     known = [rival for rival in pick.rivals if rival.verdict is not None]
     if not known:
-        return tag("td", pick.sure)
+        return tag("td", f"{pick.sure}. {more}" if more else pick.sure)
     lines = []
     for rival in known:
         d, verdict = rival.difference, rival.verdict or UNCLEAR
         ends = f"{100 * d.value:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f}): "
         lines.append(tag("li", ends, tag("b", verdict), f" {THAN[verdict]} {rival.label}"))
+    lines += [tag("li", more)] if more else []
     return tag("td", tag("ul", *lines), class_="sure")
 
 

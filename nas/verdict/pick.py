@@ -155,11 +155,16 @@ class Recommendation:
         return str(self.study.mapping["proxy"]["name"]).startswith("simulated")
 
     @property
+    def running(self) -> bool:
+        """Whether a search is still at it."""
+        return any(trial.state == "running" for trial in self.study.trials)
+
+    @property
     def note(self) -> str | None:
         """What has to be said with it."""
         if self.simulated:
             return "A rehearsal: its accuracies are a formula's, and nothing was trained."
-        if any(trial.state == "running" for trial in self.study.trials):
+        if self.running:
             return "The search is still running: this is what it knows so far."
         return None
 
@@ -175,7 +180,7 @@ class Recommendation:
         if best is None:
             return ("No network has been trained in full yet.",)
         if self.kind != "front":
-            lines = [pick.text + self._cheaper(pick) for pick in self.picks]
+            lines = [" ".join(filter(None, (pick.text, self.cheaper(pick)))) for pick in self.picks]
         else:
             first, last = self.picks[0], self.picks[-1]
             why = f"means of {plural(best.seeds, 'fresh seed')}" if best.seeds else NO_INTERVAL
@@ -189,7 +194,7 @@ class Recommendation:
         more = len(lines) - MOST_LINES
         return tuple(lines) if more <= 0 else (*lines[:MOST_LINES], f"And {more} more: the page has them.")
 
-    def _cheaper(self, pick: Pick) -> str:
+    def cheaper(self, pick: Pick) -> str:
         """That a smaller budget's pick is more accurate, where one is: nobody should pay for less."""
         metric = self.study.metric
         cost, better = getattr(pick.tried, metric), []
@@ -198,7 +203,7 @@ class Recommendation:
         best = max(better, key=lambda other: other.accuracy, default=None)
         if best is None:
             return ""
-        return f" But {best.budget}'s {best.tried.label} costs less and reached {best.accuracy:.1%}."
+        return f"But {best.budget}'s {best.tried.label} costs less and reached {best.accuracy:.1%}."
 
     @property
     def next(self) -> str:
@@ -210,6 +215,8 @@ class Recommendation:
         if self.simulated:
             # after a rehearsal the search itself
             return f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
+        if self.running:
+            return f"python -m analysis.dashboard {place} --serve"
         if not self.picks:
             return f"python -m nas.search --study {place} --resume"
         if not self.confirmed:

@@ -122,13 +122,14 @@ def test_named_networks_are_told_apart_by_all_their_seeds():
 
 
 def test_what_is_not_there_or_was_not_trained_is_said():
-    nothing = recommend(study([made(0)]))
+    nothing = recommend(study([made(0, state="interrupted")]))
     assert nothing.lines == ("No network has been trained in full yet.",) and nothing.picks == ()
     assert nothing.next == "python -m nas.search --study runs/one --resume"
     rehearsed = study([made(0, 0.5)], proxy={"name": "simulated:interacting", "data": "-", "epochs": 4})
     assert "nothing was trained" in recommend(rehearsed).note
     assert recommend(rehearsed).next == "python -m nas.search --budget 1GFLOPs"
-    assert "so far" in recommend(study([made(0, 0.5), made(1)])).note
+    running = recommend(study([made(0, 0.5), made(1)]))
+    assert "so far" in running.note and running.next == "python -m analysis.dashboard runs/one --serve"
 
 
 def test_a_command_is_ready_for_a_shell():
