@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from nas.recipe.recipe import Recipe
+    from nas.targets.exportable import Exportable
     from nas.targets.model_card import Outcome
-    from nas.targets.pick import Pick
     from nas.targets.target import Chosen, Exported
     from nas.training.weights import Weights
 
@@ -131,25 +131,27 @@ def targets_of(names: Sequence[str]) -> tuple[str, ...]:
 
 def export(args: Namespace, targets: Sequence[str]) -> list[str]:
     """Check and write every network, each step said as it is done; what failed. Raises `InputError`."""
-    from nas.targets.pick import picks
+    from nas.targets.exportable import asked_for
 
     price = args.gpu_price
     if price is not None and not 0 < price < HIGHEST_PRICE:
         raise InputError(f"--gpu-price: {price:g} is no price; write it like 2.5")
     named = ALL not in args.to and args.to != list(DEFAULT)  # then a refusal is the user's to know first
-    found = picks(args.study, args.trial, args.front, args.arch)
+    found = asked_for(args.study, args.trial, args.front, args.arch)
     if args.weights is not None and len(found) > 1:
         raise InputError("--weights: belong to one network; --trial N names it")
-    folders = [folder_of(args, pick, len(found)) for pick in found]
-    for pick, folder in zip(found, folders, strict=True):
-        check_folder(folder, pick)
+    folders = [folder_of(args, one, len(found)) for one in found]
+    for one, folder in zip(found, folders, strict=True):
+        check_folder(folder, one)
     failed: list[str] = []
-    for pick, folder in zip(found, folders, strict=True):
-        failed += export_one(pick, folder, args, targets, named)
+    for one, folder in zip(found, folders, strict=True):
+        failed += export_one(one, folder, args, targets, named)
     return failed
 
 
-def export_one(pick: Pick, folder: Path, args: Namespace, targets: Sequence[str], named: bool) -> list[str]:
+def export_one(
+    one: Exportable, folder: Path, args: Namespace, targets: Sequence[str], named: bool
+) -> list[str]:
     """Every target of one network, checked, then written; what failed.
 
     Raises `InputError`; then nothing is written.
@@ -161,15 +163,15 @@ def export_one(pick: Pick, folder: Path, args: Namespace, targets: Sequence[str]
     if args.weights is not None:
         from nas.training.weights import read_weights
 
-        weights = read_weights(args.weights, network=pick.network)
-    head = head_of(pick, args, weights)
-    recipe = recipe_of(pick, args, head)
+        weights = read_weights(args.weights, network=one.network)
+    head = head_of(one, args, weights)
+    recipe = recipe_of(one, args, head)
     state = None if weights is None else weights.model.state_dict()
-    chosen = Chosen(pick.network, pick.name, pick.title, recipe, state, head.folders)
+    chosen = Chosen(one.network, one.name, one.title, recipe, state, head.folders)
     if named:
         refuse_lacking(chosen, targets)
     which = None if weights is None else f"{weights.which}, of {args.weights.name}"
-    print(f"{pick.title}: {folder}")
+    print(f"{one.title}: {folder}")
     for what, said in (("classes", head.said), ("weights", which)):
         if said:
             print(f"  {what:<12} {said}", flush=True)
@@ -177,11 +179,11 @@ def export_one(pick: Pick, folder: Path, args: Namespace, targets: Sequence[str]
     failed = [f"{each.target}: {each.refused}" for each in outcomes if each.failed]
     if all(each.exported is None for each in outcomes):
         return [*failed, "nothing was written"]
-    files: dict[str, str | bytes] = {"architecture.json": architecture_json(pick, recipe.data.classes)}
+    files: dict[str, str | bytes] = {"architecture.json": architecture_json(one, recipe.data.classes)}
     for outcome in outcomes:
         if outcome.exported is not None:
             files |= {f"{outcome.target}/{name}": content for name, content in outcome.exported.files.items()}
-    files["README.md"] = model_card(pick, recipe, outcomes, args.gpu_price, which)
+    files["README.md"] = model_card(one, recipe, outcomes, args.gpu_price, which)
     write(folder, files)
     print(f"  {folder / 'README.md'}", flush=True)
     return failed
@@ -201,14 +203,14 @@ class Head:
     data: str | None = None
 
 
-def head_of(pick: Pick, args: Namespace, weights: Weights | None) -> Head:
+def head_of(one: Exportable, args: Namespace, weights: Weights | None) -> Head:
     """The classes that the flags ask for, else of the weights, else of a study of the user's own images.
 
     Raises `InputError` where two of them differ.
     """
     from nas.data.class_names import class_names, read_class_names
 
-    study = Head() if pick.study is None else _head_of_study(pick)
+    study = Head() if one.study is None else _head_of_study(one)
     head = study
     if weights is not None:
         count, where = weights.num_classes, f"--weights {args.weights}"
@@ -238,14 +240,14 @@ def head_of(pick: Pick, args: Namespace, weights: Weights | None) -> Head:
     return Head(asked)
 
 
-def _head_of_study(pick: Pick) -> Head:
+def _head_of_study(one: Exportable) -> Head:
     """The classes of a study of the user's own images; of any other, the names alone, if any fit."""
     from nas.data.class_names import class_names
     from nas.proxy.proxy import PRESETS, load_proxy
     from nas.targets.quoting import CONTROL
 
-    assert pick.study is not None
-    record = pick.study.mapping
+    assert one.study is not None
+    record = one.study.mapping
     data, proxy = record.get("data") or {}, record.get("proxy") or {}
     kind, _, path = str(data.get("spec")).partition(":")
     count, names = proxy.get("num_classes"), data.get("classes")
@@ -257,21 +259,21 @@ def _head_of_study(pick: Pick) -> Head:
         # of ImageNet, say: the full training has all of them
         return Head(said=f"of {name or path} the proxy took {count}; --num-classes N says how many there are")
     if names is not None:
-        names = class_names(names, f"study {pick.study.name}: its data's classes (--classes FILE names them)")
+        names = class_names(names, f"study {one.study.name}: its data's classes (--classes FILE names them)")
         if len(names) != count:
             names = None
     said = f"{count}, those of the study's data ({name or path}); --num-classes N for another head"
     return Head(count, names, said, names is not None, name)
 
 
-def recipe_of(pick: Pick, args: Namespace, head: Head) -> Recipe:
+def recipe_of(one: Exportable, args: Namespace, head: Head) -> Recipe:
     """The recipe for the network on the GPUs of the flags. Raises `InputError`."""
     from nas.recipe.published import recipe_for
     from nas.recipe.sizes import bytes_of
 
     memory = None if args.gpu_memory is None else bytes_of(args.gpu_memory, "--gpu-memory")
     recipe = recipe_for(
-        pick.network,
+        one.network,
         variant=args.variant,
         resolution=args.resolution,
         gpus=args.gpus,
@@ -338,18 +340,18 @@ def export_target(name: str, chosen: Chosen, named: bool) -> Outcome:
         return Outcome(name, module.SUMMARY, None, f"failed ({said(error)}); please report it", failed=True)
 
 
-def folder_of(args: Namespace, pick: Pick, count: int) -> Path:
+def folder_of(args: Namespace, one: Exportable, count: int) -> Path:
     """Where a network goes: --out itself, or a folder in it for each of several."""
-    own = pick.name.removeprefix("nas_") if pick.trial is None else f"trial-{pick.trial}"
+    own = one.name.removeprefix("nas_") if one.trial is None else f"trial-{one.trial}"
     if args.out is not None:
         return Path(args.out) / own if count > 1 else Path(args.out)
-    if pick.study is None:
+    if one.study is None:
         return Path("export") / own
-    assert pick.study.folder is not None
-    return pick.study.folder / "export" / own
+    assert one.study.folder is not None
+    return one.study.folder / "export" / own
 
 
-def check_folder(folder: Path, pick: Pick) -> None:
+def check_folder(folder: Path, one: Exportable) -> None:
     """A folder that is there must be this network's, any other must be possible. Raises `InputError`."""
     from space.files import parse_json, read_text
 
@@ -371,7 +373,7 @@ def check_folder(folder: Path, pick: Pick) -> None:
         raise InputError(
             f"{folder}: holds other things than an export; name another folder with --out"
         ) from None
-    if fingerprint != pick.network.fingerprint:
+    if fingerprint != one.network.fingerprint:
         raise InputError(
             f"{folder}: holds another network ({quoted(fingerprint)}); name another folder with --out"
         )
@@ -409,33 +411,33 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
         raise InputError(f"{folder}: cannot be written ({reason(error)})") from None
 
 
-def architecture_json(pick: Pick, classes: Sequence[str] | None) -> str:
+def architecture_json(one: Exportable, classes: Sequence[str] | None) -> str:
     """The network with what it costs and what is known of it; `python -m space.describe` reads it."""
     from space.cost import cost
 
-    total = cost(pick.network)
+    total = cost(one.network)
     values: dict[str, Any] = {
-        "name": pick.title,
-        "fingerprint": pick.network.fingerprint,
+        "name": one.title,
+        "fingerprint": one.network.fingerprint,
         "params": total.params,
         "macs": total.macs,
         "activations": total.activations,
     }
     if classes is not None:
         values["classes"] = list(classes)
-    if pick.study is not None:
-        trial, proxy = pick.source, pick.study.mapping["proxy"]
+    if one.study is not None:
+        trial, proxy = one.source, one.study.mapping["proxy"]
         assert trial is not None
         values["evidence"] = {
-            "study": pick.study.name,
-            "trial": pick.trial,
+            "study": one.study.name,
+            "trial": one.trial,
             "proxy": proxy["name"],
             "proxy_fingerprint": proxy["fingerprint"],
             "proxy_accuracy": trial.accuracy,
             "epochs": trial.fidelity,
             "seed": trial.seed,
         }
-    return json.dumps(values | {"architecture": pick.network.to_dict()}, indent=2) + "\n"
+    return json.dumps(values | {"architecture": one.network.to_dict()}, indent=2) + "\n"
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ HEAVY = (
     "nas.engines.local",
     "nas.training.full",
     "nas.proxy.simulated",
-    "nas.targets.pick",
+    "nas.targets.exportable",
     "nas.targets.model_card",
     "nas.driver.progress",
     "nas.targets.onnx",

@@ -12,7 +12,7 @@ from space.errors import InputError
 
 if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
-    from nas.targets.pick import Pick
+    from nas.targets.exportable import Exportable
     from nas.targets.target import Check, Exported
     from space.architecture import Stage
 
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def model_card(
-    pick: Pick,
+    one: Exportable,
     recipe: Recipe,
     outcomes: Sequence[Outcome],
     gpu_price: float | None = None,
@@ -51,11 +51,11 @@ def model_card(
     """Markdown; with `gpu_price`, of a GPU hour, it estimates costs. `weights` says which there are."""
     named = recipe.data.classes
     sections = [
-        [f"# {in_markdown(pick.title)}", "", *_what(pick)],
-        ["## Cost", "", *_cost(pick, recipe)],
+        [f"# {in_markdown(one.title)}", "", *_what(one)],
+        ["## Cost", "", *_cost(one, recipe)],
         *(
-            [["## How it was found", "", *_found(pick)], ["## Evidence", "", *_evidence(pick)]]
-            if pick.study
+            [["## How it was found", "", *_found(one)], ["## Evidence", "", *_evidence(one)]]
+            if one.study
             else []
         ),
         *([["## Weights", "", _wrapped(f"{in_markdown(weights)}.")]] if weights else []),
@@ -92,10 +92,10 @@ def _classes(names: Sequence[str]) -> list[str]:
     return [_wrapped(f"{len(names)}, by label: {first}{rest}. `architecture.json` has all of them.")]
 
 
-def _what(pick: Pick) -> list[str]:
+def _what(one: Exportable) -> list[str]:
     from space.networks import brief
 
-    network = pick.network
+    network = one.network
     stem = network.stem
     size = (
         "7x7 convolution and max-pool"
@@ -123,18 +123,18 @@ def _what(pick: Pick) -> list[str]:
     ]  # fmt: skip
 
 
-def _cost(pick: Pick, recipe: Recipe) -> list[str]:
+def _cost(one: Exportable, recipe: Recipe) -> list[str]:
     from space.cost import breakdown, cost
 
     classes = recipe.data.num_classes
-    total = cost(pick.network, num_classes=classes)
+    total = cost(one.network, num_classes=classes)
     rows = [
         "| part | output | MACs | parameters |",
         "|---|---|---|---|",
         *(
             f"| {part.name} | {part.channels} x {part.resolution} x {part.resolution} | {part.cost.macs:,} | "
             f"{part.cost.params:,} |"
-            for part in breakdown(pick.network, num_classes=classes)
+            for part in breakdown(one.network, num_classes=classes)
         ),
         f"| **total** | | **{total.macs:,}** | **{total.params:,}** |",
     ]
@@ -149,14 +149,14 @@ def _cost(pick: Pick, recipe: Recipe) -> list[str]:
     ]
 
 
-def _found(pick: Pick) -> list[str]:
-    study, trial = pick.study, pick.source
+def _found(one: Exportable) -> list[str]:
+    study, trial = one.study, one.source
     assert study is not None and trial is not None
     record = study.mapping
     done = sum(one.state == "complete" for one in study.trials)
     budget, space = trial.budget or record["budget"]["text"], record.get("space") or {}
     made = in_markdown(str(record["created"])[:10])
-    lines = [f"* study {in_code(study.name)}, trial {pick.trial}, made {made}"]
+    lines = [f"* study {in_code(study.name)}, trial {one.trial}, made {made}"]
     if trial.is_reference:
         lines.append("* a published network, trained there as a reference")
     else:
@@ -169,20 +169,20 @@ def _found(pick: Pick) -> list[str]:
     return [*lines, f"* {in_markdown(study.conditions)}"]
 
 
-def _evidence(pick: Pick) -> Iterator[str]:
+def _evidence(one: Exportable) -> Iterator[str]:
     from nas.proxy.card import card_line
     from nas.verdict.evidence import evidence
 
-    assert pick.study is not None and pick.trial is not None
+    assert one.study is not None and one.trial is not None
     try:
-        for line in evidence(pick.study, pick.trial):
+        for line in evidence(one.study, one.trial):
             yield _wrapped(f"* {in_markdown(line)}", "  ")
     except InputError:
-        trial = pick.source
+        trial = one.source
         state = trial and (trial.reason or trial.state)
         why = in_markdown(str(state))
         yield _wrapped(f"* none: this network has no result at full fidelity ({why})", "  ")
-    known = card_line(pick.study.mapping["proxy"], pick.study.mapping.get("data") or {})
+    known = card_line(one.study.mapping["proxy"], one.study.mapping.get("data") or {})
     if known is not None:
         yield _wrapped(f"* {known}", "  ")
     yield ""

@@ -19,7 +19,7 @@ from nas import export, search
 from nas.recipe.recipe import read_recipe
 from nas.record.record import Record
 from nas.record.study import Study, read_study
-from nas.targets.pick import Pick, by_itself
+from nas.targets.exportable import Exportable, by_itself
 from nas.targets.target import Mismatch
 from nas.verdict.pick import recommend
 from space import describe
@@ -426,7 +426,7 @@ def test_a_label_makes_an_identifier_that_is_not_too_long(label):
     from nas.targets.source.module import camel_case, module_source
 
     network = Architecture.convnext([1, 1], [8, 16])
-    name = Pick(network, label, "a network").name
+    name = Exportable(network, label, "a network").name
     assert name.isidentifier() and name.startswith("nas_") and len(name) <= 64
     module_source(network, camel_case(name), title="a network", register_as=name)
 

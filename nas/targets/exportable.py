@@ -21,7 +21,7 @@ LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True)
-class Pick:
+class Exportable:
     """A network to export; `study` and `trial` are where it comes from, None for a network by itself."""
 
     network: Architecture
@@ -47,27 +47,27 @@ class Pick:
         return next((t for t in trials if t.number == self.trial), None)
 
 
-def by_itself(text: str) -> Pick:
+def by_itself(text: str) -> Exportable:
     """The network of a name or of a .json or .yaml file. Raises `InputError`."""
     from space.describe import is_file, read_network
     from space.networks import convnet
 
     name, network = read_network(text)
     label = Path(text).stem if is_file(text) else name
-    return Pick(convnet(network, name), label, _title(name) or label)
+    return Exportable(convnet(network, name), label, _title(name) or label)
 
 
-def of_trial(study: Study, number: int) -> Pick:
+def of_trial(study: Study, number: int) -> Exportable:
     """The network of that trial. Raises `InputError` where there is none."""
     trials = {trial.number: trial for trial in study.trials}
     if number not in trials:
         known = f"0 to {max(trials)}" if trials else "none"
         raise InputError(f"study {study.name}: there is no trial {number}; its trials are {known}")
     again = trials[number].of  # a training again of a network with a number of its own
-    return _pick(study, trials[number if again is None else again])
+    return _exportable(study, trials[number if again is None else again])
 
 
-def recommended(study: Study, *, front: bool = False) -> list[Pick]:
+def recommended(study: Study, *, front: bool = False) -> list[Exportable]:
     """What the study recommends, or its front from the cheapest network on.
 
     Raises `InputError` where nothing was trained to the end.
@@ -79,10 +79,12 @@ def recommended(study: Study, *, front: bool = False) -> list[Pick]:
         raise InputError(f"study {study.name}: no trial was trained to the end yet; --trial N takes any")
     trials = {trial.number: trial for trial in study.trials}
     # each once: two budgets may have the same pick
-    return [_pick(study, trials[number]) for number in dict.fromkeys(pick.tried.trial for pick in found)]
+    return [
+        _exportable(study, trials[number]) for number in dict.fromkeys(pick.tried.trial for pick in found)
+    ]
 
 
-def _pick(study: Study, trial: Trial) -> Pick:
+def _exportable(study: Study, trial: Trial) -> Exportable:
     from space.networks import convnet, network_from
 
     number = trial.number
@@ -90,14 +92,14 @@ def _pick(study: Study, trial: Trial) -> Pick:
     title = f"trial {number} of {study.name}"
     if trial.name:
         title = f"{trial.name} ({title})"
-    return Pick(network, f"{study.name} trial {number}", _title(title), study, number)
+    return Exportable(network, f"{study.name} trial {number}", _title(title), study, number)
 
 
 def _title(name: str) -> str:
     return shortened(printable(name), LONGEST_TITLE)
 
 
-def picks(study: str | None, trial: int | None, front: bool, arch: str | None) -> Sequence[Pick]:
+def asked_for(study: str | None, trial: int | None, front: bool, arch: str | None) -> Sequence[Exportable]:
     """The networks that the command's flags name. Raises `InputError`."""
     if arch is not None:
         if study is not None or trial is not None or front:
