@@ -8,6 +8,7 @@ counted by them, its part of fingerprints, and which export targets refuse it.
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from space.registry import load
@@ -30,7 +31,7 @@ class OptionCost(NamedTuple):
     saved: Values = 0
 
 
-class Option:
+class Option(ABC):
     """A layer that a block may have: one of `values`, the first of which is a block without it.
 
     Values are numbers or truth values: costs are computed on arrays of them.
@@ -59,18 +60,18 @@ class Option:
         """A block without it."""
         return self.values[0]
 
+    @abstractmethod
     def cost(self, value: Values, channels: Values, area: Values) -> OptionCost:
         """Of the layer on maps of so many channels and pixels; what is said of the default does not count."""
-        raise NotImplementedError
 
     def adds(self, metric: str) -> bool:
         """Whether any value costs something by this metric."""
         # 64: any shape tells which metrics a layer adds to
         return any(getattr(self.cost(value, 64, 64), metric) for value in self.values[1:])
 
+    @abstractmethod
     def layer(self, value: Any, channels: int) -> nn.Module:
         """The layer, [N, channels, H, W] -> the same shape. Imports torch itself."""
-        raise NotImplementedError
 
     def words(self, value: Any) -> str:
         """A block that has it, for people."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from nas.samplers.feasible import Feasible
 from nas.samplers.history import History
-from nas.samplers.sampler import Sampler
+from nas.samplers.sampler import InTurn
 from nas.samplers.strata import Strata
 from space.columns import Array
 
@@ -24,7 +24,7 @@ TOURNAMENT = 12
 STRATUM_POPULATION = 6
 
 
-class Evolution(Sampler):
+class Evolution(InTurn):
     """Regularised evolution; over a wide band by ranks of fronts."""
 
     def within(self, stratum: int, rng: np.random.Generator) -> Array:

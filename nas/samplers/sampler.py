@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -77,7 +78,7 @@ class Search:
         raise ExhaustedError
 
 
-class Sampler:
+class Sampler(ABC):
     """Chooses the next network of a search, once `startup` networks drawn uniformly have results.
 
     A sampler keeps nothing that it was not told: all it learns from is in `search`, and all randomness comes
@@ -90,13 +91,21 @@ class Sampler:
     def __init__(self, search: Search) -> None:
         self.search = search
 
+    @abstractmethod
     def propose(self, rng: np.random.Generator) -> tuple[Array, dict[str, Any]]:
         """An unseen code of the band, [F], and JSON values to remember with its trial.
 
         Raises `ExhaustedError` where none is left.
         """
+
+
+class InTurn(Sampler):
+    """A sampler that chooses within one stratum at a time, each in its turn."""
+
+    def propose(self, rng: np.random.Generator) -> tuple[Array, dict[str, Any]]:
+        """What is chosen within the stratum whose turn it is, [F]."""
         return self.search.in_turn(lambda stratum: self.within(stratum, rng)), {}
 
+    @abstractmethod
     def within(self, stratum: int, rng: np.random.Generator) -> Array:
         """An unseen code of a stratum, [F]. Raises `ExhaustedError` where it has none left."""
-        raise NotImplementedError

@@ -27,7 +27,7 @@ import numpy as np
 from nas.samplers.encoding import Encoder
 from nas.samplers.feasible import Feasible
 from nas.samplers.history import History
-from nas.samplers.sampler import Sampler, Search
+from nas.samplers.sampler import InTurn, Search
 from space.columns import Array
 
 # more random results than this teach the model less than its own choices do
@@ -70,7 +70,7 @@ class Known:
         return np.asarray(self.history.cost <= self.ceiling)
 
 
-class Surrogate(Sampler):
+class Surrogate(InTurn):
     """A Gaussian process over all results, asked for the network of most promise in each stratum."""
 
     most_startup = MOST_STARTUP

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.samplers.sampler import Sampler
+from nas.samplers.sampler import InTurn
 from space.columns import Array
 
 
-class Uniform(Sampler):
+class Uniform(InTurn):
     """Uniform in the band; for a front, uniform in each stratum of costs."""
 
     def within(self, stratum: int, rng: np.random.Generator) -> Array:

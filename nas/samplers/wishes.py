@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -51,9 +52,9 @@ class Wishing(Sampler):
         wish, memo = self.wish(search.outcomes(*self.seen), search.pending(), int(rng.integers(2**31)))
         return search.whole.towards(wish, rng), memo
 
+    @abstractmethod
     def inner(self, seed: int) -> BaseSampler:
         """Optuna's sampler."""
-        raise NotImplementedError
 
     def wish(
         self, outcomes: Sequence[Outcome], pending: Sequence[Outcome], seed: int
