@@ -335,6 +335,7 @@ def colours(page):
 
 
 def test_dark_follows_the_system_and_the_button(page):
+    show(page, "plane-all")  # what is not in view is drawn anew when it comes there
     seen = {}
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
