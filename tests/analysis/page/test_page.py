@@ -421,9 +421,9 @@ def test_paper_is_light_with_every_figure_and_no_controls(page):
     page.evaluate("location.hash = '#trial=0:6'")
     for figure in ("edf-pooled", "scaling-bars", "isoflop-names"):
         show(page, figure)  # unfolds it: what is folded is not printed
-    page.evaluate("scrollTo(0, 0)")
     page.set_viewport_size({"width": 680, "height": 900})
-    settle(page)
+    page.emulate_media(color_scheme="dark")  # as afterwards, whatever the tests before have left
+    show(page, "plane-all")
     screen = colours(page)
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -436,7 +436,7 @@ def test_paper_is_light_with_every_figure_and_no_controls(page):
         assert page.locator(control).is_hidden()
     page.emulate_media(media="screen", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
-    settle(page)
+    show(page, "plane-all")
     assert colours(page) == screen
     page.set_viewport_size(DESKTOP)
 
