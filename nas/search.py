@@ -62,9 +62,7 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     from nas.record.study import study_of
     from nas.verdict.pick import recommend
     from nas.verdict.ranking import ranking_table
-    from nas.verdict.summary import Summary
 
-    Summary(record).write()
     study = study_of(record)
     found = recommend(study)
     write_page(page_of([study]), record.folder / FILE)

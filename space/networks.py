@@ -65,6 +65,11 @@ def build_network(network: Network, num_classes: int = NUM_CLASSES) -> ConvNet |
     return build(network, num_classes)
 
 
+def titled(name: str | None, network: Network) -> str:
+    """A network in one line, after its name where it has one."""
+    return f"{name}: {brief(network)}" if name else brief(network)
+
+
 def brief(network: Network) -> str:
     """A network in one line: depths, widths, then kernel, expansion, norm and activation, or windows."""
     if isinstance(network, Swin):

@@ -12,7 +12,6 @@ from analysis.order.signs import SOURCE, Noise, Sign, noises, signs
 from analysis.scores.rank import ENOUGH, LEVEL, Interval
 from analysis.views.planes import labels
 from nas.record.study import Study
-from nas.verdict.pick import recommend
 
 COLUMNS = (
     "group", "networks", "Kendall tau", "low", "high", "low (seeds drawn too)", "high (seeds drawn too)",
@@ -36,7 +35,7 @@ def answer(studies: Sequence[Study]) -> Answer:
     """One study against the published plane, or two against each other. Raises `InputError`."""
     common = with_published(studies[0]) if len(studies) == 1 else with_study(*studies)
     named = list(zip(studies, labels(studies), strict=True))
-    notes = [f"study {name}: a rehearsal, nothing was trained" for s, name in named if recommend(s).simulated]
+    notes = [f"study {name}: a rehearsal, nothing was trained" for s, name in named if s.simulated]
     if len(common.networks) > MOST:
         notes.append(f"of {len(common.networks):,} networks {MOST:,} were drawn")
     return Answer(

@@ -8,7 +8,6 @@ from analysis.order.answer import Answer
 from analysis.scores.rank import Interval
 from nas.proxy.card import Card, Measured, Tau, conditions
 from nas.record.study import Study
-from nas.verdict.pick import recommend
 from space.errors import InputError
 
 HEAD = "# What the order under this proxy agreed with: python -m analysis.agreement {study} --card FILE\n"
@@ -17,7 +16,7 @@ DIGITS = 3
 
 def card(study: Study, found: Answer) -> Card:
     """Of the study's proxy and data, by its agreement with the published order. Raises `InputError`."""
-    if recommend(study).simulated:
+    if study.simulated:
         raise InputError(f"study {study.name}: was simulated, so its proxy has no card")
     first, *others = found.agreements
     tau = _tau(first.tau)

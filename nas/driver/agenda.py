@@ -18,7 +18,7 @@ from nas.engines.job import Job
 from nas.record.record import Record
 from nas.record.trial import Role, Trial
 from nas.samplers.limits import TooSlowError
-from space.networks import Network, brief, network_from
+from space.networks import Network, network_from, titled
 from space.references import Reference
 from space.words import duration
 
@@ -54,7 +54,7 @@ class Agenda:
         """The job of a trial; `network` is the trial's, where it is at hand."""
         trial = self._record.trial(number)
         network = network_from(trial.architecture) if network is None else network
-        label = brief(network) if trial.name is None else f"{trial.name}: {brief(network)}"
+        label = titled(trial.name, network)
         if trial.is_confirmation:
             label = f"trial {trial.of} again, seed {trial.seed}: {label}"
         return Job(number, network, trial.seed, trial.target, self._checkpoints.path(number), label)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.plan.settings import RunSettings
+from nas.proxy import is_simulated
 from nas.proxy.card import card_line
 from nas.proxy.proxy import Proxy, load_proxy, proxy_from
 from nas.proxy.reduced import reduced
@@ -94,7 +95,7 @@ def simulated_judge(settings: RunSettings) -> Chosen | None:
     """
     from nas.proxy.simulated import LAWS, SimulatedTrainer
 
-    if not (isinstance(settings.proxy, str) and settings.proxy.startswith("simulated")):
+    if not is_simulated(settings.proxy):
         return None
     match = SIMULATED.fullmatch(settings.proxy) if len(settings.proxy) <= 100 else None
     seconds = float(match[2] or 0) if match else 0.0

@@ -12,6 +12,7 @@ from nas.driver.branch import Branch
 from nas.plan.effort import Effort
 from nas.plan.judge import Judge, check_candidates, check_resolution, chosen_judge
 from nas.plan.settings import Settings
+from nas.proxy import is_simulated
 from nas.samplers.limits import Limits, parse_latency, parse_most
 from nas.samplers.proposer import Proposer
 from space.band import BandSampler
@@ -183,7 +184,7 @@ def is_front(settings: Settings, budgets: Sequence[Budget]) -> bool:
 
 def reference_families(settings: Settings) -> tuple[str, ...]:
     """The families that the search is compared with. Raises `InputError`."""
-    simulated = isinstance(settings.proxy, str) and settings.proxy.startswith("simulated")
+    simulated = is_simulated(settings.proxy)
     for family in settings.references or ():
         check_family(family)
     if settings.references is None:

@@ -1,1 +1,8 @@
 """The short training under which networks are compared."""
+
+from typing import TypeGuard
+
+
+def is_simulated(name: object) -> TypeGuard[str]:
+    """Whether a proxy of this name is a formula, under which nothing is trained."""
+    return isinstance(name, str) and name.startswith("simulated")

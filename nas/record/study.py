@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.proxy import is_simulated
 from nas.record.trial import Role, Trial
 from space.errors import InputError, printable
 
@@ -88,6 +89,11 @@ class Study:
     def name(self) -> str:
         """The folder's name."""
         return printable(str(self.mapping["name"]))
+
+    @property
+    def simulated(self) -> bool:
+        """Whether nothing was trained: its accuracies are a formula's."""
+        return is_simulated(self.mapping["proxy"]["name"])
 
     @property
     def place(self) -> str:

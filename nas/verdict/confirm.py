@@ -65,33 +65,6 @@ class Verdict:
     means: tuple[Mean, ...]
     against: tuple[Against, ...]
 
-    @property
-    def text(self) -> str:
-        """In a few lines."""
-        lines = [f"confirmed with {len(self.winner.by_seed)} fresh seeds"]
-        lines[0] += f" ({self.budget}):" if self.budget else ":"
-        for mean in sorted(self.means, key=lambda m: -m.value):
-            mark = "  the best of the search" if mean is self.winner else ""
-            lines.append(f"  {mean.label}, {mean.macs / 1e9:.3g} GFLOPs: {mean.value:.1%}{mark}")
-        return "\n".join([*lines, *(f"  {line}" for line in self.comparisons)])
-
-    @property
-    def comparisons(self) -> list[str]:
-        """The winner against each reference, a line each."""
-        lines = []
-        for item in self.against:
-            d = item.difference
-            interval = (
-                f"{LEVEL:.0%} interval {100 * d.low:+.1f} to {100 * d.high:+.1f}, {item.seeds} paired seeds"
-            )
-            reach = "one seed, no interval" if math.isinf(d.low) else interval
-            verdict = "" if d.verdict == "not distinguishable" else " than it"
-            lines.append(
-                f"{item.candidate.label} less {item.reference}: {100 * d.value:+.1f} points ({reach}): "
-                f"{d.verdict}{verdict}"
-            )
-        return lines
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the ends of an interval that is not known are None."""
         plain = asdict(self)

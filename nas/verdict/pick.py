@@ -150,11 +150,6 @@ class Recommendation:
         return any(pick.seeds for pick in self.picks)
 
     @property
-    def simulated(self) -> bool:
-        """Whether nothing was trained."""
-        return str(self.study.mapping["proxy"]["name"]).startswith("simulated")
-
-    @property
     def running(self) -> bool:
         """Whether a search is still at it."""
         return any(trial.state == "running" for trial in self.study.trials)
@@ -162,7 +157,7 @@ class Recommendation:
     @property
     def note(self) -> str | None:
         """What has to be said with it."""
-        if self.simulated:
+        if self.study.simulated:
             return "A rehearsal: its accuracies are a formula's, and nothing was trained."
         if self.running:
             return "The search is still running: this is what it knows so far."
@@ -212,7 +207,7 @@ class Recommendation:
         mapping = self.study.mapping
         if mapping.get("objective") == "measure":
             return self.export if self.picks else f"python -m nas.measure --study {place} --resume"
-        if self.simulated:
+        if self.study.simulated:
             # after a rehearsal the search itself
             return f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
         if self.running:
@@ -237,19 +232,11 @@ def recommend(study: Study) -> Recommendation:
     if study.mapping.get("objective") == "front":
         picks = front_of(study)
         return Recommendation(study, "front" if picks else "none", picks)
-    several, groups = len(study.bands) > 1, _groups(study)
     order = {band["text"]: i for i, band in enumerate(study.bands)}
-    found = (_best(study, groups[b], b) for b in sorted(groups, key=lambda b: order.get(str(b), 0)))
-    picks = tuple(pick for pick in found if pick is not None)
+    fields = sorted(fields_of(study).items(), key=lambda item: order.get(str(item[0]), 0))
+    picks = tuple(_best(study, field, budget) for budget, field in fields if field.networks)
+    several = len(study.bands) > 1
     return Recommendation(study, ("budgets" if several else "one") if picks else "none", picks)
-
-
-def _groups(study: Study) -> dict[str | None, Sequence[Tried]]:
-    """The networks by budget; of one budget under None."""
-    groups: dict[str | None, list[Tried]] = {}
-    for tried in study.networks:
-        groups.setdefault(tried.budget if len(study.bands) > 1 else None, []).append(tried)
-    return dict(groups)
 
 
 @dataclass(frozen=True)
@@ -268,27 +255,25 @@ class Field:
 
 def fields_of(study: Study) -> dict[str | None, Field]:
     """What a study recommends from, by budget; under None where there is one field for all networks."""
-    if study.mapping.get("objective") == "front":
-        groups: dict[str | None, Sequence[Tried]] = {None: study.networks}
-    else:
-        groups = _groups(study)
-    return {
-        budget: _compared([tried for tried in networks if _takeable(study, tried, budget)])
-        for budget, networks in groups.items()
-    }
+    apart = len(study.bands) > 1 and study.mapping.get("objective") != "front"
+    groups: dict[str | None, list[Tried]] = {}
+    for tried in study.networks:
+        groups.setdefault(tried.budget if apart else None, []).append(tried)
+    return {budget: _field(study, networks, budget) for budget, networks in groups.items()}
 
 
-def _best(study: Study, networks: Sequence[Tried], budget: str | None) -> Pick | None:
-    among = _compared([tried for tried in networks if _takeable(study, tried, budget)])
-    if not among.networks:
-        return None
+def _field(study: Study, networks: Sequence[Tried], budget: str | None) -> Field:
+    return _compared([tried for tried in networks if _takeable(study, tried, budget)])
+
+
+def _best(study: Study, among: Field, budget: str | None) -> Pick:
     best = max(range(len(among.networks)), key=lambda i: (among.values[i], -among.networks[i].trial))
-    return _pick(among, best, networks, budget)
+    return _pick(among, best, study.networks, budget)
 
 
 def front_of(study: Study) -> tuple[Pick, ...]:
     """The ConvNets that no other one beats in both cost and accuracy, from the cheapest on."""
-    among = _compared([tried for tried in study.networks if _takeable(study, tried, None)])
+    among = _field(study, study.networks, None)
     costs = [getattr(tried, study.metric) for tried in among.networks]
     return tuple(_pick(among, int(i), study.networks, front=True) for i in front(costs, among.values))
 

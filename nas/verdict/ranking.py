@@ -12,7 +12,7 @@ from rich.text import Text
 from nas.record.study import Study, Tried
 from nas.verdict.pick import Pick, Recommendation, searched_value
 from space.budget import quantity
-from space.networks import brief, network_from
+from space.networks import network_from, titled
 
 MOST = 5  # searched networks of a budget; the page has all
 HEADINGS = ("trial", "FLOPs", "params", "accuracy", "seeds", "network")
@@ -78,7 +78,6 @@ def ranking_table(found: Recommendation) -> Table:
 
 def _cells(place: Place, headings: Sequence[str]) -> list[str]:
     tried = place.tried
-    network = brief(network_from(tried.architecture))
     cells = {
         "budget": tried.budget or "",
         "trial": str(tried.trial),
@@ -86,6 +85,6 @@ def _cells(place: Place, headings: Sequence[str]) -> list[str]:
         "params": quantity(tried.params),
         "accuracy": f"{place.accuracy:.1%}",
         "seeds": f"{place.seeds} fresh" if place.seeds else "1",
-        "network": f"{tried.name}: {network}" if tried.name else network,
+        "network": titled(tried.name, network_from(tried.architecture)),
     }
     return [cells[heading] for heading in headings]

@@ -131,8 +131,8 @@ def run_case(case: Case, stock: Path, server: Server | None, seconds: float = SE
         if case.user == "unknown":
             _give_away(place)
         before = snapshot(place)
-        changed = {name: value and value.replace("{place}", str(place)) for name, value in case.env.items()}
-        argv = [text.replace("{place}", str(place)) for text in case.argv]
+        changed = {name: value and _told(value, place) for name, value in case.env.items()}
+        argv = [_told(text, place) for text in case.argv]
         if server is None or case.fresh:
             answer = _alone(case, argv, place, changed, seconds)
         else:
@@ -145,6 +145,11 @@ def run_case(case: Case, stock: Path, server: Server | None, seconds: float = SE
         return Outcome(
             answer["code"], out, err, answer["seconds"], answer["memory"], differences(before, after)
         )
+
+
+def _told(text: str, place: Path) -> str:
+    """With the case's place, and its working directory, where they are asked for."""
+    return text.replace("{work}", str(place / "work")).replace("{place}", str(place))
 
 
 def _alone(case: Case, argv: Sequence[str], place: Path, env: Mapping[str, Any], seconds: float) -> Any:

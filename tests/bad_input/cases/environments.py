@@ -83,7 +83,7 @@ def _homeless() -> Iterator[Case]:
     case = Case("nas.measure", "environments", "cache", "", argv, files)
     case = replace(case, code=0, told=None, printed=True, leaves=("work/runs*", "tmp/convnext-nas-*"))
     for name, env in {
-        "a file": {"XDG_CACHE_HOME": "{place}/work/file.txt"},
+        "a file": {"XDG_CACHE_HOME": "{work}/file.txt"},
         "in /proc": {"XDG_CACHE_HOME": "/proc/x"},
         "of a long name": {"XDG_CACHE_HOME": f"/{LONG}"},
         "in a home in /proc": {"XDG_CACHE_HOME": None, "HOME": "/proc/x"},

@@ -5,26 +5,18 @@ import dataclasses
 import pytest
 import torch
 
-from nas.data import load
 from nas.engines.job import Job
 from nas.proxy.ladder import short
 from nas.proxy.proxy import Proxy, proxy_from
 from nas.proxy.trainer import ProxyTrainer, ProxyTraining, train
 from nas.training.result import TrialFailed
-from space.architecture import Architecture
 from space.errors import InputError
-from tests.nas.proxy.test_trainer import bits, trained
+from tests.nas.proxy.test_trainer import TINY, bits, trained
 
 TUNED = Proxy(
     data="digits", resolution=16, epochs=5, batch_size=32, lr="tuned", lr_ladder=(1e-6, 4e-3),
     layer_scale=1.0, mixup=0.2, train_size=128, val_size=64, stochastic_depth=0.2,
 )  # fmt: skip
-TINY = Architecture.convnext([1, 2, 1], [8, 16, 24])
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return load("digits", 16, 128, 64, cache_dir=tmp_path_factory.mktemp("cache"))
 
 
 def test_the_rate_that_learns_wins_and_trains_as_if_it_had_been_given(data):

@@ -10,7 +10,6 @@ from fvcore.nn import FlopCountAnalysis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.data import load
 from nas.engines.job import Job
 from nas.proxy.proxy import LATER, PRESETS, VERSION, Proxy, load_proxy
 from nas.proxy.reduced import fan_in, reduced, seen_resolution, slimmed, with_stem
@@ -145,11 +144,6 @@ def test_weights_by_fan_in_have_its_deviation():
     for name, parameter in module.named_parameters():
         if parameter.ndim > 1 and parameter.numel() > 20_000:
             assert parameter.detach().std() * parameter[0].numel() ** 0.5 == pytest.approx(1, abs=0.05), name
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return load("digits", 16, 128, 64, cache_dir=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.mark.parametrize("asked", [ASKED, RESNET, Swin(32, (2, 1))], ids=["convnext", "resnet", "swin"])

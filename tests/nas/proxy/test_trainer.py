@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from nas.data import load
 from nas.engines.job import Job
 from nas.proxy.proxy import Proxy
 from nas.proxy.trainer import ProxyTrainer, train
@@ -30,11 +29,6 @@ PROXY = Proxy(
     mixup=0.2, cutmix=1.0, crop_padding=2, train_size=128, val_size=64,
 )  # fmt: skip
 TINY = Architecture.convnext([1, 2, 1], [8, 16, 24])
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return load("digits", 16, 128, 64, cache_dir=tmp_path_factory.mktemp("cache"))
 
 
 def trained(trainer, job):
