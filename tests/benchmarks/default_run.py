@@ -52,8 +52,8 @@ FORWARD, BACKWARD = "training: forward, ", "training: backward, "
 # (part, file of the project or package, function or any), the first that is anywhere on the stack counts
 RULES: tuple[tuple[str, str, str], ...] = (
     ("training: checkpoint", "nas/training/checkpoint.py", ""),
-    ("training: validation", "nas/training/loop.py", "evaluate"),
-    ("training: data and augmentation", "nas/training/loop.py", "augmented"),
+    ("training: validation", "nas/training/evaluation.py", "evaluate"),
+    ("training: data and augmentation", "nas/data/augment/pipeline.py", "augmented"),
     ("training: data and augmentation", "nas/training/loop.py", "_order"),
     ("training: data and augmentation", "nas/training/loop.py", "micro_batches"),
     ("training: data and augmentation", "nas/data/batches.py", ""),
