@@ -251,7 +251,7 @@ def _head_of_study(one: Exportable) -> Head:
     data, proxy = record.get("data") or {}, record.get("proxy") or {}
     kind, _, path = str(data.get("spec")).partition(":")
     count, names = proxy.get("num_classes"), data.get("classes")
-    if kind != "imagefolder" or not isinstance(count, int) or count < 2:
+    if kind not in ("imagefolder", "csv") or not isinstance(count, int) or count < 2:
         return Head()
     place = Path(path).name
     name = None if not place or CONTROL.search(place) else place
