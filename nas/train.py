@@ -49,7 +49,7 @@ def parser() -> Command:
     add("--out", type=Path, metavar="DIR",
         help="where checkpoints, logs and the summary go (default: trained, beside the recipe)")  # fmt: skip
     add("--seeds", type=POSITIVE_COUNT, default=1, metavar="N",
-        help="N whole trainings, with the recipe's seed and the next, each in a folder of its own (1)")  # fmt: skip
+        help="N whole trainings, with the recipe's seed and the next, each in a folder (1)")  # fmt: skip
     add("--control", action="append", default=[], metavar="NAME|FILE|nearest",
         help="train this network too, by the same recipe and seeds, to compare with: a name, a file, or "
         "the published ConvNeXt nearest in FLOPs (swin, resnet: of these families); may be given "
@@ -58,6 +58,8 @@ def parser() -> Command:
         help="a field of the recipe, such as schedule.warmup_epochs=2; may be given again")  # fmt: skip
     add("--resume", action="store_true",
         help="go on with what is in DIR, each training after its last whole epoch")  # fmt: skip
+    add("--continue", dest="resume", action="store_const", const="auto",
+        help="start, or go on where it is there: a command that can be given again")  # fmt: skip
     add("--init", metavar="CHECKPOINT",
         help="start from the weights in this file (the better ones, else the average where it has one), of "
         "this project's, the official, timm's or transformers' layout; of another ConvNeXt what fits is "
@@ -91,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     def interrupted() -> str:
         if not args.out.exists():
             return "nothing written"
-        words = given if "--resume" in given else [*given, "--resume"]
+        words = given if args.resume else [*given, "--resume"]
         return f"go on with: python -m nas.train {shlex.join(words)}"
 
     return command.carry_out(act, interrupted)
@@ -167,7 +169,7 @@ def _train_all(
     heard: set[str] = set()
     with ExitStack() as held:
         for number, training in enumerate(trainings, 1):
-            run, more = _run(args, training.recipe, ranks, device)
+            run, more = _run(args, training, ranks, device)
             if number == 1 and _several(args) and ranks.main:
                 held.enter_context(hold(args.out))
                 write_trainings(args.out, trainings, args.data)
@@ -259,20 +261,23 @@ def _notes(run: Run) -> list[str]:
     return notes
 
 
-def _run(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) -> tuple[Run, list[str]]:
+def _run(args: argparse.Namespace, training: Training, ranks: Ranks, device: str) -> tuple[Run, list[str]]:
     """What the training is given, checked, and what was set right for it. Raises `InputError`."""
     from nas.data.opening import open_batches
     from nas.training.asked import fitted
     from nas.training.device import choose_device, choose_precision
-    from nas.training.full import check_batch
+    from nas.training.full import as_begun, check_batch
     from nas.training.state import Run
 
+    recipe = training.recipe
     try:
         where = choose_device(device)
     except TrialFailed as failure:
         raise InputError(str(failure)) from None
     batches = open_batches(args.data, recipe, workers=args.workers, seed=recipe.seed, any_classes=True)
     recipe, notes = fitted(recipe, batches, args.data, ranks.world)
+    if args.resume:
+        recipe = as_begun(recipe, training.folder)
     check_batch(recipe)
     return Run(recipe, batches, recipe.seed, where, choose_precision(recipe.precision, where), ranks), notes
 

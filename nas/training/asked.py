@@ -122,8 +122,8 @@ def _set_right(values: dict[str, Any]) -> list[str]:
         shorter = round(WARMUP * epochs, 2)
         values["schedule"] = {**(schedule or {}), "warmup_epochs": shorter}
         notes.append(
-            f"warm-up: {shorter:g} epochs, a fifteenth as in the published recipe; {warmup:g} would be longer "
-            f"than the training of {epochs}"
+            f"warm-up: {shorter:g} epochs, a fifteenth as in the published recipe; {warmup:g} would be more "
+            f"than all {epochs}"
         )
     total = values.get("total_batch_size", Recipe.model_fields["total_batch_size"].default)
     batch, accumulation, devices = (values.get(name) for name in SPREAD)
@@ -161,7 +161,7 @@ def fitted(recipe: Recipe, batches: Batches, spec: str, processes: int = 1) -> t
     """The recipe for these images on so many processes; what was changed, in lines."""
     notes: list[str] = []
     recipe = _with_classes(recipe, batches, spec, notes)
-    recipe = _with_batch(recipe, batches.train_size, processes, notes)
+    recipe = _with_batch(recipe, batches.train_size, notes)
     if recipe.accumulation * recipe.devices % processes and recipe.total_batch_size % processes == 0:
         values = spread(recipe.total_batch_size, recipe.batch_size, processes)
         recipe = recipe.changed(**values)
@@ -188,7 +188,7 @@ def _with_classes(recipe: Recipe, batches: Batches, spec: str, notes: list[str])
     )
 
 
-def _with_batch(recipe: Recipe, images: int, processes: int, notes: list[str]) -> Recipe:
+def _with_batch(recipe: Recipe, images: int, notes: list[str]) -> Recipe:
     """A batch that is larger than the images becomes one of several an epoch, its learning rate in proportion
     (Goyal et al. 2017, Accurate, Large Minibatch SGD; the official ConvNeXt commands for fewer GPUs)."""
     total = recipe.total_batch_size
@@ -196,7 +196,7 @@ def _with_batch(recipe: Recipe, images: int, processes: int, notes: list[str]) -
         return recipe
     smaller = 2 ** max(0, (images // LEAST_STEPS).bit_length() - 1)
     rate = float(f"{recipe.optimizer.lr * smaller / total:.3g}")
-    values = spread(smaller, recipe.batch_size, processes)
+    values = spread(smaller, recipe.batch_size, 1)
     notes.append(
         f"batch: {spread_said(values)}, and a learning rate of {rate:g}, in proportion; {total:,} images are "
         f"more than the {images:,} there are"

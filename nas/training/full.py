@@ -276,10 +276,10 @@ def is_begun(folder: Path) -> bool:
     return any((folder / name).exists() for name in (LAST, RECIPE, BEST))
 
 
-def check_folder(folder: Path, resume: bool, *, several: bool = False) -> None:
+def check_folder(folder: Path, resume: bool | str, *, several: bool = False) -> None:
     """Refuse a folder that holds trainings unless they are to be resumed, and one in place of several.
 
-    Raises `InputError`; writes nothing.
+    `resume` "auto" takes one that holds any and one that holds none. Raises `InputError`; writes nothing.
     """
     held = [name for name in (LAST, RECIPE, BEST, TRAININGS) if (folder / name).exists()]
     if held and (held[0] == TRAININGS) != several:
@@ -290,8 +290,21 @@ def check_folder(folder: Path, resume: bool, *, several: bool = False) -> None:
         raise InputError(
             f"--out {folder}: holds {what} ({held[0]}); --resume goes on with {'them' if several else 'it'}"
         )
-    if resume and not held:
+    if resume is True and not held:
         raise InputError(f"--out {folder}: holds no training to resume; leave out --resume to begin one")
+
+
+def as_begun(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with its batch divided as the training in the folder divides it, if there is one.
+
+    Other processes than it was begun on would divide it otherwise.
+    """
+    if (folder / RECIPE).exists():
+        there = read_recipe(folder / RECIPE)
+        if there.total_batch_size == recipe.total_batch_size:
+            names = ("batch_size", *SPREAD)
+            return recipe.changed(**{name: getattr(there, name) for name in names})
+    return recipe
 
 
 def check_recipe(folder: Path, recipe: Recipe) -> None:

@@ -280,7 +280,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(run, place, folder):
         (recipe(), ["--data", f"imagefolder:{place}/no"], "no"),
         (recipe(), ["--data", "nothing"], "'nothing' is no data set"),
         (recipe(), ["--set", "lr=1"], "--set lr: no field of a recipe; they are architecture, "),
-        (recipe(), ["--set", "schedule.warm=1"], "--set schedule.warm: no field of a recipe; of schedule they"),
+        (recipe(), ["--set", "schedule.warm=1"], "--set schedule.warm: no field of a recipe; of sche"),
         (recipe(), ["--set", "optimizer.lr=-1"], "optimizer.lr: input should be greater than 0, not -1"),
         (recipe(), ["--set", "architecture.dropout=1"], "--set architecture.dropout: there is no dropout"),
         (recipe(), ["--set", "epochs"], "write it like schedule.warmup_epochs=2"),
