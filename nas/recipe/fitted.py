@@ -62,8 +62,8 @@ def fitted_recipe(
     """
     if images.train < 2:
         raise InputError(f"{images.name}: {images.train} training images are too few for a training")
-    if gpus < 1:
-        raise InputError(f"gpus {gpus}: at least one device trains")
+    if not 1 <= gpus <= images.train:
+        raise InputError(f"gpus {gpus}: must be from 1 to the {images.train:,} training images")
     # on one device first: the published total batch need not split over these
     recipe = recipe_for(
         network,
@@ -180,4 +180,4 @@ def crops(pixels: int, there: int | None) -> dict[str, object]:
 
 def _power_below(number: int) -> int:
     """The largest power of two of at most `number`; 1 below that."""
-    return 2 ** int(math.log2(max(number, 1)))
+    return 1 << (max(number, 1).bit_length() - 1)
