@@ -189,7 +189,8 @@ def confusion(found: Compared) -> list[list[int]] | None:
     trainings = found.trainings
     if not trainings.network.answers or len(trainings.classes) > MOST_MATRIX:
         return None
-    return trainings.network.confusion(len(trainings.classes)).tolist()
+    rows_: list[list[int]] = trainings.network.confusion(len(trainings.classes)).tolist()
+    return rows_
 
 
 # ---- plain values ---------------------------------------------------------------------------------------
