@@ -15,6 +15,7 @@ from nas.data.batches import Batches
 from nas.data.sources.registry import parsed
 from nas.recipe.assignments import FLAG, assignments, nested
 from nas.recipe.fitted import epochs_for, rate, total_batch
+from nas.recipe.mistakes import part_of
 from nas.recipe.published import drop_path, published
 from nas.recipe.recipe import MOST, Recipe, Variant, recipe_from
 from space.checkpoints import some
@@ -75,9 +76,9 @@ def _put(values: dict[str, Any], given: Mapping[str, Any], where: str) -> None:
     """Put the fields that are given where a recipe has them. Raises `InputError` for what is no field."""
     plain = {key: value for key, value in given.items() if key != DROP_PATH}
     for name, value in nested(plain, Recipe, "docs/recipe.md").items():
-        part = values.get(name)
-        inner = isinstance(value, Mapping) and f"{name}.{next(iter(value), '')}" in plain
-        values[name] = {**(part if isinstance(part, Mapping) else {}), **value} if inner else value
+        part: Any = values.get(name)
+        merged = part_of(Recipe, name) is not None and isinstance(part, Mapping)
+        values[name] = {**part, **value} if merged else value
     if DROP_PATH in given:
         try:
             network = network_from(values["architecture"])
