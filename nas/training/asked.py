@@ -93,12 +93,12 @@ def _put(values: dict[str, Any], given: Mapping[str, Any], where: str) -> None:
 def _set_right(values: dict[str, Any]) -> list[str]:
     """Set right what contradicts itself, as far as the values are numbers; what was, in lines."""
     notes = []
-    schedule = values.get("schedule")
+    schedule = values.get("schedule", {})
     epochs = values.get("epochs", Recipe.model_fields["epochs"].default)
-    warmup = (schedule if isinstance(schedule, Mapping) else {}).get("warmup_epochs", 20.0)
+    warmup = schedule.get("warmup_epochs", 20.0) if isinstance(schedule, Mapping) else None
     if _number(epochs) and _number(warmup) and warmup > epochs > 0:
         shorter = round(WARMUP * epochs, 2)
-        values["schedule"] = {**(schedule or {}), "warmup_epochs": shorter}
+        values["schedule"] = {**schedule, "warmup_epochs": shorter}
         notes.append(
             f"warm-up: {shorter:g} epochs, a fifteenth as in the published recipe; {warmup:g} would be more "
             f"than all {epochs}"
