@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from nas.record.record import Record
     from nas.record.trial import Trial
 
+__all__ = ["Results", "open_study", "search"]
+
 Setting = Any  # of the command's flags, as text or as the number that the text stands for
 
 

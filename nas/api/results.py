@@ -8,12 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.api.table import Table
+from nas.api.table import Table, trial_row
 from space.errors import InputError, word
 
 if TYPE_CHECKING:
     from nas.record.study import Study
-    from nas.record.trial import Trial
     from nas.verdict.pick import Pick, Recommendation
     from space.networks import Network
 
@@ -44,7 +43,7 @@ class Results:
     @property
     def trials(self) -> Table:
         """Every trial, a row each: costs at 224x224, accuracy, epochs, seed, the choices in the space."""
-        return Table(_row(trial) for trial in self.study.trials)
+        return Table(trial_row(trial) for trial in self.study.trials)
 
     @property
     def front(self) -> Table:
@@ -52,7 +51,7 @@ class Results:
         from nas.verdict.pick import front_of
 
         trials = {trial.number: trial for trial in self.study.trials}
-        return Table(_row(trials[pick.tried.trial]) for pick in front_of(self.study))
+        return Table(trial_row(trials[pick.tried.trial]) for pick in front_of(self.study))
 
     def network(self, trial: int | None = None) -> Network:
         """The network of a trial, by default the one to take; `space.network.build` makes a module of it.
@@ -128,26 +127,3 @@ class Results:
         if self.study.folder is None:
             raise InputError(f"study {self.study.name}: has no folder")
         return self.study.folder
-
-
-def _row(trial: Trial) -> dict[str, Any]:
-    from space.networks import network_from, titled
-
-    return {
-        "trial": trial.number,
-        "state": trial.state,
-        "role": trial.role,
-        "network": titled(trial.name, network_from(trial.architecture)),
-        "flops": trial.macs,
-        "params": trial.params,
-        "activations": trial.activations,
-        "accuracy": trial.last_accuracy,
-        "epochs": trial.fidelity,
-        "full": trial.full_fidelity,
-        "seed": trial.seed,
-        "of": trial.of,
-        "budget": trial.budget,
-        "seconds": trial.train_seconds,
-        "reason": trial.reason,
-        **{f"choice_{name}": value for name, value in trial.choices.items()},
-    }

@@ -100,7 +100,7 @@ class ObjectiveTrainer:
         total = cost_of(network)
 
         def distance(budget: Budget) -> float:
-            cost = getattr(total, budget.metric)
+            cost: int = getattr(total, budget.metric)
             return max(budget.low / cost, cost / budget.high, 1.0)
 
         return min(self._budgets, key=distance)
