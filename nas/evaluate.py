@@ -173,9 +173,10 @@ def open_validation(args: argparse.Namespace, weights: Weights, resolution: int)
     from nas.data import load
     from nas.data.batches import Cached
     from nas.data.opening import STREAMED, classes_to_ask, default_workers
+    from nas.data.sources.registry import parsed
 
-    kind, _, path = args.data.partition(":")
-    if kind != STREAMED or not path:
+    kind, path = parsed(args.data)
+    if kind != STREAMED:
         classes = classes_to_ask(args.data, weights.num_classes)
         return Cached(load(args.data, resolution, num_classes=classes))
     from nas.data.stream import Streamed

@@ -64,7 +64,7 @@ def run(
             engine = held.enter_context(engine_of(plan, folder))
             record = open_record(plan, folder)
             held.callback(record.close)
-        for line in filter(None, (plan.judge.read, plan.judge.card)):
+        for line in filter(None, (plan.judge.read, plan.judge.fitted, plan.judge.card)):
             console.print(line, markup=False, soft_wrap=True)
         with unwritable(folder):
             interrupted = train(plan, engine, record, console, callbacks)
@@ -80,8 +80,9 @@ def train(
     callbacks: Sequence[Callback] = (),
 ) -> bool:
     """Let the engine train what the controller decides; True where Ctrl-C or SIGTERM came first."""
+    foreseen = foretold(plan, engine, record, console)
     pace = Pace(plan.time_limit, record.trials())
-    progress = Progress(console, plan.title(record.folder), plan.trainings, plan.judge.epochs, pace)
+    progress = Progress(console, plan.title(record.folder), plan.trainings, plan.judge.epochs, pace, foreseen)
     progress.resumed(record.trials())
     controller = SearchController(
         record,
@@ -106,6 +107,17 @@ def train(
             record.add_wall_seconds(time.monotonic() - began)
             Summary(record).write()
     return False
+
+
+def foretold(plan: Plan | Measurement, engine: Engine, record: Record, console: Console) -> str:
+    """What it all will take, in a line; "" where trainings have told, or run elsewhere."""
+    if not isinstance(engine, LocalEngine) or any(trial.fidelity for trial in record.trials()):
+        return ""
+    from nas.plan.forecast import forecast
+
+    with console.status("seeing how long a training takes…"):
+        found = forecast(plan)
+    return "" if found is None else found.line(plan.time_limit)
 
 
 def plan_of(settings: Settings | MeasureSettings) -> Plan | Measurement:

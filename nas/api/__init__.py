@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,17 +47,19 @@ def search(
     Raises `InputError` for what the command would refuse, `KeyboardInterrupt` after Ctrl-C; the record is
     whole all the same.
     """
-    from nas.plan.settings import Settings, read_settings
+    from nas.plan.settings import PROXY_FLAGS, Settings, read_settings
     from nas.run import run
 
     given = {"budget": budget, "data": data, **settings}
+    known = [*Settings.model_fields, *PROXY_FLAGS]
     for name in given:
-        if name not in Settings.model_fields:
-            known = ", ".join(Settings.model_fields)
-            raise InputError(f"nas.search: there is no setting {word(name)}; the settings are {known}")
+        if name not in known:
+            raise InputError(f"nas.search: there is no setting {word(name)}; there are {', '.join(known)}")
     if callable(objective) and settings.get("proxy") is not None:
         raise InputError("nas.search: an objective takes the place of the proxy; leave one of them out")
     given = {name: _text(value) for name, value in given.items()}
+    if isinstance(given.get("set"), Mapping):
+        given["set"] = [f"{key}={json.dumps(value)}" for key, value in given["set"].items()]
     finish = _Finish()
     with _judged_by(objective) as chosen:
         read = read_settings(given | chosen, None if study_file is None else Path(study_file))
@@ -91,7 +94,7 @@ class _Finish:
 
 
 def _text(value: Setting) -> Setting:
-    """A setting as the command line has it: paths and large numbers are texts there."""
+    """A setting as the command line has it: paths and costs are texts there."""
     if isinstance(value, os.PathLike):
         place = os.fsdecode(value)
         return place if os.sep in place else os.path.join(os.curdir, place)  # noqa: PTH118  Path drops the dot

@@ -9,13 +9,13 @@ from nas.data.batches import Batches, Cached
 from nas.data.crops import Crops
 from nas.data.dataset import load
 from nas.data.sources.imagefolder import cores
-from nas.data.sources.registry import SOURCES
+from nas.data.sources.registry import FOLDER, SOURCES, parsed
 from space.errors import InputError
 
 if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
 
-STREAMED = "imagefolder"
+STREAMED = FOLDER
 MOST_WORKERS = 16  # more than a GPU's training waits for, and each has its own memory
 
 
@@ -43,9 +43,9 @@ def open_batches(spec: str, recipe: Recipe, *, workers: int | None = None, seed:
     if recipe.augmentation.random_resized_crop is not None:
         scale = recipe.augmentation.random_resized_crop
         crops = Crops(data.resolution, scale, data.interpolation, seed)
-    name, _, path = spec.partition(":")
+    name, path = parsed(spec)
     batches: Batches
-    if name == STREAMED and path:
+    if name == STREAMED:
         from nas.data.stream import Streamed
 
         batches = Streamed(

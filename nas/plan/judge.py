@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.plan.fitting import for_data, with_fields
 from nas.plan.settings import RunSettings, Settings
 from nas.proxy import is_objective, is_simulated
 from nas.proxy.card import card_line
@@ -45,6 +46,11 @@ class Judge:
     facts: dict[str, Any]  # of the proxy, for the record
     data: dict[str, Any]
     read: str = ""  # what was read of the data set, in a line
+    fitted: str = ""  # what of the proxy was fitted to it, in a line
+    resolution: int = RESOLUTION  # at which networks as asked for have the maps of those trained
+    # to see how long a step takes; None where none is trained
+    probe: Trainer | None = None
+    passes: int = 0  # over the training images, in one training
 
     @property
     def card(self) -> str | None:
@@ -98,6 +104,10 @@ def simulated_judge(settings: RunSettings) -> Chosen | None:
 
     if not is_simulated(settings.proxy):
         return None
+    if settings.set:
+        raise InputError(
+            f"--set {next(iter(settings.set))}: a simulated proxy trains nothing, and has no fields"
+        )
     match = SIMULATED.fullmatch(settings.proxy) if len(settings.proxy) <= 100 else None
     seconds = float(match[2] or 0) if match else 0.0
     if match is None or match[1] not in LAWS or seconds > MOST_SIMULATED:
@@ -125,8 +135,13 @@ def objective_judge(settings: RunSettings) -> Chosen | None:
 
     name, objective = settings.proxy, known(settings.proxy)
     assert isinstance(settings, Settings)  # a measurement has no function
-    if settings.data is not None:
-        raise InputError(f"data {quoted(settings.data)}: an objective has its own; leave data out")
+    if settings.data is not None or settings.set:
+        said = (
+            f"data {quoted(settings.data)}"
+            if settings.data is not None
+            else f"--set {next(iter(settings.set))}"
+        )
+        raise InputError(f"{said}: an objective takes the place of proxy and data; leave it out")
     if settings.scheduler != "none":
         raise InputError("scheduler: an objective is one call, which nothing stops early; leave it out")
     if settings.confirmations != (0, 0) and not takes_seed(objective):
@@ -144,10 +159,12 @@ def proxy_judge(settings: RunSettings) -> Chosen:
     """The proxy of the settings. Raises `InputError`."""
     from nas.proxy.trainer import ProxyTrainer
 
-    name, proxy, device = choose_proxy(settings)
-    proxy.check_data()
+    name, asked, device = choose_proxy(settings)
+    asked.check_data()
 
     def loaded() -> Judge:
+        found = for_data(name, asked, settings)
+        proxy = found.proxy
         data = proxy.load_data()
         if data.num_classes < 2:
             raise InputError(f"data {quoted(proxy.data)}: has one class; there is nothing to tell apart")
@@ -161,11 +178,17 @@ def proxy_judge(settings: RunSettings) -> Chosen:
                 "spec": data.spec,
                 "fingerprint": data.fingerprint,
                 "classes": None if classes is None else list(classes),
+                **found.facts(),
             },
             getattr(data, "read", ""),
+            found.line(name),
+            proxy.seen_resolution,
+            # where each network's learning rate is looked for, a step with the first takes as long
+            ProxyTrainer(proxy.changed(lr=proxy.rates[0]), device, data=data),
+            passes(proxy),
         )
 
-    return Chosen(name, proxy.seen_resolution, proxy.epochs, loaded)
+    return Chosen(name, asked.seen_resolution, asked.epochs, loaded)
 
 
 def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
@@ -185,6 +208,7 @@ def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
         label, proxy = "custom", proxy_from(name, "proxy")
     if settings.data is not None:
         proxy = proxy.changed(data=settings.data)
+    proxy = with_fields(proxy, settings.proxy_fields, f"proxy {label}")
     device = proxy.device if settings.device == "auto" else settings.device
     try:
         if settings.engine == "local":
@@ -208,7 +232,15 @@ def proxy_facts(name: str, proxy: Proxy, data: Data) -> dict[str, Any]:
     }
 
 
-def check_resolution(judge: Chosen, references: Sequence[Reference]) -> None:
+def passes(proxy: Proxy) -> int:
+    """Epochs of one training, those in which its learning rate is looked for included."""
+    from nas.proxy.ladder import SHARE
+
+    tries = len(proxy.rates) if len(proxy.rates) > 1 else 0
+    return proxy.epochs + tries * max(1, proxy.epochs // SHARE)
+
+
+def check_resolution(judge: Chosen | Judge, references: Sequence[Reference]) -> None:
     """Refuse a proxy whose images are too small for the references."""
     try:
         for reference in references:

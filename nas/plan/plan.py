@@ -66,7 +66,10 @@ class Plan:
         limits.meeting(bands)
         for band in bands:
             check_candidates(chosen, band)
-        return cls(settings, space, bands, effort, chosen.load(), limits)
+        judge = chosen.load()
+        for known in references:
+            check_resolution(judge, known)  # again: pixels may have followed from the data
+        return cls(settings, space, bands, effort, judge, limits)
 
     @property
     def front(self) -> bool:
@@ -91,7 +94,7 @@ class Plan:
     def asked(self) -> dict[str, Any]:
         """The settings in the user's own words, for `--resume`."""
         # with the first rung: by default it follows from the number of trials, which may grow
-        return self.settings.model_dump(mode="json") | {"min_epochs": self.effort.scheduler["levels"][0]}
+        return self.settings.asked() | {"min_epochs": self.effort.scheduler["levels"][0]}
 
     def binding(self) -> dict[str, Any]:
         """What makes the results of a study comparable; a study is never resumed under other values."""

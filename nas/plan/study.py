@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nas.plan.plan import Plan, read_space
 from nas.plan.settings import MeasureSettings, RunSettings, Settings
-from nas.record.folder import study_folder
+from nas.record.folder import is_study, study_folder
 from nas.record.record import Record
 from nas.record.storage import check_url, without_password
 from space.errors import MOST_NAME
@@ -30,7 +30,7 @@ def choose_folder(settings: Settings | MeasureSettings) -> Path:
     else:
         folder = _numbered(settings)
     if settings.storage is None:
-        Record.check_free(folder, resume=settings.resume)
+        Record.check_free(folder, resume=_goes_on(settings, folder))
     else:
         check_url(settings.storage)
     return folder
@@ -42,11 +42,16 @@ def open_record(plan: Plan | Measurement, folder: Path) -> Record:
     if settings.storage is not None:
         asked["storage"] = without_password(settings.storage)
         return Record.join(folder, settings.storage, binding, asked)
-    if not settings.resume:
+    if not _goes_on(settings, folder):
         return Record.create(folder, binding, asked)
     record = Record.resume(folder, binding)
     record.ask(**_moved(settings))
     return record
+
+
+def _goes_on(settings: RunSettings, folder: Path) -> bool:
+    """Whether a study is to be gone on with, and not started."""
+    return is_study(folder) if settings.resume == "auto" else settings.resume
 
 
 def _moved(settings: RunSettings) -> dict[str, object]:

@@ -85,8 +85,9 @@ class Proxy(BaseModel):
     def check_data(self) -> None:
         """Raises `InputError` where the data set's name or path is wrong, without reading a file."""
         from nas.data import open_source
+        from nas.data.sources.registry import parsed
 
-        _, _, path = self.data.partition(":")
+        _, path = parsed(self.data)
         if not path or not os.path.exists(path):  # noqa: PTH110  a NUL, a name too long: no file
             open_source(
                 self.data, self.resolution, self.train_size, self.val_size, self.data_seed, self.num_classes

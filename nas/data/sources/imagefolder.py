@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 VERSION = 2  # of the decoded pixels
 PARALLEL_FROM = 256  # fewer images are decoded sooner than processes start
 CHUNK = 64
+SAMPLE = 200  # headers that tell the size of images
 
 
 class ImageFolder:
@@ -56,6 +57,12 @@ class ImageFolder:
         self.read = folder.read(self.num_classes, counts)
         self._digest = digest.hexdigest()
 
+    @property
+    def pixels(self) -> int:
+        """The median of the shorter sides of a sample of the training images, from their headers."""
+        files = self.files["train"]
+        return int(np.median([_shorter_side(files[i]) for i in shuffled((0,), len(files))[:SAMPLE]]))
+
     def identity(self) -> dict[str, Any]:
         """Digest of every chosen file's path, size and time of change: an edited folder is decoded again."""
         return {
@@ -74,6 +81,11 @@ class ImageFolder:
         decoded = (decode(chunk, side) for chunk in chunks) if alone else _in_processes(chunks, side)
         for i, pixels in enumerate(decoded):
             images[i * CHUNK : (i + 1) * CHUNK] = pixels
+
+
+def _shorter_side(file: str) -> int:
+    with opened(file) as image:
+        return min(image.size)
 
 
 def _add(digest: Any, root: str, files: Sequence[str]) -> None:

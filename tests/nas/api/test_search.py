@@ -89,12 +89,12 @@ def test_a_study_is_gone_on_with_and_opened_again(workplace):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"bugdet": 1}, "there is no setting bugdet; the settings are proxy"),
+        ({"bugdet": 1}, "there is no setting bugdet; there are proxy"),
         ({"trials": "many"}, "--trials: input should be a valid integer"),
         ({"data": "nowhere", "proxy": "smoke"}, "data: 'nowhere' is no data set"),
         ({"objective": "worst"}, "'worst'"),
         ({"objective": shallow}, "an objective takes the place of the proxy"),
-        ({"objective": shallow, "proxy": None, "data": "digits"}, "an objective has its own; leave data out"),
+        ({"objective": shallow, "proxy": None, "data": "digits"}, "takes the place of proxy and data"),
         ({"objective": shallow, "proxy": None, "scheduler": "asha"}, "which nothing stops early"),
         ({"objective": shallow, "proxy": None, "confirm": "2x2"}, r"objective\(network, budget, seed\)"),
         ({"objective": lambda n, b: 1, "proxy": None}, "known by the function's name; use def"),

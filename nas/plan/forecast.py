@@ -1,0 +1,144 @@
+"""What one training and the whole will take on this machine, told before it starts.
+
+A few steps of the first network are trained and thrown away: a second, or one step where that takes longer.
+Nothing of a study follows from it; what a training really takes is measured as soon as there is one.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nas.engines.job import Job
+from nas.plan.measurement import Measurement
+from nas.plan.plan import Plan, trained_share
+from nas.training.result import TrialFailed, outcomes
+from space.cost import cost_columns
+from space.networks import brief, cost_of
+from space.words import duration, plural
+
+if TYPE_CHECKING:
+    from nas.engines.job import Trainer
+    from space.networks import Network
+
+SECONDS = 1.0  # of steps, after the first
+MOST_STEPS = 6
+# an image of the validation takes this part of one that is trained: the forward pass of three
+FORWARD = 1 / 3
+DRAWS = 100  # of a band, for the mean cost of its networks
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Seconds of one training and of all, by so many steps of the network of this name."""
+
+    one: float
+    whole: float
+    trainings: int
+    network: str
+    steps: int
+
+    def line(self, limit: float | None) -> str:
+        """For people; with a time limit also how much of it all that has room for."""
+        looked = f"{plural(self.steps, 'step')} of {self.network}"
+        about = f"about {duration(self.one)} a training here ({looked})"
+        if limit is None or self.whole <= limit:
+            return f"{about}: {duration(self.whole)} for {plural(self.trainings, 'training')}"
+        fit = int(self.trainings * limit / self.whole)
+        if fit < 1:
+            return f"{about}, more than --time-limit {duration(limit)}: one is trained all the same"
+        room = f"--time-limit {duration(limit)} has room for about {fit} of {self.trainings}"
+        return f"{about}: {room}, the rest is skipped"
+
+
+def forecast(plan: Plan | Measurement) -> Forecast | None:
+    """By a few steps on this machine; None where nothing is trained here, or those steps fail."""
+    if plan.judge.probe is None:
+        return None
+    name, network = _first(plan)
+    with suppress(TrialFailed):  # the training itself will tell
+        one, steps = measured(plan.judge.probe, network, plan)
+        macs = cost_of(network).macs
+        return Forecast(one, one * _work(plan) / macs, plan.trainings, name or brief(network), steps)
+    return None
+
+
+def measured(trainer: Trainer, network: Network, plan: Plan | Measurement) -> tuple[float, int]:
+    """Seconds of a whole training, and of how many steps that is told. Raises `TrialFailed`."""
+    judge, clock = plan.judge, _Clock()
+    with outcomes():
+        training = trainer.start(Job(-1, network, plan.settings.seed, judge.epochs))
+        with suppress(_Enough):
+            training.epoch(clock.step)
+    # what is trained, and the images that are only looked at
+    looks = 1 + FORWARD * judge.facts["val_size"] / judge.facts["train_size"]
+    return judge.passes * clock.steps * clock.each * looks, clock.counted
+
+
+class _Enough(Exception):  # noqa: N818 - the end of a look, no error
+    """The training has been seen for long enough."""
+
+
+class _Clock:
+    """Steps by the clock; the first one, which prepares much, counts only by itself."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._first: float | None = None
+        self.steps = 0  # of an epoch
+        self.counted = 0
+        self.each = 0.0  # seconds
+
+    def step(self, done: int, steps: int, loss: float) -> None:
+        """Called after every step. Raises `_Enough`."""
+        del loss
+        _wait()
+        now = time.perf_counter()
+        self.steps = steps
+        if self._first is None:
+            self._first, self.counted, self.each = now, 1, now - self._began
+            over = self.each > SECONDS
+        else:
+            self.counted, self.each = done - 1, (now - self._first) / (done - 1)
+            over = now - self._first > SECONDS - self.each or done > MOST_STEPS
+        if over or done == steps:
+            raise _Enough
+
+
+def _wait() -> None:
+    """A GPU works behind the loop."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def _first(plan: Plan | Measurement) -> tuple[str | None, Network]:
+    """What is trained first, or, where there is no reference, a network of the band."""
+    known = plan.networks if isinstance(plan, Measurement) else plan.effort.compared(0)
+    if known:
+        return known[0].name, known[0].network
+    assert isinstance(plan, Plan)
+    return None, plan.bands[0].sample(1, seed=0)[0]
+
+
+def _work(plan: Plan | Measurement) -> float:
+    """Multiply-accumulates of an image in all trainings together: what they take goes by these, about."""
+    if isinstance(plan, Measurement):
+        return plan.settings.seeds * float(sum(cost_of(one.network).macs for one in plan.networks))
+    effort, work = plan.effort, 0.0
+    count, seeds = effort.confirm
+    share = trained_share(effort.scheduler["levels"], plan.settings.eta)
+    for i, band in enumerate(plan.bands):
+        codes = band.sample_codes(DRAWS, np.random.default_rng(0))
+        mean = float(np.mean(cost_columns(band.space.columns(codes)).macs))
+        references = effort.compared(i)
+        published = float(sum(cost_of(one.network).macs for one in references))
+        work += published + share * mean * (effort.shares[i] - len(references))
+        if count:
+            work += seeds * (count * mean + published)
+    return work
