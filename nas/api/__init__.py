@@ -71,7 +71,7 @@ def search(
 
 
 def open_study(study: str | os.PathLike[str]) -> Results:
-    """The study of a name under runs/ or of a folder, as `nas.open`. Raises `InputError`."""
+    """The study of a name under runs/, or of a folder, whoever made it. Raises `InputError`."""
     from nas.record.study import read_study
 
     return Results(read_study(_text(study)))
