@@ -31,12 +31,15 @@ def classes_to_ask(spec: str, count: int) -> int | None:
     return count if data_set is not None and data_set.any_classes else None
 
 
-def open_batches(spec: str, recipe: Recipe, *, workers: int | None = None, seed: int) -> Batches:
+def open_batches(
+    spec: str, recipe: Recipe, *, workers: int | None = None, seed: int, any_classes: bool = False
+) -> Batches:
     """The data set `spec` as the recipe reads it.
 
     `imagefolder:PATH` is decoded on the fly by `workers` processes (None: `default_workers`; 0: in this one);
     every other data set is read from the cache at the recipe's resolution. `seed` draws the random crops.
-    Raises `InputError`, also where the data set's classes are not as many as the recipe's.
+    Raises `InputError`, also where the data set's classes are not as many as the recipe's, unless
+    `any_classes`.
     """
     data = recipe.data
     crops = None
@@ -59,7 +62,7 @@ def open_batches(spec: str, recipe: Recipe, *, workers: int | None = None, seed:
     else:
         classes = classes_to_ask(spec, data.num_classes)
         batches = Cached(load(spec, data.resolution, num_classes=classes), crops)
-    if batches.num_classes != data.num_classes:
+    if batches.num_classes != data.num_classes and not any_classes:
         raise InputError(
             f"data: {spec} has {batches.num_classes} classes; the recipe's data.num_classes is "
             f"{data.num_classes}"
