@@ -1,7 +1,7 @@
 """Run docs/notebook.ipynb and keep what its cells give: `python docs/make_notebook.py`.
 
-Cells run in order, in one namespace, in an empty folder. What a cell prints and what its last expression shows
-are its outputs, as in Jupyter; a cell tagged `machine` says other things on other machines and keeps none.
+Cells run in order, in one namespace, in an empty folder. What a cell prints and what its last expression
+shows are its outputs, as in Jupyter. Of a cell tagged `machine` none are kept: they differ by machine.
 """
 
 from __future__ import annotations
