@@ -170,7 +170,9 @@ def read_folders(folders: Sequence[str | Path]) -> Trainings:
     notes: list[str] = []
     for text in folders:
         if not is_trained(text):
-XX
+            raise InputError(
+                f"{text}: holds no training of nas.train; studies are not compared with trainings"
+            )
         found = [each for place in _places(Path(text).expanduser()) for each in _groups(place, notes)]
         if not groups:  # the first one's own network comes before its controls
             found.sort(key=lambda group: group.role != NETWORK)
@@ -180,7 +182,7 @@ XX
     network, *controls = groups
     if not controls:
         notes.append(
-            "nothing to compare it with: nas.train --control nearest trains a control beside it, and a second "
+            "nothing to compare it with: nas.train --control nearest trains a control beside it, and another "
             "folder may hold one"
         )
     for group in controls:

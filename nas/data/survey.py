@@ -30,7 +30,7 @@ def survey(spec: str) -> Survey:
 
     Of an image folder files are listed, their first bytes looked at and a seeded sample of headers read:
     seconds for a million images; CIFAR's files are read. Raises `InputError` as `load` does for a wrong place
-    or layout, and for a header that is damaged in the sample.
+    or layout; a damaged image is found by who decodes it.
     """
     source = open_source(spec, ANY_RESOLUTION, None, None, 0, None)
     names = source.classes or tuple(str(label) for label in range(source.num_classes))

@@ -100,8 +100,9 @@ def weights_of(
 
 
 def start_from(network: Network, path: str | Path) -> Start:
-    """The weights of `network` in a checkpoint, to start from: chosen as in `read_weights`; a network without
-    its classifier, or its last norm, will do. Raises `InputError`."""
+    """The weights in a checkpoint, to start from: chosen as in `read_weights`; a network without its
+    classifier, or its last norm, will do. Of another ConvNeXt what fits is taken (`space.transfer`). Raises
+    `InputError`."""
     from space.checkpoints import read
     from space.weight_files import read_values, unwrapped
 
@@ -109,17 +110,41 @@ def start_from(network: Network, path: str | Path) -> Start:
     values = read_values(path)
     chosen, _, which = _chosen(values, path, None)
     state = unwrapped(chosen, path)
+    notes = [f"starts from its {which}"]
     try:
-        found = read(state, network, head=False)
-        _refuse_shapes(found, network, None)
+        try:
+            found = read(state, network, head=False)
+            _refuse_shapes(found, network, None)
+        except InputError as mismatch:
+            found, taken = _of_another(state, network, mismatch)
+            notes.append(taken)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    notes = [f"starts from its {which}", *_left_out(found)]
+    notes += _left_out(found)
     if found.missing:
         notes.append(f"without {', '.join(found.missing)}, which start afresh")
     head = found.state.get("head.weight")
     classes = None if head is None else _classes_of(values, path, len(head))
     return Start(found.state, classes, tuple(notes))
+
+
+def _of_another(state: dict[str, Tensor], network: Network, mismatch: InputError) -> tuple[Read, str]:
+    """What fits of another ConvNeXt's weights, and how much that is; raises `mismatch` for no ConvNeXt's."""
+    from space.checkpoints import Read, read
+    from space.networks import brief
+    from space.swin import Swin
+    from space.transfer import architecture_of, transferred
+
+    source = architecture_of(state)
+    if source is None or isinstance(network, Swin):
+        raise mismatch
+    own = read(state, source, head=False)
+    found = transferred(own.state, source, network)
+    taken = (
+        f"of another network, {brief(source)}: {found.taken:,} of {found.parameters:,} parameters below the "
+        f"head are taken from it ({found.taken / found.parameters:.0%})"
+    )
+    return Read(found.state, own.left_out, own.missing), taken
 
 
 def _loaded(

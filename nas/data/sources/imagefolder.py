@@ -58,10 +58,12 @@ class ImageFolder:
         self._digest = digest.hexdigest()
 
     @property
-    def pixels(self) -> int:
+    def pixels(self) -> int | None:
         """The median of the shorter sides of a sample of the training images, from their headers."""
         files = self.files["train"]
-        return int(np.median([_shorter_side(files[i]) for i in shuffled((0,), len(files))[:SAMPLE]]))
+        sides = [_shorter_side(files[i]) for i in shuffled((0,), len(files))[:SAMPLE]]
+        known = [side for side in sides if side is not None]
+        return int(np.median(known)) if known else None
 
     def identity(self) -> dict[str, Any]:
         """Digest of every chosen file's path, size and time of change: an edited folder is decoded again."""
@@ -83,9 +85,12 @@ class ImageFolder:
             images[i * CHUNK : (i + 1) * CHUNK] = pixels
 
 
-def _shorter_side(file: str) -> int:
-    with opened(file) as image:
-        return min(image.size)
+def _shorter_side(file: str) -> int | None:
+    try:
+        with opened(file) as image:
+            return min(image.size)
+    except InputError:  # who decodes it says so
+        return None
 
 
 def _add(digest: Any, root: str, files: Sequence[str]) -> None:
