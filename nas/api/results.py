@@ -36,6 +36,11 @@ class Results:
         return self.recommendation.most_accurate
 
     @property
+    def name(self) -> str:
+        """What the study is called: its folder's name."""
+        return self.study.name
+
+    @property
     def folder(self) -> Path | None:
         """Where the study is kept."""
         return self.study.folder
