@@ -176,13 +176,14 @@ def open_validation(args: argparse.Namespace, weights: Weights, resolution: int)
     from nas.data.sources.registry import parsed
 
     kind, path = parsed(args.data)
-    if kind != STREAMED:
+    if kind not in STREAMED:
         classes = classes_to_ask(args.data, weights.num_classes)
         return Cached(load(args.data, resolution, num_classes=classes))
     from nas.data.stream import Streamed
 
     return Streamed(
         path,
+        listing=STREAMED[kind],
         resolution=resolution,
         eval_crop=args.crop or weights.crop,
         interpolation=weights.interpolation,

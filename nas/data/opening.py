@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nas.data.batches import Batches, Cached
 from nas.data.crops import Crops
+from nas.data.csv_list import CsvList
 from nas.data.dataset import load
+from nas.data.listing import Folder, Listing
 from nas.data.sources.imagefolder import cores
-from nas.data.sources.registry import FOLDER, SOURCES, parsed
+from nas.data.sources.registry import FOLDER, LIST, SOURCES, parsed
 from space.errors import InputError
 
 if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
 
-STREAMED = FOLDER
+STREAMED: dict[str, Callable[..., Listing]] = {FOLDER: Folder, LIST: CsvList}
 MOST_WORKERS = 16  # more than a GPU's training waits for, and each has its own memory
 
 
@@ -36,7 +39,7 @@ def open_batches(
 ) -> Batches:
     """The data set `spec` as the recipe reads it.
 
-    `imagefolder:PATH` is decoded on the fly by `workers` processes (None: `default_workers`; 0: in this one);
+    Image files are decoded on the fly by `workers` processes (None: `default_workers`; 0: in this one);
     every other data set is read from the cache at the recipe's resolution. `seed` draws the random crops.
     Raises `InputError`, also where the data set's classes are not as many as the recipe's, unless
     `any_classes`.
@@ -48,11 +51,12 @@ def open_batches(
         crops = Crops(data.resolution, scale, data.interpolation, seed)
     name, path = parsed(spec)
     batches: Batches
-    if name == STREAMED:
+    if name in STREAMED:
         from nas.data.stream import Streamed
 
         batches = Streamed(
             path,
+            listing=STREAMED[name],
             resolution=data.resolution,
             eval_crop=data.eval_crop,
             interpolation=data.interpolation,

@@ -40,13 +40,19 @@ SOURCES: dict[str, DataSet] = {
     "imagefolder": DataSet(
         "nas.data.sources.imagefolder:ImageFolder",
         "a user's own images, a folder a class; full trainings decode them on the fly",
-        path="a folder laid out as PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg",
+        path="a folder laid out as PATH/CLASS/*.jpg, or PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg",
+        names_tell=True,
+    ),
+    "csv": DataSet(
+        "nas.data.sources.csv_list:ImageList",
+        "a user's own images, listed with their labels; full trainings decode them on the fly",
+        path="a CSV file with columns file and label, and split if they are divided already",
         names_tell=True,
     ),
 }
 
 
-FOLDER = "imagefolder"  # what a path without a name is
+FOLDER, LIST = "imagefolder", "csv"  # what a path without a name is
 
 
 def forms(sources: Mapping[str, DataSet] = SOURCES) -> list[str]:
@@ -55,14 +61,15 @@ def forms(sources: Mapping[str, DataSet] = SOURCES) -> list[str]:
 
 
 def parsed(spec: str) -> tuple[str, str]:
-    """A spec's data set by name and its path, "" where it takes none; a plain path is an image folder.
+    """A spec's data set by name and its path, "" where it takes none; a plain path is an image folder,
+    one that ends in .csv a list of images.
 
     The names of data sets go before folders of that name (`./digits` is the folder). Raises `InputError`.
     """
     name, colon, path = spec.partition(":")
     if name not in SOURCES:
         if _is_path(spec, bool(colon)):
-            return FOLDER, spec
+            return LIST if spec.lower().endswith(".csv") else FOLDER, spec
         raise InputError(
             f"data: {quoted(spec)} is no data set; there are {', '.join(forms())}, or the path of a folder "
             "of images, and none of that name is there"

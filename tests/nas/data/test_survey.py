@@ -32,10 +32,10 @@ def test_an_image_folder_however_its_path_is_written(photos, monkeypatch, spec):
     assert survey(spec) == Survey(("cat", "dog"), 12, 4, 32)
 
 
-def test_a_damaged_image_is_left_to_who_decodes_it(photos):
+def test_an_image_that_is_cut_short_is_not_counted(photos):
     file = photos / "train" / "cat" / "0.png"
     file.write_bytes(file.read_bytes()[:20])
-    assert survey(str(photos)) == Survey(("cat", "dog"), 12, 4, 33)
+    assert survey(str(photos)) == Survey(("cat", "dog"), 11, 4, 33)
 
 
 def test_a_wrong_place_is_a_line(tmp_path):
