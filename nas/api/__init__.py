@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.api.data_set import NAME
+from nas.api.data_set import offered as data_offered
 from nas.api.results import Results
 from space.errors import InputError, word
 
@@ -36,13 +38,20 @@ def search(
     """Search for the best network of a budget, as `python -m nas.search` does, with the same record on disk.
 
     `settings` are the command's flags with `_` for `-`: `trials=20`, `proxy="gpu"`, `study="small"`,
-    `resume=True`. `data` is what `--data` takes. `objective` is `best` or `front`, as the flag, or a function
-    of yours that judges a network in place of the proxy: `objective(network, budget)` or, where it can tell
-    seeds apart, `objective(network, budget, seed)` -> a number from 0 to 1, larger is better, of a
-    `space.architecture.Architecture` and a `space.budget.Budget`; what it raises makes a failed trial. The
-    study is known by the function's name and is gone on with under that name alone. `callbacks` are called
-    with every `nas.record.trial.Trial` that is over or pauses; what they raise ends the search, which can be
-    resumed. `quiet` prints nothing.
+    `resume=True`, `set={"proxy.mixup": 0.8}`; `quiet` prints nothing.
+
+    `data` is what `--data` takes, or a data set of your own: a sequence of (image, label) as torchvision's
+    without transforms, a pair (train, val) of them, or what `nas.data.from_dataset` gives. The search reads
+    it at the proxy's pixels, and goes on with its study where it is given again.
+
+    `objective` is `best` or `front`, as the flag, or a function of yours that judges a network in place of
+    the proxy: `objective(network, budget)` or, where it can tell seeds apart, `objective(network, budget,
+    seed)` -> a number from 0 to 1, larger is better, of a `space.architecture.Architecture` and a
+    `space.budget.Budget`; what it raises makes a failed trial. The study is known by the function's name and
+    is gone on with under that name alone.
+
+    `callbacks` are called with every `nas.record.trial.Trial` that is over or pauses; what they raise ends
+    the search, which can be resumed.
 
     Raises `InputError` for what the command would refuse, `KeyboardInterrupt` after Ctrl-C; the record is
     whole all the same.
@@ -50,7 +59,7 @@ def search(
     from nas.plan.settings import PROXY_FLAGS, Settings, read_settings
     from nas.run import run
 
-    given = {"budget": budget, "data": data, **settings}
+    given = {"budget": budget, **settings}
     known = [*Settings.model_fields, *PROXY_FLAGS]
     for name in given:
         if name not in known:
@@ -61,7 +70,12 @@ def search(
     if isinstance(given.get("set"), Mapping):
         given["set"] = [f"{key}={json.dumps(value)}" for key, value in given["set"].items()]
     finish = _Finish()
-    with _judged_by(objective) as chosen:
+    with _read_from(data) as spec, _judged_by(objective) as chosen:
+        given["data"] = spec
+        if spec == NAME and settings.get("engine") == "ray":
+            raise InputError(
+                "data: Ray's workers see no data set of Python; give it as a folder or a CSV file"
+            )
         read = read_settings(given | chosen, None if study_file is None else Path(study_file))
         code = run(read, _console(quiet), finish, callbacks)
     assert finish.folder is not None  # `run` has come to its end
@@ -99,6 +113,16 @@ def _text(value: Setting) -> Setting:
         place = os.fsdecode(value)
         return place if os.sep in place else os.path.join(os.curdir, place)  # noqa: PTH118  Path drops the dot
     return repr(value) if isinstance(value, float) else value
+
+
+@contextmanager
+def _read_from(data: Any) -> Iterator[str | None]:
+    """The data set as `--data` has it."""
+    if data is None or isinstance(data, str | os.PathLike):
+        yield _text(data)
+        return
+    with data_offered(data) as name:
+        yield name
 
 
 @contextmanager

@@ -5,10 +5,13 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import nas
 from nas import search as command
+from nas.data import from_dataset
 
 BUDGET, SPACE, LAW = "20M..40M", "micro", "simulated:separable"
 
@@ -105,6 +108,44 @@ def test_a_mistake_is_one_line_before_anything_is_made(settings, says, workplace
     with pytest.raises(nas.InputError, match=says):
         searched("bad", **settings)
     assert not (workplace / "runs").exists()
+
+
+class Coloured:
+    """Pictures of two colours, which any network can tell apart, as a user's data set of torch has them."""
+
+    classes = ("red", "blue")
+
+    def __init__(self, count):
+        rng = np.random.default_rng(count)
+        self.pixels = rng.integers(60, 90, (count, 40, 44, 3), np.uint8)
+        self.pixels[::2, ..., 0] += 120
+        self.pixels[1::2, ..., 2] += 120
+
+    def __len__(self):
+        return len(self.pixels)
+
+    def __getitem__(self, place):
+        return Image.fromarray(self.pixels[place]), place % 2
+
+
+def test_a_data_set_of_python_is_searched_on(workplace, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    settings = {"proxy": "smoke", "epochs": 1, "reference": "none", "trials": 1}
+    study = searched("own", data=(Coloured(40), Coloured(16)), **settings)
+    about = study.study.mapping
+    assert about["data"]["classes"] == ["red", "blue"]
+    assert (about["proxy"]["train_size"], about["proxy"]["val_size"]) == (40, 16)
+    again = searched("own", data=(Coloured(40), Coloured(16)), resume=True, **settings | {"trials": 2})
+    assert len(again.trials) == 2
+    with pytest.raises(nas.InputError, match="was started with"):
+        searched("own", data=Coloured(42), resume=True, **settings)
+    ready = from_dataset(Coloured(40), Coloured(16), resolution=32)
+    assert searched("ready", data=ready, **settings).study.mapping["data"]["classes"] == ["red", "blue"]
+    for data, says in ((3, "data 3: is no data set; give a path"), ([1, 2], r"data: train\[0\] is 1")):
+        with pytest.raises(nas.InputError, match=says):
+            searched("none", data=data, **settings)
+    with pytest.raises(nas.InputError, match="Ray's workers see no data set of Python"):
+        searched("none", data=Coloured(40), **settings, engine="ray")
 
 
 def test_an_objective_judges_in_place_of_the_proxy():
