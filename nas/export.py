@@ -197,7 +197,9 @@ def export_one(
     for outcome in outcomes:
         if outcome.exported is not None:
             files |= {f"{outcome.target}/{name}": content for name, content in outcome.exported.files.items()}
-    files["README.md"] = model_card(one, recipe, outcomes, args.gpu_price, which, images and images.train)
+    files["README.md"] = model_card(
+        one, recipe, outcomes, args.gpu_price, which, None if images is None else images.train
+    )
     write(folder, files)
     print(f"  {folder / 'README.md'}", flush=True)
     return failed
@@ -226,7 +228,7 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
     from nas.recipe.fitted import Images
 
     data = {} if args.data is not None or one.study is None else one.study.mapping.get("data") or {}
-    spec, there = args.data or str(data.get("spec")), data.get("there")
+    spec, there = str(data.get("spec")) if args.data is None else args.data, data.get("there")
     try:
         kind, path = parsed(spec)
         if args.data is None and not SOURCES[kind].path:

@@ -132,7 +132,7 @@ def _batch(preset: Proxy, images: int, said: Collection[str]) -> dict[str, Any]:
     steps = min(LEAST_STEPS, own)
     if images >= steps * preset.batch_size:
         return {}
-    batch = max(LEAST_BATCH, 2 ** int(math.log2(max(images // steps, 1))))
+    batch = max(LEAST_BATCH, 1 << (max(images // steps, 1).bit_length() - 1))
     if batch >= preset.batch_size:
         return {}
     if isinstance(preset.lr, str) or "lr" in said:

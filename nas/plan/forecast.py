@@ -1,6 +1,6 @@
 """What one training and the whole will take on this machine, told before it starts.
 
-A few steps of the first network are trained and thrown away: a second, or one step where that takes longer.
+A few steps of the first network are trained and thrown away: two seconds, or a hundredth of the whole.
 Nothing of a study follows from it; what a training really takes is measured as soon as there is one.
 """
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from nas.engines.job import Trainer
     from space.networks import Network
 
-SECONDS = 1.0  # of steps, after the first
+# what the look may take: so many seconds, or this share of the whole
+SECONDS, SHARE = 1.8, 0.01
 MOST_STEPS = 6
 # an image of the validation takes this part of one that is trained: the forward pass of three
 FORWARD = 1 / 3
@@ -69,9 +70,10 @@ def forecast(plan: Plan | Measurement) -> Forecast | None:
 
 def measured(trainer: Trainer, network: Network, plan: Plan | Measurement) -> tuple[float, int]:
     """Seconds of a whole training, and of how many steps that is told. Raises `TrialFailed`."""
-    judge, clock = plan.judge, _Clock()
+    judge, clock = plan.judge, _Clock(plan.judge.passes * plan.trainings)
     with outcomes():
         training = trainer.start(Job(-1, network, plan.settings.seed, judge.epochs))
+        clock.begin()
         with suppress(_Enough):
             training.epoch(clock.step)
     # what is trained, and the images that are only looked at
@@ -84,28 +86,31 @@ class _Enough(Exception):  # noqa: N818 - the end of a look, no error
 
 
 class _Clock:
-    """Steps by the clock; the first one, which prepares much, counts only by itself."""
+    """Steps by the clock, for so many passes; the first one, which prepares much, counts only by itself."""
 
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-        self._first: float | None = None
+    def __init__(self, passes: int) -> None:
+        self._passes = passes
+        self._began = self._last = time.perf_counter()
+        self._first = 0.0
         self.steps = 0  # of an epoch
         self.counted = 0
         self.each = 0.0  # seconds
+
+    def begin(self) -> None:
+        """The network is made: the first step begins."""
+        self._last = time.perf_counter()
 
     def step(self, done: int, steps: int, loss: float) -> None:
         """Called after every step. Raises `_Enough`."""
         del loss
         _wait()
         now = time.perf_counter()
-        self.steps = steps
-        if self._first is None:
-            self._first, self.counted, self.each = now, 1, now - self._began
-            over = self.each > SECONDS
+        if done == 1:
+            self.steps, self.counted, self.each, self._first = steps, 1, now - self._last, now
         else:
             self.counted, self.each = done - 1, (now - self._first) / (done - 1)
-            over = now - self._first > SECONDS - self.each or done > MOST_STEPS
-        if over or done == steps:
+        left = max(SECONDS, SHARE * self._passes * steps * self.each) - (now - self._began)
+        if left < self.each or self.counted >= MOST_STEPS or done == steps:
             raise _Enough
 
 
@@ -113,7 +118,7 @@ def _wait() -> None:
     """A GPU works behind the loop."""
     import torch
 
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 

@@ -36,7 +36,6 @@ class RunSettings(BaseModel):
 
     proxy: Text | dict[str, Any] = "auto"
     data: Text | None = None
-    set: dict[Text, Any] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0, lt=2**31)
     study: Text | None = None
     resume: Literal["auto"] | bool = False
@@ -49,6 +48,7 @@ class RunSettings(BaseModel):
     storage: Text | None = None
     device: Text = "auto"
     threads: int | None = Field(default=None, ge=1, le=4096)
+    set: dict[Text, Any] = Field(default_factory=dict)
 
     @field_validator("*", mode="before")
     @classmethod

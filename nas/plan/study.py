@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.data.sources.registry import parsed
 from nas.plan.plan import Plan, read_space
 from nas.plan.settings import MeasureSettings, RunSettings, Settings
+from nas.proxy import is_simulated
 from nas.record.folder import is_study, study_folder
 from nas.record.record import Record
 from nas.record.storage import check_url, without_password
@@ -61,9 +63,17 @@ def _moved(settings: RunSettings) -> dict[str, object]:
     return {name: place for name, place in places.items() if place is not None}
 
 
+def own_place(settings: RunSettings) -> str:
+    """The name of the place of the user's own images; "" where there are none."""
+    if settings.data is None or is_simulated(settings.proxy):
+        return ""
+    return Path(parsed(settings.data)[1]).name
+
+
 def _numbered(settings: Settings) -> Path:
-    """By space and budget; the first that is free, or, to go on with, the last that is there."""
-    named = f"{read_space(settings.space).name}-{settings.budget}"
+    """By data, or space, and budget; the first that is free, or, to go on with, the last that is there."""
+    space = read_space(settings.space)
+    named = f"{own_place(settings) or space.name}-{settings.budget}"
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-.")
     if len(name) > MOST_NAME:  # of many budgets
         name = f"{name[:MOST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -49,7 +49,7 @@ def nested(
 
 def field_names(model: type[BaseModel], prefix: str = "") -> Sequence[str]:
     """Every field, those of parts as `part.field`."""
-    names = []
+    names: list[str] = []
     for name in model.model_fields:
         part = part_of(model, name)
         names += [prefix + name] if part is None else field_names(part, f"{prefix}{name}.")

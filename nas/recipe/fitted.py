@@ -180,4 +180,4 @@ def crops(pixels: int, there: int | None) -> dict[str, object]:
 
 def _power_below(number: int) -> int:
     """The largest power of two of at most `number`; 1 below that."""
-    return 2 ** int(math.log2(max(number, 1)))
+    return 1 << (max(number, 1).bit_length() - 1)

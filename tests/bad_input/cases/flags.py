@@ -114,6 +114,12 @@ NETWORKS = (
     *NO_FILES,
 )
 
+NO_ASSIGNMENTS = (
+    "", "x", "=", "=1", "proxy.epochs", "epochs=1", "proxy.epoch=1", "proxy.=1", "proxy.epochs=",
+    "proxy.epochs=[", "proxy.epochs=x", "proxy.epochs=0", "proxy.betas=1", "proxy.data=", "proxy.mixup=nan",
+    ESCAPE, LONG,
+)  # fmt: skip
+
 Values = Sequence[str]
 BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
     "space.describe": {
@@ -131,6 +137,13 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "--max-latency": (SMOKE, ("", "x", "5", "-5ms", "0ms", "5 minutes", "nan ms", "infs", "ms", ESCAPE)),
         "--proxy": (SEARCH, PROXIES),
         "--data": (SMOKE, NO_DATA),
+        "--num-classes": (SMOKE, (*NO_COUNTS, "1")),
+        "--resolution": (SMOKE, NO_COUNTS),
+        "--train-size": (SMOKE, NO_COUNTS),
+        "--epochs": (SMOKE, NO_COUNTS),
+        "--batch-size": (SMOKE, NO_COUNTS),
+        "--lr": (SMOKE, (*NO_POSITIVES, "TUNED", "[1, 2]", "{a: 1}", "0.1.2")),
+        "--set": (SMOKE, NO_ASSIGNMENTS),
         "--device": (SMOKE, NO_DEVICES),
         "--threads": (SMOKE, NO_COUNTS),
         "--scheduler": (SEARCH, (*NO_CHOICES, "ASHA")),
@@ -164,6 +177,13 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "--seed": (MEASURE, (*NO_WHOLES, "2147483648")),
         "--proxy": (MEASURE, PROXIES),
         "--data": (MEASURE_SMOKE, NO_DATA),
+        "--num-classes": (MEASURE_SMOKE, (*NO_COUNTS, "1")),
+        "--resolution": (MEASURE_SMOKE, NO_COUNTS),
+        "--train-size": (MEASURE_SMOKE, NO_COUNTS),
+        "--epochs": (MEASURE_SMOKE, NO_COUNTS),
+        "--batch-size": (MEASURE_SMOKE, NO_COUNTS),
+        "--lr": (MEASURE_SMOKE, (*NO_POSITIVES, "TUNED", "[1, 2]", "{a: 1}", "0.1.2")),
+        "--set": (MEASURE_SMOKE, NO_ASSIGNMENTS),
         "--device": (MEASURE_SMOKE, NO_DEVICES),
         "--threads": (MEASURE_SMOKE, NO_COUNTS),
         "--engine": (MEASURE, (*NO_CHOICES, "Ray")),
@@ -184,6 +204,7 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "--weights": (EXPORT, ("nope.pt", "/dev/null", ".", "no/such.pt", f"{LONG}.pt", "\x1b.pt")),
         "--num-classes": (EXPORT, (*NO_COUNTS, "1")),
         "--classes": (EXPORT, ("nope.txt", ".", "no/such.txt", f"{LONG}.txt", "\x1b.txt")),
+        "--data": (EXPORT, NO_DATA),
         "--variant": (EXPORT, (*NO_CHOICES, "imagenet-21k", "IMAGENET-1K")),
         "--resolution": (EXPORT, (*NO_COUNTS, "1", "31")),
         "--gpus": (EXPORT, (*NO_COUNTS, "3", "4097", "99999999999999999999")),
@@ -267,6 +288,7 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("--budget", ()),
         ("--resume", (*SEARCH, "--resume")),
         ("--resume", (*SEARCH, "--resume", "--study", "nope")),
+        ("--epochs", (*SEARCH, "--epochs", "2")),
         ("--workers", (*SEARCH, "--workers", "2")),
         ("--cpus-per-trial", (*SEARCH, "--cpus-per-trial", "1")),
         ("--gpus-per-trial", (*SEARCH, "--gpus-per-trial", "1")),
