@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nas.recipe.recipe import Recipe
+    from nas.training.asked import Asked
     from nas.training.distributed import Ranks
     from nas.training.full import FullTraining
     from nas.training.state import Run
@@ -106,17 +108,16 @@ def beside(recipe: Path) -> Path:
 
 def train(args: argparse.Namespace) -> None:
     """Train as the command line says. Raises `InputError`, `TrialFailed`."""
-    from nas.training.asked import asked_recipe
+    from nas.training.asked import asked
     from nas.training.distributed import joined
     from nas.training.full import check_batch, check_folder
     from space.networks import cost_of
 
     # all that can be wrong is found before the first image is read, as far as that can be
-    variant = "finetune-1k" if args.finetune else None
-    recipe, notes = asked_recipe(args.recipe, args.assignments, variant)
+    wanted = asked(args.recipe, args.assignments, fine_tunes=args.finetune)
     if args.finetune and args.init is None:
         raise InputError("--finetune: of which weights? --init CHECKPOINT names them")
-    trainings = _trainings(args, recipe)
+    trainings = _trainings(args, wanted.recipe)
     for each in trainings:
         cost_of(each.recipe.network, each.recipe.data.resolution)
         check_batch(each.recipe)
@@ -124,7 +125,7 @@ def train(args: argparse.Namespace) -> None:
     if args.init is not None:
         _check_init(Path(args.init))
     with joined(args.device) as (ranks, device):
-        _train_all(args, trainings, notes, ranks, device)
+        _train_all(args, trainings, wanted, ranks, device)
 
 
 def _several(args: argparse.Namespace) -> bool:
@@ -157,7 +158,7 @@ def _check_init(path: Path) -> None:
 
 
 def _train_all(
-    args: argparse.Namespace, trainings: list[Training], notes: list[str], ranks: Ranks, device: str
+    args: argparse.Namespace, trainings: list[Training], asked: Asked, ranks: Ranks, device: str
 ) -> None:
     from rich.console import Console
 
@@ -169,12 +170,12 @@ def _train_all(
     heard: set[str] = set()
     with ExitStack() as held:
         for number, training in enumerate(trainings, 1):
-            run, more = _run(args, training, ranks, device)
+            run, more = _run(args, training, asked, ranks, device)
             if number == 1 and _several(args) and ranks.main:
                 held.enter_context(hold(args.out))
                 write_trainings(args.out, trainings, args.data)
                 _say(console, said(trainings))
-            told = [note for note in [*_notes(run), *notes, *more] if note not in heard]
+            told = [note for note in [*_notes(run), *asked.notes, *more] if note not in heard]
             heard |= set(told)  # what is the same for all is said once
             try:
                 _train(args, training, run, told, console, (number, len(trainings)))
@@ -261,7 +262,9 @@ def _notes(run: Run) -> list[str]:
     return notes
 
 
-def _run(args: argparse.Namespace, training: Training, ranks: Ranks, device: str) -> tuple[Run, list[str]]:
+def _run(
+    args: argparse.Namespace, training: Training, asked: Asked, ranks: Ranks, device: str
+) -> tuple[Run, tuple[str, ...]]:
     """What the training is given, checked, and what was set right for it. Raises `InputError`."""
     from nas.data.opening import open_batches
     from nas.training.asked import fitted
@@ -275,7 +278,8 @@ def _run(args: argparse.Namespace, training: Training, ranks: Ranks, device: str
     except TrialFailed as failure:
         raise InputError(str(failure)) from None
     batches = open_batches(args.data, recipe, workers=args.workers, seed=recipe.seed, any_classes=True)
-    recipe, notes = fitted(recipe, batches, args.data, ranks.world)
+    found = fitted(replace(asked, recipe=recipe), batches, args.data, ranks.world)
+    recipe, notes = found.recipe, found.notes
     if args.resume:
         recipe = as_begun(recipe, training.folder)
     check_batch(recipe)

@@ -2,8 +2,8 @@
 
 Of a stage's blocks the first are taken, of its channels every so many-th, which is the selection of Xu et al.
 2023, Initializing Models with Larger Ones (arXiv:2311.18823). Kernels are taken from their middle, and larger
-ones are zeros around it. What is new disturbs nothing: further blocks pass on what they are given, and channels
-that are taken do not listen to further ones. Between equal networks this is a copy.
+ones are zeros around it. What is new disturbs little: further blocks pass on what they are given, and what is
+taken does not listen to further channels. Between equal networks this is a copy.
 """
 
 from __future__ import annotations

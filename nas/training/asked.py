@@ -6,107 +6,85 @@ for that, and said in a line: whoever sets one field should not have to know whi
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nas.data.batches import Batches
-from nas.recipe.mistakes import part_of
+from nas.data.sources.registry import parsed
+from nas.recipe.assignments import FLAG, assignments, nested
+from nas.recipe.fitted import epochs_for, rate, total_batch
 from nas.recipe.published import drop_path, published
-from nas.recipe.recipe import MOST, Recipe, Variant, recipe_from
+from nas.recipe.recipe import MOST, Recipe, recipe_from
 from space.checkpoints import some
-from space.errors import InputError, quoted, word
+from space.errors import InputError
 from space.files import parse_yaml, read_text
 from space.networks import network_from
 from space.swin import Swin
 
 WARMUP = 20 / 300  # the published recipe's share of the epochs
-LEAST_STEPS = 8  # optimiser steps of an epoch with a batch that is made smaller
+FINE_TUNING = "finetune-1k"
+DROP_PATH = "architecture.drop_path"  # the one field of a network that is its recipe's
 SPREAD = ("batch_size", "accumulation", "devices")
 
 
-def asked_recipe(
-    path: str | Path, assignments: Sequence[str] = (), variant: Variant | None = None
-) -> tuple[Recipe, list[str]]:
-    """The recipe of a file with these fields set, `field=value` or `part.field=value`; what was set right.
+@dataclass(frozen=True)
+class Asked:
+    """A recipe, whether it is to be fine-tuned by, the keys that were `given` on the command line, and what
+    was set right in lines."""
 
-    `variant` first puts a published variant's values in place of the file's (`fine_tuned`). Raises
-    `InputError`.
+    recipe: Recipe
+    fine_tunes: bool
+    given: Collection[str]
+    notes: tuple[str, ...]
+
+
+def asked(path: str | Path, texts: Sequence[str] = (), *, fine_tunes: bool = False) -> Asked:
+    """The recipe of a file with these fields set, each `KEY=VALUE`. Raises `InputError`.
+
+    `fine_tunes` first puts the values of the published fine-tuning in place of the file's, at the file's own
+    resolution: its 384 pixels cost three times 224.
     """
     where = f"recipe {path}"
     values = parse_yaml(read_text(Path(path), where), where)
     if not isinstance(values, Mapping) or "architecture" not in values:
         recipe_from(values, where)  # raises
-    values = dict(values)
-    if variant is not None:
-        values = fine_tuned(values, variant, where)
-    for text in assignments:
-        values = assigned(values, text)
+    values = _fine_tuning(values, where) if fine_tunes else dict(values)
+    given = assignments(texts)
+    _put(values, given, where)
     notes = _set_right(values)
-    return recipe_from(values, where), notes
+    return Asked(recipe_from(values, where), fine_tunes, given.keys(), tuple(notes))
 
 
-def fine_tuned(values: Mapping[str, Any], variant: Variant, where: str) -> dict[str, Any]:
-    """A recipe's values with those of a published fine-tuning, at the recipe's own resolution and spread."""
-    recipe = recipe_from(values, where)
+def _fine_tuning(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    plain = {**values}
+    notes = _set_right(plain)  # first, or it would not be a recipe
+    del notes
+    recipe = recipe_from(plain, where)
     if isinstance(recipe.network, Swin):
         raise InputError(f"--finetune: {where}: a Swin Transformer has no published fine-tuning")
     plain = recipe.model_dump(mode="json")
-    plain["architecture"] |= {"drop_path": drop_path(recipe.network, variant)}
-    for name, value in published(recipe.network, variant).items():
-        if name != "data":  # 384 pixels cost three times 224
+    plain["architecture"] |= {"drop_path": drop_path(recipe.network, FINE_TUNING)}
+    for name, value in published(recipe.network, FINE_TUNING).items():
+        if name != "data":
             plain[name] = {**plain[name], **value} if isinstance(value, Mapping) else value
     return plain
 
 
-# ---- fields on the command line -------------------------------------------------------------------------
-
-
-def assigned(values: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """A recipe's plain values with one more field set. Raises `InputError` for what is no field."""
-    name, equals, given = text.partition("=")
-    if not equals or not name:
-        raise InputError(f"--set {quoted(text)}: write it like schedule.warmup_epochs=2")
-    where = f"--set {word(name)}"
-    value = parse_yaml(given, where)
-    first, *rest = name.split(".")
-    part = part_of(Recipe, first)
-    if first not in Recipe.model_fields:
-        raise InputError(f"{where}: no field of a recipe; they are {_fields()}")
-    if part is not None and (len(rest) != 1 or rest[0] not in part.model_fields):
-        fields = ", ".join(f"{first}.{field}" for field in part.model_fields)
-        raise InputError(f"{where}: no field of a recipe; of {first} they are {fields}")
-    own = dict(values)
-    if first == "architecture":
-        own[first] = network_from(own[first]).to_dict()
-    if not rest:
-        return own | {first: value}
-    own.setdefault(first, {})
-    own = json.loads(json.dumps(own))  # a copy all the way down
-    _put(own, [first, *rest], value, known=part is not None, where=where)
-    return own
-
-
-def _put(values: Any, keys: Sequence[str], value: Any, *, known: bool, where: str) -> None:
-    """Put `value` at the end of these keys; where they are not `known` to be right, each must be there."""
-    for key in keys[:-1]:
-        values = values[_key(values, key, where)]
-    last = keys[-1] if known and isinstance(values, dict) else _key(values, keys[-1], where)
-    values[last] = value
-
-
-def _key(values: Any, key: str, where: str) -> str | int:
-    if isinstance(values, dict) and key in values:
-        return key
-    if isinstance(values, list) and key.isdecimal() and int(key) < len(values):
-        return int(key)
-    there = values if isinstance(values, dict) else range(len(values) if isinstance(values, list) else 0)
-    raise InputError(f"{where}: there is no {word(key)}, but {', '.join(map(str, there)) or 'nothing'}")
-
-
-def _fields() -> str:
-    return ", ".join(f"{name}.…" if part_of(Recipe, name) else name for name in Recipe.model_fields)
+def _put(values: dict[str, Any], given: Mapping[str, Any], where: str) -> None:
+    """Put the fields that are given where a recipe has them. Raises `InputError` for what is no field."""
+    plain = {key: value for key, value in given.items() if key != DROP_PATH}
+    for name, value in nested(plain, Recipe, "docs/recipe.md").items():
+        part = values.get(name)
+        inner = isinstance(value, Mapping) and f"{name}.{next(iter(value), '')}" in plain
+        values[name] = {**(part if isinstance(part, Mapping) else {}), **value} if inner else value
+    if DROP_PATH in given:
+        try:
+            network = network_from(values["architecture"])
+            values["architecture"] = {**network.to_dict(), "drop_path": given[DROP_PATH]}
+        except (InputError, TypeError) as error:
+            raise InputError(f"{where}: architecture: {error} ({FLAG} {DROP_PATH})") from None
 
 
 # ---- what is set right ----------------------------------------------------------------------------------
@@ -130,7 +108,7 @@ def _set_right(values: dict[str, Any]) -> list[str]:
     counts = all(isinstance(n, int) and 0 < n <= MOST for n in (total, batch, accumulation, devices))
     if counts and batch * accumulation * devices != total:
         values |= spread(total, batch, devices)
-        notes.append(f"batch: {spread_said(values)}")
+        notes.append(f"batch: {_spread_said(values)}")
     return notes
 
 
@@ -148,57 +126,68 @@ def spread(total: int, batch: int, devices: int) -> dict[str, int]:
     }  # fmt: skip
 
 
-def spread_said(values: Mapping[str, Any]) -> str:
+def _spread_said(values: Mapping[str, Any]) -> str:
     """Such as `64 images a step, 8 a forward pass x 4 accumulated x 2 devices`."""
     parts = (("accumulation", "accumulated"), ("devices", "devices"))
     more = "".join(f" x {values[key]} {what}" for key, what in parts if values[key] > 1)
-    return f"{values['total_batch_size']:,} images a step" + (
-        f", {values['batch_size']:,} a forward pass{more}" if more else ""
-    )
+    each = f", {values['batch_size']:,} a forward pass{more}" if more else ""
+    return f"{values['total_batch_size']:,} images a step{each}"
 
 
-def fitted(recipe: Recipe, batches: Batches, spec: str, processes: int = 1) -> tuple[Recipe, list[str]]:
-    """The recipe for these images on so many processes; what was changed, in lines."""
+def fitted(asked: Asked, batches: Batches, spec: str, processes: int = 1) -> Asked:
+    """The recipe for these images on so many processes; the notes are what was changed for them."""
     notes: list[str] = []
-    recipe = _with_classes(recipe, batches, spec, notes)
-    recipe = _with_batch(recipe, batches.train_size, notes)
+    recipe = _with_classes(asked.recipe, batches, spec, notes)
+    recipe = _with_batch(replace(asked, recipe=recipe), batches.train_size, notes)
     if recipe.accumulation * recipe.devices % processes and recipe.total_batch_size % processes == 0:
         values = spread(recipe.total_batch_size, recipe.batch_size, processes)
         recipe = recipe.changed(**values)
-        notes.append(f"batch: {spread_said(values)}, for {processes} processes")
-    return recipe, notes
+        notes.append(f"batch: {_spread_said(values)}, for {processes} processes")
+    return replace(asked, recipe=recipe, notes=tuple(notes))
 
 
 def _with_classes(recipe: Recipe, batches: Batches, spec: str, notes: list[str]) -> Recipe:
     """The head follows the data."""
     data, there = recipe.data, batches.classes
-    if batches.num_classes != data.num_classes:
-        notes.append(f"classes: {batches.num_classes}, those of {spec}; the recipe has {data.num_classes}")
-    elif data.classes is not None and there is not None and data.classes != there:
-        missing, strange = set(data.classes) - set(there), set(there) - set(data.classes)
-        what = (
-            f"{some(sorted(strange))} in place of {some(sorted(missing))}"
-            if strange
-            else "in the data's order"
-        )
-        notes.append(f"classes: those of {spec}, {what}")
-    names = data.classes if there is None and batches.num_classes == data.num_classes else there
-    return recipe.changed(
-        data={"num_classes": batches.num_classes, "classes": None if names is None else list(names)}
-    )
-
-
-def _with_batch(recipe: Recipe, images: int, notes: list[str]) -> Recipe:
-    """A batch that is larger than the images becomes one of several an epoch, its learning rate in proportion
-    (Goyal et al. 2017, Accurate, Large Minibatch SGD; the official ConvNeXt commands for fewer GPUs)."""
-    total = recipe.total_batch_size
-    if total <= images:
+    if batches.num_classes == data.num_classes and (there is None or data.classes == there):
         return recipe
-    smaller = 2 ** max(0, (images // LEAST_STEPS).bit_length() - 1)
-    rate = float(f"{recipe.optimizer.lr * smaller / total:.3g}")
-    values = spread(smaller, recipe.batch_size, 1)
-    notes.append(
-        f"batch: {spread_said(values)}, and a learning rate of {rate:g}, in proportion; {total:,} images are "
-        f"more than the {images:,} there are"
-    )
-    return recipe.changed(**values, optimizer={"lr": rate})
+    fields: dict[str, Any] = {
+        "num_classes": batches.num_classes, "classes": None if there is None else list(there)
+    }  # fmt: skip
+    if batches.num_classes != data.num_classes:
+        kind, path = parsed(spec)
+        fields["name"] = Path(path).name or kind
+        notes.append(f"classes: {batches.num_classes}, those of {spec}; the recipe has {data.num_classes}")
+    elif data.classes is not None and there is not None:
+        missing, strange = set(data.classes) - set(there), set(there) - set(data.classes)
+        what = f"{some(sorted(strange))} in place of {some(sorted(missing))}" if strange else "in their order"
+        notes.append(f"classes: those of {spec}, {what}")
+    return recipe.changed(data=fields)
+
+
+def _with_batch(asked: Asked, images: int, notes: list[str]) -> Recipe:
+    """A batch that is larger than the images, or any of a fine-tuning, is fitted to them by nas.recipe.fitted's
+    rules; what was given on the command line stays, as far as it can."""
+    recipe, tunes = asked.recipe, asked.fine_tunes
+    total = recipe.total_batch_size
+    if total <= images and (not tunes or "total_batch_size" in asked.given):
+        return recipe
+    fitting = total_batch(total, images, 1, fine_tunes=tunes)
+    fields: dict[str, Any] = {}
+    if fitting != total:
+        lr = recipe.optimizer.lr
+        fields = spread(fitting, recipe.batch_size, 1)
+        if "optimizer.lr" not in asked.given:
+            lr = rate(lr, fitting / total, fine_tunes=tunes)
+        notes.append(
+            f"batch: {_spread_said(fields)}, learning rate {lr:g}; {total:,} are too many of {images:,} images"
+        )
+        fields["optimizer"] = {"lr": lr}
+    if tunes and "epochs" not in asked.given:
+        epochs = epochs_for(recipe.epochs, images, images // fitting, fine_tunes=True)
+        if epochs != recipe.epochs:
+            notes.append(
+                f"epochs: {epochs}, not {recipe.epochs}: so few images, and a few hundred steps needed"
+            )
+            fields["epochs"] = epochs
+    return recipe.changed(**fields)
