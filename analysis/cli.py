@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -97,16 +96,16 @@ def complete() -> int:
     except ImportError:  # installed for another Python: no answer
         return 1
 
-    words = shlex.split(os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])] + "|")[1:]
+    # with a mark where the cursor is, so that the word that is still being written is there, if empty
+    words = f"{os.environ['COMP_LINE'][: int(os.environ['COMP_POINT'])]}|".split()[1:]
     parse = parser()
-    # the word that the cursor is at is still being written
-    if words[:-1] and words[0] in COMMANDS:
+    if len(words) > 1 and words[0] in COMMANDS:
         parse = importlib.import_module(COMMANDS[words[0]].place).parser()
         os.environ["_ARGCOMPLETE"] = "2"  # the flags begin after the command's name
         known = values()
         for action in parse._actions:
             if action.dest in known:
-                action.completer = argcomplete.ChoicesCompleter(known[action.dest])  # type: ignore[attr-defined]
+                action.completer = argcomplete.ChoicesCompleter(known[action.dest])
     argcomplete.autocomplete(parse)  # exits
     return 0
 
