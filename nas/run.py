@@ -21,6 +21,7 @@ from nas.driver.interrupts import interrupts
 from nas.driver.pace import Pace
 from nas.driver.progress import Progress
 from nas.engines.local import LocalEngine
+from nas.plan.forecast import foretold
 from nas.plan.measurement import Measurement
 from nas.plan.plan import Plan
 from nas.plan.settings import MeasureSettings, Settings
@@ -80,7 +81,7 @@ def train(
     callbacks: Sequence[Callback] = (),
 ) -> bool:
     """Let the engine train what the controller decides; True where Ctrl-C or SIGTERM came first."""
-    foreseen = foretold(plan, engine, record, console)
+    foreseen = foretold(plan, engine, record.trials(), console)
     pace = Pace(plan.time_limit, record.trials())
     progress = Progress(console, plan.title(record.folder), plan.trainings, plan.judge.epochs, pace, foreseen)
     progress.resumed(record.trials())
@@ -107,17 +108,6 @@ def train(
             record.add_wall_seconds(time.monotonic() - began)
             Summary(record).write()
     return False
-
-
-def foretold(plan: Plan | Measurement, engine: Engine, record: Record, console: Console) -> str:
-    """What it all will take, in a line; "" where trainings have told, or run elsewhere."""
-    if not isinstance(engine, LocalEngine) or any(trial.fidelity for trial in record.trials()):
-        return ""
-    from nas.plan.forecast import forecast
-
-    with console.status("seeing how long a training takes…"):
-        found = forecast(plan)
-    return "" if found is None else found.line(plan.time_limit)
 
 
 def plan_of(settings: Settings | MeasureSettings) -> Plan | Measurement:

@@ -131,7 +131,7 @@ def _refuse_missing(split: str, labels: Labels, names: Sequence[str]) -> None:
         last = len(names) - 1
         raise InputError(f"data: {split} has label {labels.max()}; the last of {last + 1} classes is {last}")
     for label in np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0):
-        raise InputError(f"data: {split} has no images of class {quoted(names[label])}")
+        raise InputError(f"data: {split} has no images of class {quoted(names[int(label)])}")
 
 
 def _fingerprint(splits: dict[str, Split], names: tuple[str, ...] | None) -> str:

@@ -12,7 +12,7 @@ from nas.data.images import EXTENSIONS
 from space.errors import InputError, printable, shortened
 
 LAYOUT = "PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg"
-ONE_FOLDER = "PATH/CLASS/*.jpg"
+NEEDED = f"an image folder is PATH/CLASS/*.jpg, or {LAYOUT}"
 SPLITS = ("train", "val")
 # in this order: where two are there, the first is read
 NAMES = {"train": ("train", "training"), "val": ("val", "validation", "valid", "test", "testing")}
@@ -65,32 +65,28 @@ def _named(split: str, folders: list[str]) -> list[str]:
 
 def _without(root: Path, split: str, named: list[str], folders: list[str]) -> str:
     """The line about a folder that has the other split alone."""
-    (other,) = set(SPLITS) - {split}
-    place = root / (named[0] if named else split)
-    if named:
-        return f"data: {place} has no class folders; imagefolder needs {LAYOUT}; {held(place)}"
-    line = f"data: {place} is missing; imagefolder needs {LAYOUT}; {held(root)}"
-    if other == "train":
-        inner = root / _named("train", folders)[0]
-        return f"{line}; of {inner} as PATH a part is kept for validation"
-    return line
+    place = root / named[0] if named else root / split
+    what = "has no class folders" if named else "is missing"
+    line = f"data: {place} {what}; imagefolder needs {LAYOUT}; {held(place if named else root)}"
+    if split == "train":
+        return line
+    return f"{line}; of {root / _named('train', folders)[0]} as PATH a part is kept for validation"
 
 
 def _refuse_wrong(root: Path, folders: list[str], named: dict[str, list[str]]) -> None:
     """Raises `InputError` unless the folders can be classes."""
-    needs = f"an image folder is {ONE_FOLDER}, or {LAYOUT}"
     beside = root.absolute().parent
     if root.absolute().name.lower() in (*NAMES["train"], *NAMES["val"]) and _is_split(beside):
         raise InputError(f"data: {root} is one of two splits; {held(root)}; PATH may be {beside}")
     if not folders:
-        raise InputError(f"data: {root} has no class folders; {needs}; {held(root)}{_list_in(root)}")
+        raise InputError(f"data: {root} has no class folders; {NEEDED}; {held(root)}{_list_in(root)}")
     inner = _inner(root, folders)
     if inner is not None:
-        raise InputError(f"data: {root} has no class folders; {needs}; {held(root)}; PATH may be {inner}")
+        raise InputError(f"data: {root} has no class folders; {NEEDED}; {held(root)}; PATH may be {inner}")
     if len(folders) == 1:
         raise InputError(
             f"data: {root} has one class folder, {listed(folders)}; a classifier needs at least two classes; "
-            f"{needs}{_list_in(root)}"
+            f"{NEEDED}{_list_in(root)}"
         )
     if all(named.values()) and len(folders) == sum(map(len, named.values())):
         raise InputError(

@@ -15,7 +15,7 @@ import numpy as np
 from nas.data.files import AGAIN, HIDDEN, NAME, OUTSIDE, Images, LeftOut, looked_at
 from nas.data.held_out import held_out
 from nas.data.images import EXTENSIONS
-from nas.data.layout import LAYOUT, SPLITS, held, hidden, is_folder, layout_of, listed
+from nas.data.layout import LAYOUT, NEEDED, SPLITS, held, hidden, is_folder, layout_of, listed
 from nas.data.sources.subset import existing_folder
 from space.errors import InputError, printable, quoted, reason
 
@@ -44,7 +44,7 @@ class Folder:
     """
 
     def __init__(self, path: str | Path, splits: Sequence[str] = SPLITS) -> None:
-        self.root = existing_folder(path, f"imagefolder needs {LAYOUT}")
+        self.root = existing_folder(path, _needed(path))
         self.left_out = LeftOut()
         self._layout = layout_of(self.root, tuple(splits))
         self._found: dict[tuple[str, ...], Images] = {}
@@ -183,6 +183,13 @@ def summary(
     numbers = " + ".join(_of(read, there) for read, there in images)
     line = f"{printable(where)}: {_of(*classes)} classes, {numbers} images{printable(how)}"
     return f"{line}; left out: {left_out}" if left_out else line
+
+
+def _needed(path: str | Path) -> str:
+    """What would be right in place of what is no folder."""
+    if os.path.isfile(os.path.expanduser(path)):  # noqa: PTH111, PTH113  a NUL, no home: no file
+        return f"an archive has to be unpacked, and a list of images ends in .csv; {NEEDED}"
+    return NEEDED
 
 
 def _inside(place: str, name: str) -> str:

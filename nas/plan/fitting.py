@@ -64,12 +64,23 @@ def with_fields(proxy: Proxy, fields: Mapping[str, Any], where: str) -> Proxy:
     return proxy_from(values, where)
 
 
+def fits(name: str, proxy: Proxy, settings: RunSettings) -> bool:
+    """Whether it is a preset, to be fitted to other data than its own."""
+    return settings.proxy in ("auto", *PRESETS) and is_own(proxy.data, load_proxy(name))
+
+
+def check_data(name: str, proxy: Proxy, settings: RunSettings) -> None:
+    """Raises `InputError` where the data set's name or path is wrong, without reading a file."""
+    follows = "num_classes" not in settings.proxy_fields and fits(name, proxy, settings)
+    (proxy.changed(num_classes=None) if follows else proxy).check_data()
+
+
 def for_data(name: str, proxy: Proxy, settings: RunSettings) -> Fitted:
     """The proxy of this name, with the settings' fields, for the data that it is trained on.
 
     Raises `InputError`.
     """
-    preset = settings.proxy in ("auto", *PRESETS) and is_own(proxy.data, load_proxy(name))
+    preset = fits(name, proxy, settings)
     if not (preset or is_users(proxy.data)):
         return Fitted(proxy)
     from nas.data.survey import survey

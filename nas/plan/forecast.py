@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nas.engines.job import Job
+from nas.engines.local import LocalEngine
 from nas.plan.measurement import Measurement
 from nas.plan.plan import Plan, trained_share
 from nas.training.result import TrialFailed, outcomes
@@ -22,7 +23,13 @@ from space.networks import brief, cost_of
 from space.words import duration, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from nas.engines.engine import Engine
     from nas.engines.job import Trainer
+    from nas.record.trial import Trial
     from space.networks import Network
 
 # what the look may take: so many seconds, or this share of the whole
@@ -54,6 +61,15 @@ class Forecast:
             return f"{about}, more than --time-limit {duration(limit)}: one is trained all the same"
         room = f"--time-limit {duration(limit)} has room for about {fit} of {self.trainings}"
         return f"{about}: {room}, the rest is skipped"
+
+
+def foretold(plan: Plan | Measurement, engine: Engine, trials: Sequence[Trial], console: Console) -> str:
+    """What it all will take, in a line; "" where trainings have told, or run elsewhere."""
+    if not isinstance(engine, LocalEngine) or any(trial.fidelity for trial in trials):
+        return ""
+    with console.status("seeing how long a training takes…"):
+        found = forecast(plan)
+    return "" if found is None else found.line(plan.time_limit)
 
 
 def forecast(plan: Plan | Measurement) -> Forecast | None:

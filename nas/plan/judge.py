@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.plan.fitting import for_data, with_fields
+from nas.plan.fitting import check_data, for_data, with_fields
 from nas.plan.settings import RunSettings, Settings
 from nas.proxy import is_objective, is_simulated
 from nas.proxy.card import card_line
@@ -160,7 +160,7 @@ def proxy_judge(settings: RunSettings) -> Chosen:
     from nas.proxy.trainer import ProxyTrainer
 
     name, asked, device = choose_proxy(settings)
-    asked.check_data()
+    check_data(name, asked, settings)
 
     def loaded() -> Judge:
         found = for_data(name, asked, settings)

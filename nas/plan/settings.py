@@ -194,8 +194,9 @@ def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags that were given. Raises `InputError` for a `--set` that cannot be read."""
     given = {name: value for name, value in flags.items() if value is not None}
-    if "set" in given:
-        given["set"] = assignments(given["set"])
+    texts = given.get("set")
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        given["set"] = assignments(texts)  # a program may give a mapping
     return _folded(given)
 
 

@@ -62,8 +62,8 @@ def fitted_recipe(
     """
     if images.train < 2:
         raise InputError(f"{images.name}: {images.train} training images are too few for a training")
-    if gpus < 1:
-        raise InputError(f"gpus {gpus}: at least one device trains")
+    if not 1 <= gpus <= images.train:
+        raise InputError(f"gpus {gpus}: must be from 1 to the {images.train:,} training images")
     # on one device first: the published total batch need not split over these
     recipe = recipe_for(
         network,
