@@ -119,8 +119,8 @@ def _untold(args: argparse.Namespace, weights: Weights) -> str:
     if weights.told or (args.resolution and args.crop):
         return ""
     return (
-        f"pixels: {args.resolution or weights.resolution}, a crop of {args.crop or weights.crop:g}, as published; "
-        f"{args.checkpoint} does not say what it was trained at, and at others its accuracy differs: "
+        f"pixels: {args.resolution or weights.resolution}, a crop of {args.crop or weights.crop:g}, as "
+        f"published; {args.checkpoint} does not say what it was trained at, where its accuracy may differ: "
         "--resolution and --crop, or --network recipe.yaml"
     )
 

@@ -21,7 +21,7 @@ from space.errors import InputError
 from space.words import percentage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
     from torch import Tensor
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nas.training.full import FullTraining
     from nas.training.state import Run
     from nas.training.trainings import Training
+    from space.networks import Network
 
 EPILOG = (
     "On several GPUs: torchrun --standalone --nproc-per-node 8 -m nas.train RECIPE --data ... --out ... "
@@ -123,7 +124,7 @@ def train(args: argparse.Namespace) -> None:
         check_batch(each.recipe)
     check_folder(args.out, args.resume, several=_several(args))
     if args.init is not None:
-        _check_init(Path(args.init))
+        _check_init(Path(args.init), [each.recipe.network for each in trainings])
     with joined(args.device) as (ranks, device):
         _train_all(args, trainings, wanted, ranks, device)
 
@@ -148,11 +149,16 @@ def _trainings(args: argparse.Namespace, recipe: Recipe) -> list[Training]:
     return planned(recipe, controls, args.seeds, args.out)
 
 
-def _check_init(path: Path) -> None:
+def _check_init(path: Path, networks: Sequence[Network]) -> None:
+    """Of several networks each must have something to take: the last one's turn may come after days."""
+    from nas.training.weights import start_from
     from space.weight_files import check_file
 
     try:
         check_file(path)
+        different = {network.fingerprint: network for network in networks}
+        for network in different.values() if len(different) > 1 else ():
+            start_from(network, path)
     except InputError as error:
         raise InputError(f"--init {error}") from None
 

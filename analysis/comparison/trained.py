@@ -28,6 +28,7 @@ BESIDE = ("trained", "*/trained")  # where nas.train puts what it trains of a re
 # of a recipe: what may differ between trainings that are alike
 OWN = ("architecture", "seed", "batch_size", "accumulation", "devices", "data.classes")
 MOST_CLASSES = 10**6
+MOST_NAME = 60
 NUMBERS = ("macs", "params", "resolution", "epochs", "recipe_epochs", "seed", "train_seconds", "eval_seconds",
            "images_per_second")  # fmt: skip
 
@@ -173,7 +174,8 @@ def read_folders(folders: Sequence[str | Path]) -> Trainings:
             raise InputError(
                 f"{text}: holds no training of nas.train; studies are not compared with trainings"
             )
-        found = [each for place in _places(Path(text).expanduser()) for each in _groups(place, notes)]
+        folder = Path(text).expanduser()
+        found = [each for place in _places(folder) for each in _groups(place, _title(folder), notes)]
         if not groups:  # the first one's own network comes before its controls
             found.sort(key=lambda group: group.role != NETWORK)
         groups += _named_apart(found, groups, Path(text))
@@ -191,13 +193,17 @@ def read_folders(folders: Sequence[str | Path]) -> Trainings:
     return Trainings(network, tuple(replace(group, role=CONTROL) for group in controls), tuple(notes))
 
 
-def _groups(folder: Path, notes: list[str]) -> list[Group]:
+def _title(folder: Path) -> str:
+    """What a folder's one network is called: as the export that it is of, where it lies in one."""
+    own = folder.resolve()
+    return shortened(own.parent.name if own.name == BESIDE[0] else own.name, MOST_NAME) or NETWORK
+
+
+def _groups(folder: Path, title: str, notes: list[str]) -> list[Group]:
     entries = read_trainings(folder)
     found: dict[tuple[str, str], dict[int, Trained]] = defaultdict(dict)
     if entries is None:
-        own = folder.resolve()
-        name = own.parent.name if own.name == BESIDE[0] and own.parent.name else own.name
-        entries = [Entry(shortened(name, 60) or NETWORK, NETWORK, 0, ".")]
+        entries = [Entry(title, NETWORK, 0, ".")]
     for entry in entries:
         trained = _read(folder / entry.folder)
         if trained is None or not trained.whole:

@@ -58,9 +58,8 @@ def asked(path: str | Path, texts: Sequence[str] = (), *, fine_tunes: bool = Fal
 
 
 def _fine_tuning(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    plain = {**values}
-    notes = _set_right(plain)  # first, or it would not be a recipe
-    del notes
+    plain = dict(values)
+    _set_right(plain)  # else it may be no recipe
     recipe = recipe_from(plain, where)
     if isinstance(recipe.network, Swin):
         raise InputError(f"--finetune: {where}: a Swin Transformer has no published fine-tuning")
@@ -105,7 +104,7 @@ def _set_right(values: dict[str, Any]) -> list[str]:
         )
     total = values.get("total_batch_size", Recipe.model_fields["total_batch_size"].default)
     batch, accumulation, devices = (values.get(name) for name in SPREAD)
-    counts = all(isinstance(n, int) and 0 < n <= MOST for n in (total, batch, accumulation, devices))
+    counts = all(_number(n) and isinstance(n, int) and n > 0 for n in (total, batch, accumulation, devices))
     if counts and batch * accumulation * devices != total:
         values |= spread(total, batch, devices)
         notes.append(f"batch: {_spread_said(values)}")
@@ -113,7 +112,7 @@ def _set_right(values: dict[str, Any]) -> list[str]:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
 
 
 def spread(total: int, batch: int, devices: int) -> dict[str, int]:
@@ -166,8 +165,8 @@ def _with_classes(recipe: Recipe, batches: Batches, spec: str, notes: list[str])
 
 
 def _with_batch(asked: Asked, images: int, notes: list[str]) -> Recipe:
-    """A batch that is larger than the images, or any of a fine-tuning, is fitted to them by nas.recipe.fitted's
-    rules; what was given on the command line stays, as far as it can."""
+    """A batch that is larger than the images, or any of a fine-tuning, is fitted to them by the rules of
+    nas.recipe.fitted; what was given on the command line stays, as far as it can."""
     recipe, tunes = asked.recipe, asked.fine_tunes
     total = recipe.total_batch_size
     if total <= images and (not tunes or "total_batch_size" in asked.given):
@@ -180,7 +179,7 @@ def _with_batch(asked: Asked, images: int, notes: list[str]) -> Recipe:
         if "optimizer.lr" not in asked.given:
             lr = rate(lr, fitting / total, fine_tunes=tunes)
         notes.append(
-            f"batch: {_spread_said(fields)}, learning rate {lr:g}; {total:,} are too many of {images:,} images"
+            f"batch: {_spread_said(fields)}, learning rate {lr:g}; {total:,} are too many of {images:,}"
         )
         fields["optimizer"] = {"lr": lr}
     if tunes and "epochs" not in asked.given:

@@ -26,7 +26,7 @@ class Predictions:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Of which images the class is right."""
-        return self.label == self.predicted
+        return np.equal(self.label, self.predicted)
 
 
 def write_predictions(folder: Path, label: NDArray[np.int64], predicted: NDArray[np.int64]) -> None:

@@ -13,12 +13,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nas.recipe.recipe import Recipe
 from space.errors import InputError, checked_name, quoted
 from space.files import parse_json, read_text, write_text
 from space.words import plural
+
+if TYPE_CHECKING:
+    from nas.recipe.recipe import Recipe
 
 FILE = "trainings.json"
 NETWORK, CONTROL = "network", "control"  # roles

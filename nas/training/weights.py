@@ -27,8 +27,8 @@ class Weights:
     """A checkpoint's network with its weights loaded, and the images it was trained on.
 
     `classes` are their names by label, None where the file keeps none; `which` says in words which weights
-    these are, `notes` what of the file was left out, in lines. `told`: that the images are as in its training is
-    known, and not the published recipe's for want of anything better.
+    these are, `notes` what of the file was left out, in lines. `told`: the images are known to be as in its
+    training, not the published recipe's for want of anything better.
     """
 
     network: Network
@@ -67,8 +67,8 @@ def read_weights(
     """A checkpoint's network, built and loaded; `name` names it where the file does not, or it is `network`.
 
     `ema` None takes the weights that the file says were the better ones, else the moving average where there
-    is one. `num_classes` None takes the head there is. The images are those of the checkpoint's recipe, else of
-    `name` where that is a recipe's file. Raises `InputError` for a file that cannot be read and
+    is one. `num_classes` None takes the head there is. The images are as in the checkpoint's recipe, else as
+    in `name` where that is a recipe's file. Raises `InputError` for a file that cannot be read and
     for weights of another network or head.
     """
     from space.weight_files import read_values, unwrapped

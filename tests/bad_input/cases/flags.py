@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tests.bad_input.case import COMMANDS, Case, Make
 from tests.bad_input.wrong import (
+    DIGITS,
     ESCAPE,
     LINES,
     LONG,
@@ -92,6 +93,7 @@ BANDS = (
     ":",
     "0.9:",
     "a:b",
+    DIGITS,
     ESCAPE,
 )
 SPACES = ("", "nope", "MICRO", "micro.yaml", *NO_FILES)
@@ -107,6 +109,7 @@ NETWORKS = (
     "convnext_tinyy",
     "swin_tinyy",
     "roadmap_t_99",
+    DIGITS,
     ESCAPE,
     LINES,
     "x.json",
@@ -213,8 +216,14 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
     },
     "nas.train": {
         "recipe": (TRAIN[1:], ("", *NO_FILES)),
-        "--data": (TRAIN, (*NO_DATA, "digits")),
+        "--data": (TRAIN, NO_DATA),
         "--out": (TRAIN, NO_PLACES),
+        "--seeds": (TRAIN, NO_COUNTS),
+        "--control": (TRAIN, (*NETWORKS, "convnext_teeny")),
+        "--set": (TRAIN, ("", "x", "=", "=1", "lr=1", "optimizer.lr=x", "optimizer.lr=-1", "epochs=0",
+            "epochs=nan", "optimizer=1", "architecture.width=8", "architecture.drop_path=2",
+            "data.resolution=[", "a.b.c=1",
+            f"{LONG}=1", f"epochs={DIGITS}", "schedule.warmup_epochs=.inf", "\x1b=1")),
         "--init": (TRAIN, ("", "nope.pt", ".", "/dev/null", "no/such.pt", f"{LONG}.pt", "\x1b.pt")),
         "--device": (TRAIN, (*NO_DEVICES, "")),
         "--workers": (TRAIN, NO_WHOLES),
@@ -243,6 +252,7 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
     "analysis.compare": {
         "studies": ((), ("", *NO_STUDIES)),
         "--csv": (("--published",), (*NO_PLACES, ".", "runs")),
+        "--html": (("small",), (*NO_PLACES, "x.html")),
         "--family": (("--published",), NO_CHOICES),
         "--source": (("--published",), NO_CHOICES),
         "--against": (("--published",), NO_CHOICES),
@@ -319,8 +329,10 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("--trial", ("small", "--trial", "-1")),
         ("--to", ("--arch", "resnet50", "--to", "transformers", "--out", "exported")),
     ),
-    "nas.train": (("recipe", ()), ("--out", TRAIN[:3]), ("--data", ("recipe.yaml", "--out", "out")),
-                  ("--resume", (*TRAIN, "--resume"))),
+    "nas.train": (("recipe", ()), ("--data", ("recipe.yaml", "--out", "out")),
+                  ("--resume", (*TRAIN, "--resume")), ("--continue", (*TRAIN, "--continue=x")),
+                  ("--finetune", (*TRAIN, "--finetune")), ("--control", (*TRAIN, "--control", "tiny.json")),
+                  ("--control", (*TRAIN, *("--control", "convnext_tiny") * 2))),
     "nas.evaluate": (("checkpoint", ()), ("--data", ("model.pt",)), ("--ema", (*EVALUATE, "--ema=x")),
                      ("--no-ema", (*EVALUATE, "--no-ema=x"))),
     "analysis.dashboard": (
@@ -332,6 +344,7 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
     "analysis.compare": (
         ("studies", ()),
         ("--published", ("small", "--published")),
+        ("--html", ("--published", "--html", "x.html")),
         ("--family", ("small", "--family", "convnext")),
         ("--noise", ("small", "--noise", "1")),
         ("--results", ("small", "--results", "x.csv")),
