@@ -16,7 +16,7 @@ from nas.data.sources.registry import parsed
 from nas.recipe.assignments import FLAG, assignments, nested
 from nas.recipe.fitted import epochs_for, rate, total_batch
 from nas.recipe.published import drop_path, published
-from nas.recipe.recipe import MOST, Recipe, recipe_from
+from nas.recipe.recipe import MOST, Recipe, Variant, recipe_from
 from space.checkpoints import some
 from space.errors import InputError
 from space.files import parse_yaml, read_text
@@ -24,7 +24,7 @@ from space.networks import network_from
 from space.swin import Swin
 
 WARMUP = 20 / 300  # the published recipe's share of the epochs
-FINE_TUNING = "finetune-1k"
+FINE_TUNING: Variant = "finetune-1k"
 DROP_PATH = "architecture.drop_path"  # the one field of a network that is its recipe's
 SPREAD = ("batch_size", "accumulation", "devices")
 
@@ -103,9 +103,9 @@ def _set_right(values: dict[str, Any]) -> list[str]:
             f"than all {epochs}"
         )
     total = values.get("total_batch_size", Recipe.model_fields["total_batch_size"].default)
-    batch, accumulation, devices = (values.get(name) for name in SPREAD)
-    counts = all(_number(n) and isinstance(n, int) and n > 0 for n in (total, batch, accumulation, devices))
-    if counts and batch * accumulation * devices != total:
+    batch, accumulation, devices = counts = [values.get(name, 0) for name in SPREAD]
+    whole = all(_number(n) and isinstance(n, int) and n > 0 for n in (total, *counts))
+    if whole and batch * accumulation * devices != total:
         values |= spread(total, batch, devices)
         notes.append(f"batch: {_spread_said(values)}")
     return notes
@@ -175,7 +175,7 @@ def _with_batch(asked: Asked, images: int, notes: list[str]) -> Recipe:
     fields: dict[str, Any] = {}
     if fitting != total:
         lr = recipe.optimizer.lr
-        fields = spread(fitting, recipe.batch_size, 1)
+        fields |= spread(fitting, recipe.batch_size, 1)
         if "optimizer.lr" not in asked.given:
             lr = rate(lr, fitting / total, fine_tunes=tunes)
         notes.append(
