@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.plan.fitting import check_data, for_data, with_fields
-from nas.plan.settings import RunSettings
-from nas.proxy import is_simulated
+from nas.plan.settings import RunSettings, Settings
+from nas.proxy import is_objective, is_simulated
 from nas.proxy.card import card_line
 from nas.proxy.proxy import Proxy, load_proxy, proxy_from
 from nas.proxy.reduced import reduced
 from nas.training.result import TrialFailed
 from space.band import BandSampler
+from space.budget import parse_budgets
 from space.cost import NUM_CLASSES, RESOLUTION, cost_columns
 from space.errors import MOST_NAME, InputError, first_line, printable, quoted, shortened
 from space.networks import cost_of
@@ -58,7 +59,7 @@ class Judge:
 
     def uses_gpu(self, device: str) -> bool:
         """Whether trainings of a search from this machine want a GPU unless told otherwise."""
-        if self.name == "simulated" or not device.startswith(("auto", "cuda")):
+        if self.name in ("simulated", "objective") or not device.startswith(("auto", "cuda")):
             return False
         import torch
 
@@ -90,8 +91,8 @@ class Chosen:
 
 
 def chosen_judge(settings: RunSettings) -> Chosen:
-    """The proxy of the settings, or a law in its place. Raises `InputError`."""
-    return simulated_judge(settings) or proxy_judge(settings)
+    """The proxy of the settings, or a law or a function in its place. Raises `InputError`."""
+    return simulated_judge(settings) or objective_judge(settings) or proxy_judge(settings)
 
 
 def simulated_judge(settings: RunSettings) -> Chosen | None:
@@ -120,6 +121,37 @@ def simulated_judge(settings: RunSettings) -> Chosen | None:
     facts = {"name": law, "fingerprint": law, "data": law, "epochs": trainer.epochs}
     data = {"spec": law, "fingerprint": law, "classes": None}
     judge = Judge("simulated", trainer.epochs, trainer, facts, data)
+    return Chosen(judge.name, RESOLUTION, judge.epochs, lambda: judge)
+
+
+def objective_judge(settings: RunSettings) -> Chosen | None:
+    """A user's own function in place of training; None where the proxy is a real one.
+
+    Raises `InputError`.
+    """
+    if not is_objective(settings.proxy):
+        return None
+    from nas.proxy.objective import ObjectiveTrainer, known, takes_seed
+
+    name, objective = settings.proxy, known(settings.proxy)
+    assert isinstance(settings, Settings)  # a measurement has no function
+    if settings.data is not None or settings.set:
+        said = (
+            f"data {quoted(settings.data)}"
+            if settings.data is not None
+            else f"--set {next(iter(settings.set))}"
+        )
+        raise InputError(f"{said}: an objective takes the place of proxy and data; leave it out")
+    if settings.scheduler != "none":
+        raise InputError("scheduler: an objective is one call, which nothing stops early; leave it out")
+    if settings.confirmations != (0, 0) and not takes_seed(objective):
+        raise InputError(
+            "confirm: with another seed the objective gives the same; take it as objective(network, budget, "
+            "seed), or leave confirm out"
+        )
+    trainer = ObjectiveTrainer(objective, parse_budgets(settings.budget, settings.band), settings.device)
+    facts = {"name": name, "fingerprint": name, "data": name, "epochs": trainer.epochs}
+    judge = Judge("objective", 1, trainer, facts, {"spec": name, "fingerprint": name, "classes": None})
     return Chosen(judge.name, RESOLUTION, judge.epochs, lambda: judge)
 
 

@@ -12,7 +12,7 @@ from nas.driver.branch import Branch
 from nas.plan.effort import Effort
 from nas.plan.judge import Judge, check_candidates, check_resolution, chosen_judge
 from nas.plan.settings import Settings
-from nas.proxy import is_simulated
+from nas.proxy import is_objective, is_simulated
 from nas.samplers.limits import Limits, parse_latency, parse_most
 from nas.samplers.proposer import Proposer
 from space.band import BandSampler
@@ -191,7 +191,9 @@ def reference_families(settings: Settings) -> tuple[str, ...]:
     for family in settings.references or ():
         check_family(family)
     if settings.references is None:
-        return ("convnext",) if simulated else DEFAULT_REFERENCES
+        # a function of the user's may know ConvNets only, too; it is asked about a Swin where that was said
+        plain = simulated or is_objective(settings.proxy)
+        return ("convnext",) if plain else DEFAULT_REFERENCES
     if simulated and "swin" in settings.references:
         raise InputError("reference swin: a simulated law knows ConvNets only")
     return settings.references

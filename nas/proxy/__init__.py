@@ -6,3 +6,11 @@ from typing import TypeGuard
 def is_simulated(name: object) -> TypeGuard[str]:
     """Whether a proxy of this name is a formula, under which nothing is trained."""
     return isinstance(name, str) and name.startswith("simulated")
+
+
+OBJECTIVE = "objective:"
+
+
+def is_objective(name: object) -> TypeGuard[str]:
+    """Whether a proxy of this name is a user's own function, and its accuracies what that gave."""
+    return isinstance(name, str) and name.startswith(OBJECTIVE)

@@ -159,6 +159,8 @@ class Recommendation:
         """What has to be said with it."""
         if self.study.simulated:
             return "A rehearsal: its accuracies are a formula's, and nothing was trained."
+        if self.study.objective is not None:
+            return f"Accuracies are what the objective, the Python function {self.study.objective}, gave."
         if self.running:
             return "The search is still running: this is what it knows so far."
         return None
@@ -212,11 +214,10 @@ class Recommendation:
             return f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
         if self.running:
             return f"python -m analysis.dashboard {place} --serve"
-        if not self.picks:
-            return f"python -m nas.search --study {place} --resume"
-        if not self.confirmed:
-            return f"python -m nas.search --study {place} --resume --confirm {CONFIRM}"
-        return self.export
+        if self.confirmed or self.study.objective is not None:  # no command goes on with a function of Python
+            return self.export
+        confirm = f" --confirm {CONFIRM}" if self.picks else ""
+        return f"python -m nas.search --study {place} --resume{confirm}"
 
     @property
     def export(self) -> str:
