@@ -321,7 +321,7 @@ def _head_of_study(one: Exportable) -> Head:
     data, proxy = record.get("data") or {}, record.get("proxy") or {}
     kind, _, path = str(data.get("spec")).partition(":")
     count = proxy.get("num_classes")
-    if kind != "imagefolder" or not isinstance(count, int) or count < 2:
+    if kind not in ("imagefolder", "csv") or not isinstance(count, int) or count < 2:
         return Head()
     name = _name_of(path)
     if proxy.get("name") in PRESETS and load_proxy(proxy["name"]).num_classes == count:
