@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.plan.settings import RunSettings
-from nas.proxy import is_simulated
+from nas.proxy import is_simulated, is_table, trains
 from nas.proxy.card import card_line
 from nas.proxy.proxy import Proxy, load_proxy, proxy_from
 from nas.proxy.reduced import reduced
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from nas.data import Data
     from nas.engines.job import Trainer
+    from nas.table.table import Table
     from space.networks import Network
 
 
@@ -52,7 +53,7 @@ class Judge:
 
     def uses_gpu(self, device: str) -> bool:
         """Whether trainings of a search from this machine want a GPU unless told otherwise."""
-        if self.name == "simulated" or not device.startswith(("auto", "cuda")):
+        if not trains(self.name) or not device.startswith(("auto", "cuda")):
             return False
         import torch
 
@@ -67,6 +68,8 @@ class Judge:
 
     def training_bytes(self, network: Network) -> int:
         """Device memory that a training takes, about."""
+        if self.name == "table":
+            return 0
         # a law has neither
         resolution, batch = self.facts.get("resolution", RESOLUTION), self.facts.get("batch_size", 1)
         trained = reduced(network, self.facts.get("width_share", 1), self.facts.get("stem_stride", 4))
@@ -81,11 +84,40 @@ class Chosen:
     resolution: int  # at which networks as asked for have the maps of those trained
     epochs: int
     load: Callable[[], Judge]  # raises `InputError`
+    table: Table | None = None  # whose networks are searched, where it is a table
 
 
 def chosen_judge(settings: RunSettings) -> Chosen:
-    """The proxy of the settings, or a law in its place. Raises `InputError`."""
-    return simulated_judge(settings) or proxy_judge(settings)
+    """The proxy of the settings, or a law or a table in its place. Raises `InputError`."""
+    return simulated_judge(settings) or table_judge(settings) or proxy_judge(settings)
+
+
+def table_judge(settings: RunSettings) -> Chosen | None:
+    """A table of what others trained; None where the proxy is another one. Raises `InputError`."""
+    if not is_table(settings.proxy):
+        return None
+    from nas.table.table import read_table
+    from nas.table.trainer import TableTrainer
+
+    if settings.data is not None:
+        raise InputError("--data: the accuracies of a table are on its own data set")
+    table = read_table(table_path(settings.proxy))
+    name = f"table:{table.name}"
+    own = {"fingerprint": table.fingerprint, "data": table.declared.data or table.name}
+    facts = {"name": name, **own, "epochs": table.epochs, "seeds": table.seeds}
+    data = {"spec": name, "fingerprint": table.fingerprint, "classes": None}
+    judge = Judge("table", table.epochs, TableTrainer(table), facts, data, table.read)
+    return Chosen(judge.name, RESOLUTION, judge.epochs, lambda: judge, table)
+
+
+def table_path(proxy: str) -> Path:
+    """The file of `table:FILE`. Raises `InputError`."""
+    _, _, file = proxy.partition(":")
+    if not file:
+        raise InputError(
+            f"proxy {quoted(proxy)}: write it like table:FILE, a YAML that names a table's columns"
+        )
+    return Path(file)
 
 
 def simulated_judge(settings: RunSettings) -> Chosen | None:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.plan.plan import Plan, read_space
+from nas.plan.plan import Plan, space_name
 from nas.plan.settings import MeasureSettings, RunSettings, Settings
 from nas.record.folder import study_folder
 from nas.record.record import Record
@@ -58,7 +58,7 @@ def _moved(settings: RunSettings) -> dict[str, object]:
 
 def _numbered(settings: Settings) -> Path:
     """By space and budget; the first that is free, or, to go on with, the last that is there."""
-    named = f"{read_space(settings.space).name}-{settings.budget}"
+    named = f"{space_name(settings)}-{settings.budget}"
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-.")
     if len(name) > MOST_NAME:  # of many budgets
         name = f"{name[:MOST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nas.proxy import is_simulated
+from nas.proxy import trains
 from nas.proxy.proxy import PRESETS
 from nas.recipe.mistakes import validated
 from space.files import parse_yaml
@@ -93,7 +93,7 @@ def conditions(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str:
 
 def card_line(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
     """What is known of the order under a study's proxy, in a line; None where nothing is trained."""
-    if is_simulated(proxy.get("name")):
+    if not trains(proxy.get("name")):
         return None
     own = conditions(proxy, data)
     cards = (load_card(preset).measured for preset in PRESETS)

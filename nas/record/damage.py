@@ -17,7 +17,6 @@ from space.cost import costs
 from space.errors import InputError, quoted
 from space.networks import Network, cost_of, network_from
 from space.space_file import load_space, shipped_spaces, space_from
-from space.swin import Swin
 
 if TYPE_CHECKING:
     from nas.record.trial import Trial
@@ -203,7 +202,9 @@ def _check_costs(trials: Sequence[Mapping[str, Any]], networks: Sequence[Network
     """Costs must be those of the networks, which are worked out at once."""
     plain = [(t, net) for t, net in zip(trials, networks, strict=True) if isinstance(net, Architecture)]
     total = costs([net for _, net in plain])
-    others = [(t, cost_of(n)) for t, n in zip(trials, networks, strict=True) if isinstance(n, Swin)]
+    others = [
+        (t, cost_of(n)) for t, n in zip(trials, networks, strict=True) if not isinstance(n, Architecture)
+    ]
     for metric in METRICS:
         expected = [(t, int(c)) for (t, _), c in zip(plain, getattr(total, metric), strict=True)]
         expected += [(t, int(getattr(cost, metric))) for t, cost in others]
