@@ -198,8 +198,8 @@ def check_table(settings: Settings, table: Table) -> None:
     if settings.confirmations[1] > fresh:
         most = f"3x{fresh}" if fresh else "0x0"
         raise InputError(
-            f"confirm {settings.confirm}: the table has {plural(table.seeds, 'seed')}, one of which the search "
-            f"sees; {most} would do"
+            f"confirm {settings.confirm}: the table has {plural(table.seeds, 'seed')}, one of which the "
+            f"search sees; {most} would do"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, model_validator
 
 from nas.recipe.mistakes import validated
-from space.errors import InputError, checked_name
+from space.errors import InputError, checked_name, word
 from space.files import parse_yaml, read_text
 
 MOST_AXES, MOST_SEEDS, MOST_EPOCHS = 100, 1000, 10_000
@@ -16,12 +16,26 @@ Column = Annotated[str, Field(min_length=1, max_length=1000)]
 Columns = Annotated[tuple[Column, ...], Field(min_length=1, max_length=MOST_EPOCHS)]
 
 
-class AxisColumn(BaseModel):
-    """A column that is an axis, or, taken apart, several: `NAME.1`, `NAME.2`, ..."""
+class OneColumn(BaseModel):
+    """A column by its name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: Column
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_spelt_right(cls, values: Any) -> Any:
+        """Or pydantic would tell of the key that a misspelt one leaves missing."""
+        for key in values if isinstance(values, dict) else ():
+            if key not in cls.model_fields:
+                raise ValueError(f"{word(key)}: unknown key; the keys are {', '.join(cls.model_fields)}")
+        return values
+
+
+class AxisColumn(OneColumn):
+    """A column that is an axis, or, taken apart, several: `NAME.1`, `NAME.2`, ..."""
+
     characters: StrictBool = False  # each character of its text is a value
     split: Annotated[str, Field(min_length=1, max_length=10)] | None = None  # values stand between these
     ordered: StrictBool | None = None  # None: numbers are, unless they are single characters
@@ -33,12 +47,9 @@ class AxisColumn(BaseModel):
         return self
 
 
-class CostColumn(BaseModel):
+class CostColumn(OneColumn):
     """A column of costs, in units of `times`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    column: Column
     times: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] = 1.0
 
 
