@@ -15,7 +15,7 @@ from space.factors import Factor
 
 if TYPE_CHECKING:
     from space.cost import Cost
-    from space.networks import Network
+    from space.networks import Recorded
 
 
 class CodedSpace(ABC):
@@ -42,15 +42,15 @@ class CodedSpace(ABC):
         """16 hex digits: same space, same fingerprint."""
 
     @abstractmethod
-    def build(self, code: Array) -> Network:
+    def build(self, code: Array) -> Recorded:
         """The network of one code, shape [F]."""
 
     @abstractmethod
-    def build_all(self, codes: Array) -> Sequence[Network]:
+    def build_all(self, codes: Array) -> Sequence[Recorded]:
         """The networks of codes, shape [N, F]."""
 
     @abstractmethod
-    def locate(self, network: Network) -> Array | None:
+    def locate(self, network: Recorded) -> Array | None:
         """The code of a network, or None where it is not in the space."""
 
     @abstractmethod

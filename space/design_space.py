@@ -48,7 +48,7 @@ from space.errors import InputError, checked_name
 from space.factors import NETWORK, Factor, Target
 
 if TYPE_CHECKING:
-    from space.networks import Network
+    from space.networks import Recorded
 
 MAX_AXES = 100
 MAX_COMPARED = 1_000_000
@@ -85,7 +85,7 @@ class DesignSpace(CodedSpace):
         """The architectures of codes, shape [N, F]; those that agree in a stage share it."""
         return self._assembly.networks(codes)
 
-    def locate(self, network: Network) -> Array | None:
+    def locate(self, network: Recorded) -> Array | None:
         """The code of an architecture, or None where it is not in the space."""
         if not isinstance(network, Architecture) or len(network.stages) != len(self.base.stages):
             return None

@@ -1,5 +1,6 @@
-"""Networks of any family as one kind of value: an `Architecture`, the `Swin` it is compared with, or one
-that a table tells of.
+"""Networks of any family as one kind of value: an `Architecture`, or the `Swin` it is compared with.
+
+A record may also have networks of which only a table tells.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from space.network import Network as ConvNet
     from space.swin_network import SwinNetwork
 
-Network = Architecture | Swin | Tabled
+Network = Architecture | Swin
+Recorded = Network | Tabled
 
 
 def is_swin(values: Mapping[str, Any]) -> bool:
@@ -35,9 +37,21 @@ def network_from(values: Mapping[str, Any]) -> Network:
     """The network of plain values, as its `to_dict` gives them. Raises `InputError`."""
     if isinstance(values, Mapping) and is_swin(values):
         return Swin.from_dict(values)
+    return Architecture.from_dict(values)
+
+
+def recorded_from(values: Mapping[str, Any]) -> Recorded:
+    """The network of a trial's plain values. Raises `InputError`."""
     if isinstance(values, Mapping) and is_tabled(values):
         return Tabled.from_dict(values)
-    return Architecture.from_dict(values)
+    return network_from(values)
+
+
+def buildable(network: Recorded) -> Network:
+    """The network where it can be built. Raises `InputError`."""
+    if isinstance(network, Tabled):
+        raise InputError("a network of a table, which says nothing of how to build it")
+    return network
 
 
 def named_network(name: str) -> Network:
@@ -50,7 +64,7 @@ def is_name(text: str) -> bool:
     return canonical(text) in {*NAMES, *SWIN_NAMES}
 
 
-def cost_of(network: Network, resolution: int = RESOLUTION, num_classes: int = NUM_CLASSES) -> Cost:
+def cost_of(network: Recorded, resolution: int = RESOLUTION, num_classes: int = NUM_CLASSES) -> Cost:
     """Cost at `resolution` x `resolution`. Raises `InputError` where that is too small."""
     if isinstance(network, Swin):
         return swin_cost(network, resolution, num_classes)
@@ -59,7 +73,7 @@ def cost_of(network: Network, resolution: int = RESOLUTION, num_classes: int = N
     return cost(network, resolution, num_classes)
 
 
-def parts_of(network: Network, resolution: int = RESOLUTION, num_classes: int = NUM_CLASSES) -> list[Part]:
+def parts_of(network: Recorded, resolution: int = RESOLUTION, num_classes: int = NUM_CLASSES) -> list[Part]:
     """Cost part by part, in the order of computation."""
     if isinstance(network, Swin):
         return swin_breakdown(network, resolution, num_classes)
@@ -74,18 +88,17 @@ def build_network(network: Network, num_classes: int = NUM_CLASSES) -> ConvNet |
         from space.swin_network import build_swin
 
         return build_swin(network, num_classes)
-    network = convnet(network, "network")
     from space.network import build
 
     return build(network, num_classes)
 
 
-def titled(name: str | None, network: Network) -> str:
+def titled(name: str | None, network: Recorded) -> str:
     """A network in one line, after its name where it has one."""
     return f"{name}: {brief(network)}" if name else brief(network)
 
 
-def brief(network: Network) -> str:
+def brief(network: Recorded) -> str:
     """A network in one line: depths, widths, then kernel, expansion, norm and activation, or windows."""
     if isinstance(network, Swin):
         depths, widths = (
@@ -106,7 +119,7 @@ def brief(network: Network) -> str:
     return " ".join(parts)
 
 
-def convnet(network: Network, where: str) -> Architecture:
+def convnet(network: Recorded, where: str) -> Architecture:
     """The network where it is of the ConvNeXt family. Raises `InputError` that starts with `where`."""
     if isinstance(network, Swin):
         raise InputError(f"{where}: a Swin Transformer, trained to compare with; this needs a ConvNet")

@@ -20,7 +20,7 @@ from nas.record.study import Study
 from nas.record.trial import Trial
 from space.columns import Columns
 from space.cost import NUM_CLASSES, RESOLUTION, walk
-from space.networks import is_swin, is_tabled, network_from, parts_of
+from space.networks import is_swin, is_tabled, parts_of, recorded_from
 from space.words import finite, plural
 
 Value = TypeVar("Value")
@@ -287,6 +287,6 @@ def _counted(columns: Columns, count: int, units: Mapping[str, int]) -> Iterator
 def _other_parts(
     architecture: Mapping[str, Any], units: Mapping[str, int]
 ) -> tuple[tuple[str, ...], list[int]]:
-    parts = parts_of(network_from(dict(architecture)))
+    parts = parts_of(recorded_from(dict(architecture)))
     numbers = [round(getattr(part.cost, metric) / units[metric]) for part in parts for metric in COSTS]
     return tuple(part.name for part in parts), numbers

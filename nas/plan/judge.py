@@ -19,6 +19,7 @@ from space.cost import NUM_CLASSES, RESOLUTION, cost_columns
 from space.errors import MOST_NAME, InputError, first_line, printable, quoted, shortened
 from space.networks import cost_of
 from space.references import Reference
+from space.tabled import Tabled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from nas.data import Data
     from nas.engines.job import Trainer
     from nas.table.table import Table
-    from space.networks import Network
+    from space.networks import Recorded
 
 
 MOST_SIMULATED = 86400.0  # seconds of a simulated epoch
@@ -66,9 +67,9 @@ class Judge:
 
         return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
 
-    def training_bytes(self, network: Network) -> int:
+    def training_bytes(self, network: Recorded) -> int:
         """Device memory that a training takes, about."""
-        if self.name == "table":
+        if isinstance(network, Tabled):
             return 0
         # a law has neither
         resolution, batch = self.facts.get("resolution", RESOLUTION), self.facts.get("batch_size", 1)

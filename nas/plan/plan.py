@@ -67,19 +67,18 @@ class Plan:
             check_resolution(chosen, known)
         effort = Effort(settings, chosen.name, chosen.epochs, references)
         effort.check()
-        bands: Sequence[Band] = [
-            BandSampler(space, budget) if table is None else TableBand(table.space, budget)
-            for budget in budgets
-        ]
+        drawn = [BandSampler(space, budget) for budget in budgets] if table is None else []
+        bands: Sequence[Band] = drawn
+        if table is not None:
+            bands = [TableBand(table.space, budget) for budget in budgets]
         for band in bands:
             if band.count == 0:
                 raise InputError(band.why_empty())
         limits.meeting(bands)
-        if table is not None:
-            return cls(settings, table.space, bands, effort, chosen.load(), limits)
-        for band in bands:
+        for band in drawn:
             check_candidates(chosen, band)
-        return cls(settings, space, bands, effort, chosen.load(), limits)
+        searched = space if table is None else table.space
+        return cls(settings, searched, bands, effort, chosen.load(), limits)
 
     @property
     def front(self) -> bool:

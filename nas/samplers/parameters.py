@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from space.axes import Variable
 from space.coded import CodedSpace
 from space.columns import Array
-from space.networks import Network
+from space.networks import Recorded
 
 
 def distributions(space: CodedSpace) -> dict[str, BaseDistribution]:
@@ -31,7 +31,7 @@ def code_of(space: CodedSpace, params: Mapping[str, Any]) -> Array:
     return space.code({v.name: _labels(v).index(params[v.name]) for v in space.variables})
 
 
-def networks_of(space: CodedSpace, params: Sequence[Mapping[str, Any]]) -> list[Network | None]:
+def networks_of(space: CodedSpace, params: Sequence[Mapping[str, Any]]) -> list[Recorded | None]:
     """The networks of Optuna parameters; None where they are none of the space's."""
     indices = {v.name: {label: i for i, label in enumerate(_labels(v))} for v in space.variables}
     chosen = {}

@@ -28,7 +28,7 @@ from nas.samplers.uniform import Uniform
 from nas.training.result import TrialFailed
 from space.columns import Array
 from space.errors import InputError, quoted
-from space.networks import Network, convnet, cost_of
+from space.networks import Recorded, convnet, cost_of
 
 __all__ = ["SAMPLERS", "Proposal", "Proposer", "code_of", "distributions", "params_of"]
 
@@ -45,7 +45,7 @@ class Proposal:
     given back to `started` when the study is read again.
     """
 
-    architecture: Network
+    architecture: Recorded
     params: dict[str, Any]
     memo: dict[str, Any] = field(default_factory=dict)
 
@@ -58,10 +58,10 @@ class NoProposer:
         """No parameters."""
         return {}
 
-    def params(self, network: Network) -> dict[str, Any] | None:
+    def params(self, network: Recorded) -> dict[str, Any] | None:
         """No parameters."""
 
-    def started(self, number: int, network: Network, memo: Mapping[str, Any] | None = None) -> None:
+    def started(self, number: int, network: Recorded, memo: Mapping[str, Any] | None = None) -> None:
         """Nothing is learnt."""
 
     def reported(self, number: int, accuracies: Sequence[float]) -> None:
@@ -123,7 +123,7 @@ class Proposer:
         self._fastest = np.inf
         self._fast_enough = False
 
-    def params(self, network: Network) -> dict[str, Any] | None:
+    def params(self, network: Recorded) -> dict[str, Any] | None:
         """A network's choices as Optuna stores them; None where it is not of the space."""
         code = self._located(network)
         return None if code is None else params_of(self._space, code)
@@ -131,7 +131,7 @@ class Proposer:
     def started(
         self,
         number: int,
-        network: Network,
+        network: Recorded,
         memo: Mapping[str, Any] | None = None,
     ) -> None:
         """A trial of the study exists: its network is never proposed again.
@@ -187,7 +187,7 @@ class Proposer:
         self._check_speed(f"{PATIENCE} networks looked at")
         raise TooSlowError(f"{PATIENCE} networks in a row were slower than {self._slowest()}")
 
-    def _located(self, network: Network) -> Array | None:
+    def _located(self, network: Recorded) -> Array | None:
         return self._space.locate(network)
 
     def _propose(self, rng: np.random.Generator, *, uniform: bool) -> tuple[Array, dict[str, Any]]:
@@ -202,7 +202,7 @@ class Proposer:
         costs = self._space.costs(code[None])
         return Outcome(number, key, int(getattr(costs, self._band.budget.metric)[0]), math.nan, {})
 
-    def _is_fast(self, network: Network) -> bool:
+    def _is_fast(self, network: Recorded) -> bool:
         """Whether the network is within the limit of latency; one that cannot be run is not."""
         if self._limits.max_latency is None or self._limits.latency is None:
             return True

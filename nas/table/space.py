@@ -17,7 +17,7 @@ from space.columns import Array, Values
 from space.cost import Cost
 from space.errors import InputError
 from space.factors import Factor
-from space.networks import Network
+from space.networks import Recorded
 from space.stage_tables import Allowed
 from space.tabled import METRICS, Tabled
 
@@ -66,12 +66,12 @@ class TableSpace(CodedSpace):
         choices = {v.name: v.values[k] for v, k in zip(self.variables, code, strict=True)}
         return Tabled(choices, **{metric: int(costs[row]) for metric, costs in self.known.items()})
 
-    def locate(self, network: Network) -> Array | None:
+    def locate(self, network: Recorded) -> Array | None:
         """The code of a network of the table; None for any other."""
         row = self.row_of(network)
         return None if row is None else self.codes[row]
 
-    def row_of(self, network: Network) -> int | None:
+    def row_of(self, network: Recorded) -> int | None:
         """The row of a network; None where it is not in the table."""
         if not isinstance(network, Tabled) or list(network.choices) != [v.name for v in self.variables]:
             return None

@@ -85,7 +85,7 @@ def read_table(path: Path) -> Table:
 def table_of(declared: Declared, name: str, rows: Sequence[Row], where: str) -> Table:
     """The table of these rows. Raises `InputError`."""
     accuracies = _accuracies(declared, rows, where)
-    known = np.isfinite(accuracies).any(axis=(1, 2))
+    known: Array = np.asarray(np.isfinite(accuracies).any(axis=(1, 2)))
     if not known.any():
         raise InputError(f"{where}: no row has an accuracy")
     kept = [(i, row) for i, (row, has) in enumerate(zip(rows, known, strict=True), 1) if has]
@@ -134,7 +134,7 @@ def _axis(name: str, cells: Sequence[Any], ordered: bool, where: str) -> tuple[A
     """The axis of a column's values, and which of its values each row has, [N]."""
     numbers = [_number(cell) for cell in cells] if ordered else [None]
     values = [_label(cell, where) for cell in cells] if None in numbers else numbers
-    levels: list[Any] = sorted(set(values))  # type: ignore[type-var]  # all numbers, or all texts
+    levels: list[Any] = sorted(set(values))  # all numbers, or all texts
     index = {level: i for i, level in enumerate(levels)}
     return Axis(name, tuple(levels), None, None), np.array([index[value] for value in values], dtype=np.int64)
 
