@@ -41,6 +41,11 @@ class CodedSpace(ABC):
     def fingerprint(self) -> str:
         """16 hex digits: same space, same fingerprint."""
 
+    @property
+    @abstractmethod
+    def metrics(self) -> tuple[str, ...]:
+        """The costs that are known of its networks."""
+
     @abstractmethod
     def build(self, code: Array) -> Recorded:
         """The network of one code, shape [F]."""
@@ -59,7 +64,10 @@ class CodedSpace(ABC):
 
     @abstractmethod
     def sizes(self, codes: Array) -> list[Values]:
-        """Costs and other sizes of the networks of codes [N, F], all positive: [N] each, or one number."""
+        """Costs by `metrics`, then other sizes of the networks of codes [N, F]: [N] each, or one number.
+
+        All are positive.
+        """
 
     @functools.cached_property
     def variables(self) -> tuple[Variable, ...]:

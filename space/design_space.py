@@ -67,6 +67,11 @@ class DesignSpace(CodedSpace):
         """How many distinct architectures there are."""
         return math.prod(len(factor) for factor in self.factors)
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All of them."""
+        return ("macs", "params", "activations")
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """16 hex digits over the declaration and the base: same space, same fingerprint."""

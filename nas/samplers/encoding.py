@@ -15,6 +15,7 @@ class Encoder:
 
     def __init__(self, space: CodedSpace) -> None:
         self._space = space
+        self.costs = len(space.metrics)  # so many of the closed forms, the first
         self._tables = [_table(factor) for factor in space.factors]
         # of each encoded number: whether it is an ordered variable's position, not an indicator
         self.positions = np.concatenate(

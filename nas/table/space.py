@@ -43,6 +43,11 @@ class TableSpace(CodedSpace):
         """How many rows there are."""
         return len(self.codes)
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those that the table has."""
+        return tuple(self.known)
+
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over axes, networks and costs."""

@@ -16,7 +16,7 @@ from nas.training.result import TrialFailed
 from space.budget import Budget, parse_budget
 from space.errors import InputError
 from space.families import named
-from space.networks import brief, cost_of, network_from
+from space.networks import brief, cost_of, recorded_from
 from tests.nas.table.conftest import DECLARED, rows, truth
 
 
@@ -41,7 +41,7 @@ def test_a_table_is_its_networks_with_their_costs_and_accuracies(table):
         assert result.accuracy == pytest.approx(truth(row["depth"], first, second, row["norm"]) / 100 + 0.001)
         assert result.epochs == 3
         assert finished(trainer, network, 3) == pytest.approx(result) or result.seed == 1
-        assert network_from(json.loads(json.dumps(network.to_dict()))) == network
+        assert recorded_from(json.loads(json.dumps(network.to_dict()))) == network
     assert brief(found.space.network(0)) == "depth 1 kernel 3-3 norm batch"
     assert "72 networks of 4 axes, 2 seeds, 3 epochs, by a test" in found.read
 
