@@ -49,12 +49,17 @@ def rows():
 @pytest.fixture
 def table(tmp_path):
     """The YAML of the table as a CSV file."""
-    with (tmp_path / "trained.csv").open("w", newline="") as file:
+    return write_table(tmp_path)
+
+
+def write_table(folder):
+    """The same, in any folder."""
+    with (folder / "trained.csv").open("w", newline="") as file:
         own = list(rows())
         writer = csv.DictWriter(file, own[0])
         writer.writeheader()
         writer.writerows(own)
-    path = tmp_path / "small.yaml"
+    path = folder / "small.yaml"
     path.write_text(DECLARED)
     return path
 
