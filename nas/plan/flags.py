@@ -62,7 +62,7 @@ def _add_goal(add: Add) -> None:
 def _add_judge(add: Add) -> None:
     add("--proxy", metavar="NAME|FILE", help="the short training: smoke, cpu (default without a GPU), gpu "
         "(default with one), imagenet-subset, or a YAML file; simulated:LAW trains nothing, to "
-        "rehearse a search")
+        "rehearse a search; table:FILE searches networks that others trained")
     add("--data", metavar="SPEC", help=f"another data set than the proxy's: {', '.join(forms())}")
     add("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     add("--threads", type=int, metavar="N", help="CPU threads of a training (default: all cores)")
