@@ -49,7 +49,8 @@ NOISES = (0.02, 0.1, 0.3)
 NEGLIGIBLE = 0.05
 # thousands of candidates are scored in half the digits, which a choice among them does not need
 QUICK = np.float32
-LEAST = -1.5  # standardised accuracies; a collapsed training should not be the whole scale
+# of the better half's scales below the median: a collapsed training should not be the whole scale
+LEAST = -5.0
 
 
 # of known networks with others: the additive part by the costs' share of it, the Matern part by length
@@ -137,6 +138,18 @@ def _scored(codes: Array, model: Model) -> Array:
     return np.asarray(codes[np.argsort(-model.improvement(codes), kind="stable")[:CLIMBERS]])
 
 
+def standardised(accuracy: Array) -> Array:
+    """Accuracies on the scale of their better half, the worst no further down than `LEAST`, mean 0, [N].
+
+    Bad networks are worse by more than good ones are better: on the scale of all, good ones would look alike.
+    """
+    middle = float(np.median(accuracy))
+    better = accuracy[accuracy >= middle] - middle
+    scale = math.sqrt(float(np.mean(better**2))) or 1.0
+    held = np.maximum((accuracy - middle) / scale, LEAST)
+    return np.asarray(held - held.mean())
+
+
 def _expected(gain: Array, deviation: Array) -> Array:
     """The mean of the positive part of normal variables, [N]."""
     from scipy.special import ndtr  # type: ignore[import-untyped]  # 0.3 s that the first trials do without
@@ -188,8 +201,7 @@ class Model:
         # what is known: results first, then networks in training, which have no target
         history, self._below = known.history, known.below
         self._near, self._features = self._seen_as(np.concatenate([history.codes, known.pending]))
-        spread_of_results = float(history.accuracy.std()) or 1.0
-        self._targets = np.maximum((history.accuracy - history.accuracy.mean()) / spread_of_results, LEAST)
+        self._targets = standardised(history.accuracy)
         # a process for each point of the grid, the likely ones kept
         shared = self._shared(self._near, self._features, LENGTHS)
         fits = [self._fit(shared, grid) for grid in itertools.product(ADDITIVE, LENGTHS, NOISES)]
