@@ -1,6 +1,7 @@
 """The command that compares families of networks at equal FLOPs, and says how many FLOPs are saved.
 
 python -m analysis.compare STUDY...        is what a search found better than the reference families?
+python -m analysis.compare DIR [DIR...]    is a network that nas.train trained better than its controls?
 python -m analysis.compare --published     ConvNeXt and Swin at equal FLOPs, as published
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from space.command import POSITIVE, Command
-from space.errors import printable
+from space.errors import InputError, printable
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -43,10 +44,12 @@ def parser() -> Command:
         "studies",
         nargs="*",
         metavar="STUDY",
-        help="names under runs/ or folders, all of one proxy and data set",
+        help="names under runs/ or folders, all of one proxy and data set; or folders of nas.train: the "
+        "first one's network is compared with its controls and with what is in the others",
     )
     add("--json", action="store_true", help="print everything as JSON in place of the tables")
     add("--csv", metavar="FILE", type=Path, help="write the differences there as well")
+    add("--html", metavar="FILE", type=Path, help="of trainings: write a page with pictures there as well")
     plane = command.add_argument_group("the published plane, in place of studies")
     add = plane.add_argument
     add("--published", action="store_true", help="compare two published families at equal FLOPs")
@@ -88,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = parser()
     args = command.parse_args(argv)
     given = {name: getattr(args, name) for name in PUBLISHED_FLAGS if getattr(args, name) is not None}
+    if args.published and args.html:
+        command.error("--html is for folders of nas.train")
     if args.published and args.studies:
         command.error("--published takes no study: the two planes are never compared")
     if not args.published and (given or args.results):
@@ -102,6 +107,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             _show_published(published(results=_own(args.results or ()), **given), args)
             return
+        from analysis.comparison.trained import is_trained
+
+        if any(map(is_trained, args.studies)):
+            _show_trained(args)
+            return
+        if args.html is not None:
+            raise InputError("--html: is for trainings; of studies analysis.dashboard writes a page")
         from analysis.comparison.answer import answer
         from nas.record.study import read_studies
 
@@ -154,6 +166,33 @@ def _cells(match: Match) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _show_trained(args: Namespace) -> None:
+    """Folders of nas.train."""
+    from analysis.comparison.trained import read_folders
+    from analysis.comparison.trained_claims import COLUMNS, as_json, compared, conditions, rows, sentences
+
+    found = compared(read_folders(args.studies))
+    if args.csv:
+        _write_csv(args.csv, COLUMNS, rows(found))
+    if args.html:
+        from analysis.comparison.trained_page import write_comparison
+
+        write_comparison(found, args.html)
+    if args.json:
+        print(json.dumps(as_json(found), indent=2))
+        return
+    from analysis.comparison.trained_tables import class_table, mix_up_lines, network_table
+
+    _print_table(conditions(found), *network_table(found))
+    _print_lines(sentences(found))
+    title, columns, cells = class_table(found)
+    if cells:
+        _print_table(title, columns, cells)
+    _print_lines(mix_up_lines(found))
+    if args.html:
+        print(f"page: {args.html}")
+
+
 def _show_published(found: Published, args: Namespace) -> None:
     from analysis.comparison.published import published_json, published_rows, published_sentences
 
@@ -183,7 +222,7 @@ def _print_table(title: str, columns: Sequence[str], cells: Iterable[Sequence[st
     from rich.text import Text
 
     table = Table(title=Text(printable(title)), title_justify="left")
-    numbers = ("GFLOPs", "accuracy", "points")
+    numbers = ("GFLOPs", "accuracy", "points", "seeds", "images", "M params", "GB")
     for name in columns:
         table.add_column(name, justify="right" if name in numbers else "left")
     for row in cells:

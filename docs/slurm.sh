@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # One search on several Slurm nodes: `sbatch docs/slurm.sh --budget 4.5GFLOPs --proxy gpu --trials 200`
-# Ray starts on every node; the search itself runs on the first. Run it again to go on: a study that is
-# there is resumed.
+# Ray starts on every node; the search itself runs on the first. Submit it again to go on (--continue).
 #SBATCH --job-name=convnext-nas
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -25,10 +24,7 @@ head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 port=$((20000 + SLURM_JOB_ID % 20000))
 
 search=(python -m nas.search --study "$study" --engine ray --ray-address "$head:$port"
-    --gpus-per-trial "$gpus_per_trial" "$@")
-if [[ -e $study/study.db ]]; then
-    search+=(--resume)
-fi
+    --gpus-per-trial "$gpus_per_trial" --continue "$@")
 
 # starts Ray on every node, waits for all of them, and runs the command on the node of the address
 srun ray symmetric-run --address "$head:$port" --min-nodes "$SLURM_JOB_NUM_NODES" \

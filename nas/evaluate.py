@@ -53,7 +53,8 @@ def parser() -> Command:
     parse.add_argument("--data", required=True, metavar="SPEC",
                        help=f"{', '.join(forms())}; a folder is PATH/val/CLASS/*.jpg")  # fmt: skip
     parse.add_argument("--network", metavar="NAME|FILE",
-                       help="the weights' network, where the checkpoint does not say it")  # fmt: skip
+                       help="the weights' network, where the checkpoint does not say it; a recipe.yaml also "
+                       "says at which pixels it was trained")  # fmt: skip
     parse.add_argument("--ema", action=argparse.BooleanOptionalAction, default=None,
                        help="the weights' moving average, or the weights (default: those that the checkpoint "
                        "says were better, else the average where it has one)")  # fmt: skip
@@ -104,13 +105,24 @@ def evaluate(args: argparse.Namespace) -> None:
     batches = open_validation(args, weights, resolution)
     labels = labels_of(batches, weights, args.data, args.checkpoint)
     precision = choose_precision(args.precision, device)
-    notes = [note for note in (batches.read, *weights.notes, labels.note) if note]
+    notes = [note for note in (batches.read, *weights.notes, _untold(args, weights), labels.note) if note]
     if not args.json:
         print(f"{args.checkpoint}: {brief(weights.network)}, {weights.which}")
         print("".join(f"{note}\n" for note in notes), end="", flush=True)
     with memory_errors_as_failures():
         found = evaluation(weights, batches, args.batch_size, device, precision, labels.places)
     _report(args, weights, found, notes, resolution, str(device), precision)
+
+
+def _untold(args: argparse.Namespace, weights: Weights) -> str:
+    """What must be known of an accuracy at pixels that nobody has said; "" where somebody has."""
+    if weights.told or (args.resolution and args.crop):
+        return ""
+    return (
+        f"pixels: {args.resolution or weights.resolution}, a crop of {args.crop or weights.crop:g}, as "
+        f"published; {args.checkpoint} does not say what it was trained at, where its accuracy may differ: "
+        "--resolution and --crop, or --network recipe.yaml"
+    )
 
 
 @dataclass(frozen=True)
@@ -173,15 +185,17 @@ def open_validation(args: argparse.Namespace, weights: Weights, resolution: int)
     from nas.data import load
     from nas.data.batches import Cached
     from nas.data.opening import STREAMED, classes_to_ask, default_workers
+    from nas.data.sources.registry import parsed
 
-    kind, _, path = args.data.partition(":")
-    if kind != STREAMED or not path:
+    kind, path = parsed(args.data)
+    if kind not in STREAMED:
         classes = classes_to_ask(args.data, weights.num_classes)
         return Cached(load(args.data, resolution, num_classes=classes))
     from nas.data.stream import Streamed
 
     return Streamed(
         path,
+        listing=STREAMED[kind],
         resolution=resolution,
         eval_crop=args.crop or weights.crop,
         interpolation=weights.interpolation,

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from space.errors import InputError, quoted, reason
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from nas.recipe.fitted import Images
     from nas.recipe.recipe import Recipe
     from nas.targets.exportable import Exportable
     from nas.targets.model_card import Outcome
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 HIGHEST_PRICE = 1e6
 CLASSES = {"imagenet-1k": 1000, "imagenet-22k": 21841}
+DEFAULT_GPUS = 8
 UNNAMED = "images"  # a data set of other classes than the recipe's
 DEFAULT = ("native", "convnext", "timm", "python")
 ALL = "all"
@@ -95,8 +97,19 @@ def parser() -> Command:
         metavar="NAME",
         help="the recipe: imagenet-1k (default), imagenet-22k, finetune-1k or finetune-22k",
     )
+    add(
+        "--data",
+        metavar="SPEC",
+        help="the images it will be trained on: the recipe is worked out for them (default: the study's, "
+        "where they are your own)",
+    )
     add("--resolution", type=int, metavar="N", help="pixels of the training images (default: the recipe's)")
-    add("--gpus", type=int, default=8, metavar="N", help="GPUs the total batch is split over (8)")
+    add(
+        "--gpus",
+        type=int,
+        metavar="N",
+        help="GPUs the total batch is split over (default: 8; for images of your own those of this machine)",
+    )
     add("--gpu-memory", metavar="SIZE", help="of each, such as 40GB: sets the batch per GPU")
     add(
         "--gpu-price",
@@ -164,15 +177,16 @@ def export_one(
         from nas.training.weights import read_weights
 
         weights = read_weights(args.weights, network=one.network)
-    head = head_of(one, args, weights)
-    recipe = recipe_of(one, args, head)
+    images = images_of(one, args)
+    head = head_of(one, args, weights, images)
+    recipe = recipe_of(one, args, head, images)
     state = None if weights is None else weights.model.state_dict()
     chosen = Chosen(one.network, one.name, one.title, recipe, state, head.folders)
     if named:
         refuse_lacking(chosen, targets)
     which = None if weights is None else f"{weights.which}, of {args.weights.name}"
     print(f"{one.title}: {folder}")
-    for what, said in (("classes", head.said), ("weights", which)):
+    for what, said in (("classes", head.said), ("recipe", recipe_said(recipe, images)), ("weights", which)):
         if said:
             print(f"  {what:<12} {said}", flush=True)
     outcomes = [shown(name, chosen, named) for name in targets]
@@ -183,7 +197,9 @@ def export_one(
     for outcome in outcomes:
         if outcome.exported is not None:
             files |= {f"{outcome.target}/{name}": content for name, content in outcome.exported.files.items()}
-    files["README.md"] = model_card(one, recipe, outcomes, args.gpu_price, which)
+    files["README.md"] = model_card(
+        one, recipe, outcomes, args.gpu_price, which, None if images is None else images.train
+    )
     write(folder, files)
     print(f"  {folder / 'README.md'}", flush=True)
     return failed
@@ -203,14 +219,70 @@ class Head:
     data: str | None = None
 
 
-def head_of(one: Exportable, args: Namespace, weights: Weights | None) -> Head:
+def images_of(one: Exportable, args: Namespace) -> Images | None:
+    """What is known of the images of the user's own, of --data or of the study; None: the recipe's.
+
+    Raises `InputError` where --data cannot be read.
+    """
+    from nas.data.sources.registry import SOURCES, parsed
+    from nas.recipe.fitted import Images
+
+    data = {} if args.data is not None or one.study is None else one.study.mapping.get("data") or {}
+    spec, there = str(data.get("spec")) if args.data is None else args.data, data.get("there")
+    try:
+        kind, path = parsed(spec)
+        if args.data is None and not SOURCES[kind].path:
+            return None
+        if there is None:
+            from nas.data.survey import survey
+
+            found = survey(spec)
+            names = found.classes if SOURCES[kind].names_tell else None
+            return Images(_name_of(path) or kind, found.train, len(found.classes), names, found.pixels)
+    except InputError:
+        if args.data is not None:
+            raise
+        return None  # it lies elsewhere, and its study is of a version that kept no count
+    names = class_names_of(one, there["classes"])
+    return Images(_name_of(path) or kind, there["train"], there["classes"], names, there["pixels"])
+
+
+def _name_of(path: str) -> str | None:
+    """A data set's name, by its place; None where that is none for people."""
+    from nas.targets.quoting import CONTROL
+
+    name = Path(path).name
+    return None if not name or CONTROL.search(name) else name
+
+
+def class_names_of(one: Exportable, count: int) -> tuple[str, ...] | None:
+    """The names that the study has of its data's classes, where it has so many. Raises `InputError`."""
+    from nas.data.class_names import class_names
+
+    assert one.study is not None
+    names = (one.study.mapping.get("data") or {}).get("classes")
+    if names is None:
+        return None
+    found = class_names(names, f"study {one.study.name}: its data's classes (--classes FILE names them)")
+    return found if len(found) == count else None
+
+
+def head_of(one: Exportable, args: Namespace, weights: Weights | None, images: Images | None = None) -> Head:
     """The classes that the flags ask for, else of the weights, else of a study of the user's own images.
 
     Raises `InputError` where two of them differ.
     """
     from nas.data.class_names import class_names, read_class_names
 
-    study = Head() if one.study is None else _head_of_study(one)
+    if images is not None:
+        count, whose = (
+            images.num_classes,
+            f"of {images.name}" if args.data else f"of the study's data ({images.name})",
+        )
+        said = f"{count}, those {whose}; --num-classes N for another head"
+        study = Head(count, images.classes, said, images.classes is not None, images.name)
+    else:
+        study = Head() if one.study is None else _head_of_study(one)
     head = study
     if weights is not None:
         count, where = weights.num_classes, f"--weights {args.weights}"
@@ -242,48 +314,77 @@ def head_of(one: Exportable, args: Namespace, weights: Weights | None) -> Head:
 
 def _head_of_study(one: Exportable) -> Head:
     """The classes of a study of the user's own images; of any other, the names alone, if any fit."""
-    from nas.data.class_names import class_names
     from nas.proxy.proxy import PRESETS, load_proxy
-    from nas.targets.quoting import CONTROL
 
     assert one.study is not None
     record = one.study.mapping
     data, proxy = record.get("data") or {}, record.get("proxy") or {}
     kind, _, path = str(data.get("spec")).partition(":")
-    count, names = proxy.get("num_classes"), data.get("classes")
-    if kind != "imagefolder" or not isinstance(count, int) or count < 2:
+    count = proxy.get("num_classes")
+    if kind not in ("imagefolder", "csv", "python") or not isinstance(count, int) or count < 2:
         return Head()
-    place = Path(path).name
-    name = None if not place or CONTROL.search(place) else place
+    name = _name_of(path)
     if proxy.get("name") in PRESETS and load_proxy(proxy["name"]).num_classes == count:
         # of ImageNet, say: the full training has all of them
         return Head(said=f"of {name or path} the proxy took {count}; --num-classes N says how many there are")
-    if names is not None:
-        names = class_names(names, f"study {one.study.name}: its data's classes (--classes FILE names them)")
-        if len(names) != count:
-            names = None
-    said = f"{count}, those of the study's data ({name or path}); --num-classes N for another head"
+    names = class_names_of(one, count)
+    said = f"{count}, those of the study's data ({name or path or kind}); --num-classes N for another head"
     return Head(count, names, said, names is not None, name)
 
 
-def recipe_of(one: Exportable, args: Namespace, head: Head) -> Recipe:
-    """The recipe for the network on the GPUs of the flags. Raises `InputError`."""
+def recipe_of(one: Exportable, args: Namespace, head: Head, images: Images | None = None) -> Recipe:
+    """The recipe for the network, the images and the GPUs. Raises `InputError`."""
+    from nas.recipe.fitted import fitted_recipe
     from nas.recipe.published import recipe_for
     from nas.recipe.sizes import bytes_of
 
     memory = None if args.gpu_memory is None else bytes_of(args.gpu_memory, "--gpu-memory")
+    names = None if head.names is None else list(head.names)
+    if images is not None:
+        gpus, own = (args.gpus, None) if args.gpus is not None else gpus_here()
+        images = replace(images, num_classes=head.count or images.num_classes, classes=head.names)
+        return fitted_recipe(
+            one.network,
+            images,
+            variant=args.variant,
+            resolution=args.resolution,
+            gpus=gpus,
+            gpu_memory=memory or own,
+        )
     recipe = recipe_for(
         one.network,
         variant=args.variant,
         resolution=args.resolution,
-        gpus=args.gpus,
+        gpus=DEFAULT_GPUS if args.gpus is None else args.gpus,
         gpu_memory=memory,
         num_classes=head.count,
     )
     own = CLASSES.get(recipe.data.name) == recipe.data.num_classes
     name = head.data or (recipe.data.name if own else UNNAMED)
-    names = None if head.names is None else list(head.names)
     return recipe.changed(data={"name": name, "classes": names})
+
+
+def gpus_here() -> tuple[int, int | None]:
+    """This machine's GPUs, or one device, and the memory in bytes of the smallest."""
+    import torch
+
+    count = torch.cuda.device_count()
+    memory = [torch.cuda.get_device_properties(i).total_memory for i in range(count)]
+    return max(count, 1), min(memory, default=None)
+
+
+def recipe_said(recipe: Recipe, images: Images | None) -> str | None:
+    """What the recipe for images of the user's own is, in a line."""
+    from space.words import plural
+
+    if images is None:
+        return None
+    steps = images.train // recipe.total_batch_size
+    return (
+        f"for {images.train:,} images at {recipe.data.resolution} pixels: {recipe.epochs} epochs of "
+        f"{plural(steps, 'step')} of {recipe.total_batch_size}, learning rate {recipe.optimizer.lr:g}, on "
+        f"{plural(recipe.devices, 'device')}; docs/recipe.md says why"
+    )
 
 
 def refuse_lacking(chosen: Chosen, targets: Sequence[str]) -> None:

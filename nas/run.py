@@ -10,17 +10,18 @@ finish      nas/verdict/    what was found, and how sure that is
 from __future__ import annotations
 
 import gc
-import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from nas.driver.controller import SearchController, SearchEnded
+from nas.driver.controller import Callback, SearchController, SearchEnded
+from nas.driver.interrupts import interrupts
 from nas.driver.pace import Pace
 from nas.driver.progress import Progress
 from nas.engines.local import LocalEngine
+from nas.plan.forecast import foretold
 from nas.plan.measurement import Measurement
 from nas.plan.plan import Plan
 from nas.plan.settings import MeasureSettings, Settings
@@ -44,7 +45,12 @@ class Finish(Protocol):
         """`interrupted`: Ctrl-C or SIGTERM came first."""
 
 
-def run(settings: Settings | MeasureSettings, console: Console, finish: Finish) -> int:
+def run(
+    settings: Settings | MeasureSettings,
+    console: Console,
+    finish: Finish,
+    callbacks: Sequence[Callback] = (),
+) -> int:
     """Plan, train and record what the settings ask for; the exit code.
 
     Raises `InputError`, for all that can be known by then before anything is trained.
@@ -59,18 +65,25 @@ def run(settings: Settings | MeasureSettings, console: Console, finish: Finish) 
             engine = held.enter_context(engine_of(plan, folder))
             record = open_record(plan, folder)
             held.callback(record.close)
-        for line in filter(None, (plan.judge.read, plan.judge.card)):
+        for line in filter(None, (plan.judge.read, plan.judge.fitted, plan.judge.card)):
             console.print(line, markup=False, soft_wrap=True)
         with unwritable(folder):
-            interrupted = train(plan, engine, record, console)
+            interrupted = train(plan, engine, record, console, callbacks)
             found = finish(record, console, interrupted=interrupted)
     return 130 if interrupted else int(not found)
 
 
-def train(plan: Plan | Measurement, engine: Engine, record: Record, console: Console) -> bool:
+def train(
+    plan: Plan | Measurement,
+    engine: Engine,
+    record: Record,
+    console: Console,
+    callbacks: Sequence[Callback] = (),
+) -> bool:
     """Let the engine train what the controller decides; True where Ctrl-C or SIGTERM came first."""
+    foreseen = foretold(plan, engine, record.trials(), console)
     pace = Pace(plan.time_limit, record.trials())
-    progress = Progress(console, plan.title(record.folder), plan.trainings, plan.judge.epochs, pace)
+    progress = Progress(console, plan.title(record.folder), plan.trainings, plan.judge.epochs, pace, foreseen)
     progress.resumed(record.trials())
     controller = SearchController(
         record,
@@ -80,6 +93,7 @@ def train(plan: Plan | Measurement, engine: Engine, record: Record, console: Con
         seed=plan.settings.seed,
         epochs=plan.judge.epochs,
         confirm=plan.confirm,
+        callbacks=callbacks,
     )
     began = time.monotonic()
     with progress, interrupts():
@@ -132,18 +146,3 @@ def engine_of(plan: Plan | Measurement, folder: Path) -> Iterator[Engine]:
         gpu_memory=settings.gpu_bytes or judge.gpu_bytes(),
     ) as engine:
         yield engine
-
-
-@contextmanager
-def interrupts() -> Iterator[None]:
-    """SIGTERM stops a search as cleanly as Ctrl-C does, and so does SIGINT where a shell had it ignored."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

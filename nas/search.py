@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from nas.plan.flags import add_search_flags
 from space.command import Command, made_to_stay
@@ -16,6 +17,7 @@ from space.command import Command, made_to_stay
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from nas.api.results import Results
     from nas.record.record import Record
 
 
@@ -86,6 +88,21 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
         console.print(f"export  {found.export}", markup=False, soft_wrap=True)
     return bool(found.picks)
 
+
+class _Search(ModuleType):
+    """This module where it is called, so that `nas.search` is the command and the function at once.
+
+    A module's class may be set: see "Customizing module attribute access" in Python's reference.
+    """
+
+    def __call__(self, *args: Any, **settings: Any) -> Results:
+        """`nas.api.search`."""
+        from nas.api import search
+
+        return search(*args, **settings)
+
+
+sys.modules[__name__].__class__ = _Search
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""`python -m nas.train RECIPE --data imagefolder:PATH --out DIR`: the whole training of a recipe.
+"""`python -m nas.train RECIPE --data DATA`: the whole training of a recipe, or several, controls beside it.
 
 Under torchrun, on as many GPUs as it starts processes.
 """
@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,23 @@ from space.errors import InputError
 from space.words import percentage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+    from torch import Tensor
+
     from nas.recipe.recipe import Recipe
+    from nas.training.asked import Asked
     from nas.training.distributed import Ranks
     from nas.training.full import FullTraining
     from nas.training.state import Run
+    from nas.training.trainings import Training
+    from space.networks import Network
 
 EPILOG = (
     "On several GPUs: torchrun --standalone --nproc-per-node 8 -m nas.train RECIPE --data ... --out ... "
-    "The number of processes must divide the recipe's accumulation x devices; the training is the same."
+    "The training is the same, to rounding. Is the network better than a control? python -m nas.train RECIPE "
+    "--data ... --seeds 3 --control nearest, then python -m analysis.compare DIR."
 )
 
 
@@ -35,23 +45,35 @@ def parser() -> Command:
     """The command line."""
     parse = Command(prog="python -m nas.train", description="Train a recipe's network.", epilog=EPILOG)
     parse.quiet = os.environ.get("RANK", "0") != "0"  # of several processes, one says what ends them
-    parse.add_argument("recipe", metavar="RECIPE", help="recipe.yaml, as nas.export writes it")
-    parse.add_argument("--data", required=True, metavar="SPEC",
-                       help=f"{', '.join(forms())}; a folder is PATH/train/CLASS/*.jpg, "
-                       "PATH/val/CLASS/*.jpg")  # fmt: skip
-    parse.add_argument("--out", required=True, type=Path, metavar="DIR",
-                       help="where checkpoints, logs and the summary go")  # fmt: skip
-    parse.add_argument("--resume", action="store_true",
-                       help="go on with the training in DIR after its last whole epoch")  # fmt: skip
-    parse.add_argument("--init", metavar="CHECKPOINT",
-                       help="start from the weights in this file (the better ones, else the average where it "
-                       "has one), of this project's, the official, timm's or transformers' layout; a head of "
-                       "other classes is dropped")  # fmt: skip
-    parse.add_argument("--device", default="auto", help="cpu, cuda, cuda:N (default: auto)")
-    parse.add_argument("--workers", type=COUNT, metavar="N",
-                       help="processes that decode images, for each GPU (default: by the cores)")  # fmt: skip
-    parse.add_argument("--epochs-limit", type=POSITIVE_COUNT, metavar="N",
-                       help="stop after epoch N of the recipe's; --resume goes on")  # fmt: skip
+    add = parse.add_argument
+    add("recipe", metavar="RECIPE", help="recipe.yaml, as nas.export writes it")
+    add("--data", required=True, metavar="SPEC",
+        help=f"{', '.join(forms())}; a folder is PATH/train/CLASS/*.jpg, PATH/val/CLASS/*.jpg")  # fmt: skip
+    add("--out", type=Path, metavar="DIR",
+        help="where checkpoints, logs and the summary go (default: trained, beside the recipe)")  # fmt: skip
+    add("--seeds", type=POSITIVE_COUNT, default=1, metavar="N",
+        help="N whole trainings, with the recipe's seed and the next, each in a folder (1)")  # fmt: skip
+    add("--control", action="append", default=[], metavar="NAME|FILE|nearest",
+        help="train this network too, by the same recipe and seeds, to compare with: a name, a file, or "
+        "the published ConvNeXt nearest in FLOPs (swin, resnet: of these families); may be given "
+        "again")  # fmt: skip
+    add("--set", action="append", default=[], metavar="FIELD=VALUE", dest="assignments",
+        help="a field of the recipe, such as schedule.warmup_epochs=2; may be given again")  # fmt: skip
+    add("--resume", action="store_true",
+        help="go on with what is in DIR, each training after its last whole epoch")  # fmt: skip
+    add("--continue", dest="resume", action="store_const", const="auto",
+        help="start, or go on where it is there: a command that can be given again")  # fmt: skip
+    add("--init", metavar="CHECKPOINT",
+        help="start from the weights in this file (the better ones, else the average where it has one), of "
+        "this project's, the official, timm's or transformers' layout; of another ConvNeXt what fits is "
+        "taken; a head of other classes is dropped")  # fmt: skip
+    add("--finetune", action="store_true",
+        help="with the published fine-tuning's schedule, rates and augmentation")  # fmt: skip
+    add("--device", default="auto", help="cpu, cuda, cuda:N (default: auto)")
+    add("--workers", type=COUNT, metavar="N",
+        help="processes that decode images, for each GPU (default: by the cores)")  # fmt: skip
+    add("--epochs-limit", type=POSITIVE_COUNT, metavar="N",
+        help="stop after epoch N of the recipe's; --resume goes on")  # fmt: skip
     return parse
 
 
@@ -60,6 +82,8 @@ def main(argv: list[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     command = parser()
     args = command.parse_args(given)
+    if args.out is None:
+        args.out = beside(Path(args.recipe))
 
     def act() -> int:
         try:
@@ -72,74 +96,165 @@ def main(argv: list[str] | None = None) -> int:
     def interrupted() -> str:
         if not args.out.exists():
             return "nothing written"
-        words = given if "--resume" in given else [*given, "--resume"]
+        words = given if args.resume else [*given, "--resume"]
         return f"go on with: python -m nas.train {shlex.join(words)}"
 
     return command.carry_out(act, interrupted)
 
 
+def beside(recipe: Path) -> Path:
+    """The folder that a recipe's training goes to: `trained` beside recipe.yaml, X-trained beside X.yaml."""
+    return recipe.with_name("trained" if recipe.stem == "recipe" else f"{recipe.stem}-trained")
+
+
 def train(args: argparse.Namespace) -> None:
     """Train as the command line says. Raises `InputError`, `TrialFailed`."""
-    from nas.recipe.recipe import read_recipe
+    from nas.training.asked import asked
     from nas.training.distributed import joined
     from nas.training.full import check_batch, check_folder
     from space.networks import cost_of
 
     # all that can be wrong is found before the first image is read, as far as that can be
-    recipe = read_recipe(args.recipe)
-    cost_of(recipe.network, recipe.data.resolution)
-    check_batch(recipe)
-    check_folder(args.out, recipe, args.resume)
+    wanted = asked(args.recipe, args.assignments, fine_tunes=args.finetune)
+    if args.finetune and args.init is None:
+        raise InputError("--finetune: of which weights? --init CHECKPOINT names them")
+    trainings = _trainings(args, wanted.recipe)
+    for each in trainings:
+        cost_of(each.recipe.network, each.recipe.data.resolution)
+        check_batch(each.recipe)
+    check_folder(args.out, args.resume, several=_several(args))
     if args.init is not None:
-        _check_init(Path(args.init))
+        _check_init(Path(args.init), [each.recipe.network for each in trainings])
     with joined(args.device) as (ranks, device):
-        _train(args, recipe, ranks, device)
+        _train_all(args, trainings, wanted, ranks, device)
 
 
-def _check_init(path: Path) -> None:
+def _several(args: argparse.Namespace) -> bool:
+    return args.seeds > 1 or bool(args.control)
+
+
+def _trainings(args: argparse.Namespace, recipe: Recipe) -> list[Training]:
+    """What is to be trained; one alone has the folder for itself. Raises `InputError`."""
+    from nas.training.controls import control, trained_alike
+    from nas.training.trainings import NETWORK, Entry, Training, planned
+
+    if not _several(args):
+        return [Training(Entry(NETWORK, NETWORK, recipe.seed, ""), recipe, args.out)]
+    controls: dict[str, Recipe] = {}
+    for text in args.control:
+        name, network = control(text, recipe.network)
+        if name in controls:
+            raise InputError(f"--control: {name} is given twice")
+        controls[name] = trained_alike(recipe, network)
+    return planned(recipe, controls, args.seeds, args.out)
+
+
+def _check_init(path: Path, networks: Sequence[Network]) -> None:
+    """Of several networks each must have something to take: the last one's turn may come after days."""
+    from nas.training.weights import start_from
     from space.weight_files import check_file
 
     try:
         check_file(path)
+        different = {network.fingerprint: network for network in networks}
+        for network in different.values() if len(different) > 1 else ():
+            start_from(network, path)
     except InputError as error:
         raise InputError(f"--init {error}") from None
 
 
-def _train(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) -> None:
+def _train_all(
+    args: argparse.Namespace, trainings: list[Training], asked: Asked, ranks: Ranks, device: str
+) -> None:
     from rich.console import Console
 
-    from nas.training.display import TrainingProgress
-    from nas.training.full import LAST, FullTraining, check_folder, hold, initial_weights
+    from nas.training.full import hold
+    from nas.training.trainings import said, write_trainings
 
     console = Console(quiet=not ranks.main)
-    notes: list[str] = []
+    failures: list[str] = []
+    heard: set[str] = set()
     with ExitStack() as held:
-        if args.resume and ranks.main:  # before what another process may be writing is read
-            held.enter_context(hold(args.out))
-        run = _run(args, recipe, ranks, device)
-        initial = None
-        if args.init is not None and not (args.resume and (args.out / LAST).exists()):
-            data = run.recipe.data
-            initial = initial_weights(args.init, recipe.network, data.num_classes, data.classes, notes.append)
-        training = FullTraining(run, args.out, initial)
-        if args.resume:
-            training.resume()
-        elif ranks.main:
-            held.enter_context(hold(args.out))
-            check_folder(args.out, recipe, resume=False)  # another may have been quicker
-        notes = [*_notes(run), *notes]
-        if not training.open():
+        for number, training in enumerate(trainings, 1):
+            run, more = _run(args, training, asked, ranks, device)
+            if number == 1 and _several(args) and ranks.main:
+                held.enter_context(hold(args.out))
+                write_trainings(args.out, trainings, args.data)
+                _say(console, said(trainings))
+            told = [note for note in [*_notes(run), *asked.notes, *more] if note not in heard]
+            heard |= set(told)  # what is the same for all is said once
+            try:
+                _train(args, training, run, told, console, (number, len(trainings)))
+            except TrialFailed as failure:
+                # several processes cannot know whether all of them have failed
+                if len(trainings) == 1 or ranks.world > 1:
+                    raise
+                failures.append(f"{training.label}: {failure}")
+                _say(console, f"failed: {failures[-1]}")
+    if failures:
+        raise TrialFailed("; ".join(failures))
+    if _several(args) and args.epochs_limit is None:
+        _say(console, f"compare them: python -m analysis.compare {shlex.quote(str(args.out))}")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _train(
+    args: argparse.Namespace,
+    training: Training,
+    run: Run,
+    notes: list[str],
+    console: Console,
+    place: tuple[int, int],
+) -> None:
+    """One training, number so many of so many."""
+    from nas.training.display import TrainingProgress
+    from nas.training.full import FullTraining, check_folder, check_recipe, hold, is_begun
+
+    recipe, folder = run.recipe, training.folder
+    begun = args.resume and is_begun(folder)
+    lead = f"{place[0]}/{place[1]} {training.label}: " if place[1] > 1 else ""
+    with ExitStack() as held:
+        if begun and run.ranks.main:  # before what another process may be writing is read
+            held.enter_context(hold(folder))
+        if begun:
+            check_recipe(folder, recipe)
+        full = FullTraining(run, folder, _initial(args, run, folder, notes, begun))
+        if begun:
+            full.resume()
+        elif run.ranks.main:
+            held.enter_context(hold(folder))
+            check_folder(folder, resume=False)  # another may have been quicker
+        if not full.open():
             notes.append("log.csv only: TensorBoard is not installed (pip install 'convnext-nas[train]')")
         last = min(args.epochs_limit or recipe.epochs, recipe.epochs)
-        with TrainingProgress(console, last, len(training.curve), recipe.total_batch_size) as progress:
-            progress.resumed(training.rows)
-            for note in (_title(run, training), *notes):
-                progress.note(note)
-            while len(training.curve) < last:
-                progress.epoch(training.epoch(progress.step))
-        training.close()
-    for line in _outcome(training, args.out, recipe):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        done = len(full.curve)
+        with TrainingProgress(console, last, done, recipe.total_batch_size, lead) as progress:
+            progress.resumed(full.rows)
+            if place[1] == 1 or done < last:
+                for note in (lead + _title(run, full), *notes):
+                    progress.note(note)
+            while len(full.curve) < last:
+                progress.epoch(full.epoch(progress.step))
+        full.close()
+    for line in _outcome(full, folder, recipe):
+        _say(console, lead + line)
+
+
+def _initial(
+    args: argparse.Namespace, run: Run, folder: Path, notes: list[str], begun: bool
+) -> Mapping[str, Tensor] | None:
+    """The weights to start from; `notes` get what was taken. None where the training has its own."""
+    from nas.training.full import LAST, initial_weights
+
+    if args.init is None or (begun and (folder / LAST).exists()):
+        return None
+    recipe = run.recipe
+    return initial_weights(
+        args.init, recipe.network, recipe.data.num_classes, recipe.data.classes, notes.append
+    )
 
 
 def _notes(run: Run) -> list[str]:
@@ -153,20 +268,28 @@ def _notes(run: Run) -> list[str]:
     return notes
 
 
-def _run(args: argparse.Namespace, recipe: Recipe, ranks: Ranks, device: str) -> Run:
-    """What the training is given, checked. Raises `InputError`."""
+def _run(
+    args: argparse.Namespace, training: Training, asked: Asked, ranks: Ranks, device: str
+) -> tuple[Run, tuple[str, ...]]:
+    """What the training is given, checked, and what was set right for it. Raises `InputError`."""
     from nas.data.opening import open_batches
+    from nas.training.asked import fitted
     from nas.training.device import choose_device, choose_precision
-    from nas.training.full import with_classes
+    from nas.training.full import as_begun, check_batch
     from nas.training.state import Run
 
+    recipe = training.recipe
     try:
         where = choose_device(device)
     except TrialFailed as failure:
         raise InputError(str(failure)) from None
-    batches = open_batches(args.data, recipe, workers=args.workers, seed=recipe.seed)
-    recipe = with_classes(recipe, batches, args.data)
-    return Run(recipe, batches, recipe.seed, where, choose_precision(recipe.precision, where), ranks)
+    batches = open_batches(args.data, recipe, workers=args.workers, seed=recipe.seed, any_classes=True)
+    found = fitted(replace(asked, recipe=recipe), batches, args.data, ranks.world)
+    recipe, notes = found.recipe, found.notes
+    if args.resume:
+        recipe = as_begun(recipe, training.folder)
+    check_batch(recipe)
+    return Run(recipe, batches, recipe.seed, where, choose_precision(recipe.precision, where), ranks), notes
 
 
 def _title(run: Run, training: FullTraining) -> str:

@@ -22,8 +22,11 @@ class Command(argparse.ArgumentParser):
     """An argument parser whose errors are one line, without the usage, and that wants flags in full."""
 
     quiet = False  # say nothing of what ends it
+    called: str | None = None  # what the program is called by, where that is not `python -m`
 
     def __init__(self, **options: Any) -> None:
+        if self.called is not None:
+            options["prog"] = self.called
         super().__init__(allow_abbrev=False, **options)
         # or the interpreter would look through all there is for cycles before it ends: up to 2 s with torch
         atexit.unregister(gc.freeze)

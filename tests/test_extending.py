@@ -196,7 +196,7 @@ def test_the_tables_are_what_the_registries_say():
         assert entry.load()
 
 
-def test_the_readme_names_every_sampler_data_set_and_target():
-    readme = (ROOT / "README.md").read_text()
+def test_the_documents_name_every_sampler_data_set_and_target():
+    text = "".join((ROOT / "docs" / f"{page}.md").read_text() for page in ("search", "export"))
     for name in (*SAMPLERS, *forms(), *TARGETS):
-        assert f"`{name}`" in readme, name
+        assert f"`{name}`" in text, name

@@ -11,10 +11,10 @@ PACKAGES = ("space", "nas", "analysis")
 COMMANDS = {
     "space": {"describe"},
     "nas": {"search", "measure", "export", "train", "evaluate"},
-    "analysis": {"dashboard", "compare", "scale", "importance", "proxies", "agreement"},
+    "analysis": {"dashboard", "compare", "scale", "importance", "proxies", "agreement", "cli"},
 }
-# the last act of a search: it writes its page
-UPWARDS = {("nas.search", "analysis.page.page")}
+# the last act of a search, here or from Python: it writes its page
+UPWARDS = {("nas.search", "analysis.page.page"), ("nas.api.results", "analysis.page.page")}
 
 
 def modules() -> dict[str, ast.Module]:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.data import cache
-from nas.data.sources.registry import SOURCES
+from nas.data.sources.registry import SOURCES, parsed
 from nas.data.sources.source import Images, Labels, Request, Source
-from space.errors import InputError, quoted
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +53,16 @@ def load(
     there is; `seed` selects the class-balanced subset. Raises `InputError`.
     """
     source = open_source(spec, resolution, train_size, val_size, seed, num_classes)
-    name = spec.partition(":")[0]
+    name, path = parsed(spec)
+    whole = f"{name}:{path}" if path else name  # a plain path may be no path where it is read again
     arrays, digest = cache.read_or_build(source, name, resolution, cache_dir)
     splits = {split: Split(*arrays[split]) for split in ("train", "val")}
     # the cache's digest is of pixels and labels alone: folders of other names may hold the same
     if SOURCES[name].names_tell:
         digest = hashlib.sha256("\0".join([digest, *(source.classes or ())]).encode()).hexdigest()
-    return Data(splits["train"], splits["val"], source.num_classes, digest, spec, source.classes, source.read)
+    return Data(
+        splits["train"], splits["val"], source.num_classes, digest, whole, source.classes, source.read
+    )
 
 
 def open_source(
@@ -72,14 +74,7 @@ def open_source(
     num_classes: int | None,
 ) -> Source:
     """The source a spec names, its path and sizes checked. Raises `InputError`."""
-    name, _, path = spec.partition(":")
-    if name not in SOURCES:
-        raise InputError(f"data: {quoted(spec)} is no data set; there are {', '.join(SOURCES)}")
-    data_set = SOURCES[name]
-    if data_set.path and not path:
-        raise InputError(f"data: {name} needs a path, {name}:PATH, {data_set.path}")
-    if path and not data_set.path:
-        raise InputError(f"data: {name} takes no path; {quoted(spec)} should be {name!r}")
+    name, path = parsed(spec)
     request = Request(Path(path) if path else None, resolution, train_size, val_size, num_classes, seed)
-    source: Source = data_set.load()(request)
+    source: Source = SOURCES[name].load()(request)
     return source

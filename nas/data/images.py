@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,8 @@ STARTS = re.compile(
     rb"II[*+]\x00|MM\x00[*+]|MM\*\x00|II\x00\*|GIF8[79]a",
     re.DOTALL,
 )
+ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}  # by the first two bytes
+TAIL, MOST_TAIL = 32, 1 << 25  # bytes at the end that it is looked for in
 MOST_PIXELS = 1 << 28  # a phone's 200 megapixels are read; Pillow holds 4 bytes of each
 MOST_BYTES = 2 << 30  # WebP's are in memory as a whole
 BITS_PER_SAMPLE = 258  # the TIFF tag
@@ -43,6 +47,21 @@ def is_image(head: bytes) -> bool:
     return STARTS.match(head) is not None
 
 
+def is_cut(handle: int, head: bytes, size: int) -> bool:
+    """Whether a JPEG, PNG or WebP file lacks its end, as after a download or a copy that broke off."""
+    if head.startswith(b"RIFF"):
+        return int.from_bytes(head[4:8], "little") + 8 > size
+    end = ENDS.get(head[:2])
+    if end is None:
+        return False
+    # mostly the last bytes; some cameras and editors write more behind
+    for most in (TAIL, MOST_TAIL):
+        os.lseek(handle, max(0, size - most), os.SEEK_SET)
+        if end in os.read(handle, most):
+            return False
+    return True
+
+
 @contextmanager
 def opened(file: str) -> Iterator[Image]:
     """An image that is not decoded yet, as Pillow's `Image.open`, in the formats above alone.
@@ -51,18 +70,12 @@ def opened(file: str) -> Iterator[Image]:
     """
     from PIL import Image, UnidentifiedImageError
 
-    bound = Image.MAX_IMAGE_PIXELS
-    # Pillow warns of more pixels than that, and refuses twice as many before it takes memory
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2
     try:
         if Path(file).stat().st_size > MOST_BYTES:
             raise InputError(f"data: {file} is larger than {MOST_BYTES >> 30} GiB, no image that is read")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            warnings.filterwarnings("ignore", module="PIL")  # of metadata, which nobody reads
-            with Image.open(file, formats=list(FORMATS)) as image:
-                _refuse_large(file, image)
-                yield image
+        with _BOUNDS, Image.open(file, formats=list(FORMATS)) as image:
+            _refuse_large(file, image)
+            yield image
     except InputError:
         raise
     except Image.DecompressionBombError:
@@ -74,8 +87,41 @@ def opened(file: str) -> Iterator[Image]:
         raise InputError(f"data: {file} cannot be read as an image: out of memory") from None
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError .. by format
         raise InputError(f"data: {file} cannot be read as an image: {reason(error)}") from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = bound
+
+
+class _Bounds:
+    """Pillow's bound and warnings as they are here while any thread has an image open, then as before."""
+
+    def __init__(self) -> None:
+        self._lock, self._open = threading.Lock(), 0
+        self._before: tuple[int | None, ExitStack] = None, ExitStack()
+
+    def __enter__(self) -> None:
+        from PIL import Image
+
+        with self._lock:
+            self._open += 1
+            if self._open > 1:
+                return
+            stack = ExitStack()
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", module="PIL")  # of metadata, which nobody reads
+            self._before = Image.MAX_IMAGE_PIXELS, stack
+            # Pillow warns of more pixels than that, and refuses twice as many before it takes memory
+            Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2
+
+    def __exit__(self, *_: object) -> None:
+        from PIL import Image
+
+        with self._lock:
+            self._open -= 1
+            if not self._open:
+                Image.MAX_IMAGE_PIXELS, stack = self._before
+                stack.close()
+
+
+_BOUNDS = _Bounds()
 
 
 def _refuse_large(file: str, image: Image) -> None:

@@ -1,13 +1,16 @@
-"""ImageNet's layout decoded on the fly: worker processes read, crop and resize batch after batch."""
+"""Image files decoded on the fly: worker processes read, crop and resize batch after batch."""
 
 from __future__ import annotations
 
 import hashlib
 import multiprocessing
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,7 +21,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from nas.data.crops import Crops, centre_crop, random_crop
 from nas.data.images import opened
-from nas.data.listing import SPLITS, Folder
+from nas.data.layout import SPLITS
+from nas.data.listing import Folder, Listing
 from nas.data.transfer import pinned
 from space.errors import InputError, first_line, reason
 
@@ -79,17 +83,18 @@ class _Plan(Sampler[_Task]):
 
 
 class Streamed:
-    """PATH/train/CLASS/* and PATH/val/CLASS/*, decoded by `workers` processes (0: by this one).
+    """A folder of images, or a list of them, decoded by `workers` processes (0: by this one).
 
     Training images are `crops`, or where that is None cropped as validation's are: shorter side resized to
-    R / `eval_crop`, then the centre. With `training` False only PATH/val need be there. Raises `InputError`
-    here for a wrong layout, and while iterating for an image that is damaged, by its name.
+    R / `eval_crop`, then the centre. With `training` False only the validation split need be there. Raises
+    `InputError` here for a wrong layout, and while iterating for an image that is damaged, by its name.
     """
 
     def __init__(
         self,
         path: str | Path,
         *,
+        listing: Callable[..., Listing] = Folder,
         resolution: int,
         eval_crop: float = 0.875,
         interpolation: str = "bicubic",
@@ -98,7 +103,7 @@ class Streamed:
         training: bool = True,
     ) -> None:
         splits = SPLITS if training else SPLITS[1:]
-        folder = Folder(path, splits)
+        folder = listing(path, splits)
         self.classes: tuple[str, ...] | None = folder.classes
         self.num_classes = len(folder.classes)
         found = {split: folder.images(split, folder.classes) for split in splits}
@@ -147,7 +152,8 @@ class Streamed:
         turn = self._turn
         # before `iter`: it hands the workers their first tasks
         self._plan.files, self._plan.epoch, self._plan.batches = self._files[split], epoch, batches
-        results = iter(self._loader)
+        with _without_main():
+            results = iter(self._loader)
         for indices in batches:
             # persistent workers have one iterator: the older loop would be given the newer one's batches
             if turn != self._turn:
@@ -201,6 +207,17 @@ def _processes() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["nas.data.stream", "PIL.Image"])  # imported once for all workers
     return context
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Workers start without the program's own module: where it has no guard, each would run it again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _worker_died(error: Exception) -> NoReturn:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from nas.verdict.summary import Summary
 
 if TYPE_CHECKING:
     from nas.driver.progress import Progress
+    from nas.record.trial import Trial
     from nas.training.result import Epoch, Result
 
 # a training in which the driver has died so often, with no epoch gained, is taken to be the reason
@@ -29,6 +30,9 @@ MOST_ATTEMPTS = 5
 # failures alike, from the first training on, that end a search: a published network should train anywhere,
 # while an axis may have a value with which no network trains
 MOST_ALIKE, MOST_ALIKE_CANDIDATES = 3, 8
+
+Callback = Callable[["Trial"], object]
+"""Called with every trial that is over or pauses, once it is recorded; what it raises ends the search."""
 
 
 class SearchEnded(Exception):  # noqa: N818 - no error of the program's
@@ -59,6 +63,7 @@ class SearchController:
         seed: int,
         epochs: int,
         confirm: tuple[int, int],
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         """`epochs` is full fidelity; `confirm`: how many networks are trained again, with how many seeds."""
         self._record = record
@@ -66,6 +71,7 @@ class SearchController:
         self._progress = progress
         self._pace = pace
         self._epochs = epochs
+        self._callbacks = callbacks
         self._summary = Summary(record)
         self._running: dict[int, Running] = {}
         self._alike: list[str] = []  # reasons of the first trainings, where all failed unexpectedly
@@ -202,3 +208,5 @@ class SearchController:
             self._pace.trained(max(elapsed, running.seconds), running.told)
         self._progress.done(trial)
         self._summary.refresh()
+        for callback in self._callbacks:
+            callback(trial)

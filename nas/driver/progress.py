@@ -69,12 +69,16 @@ class _Current:
 class Progress:
     """Follows a search of so many trainings to `epochs`; `console` decides between live display and lines."""
 
-    def __init__(self, console: Console, title: str, trials: int, epochs: int, pace: Pace) -> None:
+    def __init__(
+        self, console: Console, title: str, trials: int, epochs: int, pace: Pace, foreseen: str = ""
+    ) -> None:
+        """`foreseen`: how long it will take, in a line, where that is known before the first training."""
         self._console = console
         self._title = title
         self._trials = trials
         self._epochs = epochs
         self._pace = pace
+        self._foreseen = foreseen
         self._recent: deque[Trial] = deque(maxlen=RECENT)
         self._finished = 0
         self._counted: set[int] = set()
@@ -166,6 +170,8 @@ class Progress:
         if self._measured:
             ours = "the first training" if self._finished == 1 else plural(self._finished, "training")
             self._print(f"{words}{self._measure(coming)}, measured on {ours}")
+        elif self._foreseen:
+            self._print(self._foreseen)
         elif limit is None:
             self._print(f"{words}: how long they take is known after the first")
         else:

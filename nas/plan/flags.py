@@ -60,10 +60,19 @@ def _add_goal(add: Add) -> None:
 
 
 def _add_judge(add: Add) -> None:
-    add("--proxy", metavar="NAME|FILE", help="the short training: smoke, cpu (default without a GPU), gpu "
-        "(default with one), imagenet-subset, or a YAML file; simulated:LAW trains nothing, to "
-        "rehearse a search; table:FILE searches networks that others trained")
+    add("--proxy", metavar="NAME|FILE", help="the short training: smoke, cpu (default without a GPU), photos "
+        "(the same for images of your own), gpu (default with one), imagenet-subset, or a YAML file; "
+        "simulated:LAW trains nothing, to rehearse a search; table:FILE searches what others trained")
     add("--data", metavar="SPEC", help=f"another data set than the proxy's: {', '.join(forms())}")
+    add("--num-classes", type=int, metavar="N", help="classes of it that are used (default: all; of the "
+        "proxy's own data what the proxy says)")
+    add("--resolution", type=int, metavar="PIXELS", help="of the images, both sides")
+    add("--train-size", type=int, metavar="N", help="training images, at most")
+    add("--epochs", type=int, metavar="N", help="of one training")
+    add("--batch-size", type=int, metavar="N", help="images a step")
+    add("--lr", metavar="RATE", help="learning rate, as 1e-3, or tuned: for each network the best of three")
+    add("--set", action="append", metavar="KEY=VALUE", help="any field of the proxy, as proxy.mixup=0.8; "
+        "repeatable (docs/proxies.md has them all)")
     add("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     add("--threads", type=int, metavar="N", help="CPU threads of a training (default: all cores)")
 
@@ -105,3 +114,5 @@ def _add_engine(add: Add) -> None:
 def _add_study(add: Add, default: str) -> None:
     add("--study", metavar="NAME|PATH", help=f"runs/NAME, or a folder (default: {default})")
     add("--resume", action="store_true", default=None, help="go on with a study, under its own settings")
+    add("--continue", dest="resume", action="store_const", const="auto", help="start, or go on where "
+        "there is a study: a command that can be given again")

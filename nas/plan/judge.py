@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.plan.settings import RunSettings
-from nas.proxy import is_simulated, is_table, trains
+from nas.plan.fitting import check_data, for_data, is_users, with_fields
+from nas.plan.settings import RunSettings, Settings
+from nas.proxy import is_objective, is_simulated, is_table
 from nas.proxy.card import card_line
 from nas.proxy.proxy import Proxy, load_proxy, proxy_from
 from nas.proxy.reduced import reduced
 from nas.training.result import TrialFailed
 from space.band import BandSampler
+from space.budget import parse_budgets
 from space.cost import NUM_CLASSES, RESOLUTION, cost_columns
 from space.errors import MOST_NAME, InputError, first_line, printable, quoted, shortened
 from space.networks import cost_of
@@ -46,6 +48,11 @@ class Judge:
     facts: dict[str, Any]  # of the proxy, for the record
     data: dict[str, Any]
     read: str = ""  # what was read of the data set, in a line
+    fitted: str = ""  # what of the proxy was fitted to it, in a line
+    resolution: int = RESOLUTION  # at which networks as asked for have the maps of those trained
+    # to see how long a step takes; None where none is trained
+    probe: Trainer | None = None
+    passes: int = 0  # over the training images, in one training
 
     @property
     def card(self) -> str | None:
@@ -54,7 +61,7 @@ class Judge:
 
     def uses_gpu(self, device: str) -> bool:
         """Whether trainings of a search from this machine want a GPU unless told otherwise."""
-        if not trains(self.name) or not device.startswith(("auto", "cuda")):
+        if self.name in ("simulated", "objective", "table") or not device.startswith(("auto", "cuda")):
             return False
         import torch
 
@@ -89,8 +96,9 @@ class Chosen:
 
 
 def chosen_judge(settings: RunSettings) -> Chosen:
-    """The proxy of the settings, or a law or a table in its place. Raises `InputError`."""
-    return simulated_judge(settings) or table_judge(settings) or proxy_judge(settings)
+    """The proxy of the settings, or a law, a table or a function in its place. Raises `InputError`."""
+    known = simulated_judge(settings) or table_judge(settings) or objective_judge(settings)
+    return known or proxy_judge(settings)
 
 
 def table_judge(settings: RunSettings) -> Chosen | None:
@@ -130,6 +138,10 @@ def simulated_judge(settings: RunSettings) -> Chosen | None:
 
     if not is_simulated(settings.proxy):
         return None
+    if settings.set:
+        raise InputError(
+            f"--set {next(iter(settings.set))}: a simulated proxy trains nothing, and has no fields"
+        )
     match = SIMULATED.fullmatch(settings.proxy) if len(settings.proxy) <= 100 else None
     seconds = float(match[2] or 0) if match else 0.0
     if match is None or match[1] not in LAWS or seconds > MOST_SIMULATED:
@@ -146,14 +158,47 @@ def simulated_judge(settings: RunSettings) -> Chosen | None:
     return Chosen(judge.name, RESOLUTION, judge.epochs, lambda: judge)
 
 
+def objective_judge(settings: RunSettings) -> Chosen | None:
+    """A user's own function in place of training; None where the proxy is a real one.
+
+    Raises `InputError`.
+    """
+    if not is_objective(settings.proxy):
+        return None
+    from nas.proxy.objective import ObjectiveTrainer, known, takes_seed
+
+    name, objective = settings.proxy, known(settings.proxy)
+    assert isinstance(settings, Settings)  # a measurement has no function
+    if settings.data is not None or settings.set:
+        said = (
+            f"data {quoted(settings.data)}"
+            if settings.data is not None
+            else f"--set {next(iter(settings.set))}"
+        )
+        raise InputError(f"{said}: an objective takes the place of proxy and data; leave it out")
+    if settings.scheduler != "none":
+        raise InputError("scheduler: an objective is one call, which nothing stops early; leave it out")
+    if settings.confirmations != (0, 0) and not takes_seed(objective):
+        raise InputError(
+            "confirm: with another seed the objective gives the same; take it as objective(network, budget, "
+            "seed), or leave confirm out"
+        )
+    trainer = ObjectiveTrainer(objective, parse_budgets(settings.budget, settings.band), settings.device)
+    facts = {"name": name, "fingerprint": name, "data": name, "epochs": trainer.epochs}
+    judge = Judge("objective", 1, trainer, facts, {"spec": name, "fingerprint": name, "classes": None})
+    return Chosen(judge.name, RESOLUTION, judge.epochs, lambda: judge)
+
+
 def proxy_judge(settings: RunSettings) -> Chosen:
     """The proxy of the settings. Raises `InputError`."""
     from nas.proxy.trainer import ProxyTrainer
 
-    name, proxy, device = choose_proxy(settings)
-    proxy.check_data()
+    name, asked, device = choose_proxy(settings)
+    check_data(name, asked, settings)
 
     def loaded() -> Judge:
+        found = for_data(name, asked, settings)
+        proxy = found.proxy
         data = proxy.load_data()
         if data.num_classes < 2:
             raise InputError(f"data {quoted(proxy.data)}: has one class; there is nothing to tell apart")
@@ -167,11 +212,17 @@ def proxy_judge(settings: RunSettings) -> Chosen:
                 "spec": data.spec,
                 "fingerprint": data.fingerprint,
                 "classes": None if classes is None else list(classes),
+                **found.facts(),
             },
             getattr(data, "read", ""),
+            found.line(name),
+            proxy.seen_resolution,
+            # where each network's learning rate is looked for, a step with the first takes as long
+            ProxyTrainer(proxy.changed(lr=proxy.rates[0]), device, data=data),
+            passes(proxy),
         )
 
-    return Chosen(name, proxy.seen_resolution, proxy.epochs, loaded)
+    return Chosen(name, asked.seen_resolution, asked.epochs, loaded)
 
 
 def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
@@ -184,13 +235,17 @@ def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
         torch.set_num_threads(settings.threads)
     name = settings.proxy
     if name == "auto":
-        name = "gpu" if torch.cuda.is_available() and settings.device.startswith(("auto", "cuda")) else "cpu"
+        cuda = torch.cuda.is_available() and settings.device.startswith(("auto", "cuda"))
+        # what tells fractals apart fast orders photographs by learning speed: studies/order
+        photos = settings.data is not None and is_users(settings.data)
+        name = "gpu" if cuda else "photos" if photos else "cpu"
     if isinstance(name, str):
         label, proxy = shortened(printable(Path(name).stem), MOST_NAME), load_proxy(name)
     else:
         label, proxy = "custom", proxy_from(name, "proxy")
     if settings.data is not None:
         proxy = proxy.changed(data=settings.data)
+    proxy = with_fields(proxy, settings.proxy_fields, f"proxy {label}")
     device = proxy.device if settings.device == "auto" else settings.device
     try:
         if settings.engine == "local":
@@ -214,7 +269,15 @@ def proxy_facts(name: str, proxy: Proxy, data: Data) -> dict[str, Any]:
     }
 
 
-def check_resolution(judge: Chosen, references: Sequence[Reference]) -> None:
+def passes(proxy: Proxy) -> int:
+    """Epochs of one training, those in which its learning rate is looked for included."""
+    from nas.proxy.ladder import SHARE
+
+    tries = len(proxy.rates) if len(proxy.rates) > 1 else 0
+    return proxy.epochs + tries * max(1, proxy.epochs // SHARE)
+
+
+def check_resolution(judge: Chosen | Judge, references: Sequence[Reference]) -> None:
     """Refuse a proxy whose images are too small for the references."""
     try:
         for reference in references:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.driver.branch import Branch
 from nas.driver.rungs import Rungs
-from nas.plan.judge import Judge, chosen_judge
+from nas.plan.judge import Judge, check_resolution, chosen_judge
 from nas.plan.settings import MeasureSettings
 from nas.samplers.proposer import NoProposer
 from space.describe import read_network
@@ -50,7 +50,9 @@ class Measurement:
                 cost_of(one.network, chosen.resolution)
             except InputError as error:
                 raise InputError(f"{one.name}: proxy {chosen.name}: {error}") from None
-        return cls(settings, networks, chosen.load())
+        judge = chosen.load()
+        check_resolution(judge, networks)  # again: pixels may have followed from the data
+        return cls(settings, networks, judge)
 
     @property
     def confirm(self) -> tuple[int, int]:
@@ -59,7 +61,7 @@ class Measurement:
 
     def asked(self) -> dict[str, Any]:
         """The settings in the user's own words, for `--resume`."""
-        return self.settings.model_dump(mode="json")
+        return self.settings.asked()
 
     @property
     def trainings(self) -> int:

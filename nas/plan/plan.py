@@ -12,7 +12,7 @@ from nas.driver.branch import Branch
 from nas.plan.effort import Effort
 from nas.plan.judge import Judge, check_candidates, check_resolution, chosen_judge, table_path
 from nas.plan.settings import Settings
-from nas.proxy import is_simulated, is_table
+from nas.proxy import is_objective, is_simulated, is_table
 from nas.samplers.band import Band
 from nas.samplers.limits import Limits, parse_latency, parse_most
 from nas.samplers.proposer import Proposer
@@ -77,8 +77,11 @@ class Plan:
         limits.meeting(bands)
         for band in drawn:
             check_candidates(chosen, band)
+        judge = chosen.load()
+        for known in references:
+            check_resolution(judge, known)  # again: pixels may have followed from the data
         searched = space if table is None else table.space
-        return cls(settings, searched, bands, effort, chosen.load(), limits)
+        return cls(settings, searched, bands, effort, judge, limits)
 
     @property
     def front(self) -> bool:
@@ -103,7 +106,7 @@ class Plan:
     def asked(self) -> dict[str, Any]:
         """The settings in the user's own words, for `--resume`."""
         # with the first rung: by default it follows from the number of trials, which may grow
-        return self.settings.model_dump(mode="json") | {"min_epochs": self.effort.scheduler["levels"][0]}
+        return self.settings.asked() | {"min_epochs": self.effort.scheduler["levels"][0]}
 
     def binding(self) -> dict[str, Any]:
         """What makes the results of a study comparable; a study is never resumed under other values."""
@@ -229,7 +232,9 @@ def reference_families(settings: Settings) -> tuple[str, ...]:
     for family in settings.references or ():
         check_family(family)
     if settings.references is None:
-        return ("convnext",) if simulated else DEFAULT_REFERENCES
+        # a function of the user's may know ConvNets only, too; it is asked about a Swin where that was said
+        plain = simulated or is_objective(settings.proxy)
+        return ("convnext",) if plain else DEFAULT_REFERENCES
     if simulated and "swin" in settings.references:
         raise InputError("reference swin: a simulated law knows ConvNets only")
     return settings.references

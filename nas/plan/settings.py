@@ -10,12 +10,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from nas.recipe.assignments import assignments, nested
 from nas.recipe.mistakes import FLAGS, flag, validated
 from nas.recipe.sizes import bytes_of
 from nas.samplers.registry import DEFAULT, SAMPLERS
 from space.errors import InputError, quoted
 from space.files import parse_yaml, read_text
 
+# fields of the proxy with a flag of their own; a study file has them beside `set`, too
+PROXY_FLAGS = ("num_classes", "resolution", "epochs", "train_size", "batch_size", "lr")
+PROXY = "proxy."  # what keys of `set` start with
 RAY_ONLY = ("workers", "cpus_per_trial", "gpus_per_trial", "gpu_memory", "ray_address")
 # no text of a setting is longer; paths may be
 MOST_TEXT = 4096
@@ -34,7 +38,7 @@ class RunSettings(BaseModel):
     data: Text | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
     study: Text | None = None
-    resume: bool = False
+    resume: Literal["auto"] | bool = False
     engine: Literal["local", "ray"] = "local"
     workers: int | None = Field(default=None, ge=1, le=100_000)
     cpus_per_trial: float | None = Field(default=None, ge=1e-4, le=100_000, allow_inf_nan=False)
@@ -44,6 +48,7 @@ class RunSettings(BaseModel):
     storage: Text | None = None
     device: Text = "auto"
     threads: int | None = Field(default=None, ge=1, le=4096)
+    set: dict[Text, Any] = Field(default_factory=dict)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -63,6 +68,20 @@ class RunSettings(BaseModel):
         if self.engine == "ray" and self.threads is not None:
             raise ValueError("--threads is for --engine local; with ray it is --cpus-per-trial")
         return self
+
+    @property
+    def proxy_fields(self) -> dict[str, Any]:
+        """The fields of the proxy that were set, by name. Raises `InputError` for one there is not."""
+        if not self.set:
+            return {}
+        from nas.proxy.proxy import Proxy
+
+        return nested(self.set, Proxy, "docs/proxies.md", PROXY)
+
+    def asked(self) -> dict[str, Any]:
+        """The settings in the user's own words, for `--resume`."""
+        values = self.model_dump(mode="json") | {"resume": self.resume is True}
+        return {name: value for name, value in values.items() if name != "set" or value}
 
     @property
     def gpu_bytes(self) -> int | None:
@@ -146,8 +165,8 @@ class MeasureSettings(RunSettings):
 
 def read_measure_settings(flags: Mapping[str, Any]) -> MeasureSettings:
     """The flags, over the study's own settings where it is resumed. Raises `InputError` in one line."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    values = _resumed(given, {}, measured=True) | given
+    given = _given(flags)
+    values = _over(_resumed(given, {}, measured=True), given)
     if "networks" not in values:
         raise InputError("which networks? Give names (python -m space.describe --list) or files")
     settings = validated(MeasureSettings, values, FLAGS, flags=given)
@@ -161,20 +180,45 @@ def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings
     where = FLAGS
     if study_file is not None:
         where = f"study file {study_file}"
-        values = dict(read_study_file(study_file))
-    given = {name: value for name, value in flags.items() if value is not None}
-    values = _resumed(given, values, measured=False)
-    if "budget" not in {**values, **given}:
+        values = _folded(read_study_file(study_file))
+    given = _given(flags)
+    values = _over(_resumed(given, values, measured=False), given)
+    if "budget" not in values:
         raise InputError("--budget is missing: a cost such as 4.5GFLOPs, 600MFLOPs or 30Mparams")
-    settings = validated(Settings, values | given, where, flags=given)
+    settings = validated(Settings, values, where, flags=given)
     settings.time_limit_seconds, settings.confirmations  # noqa: B018  refuse bad ones now
     _check(settings)
     return settings
 
 
+def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that were given. Raises `InputError` for a `--set` that cannot be read."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    texts = given.get("set")
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        given["set"] = assignments(texts)  # a program may give a mapping
+    return _folded(given)
+
+
+def _folded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`epochs: 5` as what it is short for, `set: {proxy.epochs: 5}`."""
+    short = {PROXY + name: values[name] for name in PROXY_FLAGS if values.get(name) is not None}
+    folded = {name: value for name, value in values.items() if name not in PROXY_FLAGS}
+    return _over({"set": short}, folded) if short else folded
+
+
+def _over(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` under what was given; of fields that are set, each by itself."""
+    both = {**values, **given}
+    parts = [each["set"] for each in (values, given) if "set" in each]
+    if len(parts) == 2 and all(isinstance(part, Mapping) for part in parts):
+        both["set"] = {**parts[0], **parts[1]}
+    return both
+
+
 def _check(settings: RunSettings) -> None:
     """Refuse what the fields alone do not show, before anything takes time."""
-    settings.gpu_bytes  # noqa: B018  refuse a bad one now
+    settings.gpu_bytes, settings.proxy_fields  # noqa: B018  refuse bad ones now
     if settings.engine == "ray":
         from nas.engines.ray.cluster import check_address
         from nas.engines.ray.resources import check_shares
@@ -187,6 +231,10 @@ def _check(settings: RunSettings) -> None:
 def _resumed(given: Mapping[str, Any], values: dict[str, Any], *, measured: bool) -> dict[str, Any]:
     """What a study that is gone on with was started with, under `values`. Raises `InputError`."""
     if not (given.get("resume") and given.get("study")):
+        return values
+    from nas.record.folder import is_study, study_folder
+
+    if given["resume"] == "auto" and not is_study(study_folder(given["study"])):
         return values
     from nas.record.record import Record
 
@@ -203,7 +251,7 @@ def _resumed(given: Mapping[str, Any], values: dict[str, Any], *, measured: bool
         if name in given and given[name] != asked.get(name, given[name]):
             was, now = quoted(asked[name]), quoted(given[name])
             raise InputError(f"study {record.folder}: was started with {name} {was}, not {now}")
-    values = asked | values
+    values = _over(asked, values)
     if given.get("engine", values.get("engine")) != values.get("engine"):
         # where a study is trained does not bind it: what was said of the other engine is void
         values = {name: value for name, value in values.items() if name not in (*RAY_ONLY, "threads")}

@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.data.sources.registry import parsed
 from nas.plan.plan import Plan, space_name
 from nas.plan.settings import MeasureSettings, RunSettings, Settings
-from nas.record.folder import study_folder
+from nas.proxy import is_simulated
+from nas.record.folder import is_study, study_folder
 from nas.record.record import Record
 from nas.record.storage import check_url, without_password
 from space.errors import MOST_NAME
@@ -30,7 +32,7 @@ def choose_folder(settings: Settings | MeasureSettings) -> Path:
     else:
         folder = _numbered(settings)
     if settings.storage is None:
-        Record.check_free(folder, resume=settings.resume)
+        Record.check_free(folder, resume=_goes_on(settings, folder))
     else:
         check_url(settings.storage)
     return folder
@@ -42,11 +44,16 @@ def open_record(plan: Plan | Measurement, folder: Path) -> Record:
     if settings.storage is not None:
         asked["storage"] = without_password(settings.storage)
         return Record.join(folder, settings.storage, binding, asked)
-    if not settings.resume:
+    if not _goes_on(settings, folder):
         return Record.create(folder, binding, asked)
     record = Record.resume(folder, binding)
     record.ask(**_moved(settings))
     return record
+
+
+def _goes_on(settings: RunSettings, folder: Path) -> bool:
+    """Whether a study is to be gone on with, and not started."""
+    return is_study(folder) if settings.resume == "auto" else settings.resume
 
 
 def _moved(settings: RunSettings) -> dict[str, object]:
@@ -56,9 +63,16 @@ def _moved(settings: RunSettings) -> dict[str, object]:
     return {name: place for name, place in places.items() if place is not None}
 
 
+def own_place(settings: RunSettings) -> str:
+    """The name of the place of the user's own images; "" where there are none."""
+    if settings.data is None or is_simulated(settings.proxy):
+        return ""
+    return Path(parsed(settings.data)[1]).name.removesuffix(".csv")
+
+
 def _numbered(settings: Settings) -> Path:
-    """By space and budget; the first that is free, or, to go on with, the last that is there."""
-    named = f"{space_name(settings)}-{settings.budget}"
+    """By data, or space, and budget; the first that is free, or, to go on with, the last that is there."""
+    named = f"{own_place(settings) or space_name(settings)}-{settings.budget}"
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-.")
     if len(name) > MOST_NAME:  # of many budgets
         name = f"{name[:MOST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

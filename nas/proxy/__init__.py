@@ -8,11 +8,14 @@ def is_simulated(name: object) -> TypeGuard[str]:
     return isinstance(name, str) and name.startswith("simulated")
 
 
+OBJECTIVE = "objective:"
+
+
+def is_objective(name: object) -> TypeGuard[str]:
+    """Whether a proxy of this name is a user's own function, and its accuracies what that gave."""
+    return isinstance(name, str) and name.startswith(OBJECTIVE)
+
+
 def is_table(name: object) -> TypeGuard[str]:
     """Whether a proxy of this name is a table of what others trained."""
     return isinstance(name, str) and (name == "table" or name.startswith("table:"))
-
-
-def trains(name: object) -> bool:
-    """Whether anything is trained under a proxy of this name."""
-    return not is_simulated(name) and not is_table(name)

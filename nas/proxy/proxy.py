@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
     from space.networks import Network
 
-PRESETS = ("smoke", "cpu", "gpu", "imagenet-subset")
+PRESETS = ("smoke", "cpu", "photos", "gpu", "imagenet-subset")
 VERSION = 3  # of the training loop: a change that changes results raises it
 # fields that came later: where they have their defaults, a proxy is recorded and named as it was before them
 LATER = ("width_share", "stem_stride", "init", "lr_ladder")
@@ -37,42 +37,61 @@ class Proxy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data: str = "fractal"  # one of nas.data.sources.registry
-    num_classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None  # None: all the data set has
-    resolution: Pixels = 32
-    train_size: Counted | None = None  # images, at most; None: all
-    val_size: Counted | None = None
-    data_seed: Annotated[int, Field(ge=0, lt=2**63)] = (
-        0  # chooses the subset, or draws the fractals; not the trial's
+    data: str = Field(default="fractal", description="the data set, as --data has it")
+    num_classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = Field(
+        default=None, description="classes; null: all the data set has"
+    )
+    resolution: Pixels = Field(default=32, description="pixels, height and width")
+    train_size: Counted | None = Field(default=None, description="training images, at most; null: all")
+    val_size: Counted | None = Field(default=None, description="validation images, at most; null: all")
+    data_seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        default=0, description="chooses the subset, or draws the fractals; not the trial's"
     )
 
     # the network trained, where it is not the one asked for: `nas.proxy.reduced` has the rules
-    width_share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of all widths
-    stem_stride: Literal[4, 2, 1] = 4  # 2 or 1: larger maps from the same pixels
-    init: Init = "official"  # fan_in: std fan_in^-1/2, so that narrow networks do not begin asleep
+    width_share: Annotated[float, Field(gt=0, le=1)] = Field(default=1.0, description="of all widths")
+    stem_stride: Literal[4, 2, 1] = Field(default=4, description="2 or 1: larger maps from the same pixels")
+    init: Init = Field(
+        default="official",
+        description="fan_in: std fan_in^-1/2, so that narrow networks do not begin asleep",
+    )
 
-    epochs: Annotated[int, Field(gt=0, le=1_000_000)] = 5
-    batch_size: Counted = 64
-    lr: Positive | Literal["tuned"] = 1e-3  # tuned: each network's best of the ladder
-    lr_ladder: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=9)] = (5e-4, 1.5e-3, 4.5e-3)
-    min_lr: NonNegative = 1e-6
-    warmup_epochs: NonNegative = 1.0
-    weight_decay: NonNegative = 0.05  # not on biases and 1-D parameters
-    betas: tuple[Share, Share] = (0.9, 0.999)
-    clip_norm: Positive | None = None  # the recipe clips nothing
+    epochs: Annotated[int, Field(gt=0, le=1_000_000)] = Field(default=5, description="of one training")
+    batch_size: Counted = Field(default=64, description="images a step")
+    lr: Positive | Literal["tuned"] = Field(
+        default=1e-3, description="learning rate; tuned: each network's best of the ladder"
+    )
+    lr_ladder: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=9)] = Field(
+        default=(5e-4, 1.5e-3, 4.5e-3), description="the rates that tuned tries"
+    )
+    min_lr: NonNegative = Field(default=1e-6, description="learning rate at the end of the cosine")
+    warmup_epochs: NonNegative = Field(default=1.0, description="of the epochs, linear")
+    weight_decay: NonNegative = Field(default=0.05, description="none on biases and 1-D parameters")
+    betas: tuple[Share, Share] = Field(default=(0.9, 0.999), description="AdamW's, both below 1")
+    clip_norm: Positive | None = Field(
+        default=None, description="of the gradient; null: no clipping, as in the recipe"
+    )
 
-    label_smoothing: BelowOne = 0.1
-    mixup: Alpha = 0.0  # alpha; the recipe has .8
-    cutmix: Alpha = 0.0  # alpha; the recipe has 1.0
-    mixup_prob: Share = 1.0
-    flip: StrictBool = True
-    crop_padding: Annotated[int, Field(ge=0, le=MOST_PIXELS)] = 0  # pixels
+    label_smoothing: BelowOne = Field(default=0.1, description="share of the target on all classes")
+    mixup: Alpha = Field(default=0.0, description="alpha; 0: off; the recipe has .8")
+    cutmix: Alpha = Field(default=0.0, description="alpha; 0: off; the recipe has 1")
+    mixup_prob: Share = Field(default=1.0, description="of a batch being mixed at all")
+    flip: StrictBool = Field(default=True, description="half of the images, left to right")
+    crop_padding: Annotated[int, Field(ge=0, le=MOST_PIXELS)] = Field(
+        default=0, description="pixels around the image, then a crop"
+    )
 
-    stochastic_depth: BelowOne | None = None  # None: the architecture's own
-    layer_scale: Positive | Literal["architecture"] = "architecture"  # a number replaces LayerScale's 1e-6
-    head_init_scale: Positive = 1.0
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    device: str = "auto"
+    stochastic_depth: BelowOne | None = Field(
+        default=None, description="rate of the last block; null: the architecture's own"
+    )
+    layer_scale: Positive | Literal["architecture"] = Field(
+        default="architecture", description="a number replaces LayerScale's 1e-6; none gets one it lacks"
+    )
+    head_init_scale: Positive = Field(default=1.0, description="factor on the classifier's first weights")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto: bf16 where the GPU has it"
+    )
+    device: str = Field(default="auto", description="cpu, cuda, cuda:N; auto: a GPU if there is one")
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> Proxy:
@@ -85,8 +104,9 @@ class Proxy(BaseModel):
     def check_data(self) -> None:
         """Raises `InputError` where the data set's name or path is wrong, without reading a file."""
         from nas.data import open_source
+        from nas.data.sources.registry import parsed
 
-        _, _, path = self.data.partition(":")
+        _, path = parsed(self.data)
         if not path or not os.path.exists(path):  # noqa: PTH110  a NUL, a name too long: no file
             open_source(
                 self.data, self.resolution, self.train_size, self.val_size, self.data_seed, self.num_classes

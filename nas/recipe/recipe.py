@@ -45,13 +45,15 @@ class Part(BaseModel):
 class DataSpec(Part):
     """What the images are, and how validation sees them."""
 
-    name: str = "imagenet-1k"
-    num_classes: Annotated[int, Field(ge=2, le=MOST)] = 1000
+    name: str = Field(default="imagenet-1k", description="for people")
+    num_classes: Annotated[int, Field(ge=2, le=MOST)] = Field(default=1000, description="outputs of the head")
     classes: tuple[str, ...] | None = Field(
         default=None, description="their names by label; null: those of the data"
     )
     resolution: Count = Field(default=224, description="pixels, height and width")
-    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    interpolation: Literal["bicubic", "bilinear"] = Field(
+        default="bicubic", description="of crops and resizing"
+    )
     eval_crop: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.875, description="validation: the centre crop's share of the shorter side"
     )
@@ -70,10 +72,12 @@ class DataSpec(Part):
 class Optimizer(Part):
     """AdamW, without weight decay on biases and 1-D parameters."""
 
-    name: Literal["adamw"] = "adamw"
+    name: Literal["adamw"] = Field(default="adamw", description="the only one")
     lr: Positive = Field(default=4e-3, description="at total_batch_size; never scaled")
-    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)
-    eps: Positive = 1e-8
+    betas: tuple[BelowOne, BelowOne] = Field(
+        default=(0.9, 0.999), description="decay of the gradient's mean and square"
+    )
+    eps: Positive = Field(default=1e-8, description="added to the root of the mean square")
     weight_decay: NonNegative = Field(default=0.05, description="none on biases and 1-D parameters")
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None,
@@ -84,10 +88,10 @@ class Optimizer(Part):
 class Schedule(Part):
     """Linear warm-up, then a cosine; a learning rate for every optimiser step."""
 
-    name: Literal["cosine"] = "cosine"
+    name: Literal["cosine"] = Field(default="cosine", description="the only one")
     warmup_epochs: NonNegative = Field(default=20.0, description="of the epochs")
     warmup_from: NonNegative = Field(default=0.0, description="learning rate of the first step")
-    min_lr: NonNegative = 1e-6
+    min_lr: NonNegative = Field(default=1e-6, description="learning rate at the end")
 
 
 class Augmentation(Part):
@@ -99,7 +103,7 @@ class Augmentation(Part):
     crop_padding: Annotated[int, Field(ge=0)] = Field(
         default=0, description="pixels around the image, then a crop"
     )
-    flip: StrictBool = True
+    flip: StrictBool = Field(default=True, description="half of the images, left to right")
     rand_augment: str | None = Field(
         default="rand-m9-mstd0.5-inc1", description="as timm writes it; null: none"
     )
@@ -111,7 +115,7 @@ class Augmentation(Part):
     cutmix: Alpha = Field(default=1.0, description="alpha; 0: off")
     mixup_prob: Share = Field(default=1.0, description="of a batch being mixed at all")
     switch_prob: Share = Field(default=0.5, description="of cutmix, where both are on")
-    label_smoothing: BelowOne = 0.1
+    label_smoothing: BelowOne = Field(default=0.1, description="share of the target on all classes")
 
     @field_validator("rand_augment")
     @classmethod
@@ -133,7 +137,7 @@ class Recipe(Part):
 
     architecture: dict[str, Any] = Field(description="with the recipe's stochastic depth, drop_path")
     data: DataSpec = DataSpec()
-    epochs: Count = 300
+    epochs: Count = Field(default=300, description="passes over the training images")
     total_batch_size: Count = Field(default=4096, description="images an optimiser step")
     batch_size: Count = Field(description="images a device and forward pass")
     accumulation: Count = Field(description="forward passes an optimiser step")
@@ -153,9 +157,11 @@ class Recipe(Part):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="auto: bf16 where the GPU has it"
     )
-    channels_last: StrictBool = True
-    compile: StrictBool = False
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    channels_last: StrictBool = Field(default=True, description="the layout of maps in memory")
+    compile: StrictBool = Field(default=False, description="torch.compile")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+        default=0, description="of weights, order and augmentation"
+    )
 
     @field_validator("architecture")
     @classmethod

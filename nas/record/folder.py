@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.record.database import FAILURES, said
-from space.errors import InputError, quoted
+from space.errors import InputError, quoted, reason
 from space.files import write_text
 
 MOST_NAME = 255  # bytes of a file's name, on every system
@@ -35,6 +35,14 @@ def study_folder(study: str, root: Path = Path("runs")) -> Path:
     if "\0" in study or any(len(os.fsencode(part)) > MOST_NAME for part in folder.parts):
         raise InputError(f"study {quoted(study)}: a folder's name has at most {MOST_NAME} bytes, none a NUL")
     return folder
+
+
+def is_study(folder: Path) -> bool:
+    """Whether a study is there, in the folder or in a database that it names. Raises `InputError`."""
+    try:
+        return any((folder / name).exists() for name in ("study.db", "study.json"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"study {folder}: cannot be read ({reason(error)})") from None
 
 
 def versions() -> dict[str, str]:

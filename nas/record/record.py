@@ -57,7 +57,7 @@ RESUMABLE = (2, 3)  # 2: without what Optuna's tools want
 # settings that make results comparable; a study is resumed under the same ones only
 BINDING = ("budget", "objective", "limits", "space", "proxy", "data", "seed", "sampler", "scheduler")
 # but for where data and files lie and what they are called: fingerprints tell them apart
-UNBOUND = {"proxy": ("name", "data"), "data": ("spec", "classes")}
+UNBOUND = {"proxy": ("name", "data"), "data": ("spec", "classes", "there", "fitted")}
 # what a study of format 1 was started with
 BEFORE: dict[str, Any] = {"objective": "best", "limits": {}, "scheduler": {"name": "none"}}
 FINISHED = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.PRUNED: "complete"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.proxy import is_simulated, is_table
+from nas.proxy import OBJECTIVE, is_objective, is_simulated, is_table
 from nas.record.trial import Role, Trial
 from space.errors import InputError, printable
 
@@ -101,6 +101,12 @@ class Study:
         return is_table(self.mapping["proxy"]["name"])
 
     @property
+    def objective(self) -> str | None:
+        """The user's own function that gave the accuracies, by its name; None where a proxy did."""
+        name = self.mapping["proxy"]["name"]
+        return printable(name.removeprefix(OBJECTIVE)) if is_objective(name) else None
+
+    @property
     def place(self) -> str:
         """The study's folder as an argument: a name alone would be looked for under runs/."""
         if self.folder is None:
@@ -138,6 +144,8 @@ class Study:
     @property
     def conditions(self) -> str:
         """What an accuracy of the study means, in a few words."""
+        if self.objective is not None:
+            return f"objective {self.objective}"
         proxy = self.mapping["proxy"]
         size = f", {proxy['resolution']} px" if proxy.get("resolution") else ""
         return printable(f"{proxy['name']} proxy: {proxy.get('data')}, {proxy.get('epochs')} epochs{size}")

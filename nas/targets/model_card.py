@@ -47,8 +47,12 @@ def model_card(
     outcomes: Sequence[Outcome],
     gpu_price: float | None = None,
     weights: str | None = None,
+    train_images: int | None = None,
 ) -> str:
-    """Markdown; with `gpu_price`, of a GPU hour, it estimates costs. `weights` says which there are."""
+    """Markdown; with `gpu_price`, of a GPU hour, it estimates costs. `weights` says which there are.
+
+    `train_images`: of the recipe's data, where they are no published set's.
+    """
     named = recipe.data.classes
     sections = [
         [f"# {in_markdown(one.title)}", "", *_what(one)],
@@ -60,7 +64,7 @@ def model_card(
         ),
         *([["## Weights", "", _wrapped(f"{in_markdown(weights)}.")]] if weights else []),
         *([["## Classes", "", *_classes(named)]] if named else []),
-        ["## Training it", "", *_recipe(recipe, gpu_price)],
+        ["## Training it", "", *_recipe(recipe, gpu_price, train_images)],
         *(_target(outcome) for outcome in outcomes if outcome.exported is not None),
     ]
     refused = [outcome for outcome in outcomes if outcome.exported is None]
@@ -192,7 +196,7 @@ def _evidence(one: Exportable) -> Iterator[str]:
     )
 
 
-def _recipe(recipe: Recipe, gpu_price: float | None) -> list[str]:
+def _recipe(recipe: Recipe, gpu_price: float | None, train_images: int | None) -> list[str]:
     from nas.recipe.estimate import estimate_lines
 
     split = f"{recipe.devices} GPUs x {recipe.batch_size} images x {recipe.accumulation} accumulated"
@@ -202,7 +206,7 @@ def _recipe(recipe: Recipe, gpu_price: float | None) -> list[str]:
                  f"{recipe.architecture['drop_path']:g}, "
                  f"{'no EMA' if recipe.ema_decay is None else f'EMA {recipe.ema_decay:g}'}."),
         "",
-        *estimate_lines(recipe, price=gpu_price),
+        *estimate_lines(recipe, train_images=train_images, price=gpu_price),
     ]  # fmt: skip
 
 

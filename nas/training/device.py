@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -53,6 +55,27 @@ def choose_precision(precision: str, device: torch.device) -> str:
 def cuda_devices(device: torch.device) -> list[torch.device]:
     """The device itself where it is a GPU, else none: whose randomness is kept."""
     return [device] if device.type == "cuda" else []
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """`peak_memory` is that from here on, where the system can be asked so."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError):  # Linux alone has it
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most bytes that were in use: tensors' on a GPU, the whole process's on a CPU; 0 where unknown."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^VmHWM:\s*(\d+) kB", status, re.M)
+    return 1024 * int(found[1]) if found else 0
 
 
 def random_states(device: torch.device) -> list[Tensor]:

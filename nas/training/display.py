@@ -16,10 +16,13 @@ SILENCE = 60.0  # seconds after which a pipe hears of an epoch under way
 
 
 class TrainingProgress:
-    """Follows a training of `epochs` epochs, of which `done` are there already."""
+    """Follows a training of `epochs` epochs, of which `done` are there; `lead` names it among others."""
 
-    def __init__(self, console: Console, epochs: int, done: int, images_per_step: int) -> None:
+    def __init__(
+        self, console: Console, epochs: int, done: int, images_per_step: int, lead: str = ""
+    ) -> None:
         self._console = console
+        self._lead = lead
         self._epochs = epochs
         self._epoch = done + 1
         self._images = images_per_step
@@ -85,4 +88,4 @@ class TrainingProgress:
         self._best = max(tops, default=0.0)
 
     def _name(self) -> str:
-        return f"epoch {self._epoch}/{self._epochs}"
+        return f"{self._lead}epoch {self._epoch}/{self._epochs}"

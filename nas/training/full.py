@@ -3,6 +3,7 @@
     recipe.yaml          the recipe as run
     checkpoint-last.pt   all that the training goes on from
     checkpoint-best.pt   the weights of the best epoch, and their moving average: `model`, `model_ema`
+    predictions.npz      the class that the best weights take each validation image for
     log.csv, tensorboard/, summary.json
     .lock                held by the process that writes
 
@@ -24,16 +25,17 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from nas.data.batches import Batches
 from nas.recipe.recipe import Recipe, read_recipe, recipe_text
 from nas.training.checkpoint import CheckpointError, fitting, load_plain, save_plain
-from nas.training.device import memory_errors_as_failures
+from nas.training.device import forget_peak_memory, memory_errors_as_failures
 from nas.training.log import TrainingLog
 from nas.training.loop import run_epoch
+from nas.training.predictions import write_predictions
 from nas.training.result import Epoch, StepDone
 from nas.training.state import Run, start
+from nas.training.trainings import FILE as TRAININGS
 from nas.training.weights import BEST as BEST_WEIGHTS
-from nas.training.weights import better, start_from
+from nas.training.weights import WEIGHTS, better, start_from
 from space.checkpoints import some
 from space.errors import InputError, quoted, reason
 from space.files import locked, make_folder, sweep, write_text
@@ -53,6 +55,7 @@ class FullTraining:
     def __init__(self, run: Run, folder: Path, initial: Mapping[str, Tensor] | None = None) -> None:
         self._run = run
         self._folder = folder
+        forget_peak_memory(run.device)
         with memory_errors_as_failures():
             self._state = start(run, initial)
         self._log: TrainingLog | None = None
@@ -138,6 +141,8 @@ class FullTraining:
     def _write(self, values: dict[str, Any]) -> None:
         # the best first: a crash in between takes both back to the epoch before, which comes again
         if self.best == self.rows[-1]:
+            which = 0 if better_weights(self.rows[-1]) == WEIGHTS[0] else -1
+            write_predictions(self._folder, *self._state.answers[which].numpy())
             self._save(BEST, {name: value for name, value in values.items() if name != "training"})
         self._save(LAST, values)
         if self._log is not None:
@@ -208,6 +213,7 @@ class FullTraining:
             "train_seconds": state.train_seconds,
             "eval_seconds": state.eval_seconds,
             "images_per_second": state.images / max(state.train_seconds, 1e-9),
+            "peak_memory": state.peak_memory or None,
             "torch": torch.__version__,
         }
 
@@ -226,21 +232,6 @@ def better_weights(row: Mapping[str, Any]) -> str | None:
 
 def _names(recipe: Recipe) -> list[str] | None:
     return None if recipe.data.classes is None else list(recipe.data.classes)
-
-
-def with_classes(recipe: Recipe, batches: Batches, spec: str) -> Recipe:
-    """The recipe with the names of the data's classes. Raises `InputError` where it has others of its own."""
-    own, there = recipe.data.classes, batches.classes
-    if there is None or own == there:
-        return recipe
-    if own is None:
-        return recipe.changed(data={"classes": list(there)})
-    missing = [name for name in own if name not in there]
-    strange = [name for name in there if name not in own]
-    problems = [f"{some(names)} only in the {where}" for names, where in
-                ((missing, "recipe"), (strange, "data")) if names]  # fmt: skip
-    what = "; ".join(problems) or f"another order there: {some(there)}"
-    raise InputError(f"recipe: data.classes: not the classes of {spec}: {what}; null takes those of the data")
 
 
 def check_batch(recipe: Recipe) -> None:
@@ -280,20 +271,48 @@ def hold(folder: Path) -> IO[str]:
     return file
 
 
-def check_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
-    """Refuse a folder that holds a training unless it is to be resumed, and one that holds another's.
+def is_begun(folder: Path) -> bool:
+    """Whether the folder holds a training, or the begin of one."""
+    return any((folder / name).exists() for name in (LAST, RECIPE, BEST))
 
-    Raises `InputError`; writes nothing.
+
+def check_folder(folder: Path, resume: bool | str, *, several: bool = False) -> None:
+    """Refuse a folder that holds trainings unless they are to be resumed, and one in place of several.
+
+    `resume` "auto" takes one that holds any and one that holds none. Raises `InputError`; writes nothing.
     """
-    held = [name for name in (LAST, RECIPE, BEST) if (folder / name).exists()]
-    if not resume:
-        if held:
-            raise InputError(f"--out {folder}: holds a training ({held[0]}); --resume goes on with it")
-        return
-    if not held:
+    held = [name for name in (LAST, RECIPE, BEST, TRAININGS) if (folder / name).exists()]
+    if held and (held[0] == TRAININGS) != several:
+        other = "several trainings" if held[0] == TRAININGS else "a single training"
+        raise InputError(f"--out {folder}: holds {other} ({held[0]}); name another folder")
+    what = "trainings" if several else "a training"
+    if held and not resume:
+        raise InputError(
+            f"--out {folder}: holds {what} ({held[0]}); --resume goes on with {'them' if several else 'it'}"
+        )
+    if resume is True and not held:
         raise InputError(f"--out {folder}: holds no training to resume; leave out --resume to begin one")
-    # the recipe alone, which is read at once; the checkpoint's own is compared when it is loaded
-    if RECIPE in held:
+
+
+def as_begun(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with its batch divided as the training in the folder divides it, if there is one.
+
+    Other processes than it was begun on would divide it otherwise.
+    """
+    if (folder / RECIPE).exists():
+        there = read_recipe(folder / RECIPE)
+        if there.total_batch_size == recipe.total_batch_size:
+            names = ("batch_size", *SPREAD)
+            return recipe.changed(**{name: getattr(there, name) for name in names})
+    return recipe
+
+
+def check_recipe(folder: Path, recipe: Recipe) -> None:
+    """Refuse to go on with another recipe's training; the checkpoint's own is compared when it is loaded.
+
+    Raises `InputError`.
+    """
+    if (folder / RECIPE).exists():
         refuse_another(recipe, read_recipe(folder / RECIPE).model_dump(mode="json"), folder)
 
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.data.augment.pipeline import augmented
-from nas.training.device import autocast, cuda_devices
+from nas.training.device import autocast, cuda_devices, peak_memory
 from nas.training.evaluation import evaluate
 from nas.training.result import Epoch, Result, StepDone, TrialFailed
 from nas.training.state import Run, Slot, State
@@ -45,6 +45,8 @@ def run_epoch(state: State, run: Run, on_step: StepDone | None = None) -> Epoch:
         raise TrialFailed(f"validation loss is not finite after epoch {state.epoch}")
     images = (state.step - step) * run.recipe.total_batch_size
     state.images += images
+    state.answers = [each.answers for each in found]
+    state.peak_memory = max(state.peak_memory, peak_memory(run.device))
     state.train_seconds += trained - began
     state.eval_seconds += ended - trained
     point = Epoch(state.epoch, train_loss, found[0].loss, found[0].top1, ended - began)

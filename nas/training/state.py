@@ -134,7 +134,8 @@ class Slot:
 class State:
     """What a training continues from; `forward` is the network as trained (compiled, on several devices).
 
-    `beside` has what an epoch measures that is not in its point of the curve.
+    `beside` has what an epoch measures that is not in its point of the curve; `answers` are the last epoch's
+    on the validation split, of the weights and of their average (`Accuracy.answers`), none before it.
     """
 
     network: nn.Module
@@ -150,6 +151,8 @@ class State:
     eval_seconds: float = 0.0
     curve: list[Epoch] = field(default_factory=list)
     beside: list[dict[str, float]] = field(default_factory=list)
+    peak_memory: int = 0  # bytes
+    answers: list[Tensor] = field(default_factory=list)
 
     def to_dict(self, ranks: Ranks = ALONE) -> dict[str, Any]:
         """Tensors and plain values, all processes' slots among them; called on every rank."""
@@ -164,6 +167,7 @@ class State:
             **{name: getattr(self, name) for name in COUNTED},
             "more_slots": slots[1:],
             "beside": self.beside,
+            "peak_memory": self.peak_memory,
             "ema": None if self.ema is None else self.ema.network.state_dict(),
         }
 
@@ -184,6 +188,7 @@ class State:
                 slot.restore(slots[number])
             self.curve = [Epoch(**point) for point in values["curve"]]
             self.beside = [dict(row) for row in values.get("beside", [])]
+            self.peak_memory = int(values.get("peak_memory", 0))
             for name in COUNTED:
                 setattr(self, name, type(getattr(self, name))(values[name]))
             if len(self.curve) != self.epoch:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 AVERAGES = ("model_ema", "state_dict_ema")  # the moving average's key: the official code's and ours, timm's
 WEIGHTS = ("model", "state_dict")
+RECIPES = (".yaml", ".yml")
 BEST = "best_weights"  # of our checkpoints: which of the two was the better one, "model" or "model_ema"
 
 
@@ -26,7 +27,8 @@ class Weights:
     """A checkpoint's network with its weights loaded, and the images it was trained on.
 
     `classes` are their names by label, None where the file keeps none; `which` says in words which weights
-    these are, `notes` what of the file was left out, in lines.
+    these are, `notes` what of the file was left out, in lines. `told`: the images are known to be as in its
+    training, not the published recipe's for want of anything better.
     """
 
     network: Network
@@ -39,6 +41,7 @@ class Weights:
     classes: tuple[str, ...] | None
     which: str
     notes: tuple[str, ...]
+    told: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def read_weights(
     """A checkpoint's network, built and loaded; `name` names it where the file does not, or it is `network`.
 
     `ema` None takes the weights that the file says were the better ones, else the moving average where there
-    is one. `num_classes` None takes the head there is. Raises `InputError` for a file that cannot be read and
+    is one. `num_classes` None takes the head there is. The images are as in the checkpoint's recipe, else as
+    in `name` where that is a recipe's file. Raises `InputError` for a file that cannot be read and
     for weights of another network or head.
     """
     from space.weight_files import read_values, unwrapped
@@ -76,7 +80,7 @@ def read_weights(
     chosen, averaged, which = _chosen(values, path, ema)
     state = unwrapped(chosen, path)
     model, read = _loaded(network, state, path, num_classes)
-    data = _data_of(values, path)
+    data, told = _data_of(values, path, name)
     classes = len(read.state["head.weight"])
     return Weights(
         network,
@@ -89,6 +93,7 @@ def read_weights(
         _classes_of(values, path, classes),
         which,
         _left_out(read),
+        told,
     )
 
 
@@ -100,8 +105,9 @@ def weights_of(
 
 
 def start_from(network: Network, path: str | Path) -> Start:
-    """The weights of `network` in a checkpoint, to start from: chosen as in `read_weights`; a network without
-    its classifier, or its last norm, will do. Raises `InputError`."""
+    """The weights in a checkpoint, to start from: chosen as in `read_weights`; a network without its
+    classifier, or its last norm, will do. Of another ConvNeXt what fits is taken (`space.transfer`). Raises
+    `InputError`."""
     from space.checkpoints import read
     from space.weight_files import read_values, unwrapped
 
@@ -109,17 +115,41 @@ def start_from(network: Network, path: str | Path) -> Start:
     values = read_values(path)
     chosen, _, which = _chosen(values, path, None)
     state = unwrapped(chosen, path)
+    notes = [f"starts from its {which}"]
     try:
-        found = read(state, network, head=False)
-        _refuse_shapes(found, network, None)
+        try:
+            found = read(state, network, head=False)
+            _refuse_shapes(found, network, None)
+        except InputError as mismatch:
+            found, taken = _of_another(state, network, mismatch)
+            notes.append(taken)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    notes = [f"starts from its {which}", *_left_out(found)]
+    notes += _left_out(found)
     if found.missing:
         notes.append(f"without {', '.join(found.missing)}, which start afresh")
     head = found.state.get("head.weight")
     classes = None if head is None else _classes_of(values, path, len(head))
     return Start(found.state, classes, tuple(notes))
+
+
+def _of_another(state: dict[str, Tensor], network: Network, mismatch: InputError) -> tuple[Read, str]:
+    """What fits of another ConvNeXt's weights, and how much that is; raises `mismatch` for no ConvNeXt's."""
+    from space.checkpoints import Read, read
+    from space.networks import brief
+    from space.swin import Swin
+    from space.transfer import architecture_of, transferred
+
+    source = architecture_of(state)
+    if source is None or isinstance(network, Swin):
+        raise mismatch
+    own = read(state, source, head=False)
+    found = transferred(own.state, source, network)
+    taken = (
+        f"of another network, {brief(source)}: {found.taken:,} of {found.parameters:,} parameters below the "
+        f"head are taken from it ({found.taken / found.parameters:.0%})"
+    )
+    return Read(found.state, own.left_out, own.missing), taken
 
 
 def _loaded(
@@ -174,11 +204,18 @@ def _mapping(values: Any) -> Mapping[str, Any]:
     return values if isinstance(values, Mapping) else {}
 
 
-def _data_of(values: Any, path: Path) -> DataSpec:
-    """The images of the checkpoint's recipe; the published recipe's where it has none."""
+def _data_of(values: Any, path: Path, name: str | None) -> tuple[DataSpec, bool]:
+    """The images of the checkpoint's recipe, else of the recipe in the file `name`, else the published one's;
+    whether it was either of the first two."""
     from nas.recipe.recipe import data_from
+    from space.describe import is_file
+    from space.files import read_values
 
-    return data_from(_mapping(_mapping(values).get("recipe")).get("data", {}), f"{path}: recipe: data")
+    where = f"{path}: recipe"
+    recipe = _mapping(_mapping(values).get("recipe"))
+    if "data" not in recipe and name is not None and Path(name).suffix in RECIPES and is_file(name):
+        recipe, where = _mapping(read_values(Path(name), name)), name
+    return data_from(recipe.get("data", {}), f"{where}: data"), "data" in recipe
 
 
 def _classes_of(values: Any, path: Path, count: int) -> tuple[str, ...] | None:

@@ -166,6 +166,8 @@ class Recommendation:
             return "A rehearsal: its accuracies are a formula's, and nothing was trained."
         if self.study.tabled:
             return "Its accuracies are a table's: others trained these networks."
+        if self.study.objective is not None:
+            return f"Accuracies are what the objective, the Python function {self.study.objective}, gave."
         if self.running:
             return "The search is still running: this is what it knows so far."
         return None
@@ -219,17 +221,17 @@ class Recommendation:
             return f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
         if self.running:
             return f"python -m analysis.dashboard {place} --serve"
-        if not self.picks:
-            return f"python -m nas.search --study {place} --resume"
+        again = CONFIRM
         if self.study.tabled:
             # nobody can build its networks, and it has so many seeds beside the search's
             fresh = self.study.mapping["proxy"].get("seeds", 1) - 1
-            again, last = f"3x{fresh}", f"python -m analysis.dashboard {place}"
-        else:
-            fresh, again, last = 1, CONFIRM, self.export
-        if self.confirmed or not fresh:
-            return last
-        return f"python -m nas.search --study {place} --resume --confirm {again}"
+            again = f"3x{fresh}"
+            if self.picks and (self.confirmed or not fresh):
+                return f"python -m analysis.dashboard {place}"
+        elif self.confirmed or self.study.objective is not None:
+            return self.export  # no command goes on with a function of Python
+        confirm = f" --confirm {again}" if self.picks else ""
+        return f"python -m nas.search --study {place} --resume{confirm}"
 
     @property
     def export(self) -> str:

@@ -65,7 +65,7 @@ def ranking_table(found: Recommendation) -> Table:
     title = Text(f"{what} under the {found.study.conditions}")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     headings = ("budget", *HEADINGS) if found.kind == "budgets" else HEADINGS
-    rows = [(place, _cells(place, headings)) for place in places(found)]
+    rows = [(place, cells_of(place, headings)) for place in places(found)]
     for heading in headings:
         text = heading in ("network", "budget")
         # only what may wrap gives way on a narrow terminal: the network, which is then cut
@@ -76,7 +76,8 @@ def ranking_table(found: Recommendation) -> Table:
     return table
 
 
-def _cells(place: Place, headings: Sequence[str]) -> list[str]:
+def cells_of(place: Place, headings: Sequence[str]) -> list[str]:
+    """A place as cells under `headings`: of `HEADINGS`, and `budget`."""
     tried = place.tried
     cells = {
         "budget": tried.budget or "",

@@ -62,6 +62,7 @@ NO_DATA = (
     "", "x", ":", "FRACTAL", "fractal:x", "digits:1", "cifar10", "cifar10:", "cifar10:nope", "cifar100:.",
     "imagefolder", "imagefolder:", "imagefolder:nope", "imagefolder:/dev/null", f"imagefolder:{LONG}",
     "imagefolder:\x1b[31m", f"cifar10:{LONG}", LONG, ESCAPE, LINES, "imagefolder:file.txt",
+    "no/such/photos", "nope.csv", "csv", "csv:nope", "csv:/dev/null", "csv:file.txt", ".",
 )  # fmt: skip
 
 # values of keys; Raw stands as it is in the text of the file

@@ -276,7 +276,9 @@ def test_image_folder_needs_val_only_and_is_cropped_as_the_recipe_says(place, ca
         found = evaluated(capsys, path, "--data", "imagefolder:data", "--workers", "0", *flags)
         assert found["loss"] == pytest.approx(loss, rel=1e-4)
         assert found["top5"] is None and found["images"] == 6
-    (place / "data" / "val" / "bee" / "broken.png").write_bytes(files[0].read_bytes()[:99])
+    (place / "data" / "val" / "bee" / "broken.png").write_bytes(
+        files[0].read_bytes()[:99] + files[0].read_bytes()[-12:]
+    )
     assert "broken.png cannot be read as an image" in refused(
         capsys, path, "--data", "imagefolder:data", "--workers", "0", begun=True
     )

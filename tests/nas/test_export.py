@@ -480,6 +480,52 @@ def test_a_study_of_the_user_s_own_images_has_their_classes():
         head_of(of_images(classes=["a", "b\nc", "d"]))
 
 
+def with_images(there=None, **more):
+    pick = of_images(**more)
+    pick.study.mapping["data"]["there"] = there or {"classes": 3, "train": 600, "val": 200, "pixels": 64}
+    return pick
+
+
+def test_a_study_of_the_user_s_own_images_has_a_recipe_for_them():
+    args = export.parser().parse_args(["--gpus", "2"])
+    pick = with_images()
+    images = export.images_of(pick, args)
+    assert (images.name, images.train, images.classes) == ("my photos", 600, ("cat", "dog", "eel"))
+    recipe = export.recipe_of(pick, args, export.head_of(pick, args, None, images), images)
+    assert (recipe.total_batch_size, recipe.devices, recipe.data.resolution) == (32, 2, 64)
+    assert recipe.data.classes == ("cat", "dog", "eel")
+    assert "600 images at 64 pixels: 300 epochs of 18 steps of 32" in export.recipe_said(recipe, images)
+    here = export.recipe_of(pick, export.parser().parse_args([]), export.Head(7), images)
+    assert here.devices >= 1 and here.data.num_classes == 7 and here.data.classes is None
+
+
+def test_a_study_of_some_classes_has_a_recipe_for_all_of_them():
+    there = {"classes": 1000, "train": 1_281_167, "val": 50_000, "pixels": 375}
+    args = export.parser().parse_args(["--gpus", "8"])
+    pick = with_images(there, name="imagenet-subset", count=100, classes=None)
+    images = export.images_of(pick, args)
+    recipe = export.recipe_of(pick, args, export.head_of(pick, args, None, images), images)
+    published = export.recipe_of(by_itself("convnext_tiny"), args, export.Head())
+    assert recipe.changed(data={"name": "imagenet-1k"}) == published
+
+
+def test_images_that_are_nobody_s_have_the_published_recipe():
+    args = export.parser().parse_args([])
+    for pick in (by_itself("convnext_tiny"), of_images(spec="fractal", classes=None), of_images()):
+        assert export.images_of(pick, args) is None  # the last lies nowhere, and no count was kept
+    assert export.recipe_of(by_itself("convnext_tiny"), args, export.Head()).devices == 8
+
+
+def test_a_control_is_exported_for_the_same_images(ran, tmp_path):
+    out = ran("--arch", "convnext_tiny", "--data", "digits", "--to", "native", "--out", tmp_path / "c")[1]
+    recipe = read_recipe(tmp_path / "c/native/recipe.yaml")
+    assert (recipe.data.name, recipe.data.num_classes, recipe.data.resolution) == ("digits", 10, 64)
+    assert recipe.total_batch_size == 32 and "recipe       for 1," in out
+    assert "No estimate" not in (tmp_path / "c/README.md").read_text()
+    code, _, err = ran("--arch", "convnext_tiny", "--data", "nothing", "--out", tmp_path / "d")
+    assert code == 2 and err.startswith("nas.export: data: 'nothing' is no data set")
+
+
 def test_a_data_set_s_name_is_one_word_of_a_command():
     from nas.targets import convnext, native
 

@@ -16,11 +16,14 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from nas import train
+from nas import evaluate, train
 from nas.recipe.recipe import read_recipe, recipe_from, recipe_text
 from nas.training import full as full_training
 from nas.training.checkpoint import CheckpointError, load_plain, save_plain
+from nas.training.controls import control
 from nas.training.full import difference, initial_weights
+from nas.training.predictions import read_predictions
+from nas.training.result import TrialFailed
 from space.architecture import Architecture
 from space.checkpoints import load_weights, to_official, to_timm, to_transformers
 from space.errors import InputError
@@ -131,7 +134,7 @@ def test_an_image_folder_is_learned_through_the_whole_recipe(run, place):
     assert "best top-1" in out.splitlines()[-1]
     files = {p.name for p in (place / "out").iterdir()}
     assert files == {"recipe.yaml", "checkpoint-last.pt", "checkpoint-best.pt", "log.csv", "summary.json",
-                     "tensorboard", ".lock"}  # fmt: skip
+                     "predictions.npz", "tensorboard", ".lock"}  # fmt: skip
     best = weights("out/checkpoint-best.pt")
     assert best["architecture"] == values.architecture and best["num_classes"] == 3
     summary = json.loads(Path("out/summary.json").read_text())
@@ -276,12 +279,16 @@ def shapes_of(root, *names):
 
 
 def test_a_mistake_is_one_line_and_nothing_is_written(run, place, folder):
-    two = shapes_of(place / "two", "a", "b")
     cases = [
-        (recipe(), ["--data", two], "2 classes"),
         (recipe(), ["--data", f"imagefolder:{place}/no"], "no"),
-        (recipe(), ["--data", "nothing"], "'nothing' is no data set"),
-        (recipe(total_batch_size=160, batch_size=160, accumulation=1), [], "there are 144 training images"),
+        (recipe(), ["--data", "nothing"], "nothing"),
+        (recipe(), ["--set", "lr=1"], "--set lr: unknown key; the nearest is "),
+        (recipe(), ["--set", "schedule.warm=1"], "--set schedule.warm: unknown key; the nearest"),
+        (recipe(), ["--set", "optimizer.lr=-1"], "optimizer.lr: input should be greater than 0, not -1"),
+        (recipe(), ["--set", "architecture.dropout=1"], "--set architecture.dropout: unknown key"),
+        (recipe(), ["--set", "epochs"], "--set 'epochs': write it like"),
+        (recipe(), ["--control", "convnext_teeny"], "--control convnext_teeny: "),
+        (recipe(), ["--finetune"], "--finetune: of which weights?"),
         (recipe(), ["--device", "cuda:7"], "device 'cuda:7' cannot be used"),
         (recipe(), ["--init", "no.pt"], "--init no.pt: No such file"),
         (recipe(), ["--init", "/dev/zero"], "--init /dev/zero: a device or pipe, no file"),
@@ -320,13 +327,6 @@ def test_the_recipe_s_classes_are_the_folder_s(run, place):
     named = recipe(epochs=1, data=shapes | {"classes": ["bars", "discs", "frames"]})
     assert run(named)[0] == 0
     assert run(recipe(epochs=1), "--resume")[0] == 0  # one that leaves the names to the data is the same
-    for names, words in (
-        (["bars", "rings", "frames"], "rings only in the recipe; discs only in the data"),
-        (["discs", "bars", "frames"], "another order there: bars, discs, frames"),
-    ):
-        code, out, err = run(recipe(data=shapes | {"classes": names}), out="other")
-        assert (code, out) == (2, "") and "recipe: data.classes: not the classes of imagefolder:" in err
-        assert words in err and not (place / "other").exists()
     for names, words in (
         (["a"], "classes: 1 names, but num_classes is 3"),
         (["a", "b", "a"], "'a' stands twice"),
@@ -551,13 +551,217 @@ def test_what_it_starts_from_is_kept_from_the_beginning(run, place, monkeypatch)
     assert columns(place / "fresh") != columns(place / "whole")
 
 
-def test_weights_of_another_network_are_refused(run, place):
-    wider = dataclasses.replace(NET, stages=tuple(dataclasses.replace(s, expansion=2) for s in NET.stages))
-    torch.save(build(wider, 3).state_dict(), "given.pt")
-    code, _, err = run(recipe(), "--init", "given.pt")
-    assert code == 2 and "given.pt: " in err and "shape" in err and not Path("out").exists()
+def test_another_convnext_s_weights_are_a_start(run, place):
+    """What it has learned is there after an epoch; from scratch there is next to nothing."""
+    source = Architecture.convnext([2, 2], [16, 24])
+    assert run(recipe(source, epochs=5), out="source")[0] == 0
+    target = recipe(Architecture.convnext([1, 2], [12, 20]), epochs=1)
+    code, out, err = run(target, "--init", "source/checkpoint-best.pt", out="taken")
+    assert code == 0, err
+    size = sum(p.numel() for name, p in build(target.network, 3).named_parameters() if "head" not in name)
+    assert f"of another network, 2-2 16-24 k7 e4 layer gelu: {size:,} of {size:,} parameters below the" in out
+    assert run(target, out="scratch")[0] == 0
+    losses = {each: columns(place / each) for each in ("taken", "scratch")}
+    assert losses["taken"]["val_loss"] < losses["scratch"]["val_loss"]
+    assert losses["taken"]["train_loss"] < losses["scratch"]["train_loss"]
+
+
+def test_weights_of_no_convnext_are_refused(run, place):
     Path("given.pt").write_bytes(b"nothing")
     assert run(recipe(), "--init", "given.pt")[0] == 2
     torch.save({"bias": torch.zeros(3)}, "given.pt")
     with pytest.raises(InputError, match=r"--init given\.pt: the keys are not those .*; unexpected bias"):
         initial_weights("given.pt", NET, 3)
+
+
+def test_a_fine_tuning_has_the_published_rates_and_enough_steps(run, place):
+    torch.manual_seed(1)
+    torch.save(build(NET, 7).state_dict(), "given.pt")
+    code, out, err = run(recipe(), "--init", "given.pt", "--finetune", "--epochs-limit", 1)
+    assert code == 0, err
+    # of 144 images a batch may have 9, which is 8; 500 steps of 18 an epoch
+    assert "batch: 8 images a step, learning rate 5e-05; 512 are too many of 144" in out
+    tuned = read_recipe("out/recipe.yaml")
+    assert tuned.optimizer.layer_decay == 0.7 and tuned.optimizer.lr == 5e-5 and tuned.epochs == 30
+    assert tuned.augmentation.mixup == 0 and tuned.head_init_scale == 0.001
+    assert tuned.data.resolution == 32 and tuned.data.num_classes == 3
+    code, out, _ = run(recipe(), "--init", "given.pt", "--finetune", "--set", "epochs=1", out="short")
+    assert code == 0 and read_recipe("short/recipe.yaml").epochs == 1
+
+
+# what is set right
+
+
+def test_what_contradicts_itself_or_the_data_is_set_right_and_said(run, place, folder):
+    two = place / "two"
+    for split in ("train", "val"):
+        (two / split).mkdir(parents=True)
+        for name in ("bars", "discs"):
+            (two / split / name).symlink_to(folder / split / name)
+    values = recipe(total_batch_size=4096, batch_size=128, devices=4, accumulation=8, epochs=2)
+    flags = ("--set", "epochs=1", "--set", "schedule.warmup_epochs=20", "--set", "batch_size=3")
+    code, out, err = run(values, *flags, data=str(two))
+    assert code == 0, err
+    for line in (
+        "warm-up: 0.07 epochs, a fifteenth as in the published recipe; 20 would be more than all 1",
+        "batch: 4,096 images a step, 2 a forward pass x 512 accumulated x 4 devices",
+        f"classes: 2, those of {two}; the recipe has 3",
+        "batch: 8 images a step, 2 a forward pass x 4 accumulated, learning rate 0.00018; "
+        "4,096 are too many of 96",
+    ):
+        assert line in out.splitlines(), out
+    trained = read_recipe("out/recipe.yaml")
+    assert trained.data.classes == ("bars", "discs") and trained.data.name == "two"
+    # the same command goes on with it
+    assert run(values, *flags, "--continue", data=str(two))[0] == 0
+
+
+def test_a_field_of_the_recipe_is_set(run, place):
+    flags = (
+        "optimizer.betas=[0.8, 0.9]",
+        "architecture.drop_path=0.3",
+        "augmentation.rand_augment=null",
+        "seed=4",
+    )
+    sets = [word for flag in flags for word in ("--set", flag)]
+    assert run(recipe(epochs=1), *sets)[0] == 0
+    trained = read_recipe("out/recipe.yaml")
+    assert trained.optimizer.betas == (0.8, 0.9) and trained.network.drop_path == 0.3
+    assert trained.augmentation.rand_augment is None and trained.seed == 4
+    assert trained.optimizer.lr == 4e-3  # the rest of a part stays the file's
+
+
+def test_a_training_lies_beside_its_recipe(place, folder, capsys):
+    Path("best").mkdir()
+    Path("best/recipe.yaml").write_text(recipe_text(recipe(epochs=1)))
+    flags = ["--data", str(folder), "--device", "cpu", "--workers", "0"]
+    assert train.main(["best/recipe.yaml", *flags]) == 0
+    assert Path("best/trained/summary.json").exists()
+
+
+# several
+
+
+WIDE = dataclasses.replace(NET, stages=tuple(dataclasses.replace(s, width=s.width + 4) for s in NET.stages))
+
+
+def test_seeds_and_controls_are_whole_trainings_of_one_recipe(run, place):
+    Path("wide.json").write_text(WIDE.to_json())
+    flags = ("--seeds", 2, "--control", "wide.json")
+    code, out, err = run(recipe(epochs=1, seed=3), *flags)
+    assert code == 0, err
+    assert "4 trainings: network, wide, each with seeds 3 to 4" in out
+    assert "2/4 wide, seed 3: epoch 1/1: loss" in out
+    assert out.splitlines()[-1] == "compare them: python -m analysis.compare out"
+    kept = json.loads(Path("out/trainings.json").read_text())["trainings"]
+    names = [f"{name}/seed-{seed}" for seed in (3, 4) for name in ("network", "wide")]
+    assert [each["folder"] for each in kept] == names
+    assert [each["role"] for each in kept] == ["network", "control"] * 2
+    recipes = {each: read_recipe(f"out/{each}/recipe.yaml") for each in names}
+    assert {each.seed for each in recipes.values()} == {3, 4}
+    assert recipes["wide/seed-3"].network.drop_path == NET.drop_path
+    same = recipes["network/seed-3"].changed(architecture=recipes["wide/seed-3"].architecture)
+    assert same == recipes["wide/seed-3"]
+    # a training among several is the training alone
+    assert run(recipe(epochs=1, seed=3), out="alone")[0] == 0
+    assert columns(place / "alone") == columns(place / "out/network/seed-3")
+    code, _, err = run(recipe(epochs=1, seed=3), *flags)
+    assert code == 2 and "holds trainings (trainings.json); --resume goes on with them" in err
+    code, _, err = run(recipe(epochs=1, seed=3), "--continue")
+    assert code == 2 and "holds several trainings (trainings.json); name another folder" in err
+    # another seed is added to those that are there
+    before = (place / "out/wide/seed-4/checkpoint-last.pt").read_bytes()
+    assert run(recipe(epochs=1, seed=3), "--seeds", 3, "--control", "wide.json", "--continue")[0] == 0
+    assert (place / "out/wide/seed-4/checkpoint-last.pt").read_bytes() == before
+    assert len(json.loads(Path("out/trainings.json").read_text())["trainings"]) == 6
+
+
+def test_several_trainings_that_are_stopped_lose_and_repeat_nothing(run, place, monkeypatch):
+    Path("wide.json").write_text(WIDE.to_json())
+    flags = ("--seeds", 2, "--control", "wide.json", "--continue")
+    assert run(recipe(epochs=2), *flags, out="whole")[0] == 0
+    original, epochs = full_training.run_epoch, []
+
+    def stopped(*words):
+        epochs.append(1)
+        if len(epochs) == 4:  # the second epoch of the second training
+            raise KeyboardInterrupt
+        return original(*words)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(full_training, "run_epoch", stopped)
+        code, _, err = run(recipe(epochs=2), *flags, out="cut")
+        assert code == 130 and err.rstrip().endswith("--continue")
+        epochs[:] = [1] * 4
+        assert run(recipe(epochs=2), *flags, out="cut")[0] == 0
+    assert len(epochs) == 4 + 5
+    for name in ("network", "wide"):
+        for seed in (0, 1):
+            own = f"{name}/seed-{seed}"
+            assert columns(place / "cut" / own) == columns(place / "whole" / own)
+            assert read_predictions(place / "cut" / own).right.tolist() == (
+                read_predictions(place / "whole" / own).right.tolist()
+            )
+
+
+def test_one_training_that_diverges_does_not_end_the_others(run, place, monkeypatch):
+    original = full_training.run_epoch
+
+    def failing(state, given, *words):
+        if given.recipe.seed == 0:
+            raise TrialFailed("loss is not finite at epoch 1, step 1")
+        return original(state, given, *words)
+
+    monkeypatch.setattr(full_training, "run_epoch", failing)
+    code, out, err = run(recipe(epochs=1), "--seeds", 2)
+    assert code == 1 and err == "nas.train: network, seed 0: loss is not finite at epoch 1, step 1\n"
+    assert "2/2 network, seed 1: best top-1" in out
+
+
+def test_the_nearest_control_is_a_published_network():
+    tiny = named("convnext_tiny")
+    atto = dataclasses.replace(tiny, stages=(*named("convnext_atto").stages[:3], tiny.stages[3]))
+    assert control("nearest", dataclasses.replace(tiny, activation="relu"))[0] == "convnext_tiny"
+    assert control("swin", tiny)[0] == "swin_tiny"
+    assert control("nearest", atto)[0] in (
+        "convnext_atto",
+        "convnext_femto",
+        "convnext_pico",
+        "convnext_nano",
+    )
+    with pytest.raises(InputError, match="is the recipe's own network"):
+        control("nearest", tiny)
+
+
+# what is evaluated later
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_an_evaluation_reports_the_accuracy_of_the_training(run, place, folder, capsys, norm):
+    """Its crop, pixels, interpolation and its choice of weights; and what it has kept of each image."""
+    values = recipe(
+        dataclasses.replace(NET, norm=norm), epochs=3, ema_decay=0.8, optimizer={"lr": 1e-2},
+        data={"name": "shapes", "num_classes": 3, "resolution": 24, "eval_crop": 0.6,
+              "interpolation": "bilinear"},
+    )  # fmt: skip
+    assert run(values)[0] == 0
+    summary = json.loads(Path("out/summary.json").read_text())
+    best = max(summary["best"]["val_accuracy"], summary["best"]["ema_accuracy"])
+    capsys.readouterr()
+    words = ["out/checkpoint-best.pt", "--data", str(folder), "--workers", "0", "--device", "cpu", "--json"]
+    assert evaluate.main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["top1"] == pytest.approx(best, abs=1e-12) and 0.3 < best < 1
+    kept = read_predictions(Path("out"))
+    assert kept.right.mean() == pytest.approx(best, abs=1e-12)
+    assert np.bincount(kept.label).tolist() == [24, 24, 24]
+    assert summary["peak_memory"] > 10**7
+    # weights alone do not say at which pixels they were trained; a recipe does
+    torch.save(weights("out/checkpoint-best.pt")[summary["best_weights"]], "bare.pt")
+    words[0] = "bare.pt"
+    assert evaluate.main([*words, "--network", "out/recipe.yaml"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["top1"] == pytest.approx(best, abs=1e-12) and not any("pixels" in n for n in found["notes"])
+    Path("net.json").write_text(values.network.to_json())
+    assert evaluate.main([*words, "--network", "net.json", "--resolution", "24"]) == 0
+    assert "pixels: 24, a crop of 0.875, as published" in json.loads(capsys.readouterr().out)["notes"][1]

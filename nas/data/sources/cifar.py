@@ -31,6 +31,7 @@ television tiger tractor train trout tulip turtle wardrobe whale willow_tree wol
 class Cifar:
     """A record is `label_bytes` labels, the last of them the one used, and 3 x 32 x 32 pixels."""
 
+    pixels = SIDE
     name: str
     folder: str
     names: tuple[str, ...]  # of the classes

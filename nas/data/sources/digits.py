@@ -18,11 +18,13 @@ VAL_SHARE = 1 / 3
 class Digits:
     """A third of the images, class-balanced and always the same third, is the validation split."""
 
+    pixels = 8
+
     def __init__(self, request: Request) -> None:
         from sklearn.datasets import load_digits
 
         found = load_digits()
-        self.pixels, self.labels = found.images, found.target.astype(np.int64)
+        self.images, self.labels = found.images, found.target.astype(np.int64)
         self.num_classes = chosen_classes(request.num_classes, 10, "digits")
         kept = np.flatnonzero(self.labels < self.num_classes)
         order = kept[balanced(self.labels[kept], len(kept), (0,))]
@@ -49,7 +51,7 @@ class Digits:
 
         side = images.shape[1]
         for i, index in enumerate(self.indices[split]):
-            grey = Image.fromarray((self.pixels[index] * (255 / 16)).astype(np.uint8))
+            grey = Image.fromarray((self.images[index] * (255 / 16)).astype(np.uint8))
             resized = grey.resize((side, side), Image.Resampling.BILINEAR)
             images[i] = np.asarray(resized)[:, :, None]
         labels[:] = self.labels[self.indices[split]]

@@ -1,15 +1,11 @@
-"""ImageNet's layout on the local disk, PATH/train/CLASS/* and PATH/val/CLASS/*, decoded once with Pillow."""
+"""A user's own images on the local disk, a folder a class, decoded once with Pillow."""
 
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
-import signal
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +14,30 @@ from numpy.typing import NDArray
 
 from nas.data.crops import part_of_resized, resampling
 from nas.data.images import as_rgb, opened
-from nas.data.listing import SPLITS, Folder
+from nas.data.layout import SPLITS
+from nas.data.listing import Folder
 from nas.data.sources.subset import balanced, chosen_classes, chosen_size, shuffled
 from space.errors import InputError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from nas.data.listing import Listing
     from nas.data.sources.source import Request
 
 VERSION = 2  # of the decoded pixels
-PARALLEL_FROM = 256  # fewer images are decoded sooner than processes start
-CHUNK = 64
+CHUNK = 16  # images that a thread decodes in one go
+SAMPLE = 200  # headers that tell the size of images
 
 
 class ImageFolder:
     """Short side resized to the resolution (bicubic), then the centre crop. `seed` chooses the subset."""
 
+    kind = "imagefolder"
+    listing: Callable[..., Listing] = Folder
+
     def __init__(self, request: Request) -> None:
-        folder = Folder(request.path or Path())
+        folder = type(self).listing(request.path or Path())
         self.num_classes = chosen_classes(request.num_classes, len(folder.classes), str(folder.root))
         seed = request.seed
         chosen = sorted(shuffled((seed,), len(folder.classes))[: self.num_classes])
@@ -56,52 +59,51 @@ class ImageFolder:
         self.read = folder.read(self.num_classes, counts)
         self._digest = digest.hexdigest()
 
+    @property
+    def pixels(self) -> int | None:
+        """The median of the shorter sides of a sample of the training images, from their headers."""
+        files = self.files["train"]
+        sides = [_shorter_side(files[i]) for i in shuffled((0,), len(files))[:SAMPLE]]
+        known = [side for side in sides if side is not None]
+        return int(np.median(known)) if known else None
+
     def identity(self) -> dict[str, Any]:
         """Digest of every chosen file's path, size and time of change: an edited folder is decoded again."""
         return {
-            "data": "imagefolder",
+            "data": self.kind,
             "imagefolder": VERSION,
             "files": self._digest,
             "num_classes": self.num_classes,
         }
 
     def fill(self, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
-        """Decodes a split into `images`, in parallel processes if it is large."""
+        """Decodes a split into `images`, in threads: Pillow leaves Python's lock while it works."""
         labels[:] = self.labels[split]
         files, side = self.files[split], images.shape[1]
-        chunks = [files[i : i + CHUNK] for i in range(0, len(files), CHUNK)]
-        alone = len(files) < PARALLEL_FROM
-        decoded = (decode(chunk, side) for chunk in chunks) if alone else _in_processes(chunks, side)
-        for i, pixels in enumerate(decoded):
-            images[i * CHUNK : (i + 1) * CHUNK] = pixels
+
+        def part(start: int) -> None:
+            images[start : start + CHUNK] = decode(files[start : start + CHUNK], side)
+
+        # not in processes: a script without `if __name__ == "__main__"` would be run again by each of them
+        with ThreadPoolExecutor(cores()) as pool:
+            try:
+                for done in [pool.submit(part, start) for start in range(0, len(files), CHUNK)]:
+                    done.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _shorter_side(file: str) -> int | None:
+    try:
+        with opened(file) as image:
+            return min(image.size)
+    except InputError:  # who decodes it says so
+        return None
 
 
 def _add(digest: Any, root: str, files: Sequence[str]) -> None:
     for file in files:
-        digest.update(os.fsencode(file[len(root) :]) + b"\0")
-
-
-def _in_processes(chunks: Sequence[Sequence[str]], side: int) -> Iterator[NDArray[np.uint8]]:
-    """What `decode` makes of each chunk, in order; few in memory at once, however long one takes."""
-    count = min(cores(), len(chunks))
-    # spawn: a fork of a process that runs torch's threads can hang
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _leave_interrupts)
-    pending: deque[Future[NDArray[np.uint8]]] = deque()
-    try:
-        for chunk in chunks:
-            pending.append(pool.submit(decode, chunk, side))
-            if len(pending) > 2 * count:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    except BrokenProcessPool:
-        raise InputError("data: a process that decodes images was killed (out of memory?)") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends the others
+        digest.update(os.fsencode(file.removeprefix(root)) + b"\0")
 
 
 def cores() -> int:
@@ -115,9 +117,14 @@ def decode(files: Sequence[str | Path], side: int) -> NDArray[np.uint8]:
     for i, file in enumerate(files):
         with opened(str(file)) as image:
             image.draft("RGB", (side, side))  # JPEG: decodes at 1/2, 1/4 .. where that is enough
-            rgb = as_rgb(image)
-            scale = side / min(rgb.size)
-            width, height = (max(side, round(length * scale)) for length in rgb.size)
-            corner = (width - side) // 2, (height - side) // 2
-            out[i] = part_of_resized(rgb, (width, height), corner, side, resampling("bicubic"))
+            out[i] = centred(image, side)
     return out
+
+
+def centred(image: Image, side: int) -> NDArray[np.uint8]:
+    """The pixels [side, side, 3] of an image: its shorter side resized (bicubic), the centre kept."""
+    rgb = as_rgb(image)
+    scale = side / min(rgb.size)
+    width, height = (max(side, round(length * scale)) for length in rgb.size)
+    corner = (width - side) // 2, (height - side) // 2
+    return part_of_resized(rgb, (width, height), corner, side, resampling("bicubic"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from space.errors import InputError, quoted
 from space.registry import Entry
 
 
@@ -38,12 +40,49 @@ SOURCES: dict[str, DataSet] = {
     "imagefolder": DataSet(
         "nas.data.sources.imagefolder:ImageFolder",
         "a user's own images, a folder a class; full trainings decode them on the fly",
-        path="a folder laid out as PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg",
+        path="a folder laid out as PATH/CLASS/*.jpg, or PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg",
+        names_tell=True,
+    ),
+    "csv": DataSet(
+        "nas.data.sources.csv_list:ImageList",
+        "a user's own images, listed with their labels; full trainings decode them on the fly",
+        path="a CSV file with columns file and label, and split if they are divided already",
         names_tell=True,
     ),
 }
 
 
+FOLDER, LIST = "imagefolder", "csv"  # what a path without a name is
+
+
 def forms(sources: Mapping[str, DataSet] = SOURCES) -> list[str]:
     """How each data set is written after --data."""
     return [f"{name}:PATH" if source.path else name for name, source in sources.items()]
+
+
+def parsed(spec: str) -> tuple[str, str]:
+    """A spec's data set by name and its path, "" where it takes none; a plain path is an image folder,
+    one that ends in .csv a list of images.
+
+    The names of data sets go before folders of that name (`./digits` is the folder). Raises `InputError`.
+    """
+    name, colon, path = spec.partition(":")
+    if name not in SOURCES:
+        if _is_path(spec, bool(colon)):
+            return LIST if spec.lower().endswith(".csv") else FOLDER, spec
+        raise InputError(
+            f"data: {quoted(spec)} is no data set; there are {', '.join(forms())}, or the path of a folder "
+            "of images, and none of that name is there"
+        )
+    data_set = SOURCES[name]
+    if data_set.path and not path:
+        raise InputError(f"data: {name} needs a path, {name}:PATH, {data_set.path}")
+    if path and not data_set.path:
+        raise InputError(f"data: {name} takes no path; {quoted(spec)} should be {name!r}")
+    return name, path
+
+
+def _is_path(spec: str, colon: bool) -> bool:
+    # with a colon it is rather a name that is spelt wrong, unless it is there
+    there = os.path.lexists(os.path.expanduser(spec))  # noqa: PTH111  Path's own raises without a home
+    return bool(spec) and (there or (not colon and (spec.startswith("~") or "/" in spec)))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tests.bad_input.case import COMMANDS, Case, Make
 from tests.bad_input.wrong import (
+    DIGITS,
     ESCAPE,
     LINES,
     LONG,
@@ -92,6 +93,7 @@ BANDS = (
     ":",
     "0.9:",
     "a:b",
+    DIGITS,
     ESCAPE,
 )
 SPACES = ("", "nope", "MICRO", "micro.yaml", *NO_FILES)
@@ -107,12 +109,19 @@ NETWORKS = (
     "convnext_tinyy",
     "swin_tinyy",
     "roadmap_t_99",
+    DIGITS,
     ESCAPE,
     LINES,
     "x.json",
     "x.pt",
     *NO_FILES,
 )
+
+NO_ASSIGNMENTS = (
+    "", "x", "=", "=1", "proxy.epochs", "epochs=1", "proxy.epoch=1", "proxy.=1", "proxy.epochs=",
+    "proxy.epochs=[", "proxy.epochs=x", "proxy.epochs=0", "proxy.betas=1", "proxy.data=", "proxy.mixup=nan",
+    ESCAPE, LONG,
+)  # fmt: skip
 
 Values = Sequence[str]
 BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
@@ -131,6 +140,13 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "--max-latency": (SMOKE, ("", "x", "5", "-5ms", "0ms", "5 minutes", "nan ms", "infs", "ms", ESCAPE)),
         "--proxy": (SEARCH, PROXIES),
         "--data": (SMOKE, NO_DATA),
+        "--num-classes": (SMOKE, (*NO_COUNTS, "1")),
+        "--resolution": (SMOKE, NO_COUNTS),
+        "--train-size": (SMOKE, NO_COUNTS),
+        "--epochs": (SMOKE, NO_COUNTS),
+        "--batch-size": (SMOKE, NO_COUNTS),
+        "--lr": (SMOKE, (*NO_POSITIVES, "TUNED", "[1, 2]", "{a: 1}", "0.1.2")),
+        "--set": (SMOKE, NO_ASSIGNMENTS),
         "--device": (SMOKE, NO_DEVICES),
         "--threads": (SMOKE, NO_COUNTS),
         "--scheduler": (SEARCH, (*NO_CHOICES, "ASHA")),
@@ -164,6 +180,13 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "--seed": (MEASURE, (*NO_WHOLES, "2147483648")),
         "--proxy": (MEASURE, PROXIES),
         "--data": (MEASURE_SMOKE, NO_DATA),
+        "--num-classes": (MEASURE_SMOKE, (*NO_COUNTS, "1")),
+        "--resolution": (MEASURE_SMOKE, NO_COUNTS),
+        "--train-size": (MEASURE_SMOKE, NO_COUNTS),
+        "--epochs": (MEASURE_SMOKE, NO_COUNTS),
+        "--batch-size": (MEASURE_SMOKE, NO_COUNTS),
+        "--lr": (MEASURE_SMOKE, (*NO_POSITIVES, "TUNED", "[1, 2]", "{a: 1}", "0.1.2")),
+        "--set": (MEASURE_SMOKE, NO_ASSIGNMENTS),
         "--device": (MEASURE_SMOKE, NO_DEVICES),
         "--threads": (MEASURE_SMOKE, NO_COUNTS),
         "--engine": (MEASURE, (*NO_CHOICES, "Ray")),
@@ -184,6 +207,7 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "--weights": (EXPORT, ("nope.pt", "/dev/null", ".", "no/such.pt", f"{LONG}.pt", "\x1b.pt")),
         "--num-classes": (EXPORT, (*NO_COUNTS, "1")),
         "--classes": (EXPORT, ("nope.txt", ".", "no/such.txt", f"{LONG}.txt", "\x1b.txt")),
+        "--data": (EXPORT, NO_DATA),
         "--variant": (EXPORT, (*NO_CHOICES, "imagenet-21k", "IMAGENET-1K")),
         "--resolution": (EXPORT, (*NO_COUNTS, "1", "31")),
         "--gpus": (EXPORT, (*NO_COUNTS, "3", "4097", "99999999999999999999")),
@@ -192,8 +216,14 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
     },
     "nas.train": {
         "recipe": (TRAIN[1:], ("", *NO_FILES)),
-        "--data": (TRAIN, (*NO_DATA, "digits")),
+        "--data": (TRAIN, NO_DATA),
         "--out": (TRAIN, NO_PLACES),
+        "--seeds": (TRAIN, NO_COUNTS),
+        "--control": (TRAIN, (*NETWORKS, "convnext_teeny")),
+        "--set": (TRAIN, ("", "x", "=", "=1", "lr=1", "optimizer.lr=x", "optimizer.lr=-1", "epochs=0",
+            "epochs=nan", "optimizer=1", "architecture.width=8", "architecture.drop_path=2",
+            "data.resolution=[", "a.b.c=1",
+            f"{LONG}=1", f"epochs={DIGITS}", "schedule.warmup_epochs=.inf", "\x1b=1")),
         "--init": (TRAIN, ("", "nope.pt", ".", "/dev/null", "no/such.pt", f"{LONG}.pt", "\x1b.pt")),
         "--device": (TRAIN, (*NO_DEVICES, "")),
         "--workers": (TRAIN, NO_WHOLES),
@@ -222,6 +252,7 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
     "analysis.compare": {
         "studies": ((), ("", *NO_STUDIES)),
         "--csv": (("--published",), (*NO_PLACES, ".", "runs")),
+        "--html": (("small",), (*NO_PLACES, "x.html")),
         "--family": (("--published",), NO_CHOICES),
         "--source": (("--published",), NO_CHOICES),
         "--against": (("--published",), NO_CHOICES),
@@ -267,6 +298,7 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("--budget", ()),
         ("--resume", (*SEARCH, "--resume")),
         ("--resume", (*SEARCH, "--resume", "--study", "nope")),
+        ("--epochs", (*SEARCH, "--epochs", "2")),
         ("--workers", (*SEARCH, "--workers", "2")),
         ("--cpus-per-trial", (*SEARCH, "--cpus-per-trial", "1")),
         ("--gpus-per-trial", (*SEARCH, "--gpus-per-trial", "1")),
@@ -297,8 +329,10 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("--trial", ("small", "--trial", "-1")),
         ("--to", ("--arch", "resnet50", "--to", "transformers", "--out", "exported")),
     ),
-    "nas.train": (("recipe", ()), ("--out", TRAIN[:3]), ("--data", ("recipe.yaml", "--out", "out")),
-                  ("--resume", (*TRAIN, "--resume"))),
+    "nas.train": (("recipe", ()), ("--data", ("recipe.yaml", "--out", "out")),
+                  ("--resume", (*TRAIN, "--resume")), ("--continue", (*TRAIN, "--continue=x")),
+                  ("--finetune", (*TRAIN, "--finetune")), ("--control", (*TRAIN, "--control", "tiny.json")),
+                  ("--control", (*TRAIN, *("--control", "convnext_tiny") * 2))),
     "nas.evaluate": (("checkpoint", ()), ("--data", ("model.pt",)), ("--ema", (*EVALUATE, "--ema=x")),
                      ("--no-ema", (*EVALUATE, "--no-ema=x"))),
     "analysis.dashboard": (
@@ -310,6 +344,7 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
     "analysis.compare": (
         ("studies", ()),
         ("--published", ("small", "--published")),
+        ("--html", ("--published", "--html", "x.html")),
         ("--family", ("small", "--family", "convnext")),
         ("--noise", ("small", "--noise", "1")),
         ("--results", ("small", "--results", "x.csv")),

@@ -47,6 +47,12 @@ def _head(share: float) -> Callable[[Path], None]:
     return make
 
 
+def _without_middle(path: Path) -> None:
+    """The start and the end of a picture of class a."""
+    content = (path.parent.parent / "a" / path.name).read_bytes()
+    path.write_bytes(content[: len(content) // 2] + content[-12:])
+
+
 def _png(width: int, height: int, data: bytes = b"") -> bytes:
     """A PNG that says how large it is, and holds what it likes."""
 
@@ -156,7 +162,7 @@ CONTENTS: Mapping[str, Change] = {
     "links to a folder": _all(lambda path: path.symlink_to("/")),
     "pipes": _all(os.mkfifo),
     "sparse files of 3 GB": _all(lambda path: sparse(3 << 30)(path, path)),
-    "one image cut": _all(_head(0.5), "*/b/1.png"),
+    "one image without its middle": _all(_without_middle, "*/b/1.png"),
     "one image a PNG of 100,000 x 100,000": _all(
         lambda path: _written(path, _png(100_000, 100_000)), "*/b/1.png"
     ),
@@ -193,6 +199,24 @@ CIFAR: Mapping[str, Mapping[str, bytes | Make]] = {
     "the Python version's files": {"images/data_batch_1": b"\x80\x04.", "images/batches.meta": b"\x80\x04."},
 }
 
+LISTS: Mapping[str, bytes | Make] = {
+    "an empty list": b"",
+    "a header alone": b"file,label\n",
+    "no labels": b"images/train/a/0.png\n",
+    "files that are not there": b"x.png,a\ny.png,b\n",
+    "two labels of one image": b"images/train/a/0.png,a\nimages/train/a/0.png,b\n",
+    "a split of another name": b"file,label,split\nimages/train/a/0.png,a,x\nimages/train/b/0.png,b,x\n",
+    "not UTF-8": b"images/train/a/0.png,\xff\n",
+    "a quote that does not end": b'"images/train/a/0.png,a\n',
+    "a NUL": b"images/train/a/0.png,a\x00\n",
+    "a class of an escape": b"images/train/a/0.png,a\nimages/train/a/1.png,\x1b[31m\n",
+    "a folder": folder,
+    "a pipe": fifo,
+    "devices for images": b"/dev/zero,a\n/dev/zero,b\n",
+}
+"""Lists of images, beside a folder of some."""
+ONE_LABEL = {"one label": b"images/train/a/0.png,a\nimages/train/a/1.png,a\n"}
+
 SPEC = "imagefolder:images"
 BOTH: Mapping[str, Sequence[str]] = {
     "nas.train": ("recipe.yaml", "--data", SPEC, "--out", "out", "--workers", "0"),
@@ -215,6 +239,17 @@ def cases() -> Iterator[Case]:
             yield _case(command, name, argv, _changed(change))
         for name, make in {**WHOLE, **(ONE_CLASS if command in BOTH else {})}.items():
             yield _case(command, name, argv, make)
+        lists = {**LISTS, **(ONE_LABEL if command in BOTH else {})}
+        for name, content in lists.items():
+            words = tuple("list.csv" if word == SPEC else word for word in argv)
+            yield Case(
+                command,
+                "folders of data",
+                "csv",
+                name,
+                words,
+                {**GIVEN, "images": _changed(lambda _: None), "list.csv": content},
+            )
         for name, files in CIFAR.items():
             words = tuple("cifar10:images" if word == SPEC else word for word in argv)
             yield Case(command, "folders of data", "cifar10", name, words, {**GIVEN, **files})

@@ -5,6 +5,8 @@ import json
 import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -371,13 +373,23 @@ def test_imagefolder(folder, tmp_path):
         assert colour[2 - 2 * label] > 240 and colour[2 * label] < 15
 
 
-def test_imagefolder_decodes_in_processes_to_the_same_bytes(folder, tmp_path, monkeypatch):
+def test_imagefolder_decodes_in_threads_to_the_same_bytes(folder, tmp_path, monkeypatch):
     from nas.data.sources import imagefolder
 
     first = load(f"imagefolder:{folder}", 24, cache_dir=tmp_path / "a")
-    monkeypatch.setattr(imagefolder, "PARALLEL_FROM", 1)
-    monkeypatch.setattr(imagefolder, "CHUNK", 5)
+    monkeypatch.setattr(imagefolder, "CHUNK", 1)
     assert load(f"imagefolder:{folder}", 24, cache_dir=tmp_path / "b").fingerprint == first.fingerprint
+
+
+def test_a_script_needs_no_guard_to_load_an_image_folder(folder, tmp_path):
+    """Without `if __name__ == "__main__"` a process that is started runs the script again."""
+    script = tmp_path / "script.py"
+    script.write_text(f"from nas.data import load\nprint(len(load({str(folder)!r}, 24).train))\n")
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, script], check=False, capture_output=True, text=True, env=environment
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "12\n", "")
 
 
 def test_imagefolder_notices_an_edited_file(folder, tmp_path):
@@ -409,8 +421,8 @@ def extra_class(root):
     (root / "train" / "green").mkdir()
 
 
-def cut_image(root):
-    cut(root / "train" / "red" / "0.JPEG")
+def damaged_image(root):
+    (root / "train" / "red" / "0.JPEG").write_bytes(b"\xff\xd8\xff\xe0" + bytes(50) + b"\xff\xd9")
 
 
 @pytest.mark.parametrize(
@@ -420,7 +432,7 @@ def cut_image(root):
         (empty_class, "red has no images"),
         (flat_layout, "train has no class folders"),
         (extra_class, "3 classes in train and 2 in val, which must be the same; green is only in train"),
-        (cut_image, "0.JPEG cannot be read as an image: "),
+        (damaged_image, "0.JPEG cannot be read as an image: "),
     ],
 )
 def test_imagefolder_mistakes(folder, tmp_path, mistake, words):

@@ -150,8 +150,8 @@ def test_a_wrong_place_says_what_is_there_and_what_may_be_meant(root):
     assert refused(root / "train").endswith(f"holds a, b; PATH may be {root}")
     assert refused(root.parent).endswith(f"{root.parent} holds photos; PATH may be {root}")
     assert "is no folder" in refused(root / "train" / "a" / "0.png")
-    (root / "train").rename(root / "training")
-    assert refused(root).endswith("and PATH/val/CLASS/*.jpg; " + f"{root} holds training, val")
+    (root / "train").rename(root / "learn")
+    assert refused(root).endswith("and PATH/val/CLASS/*.jpg; " + f"{root} holds learn, val")
     (root / "train").mkdir()
     assert refused(root).endswith(f"{root}/train is empty")
 
@@ -186,7 +186,7 @@ def test_a_folder_elsewhere_has_the_same_fingerprint_and_other_names_another(roo
 def test_many_files_are_looked_at_in_threads_alike(root, monkeypatch):
     (root / "train" / "b" / "1.png").write_text("no image")
     whole = Folder(root).images("train", ("a", "b"))
-    monkeypatch.setattr("nas.data.listing.CHUNK", 2)
+    monkeypatch.setattr("nas.data.files.CHUNK", 2)
     parts = Folder(root).images("train", ("a", "b"))
     assert parts.files == whole.files and len(whole.files) == 7
     for one, other in (

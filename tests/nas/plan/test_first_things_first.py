@@ -20,6 +20,13 @@ WRONG = {
     "--max-latency": ["5", "0ms"],
     "--proxy": ["none.yaml", "simulated:nothing"],
     "--data": ["mnist", "imagefolder:nowhere"],
+    "--num-classes": ["1"],
+    "--resolution": ["0"],
+    "--train-size": ["0"],
+    "--epochs": ["0"],
+    "--batch-size": ["0"],
+    "--lr": ["fast", "0"],
+    "--set": ["proxy.epochs", "proxy.epoch=1", "proxy.epochs=0"],
     "--device": ["cuda:77", "toaster"],
     "--threads": ["0"],
     "--scheduler": ["median"],
@@ -41,7 +48,7 @@ WRONG = {
     "--storage": ["mysql://here/there"],
     "--study-file": ["none.yaml"],
 }  # fmt: skip
-NEVER_WRONG = {"--help", "--resume", "--no-reference"}
+NEVER_WRONG = {"--help", "--resume", "--continue", "--no-reference"}
 SEEDS = {"--seeds": ["0"]}
 
 
