@@ -83,7 +83,7 @@ def forecast(plan: Plan | Measurement) -> Forecast | None:
     return None
 
 
-def measured(trainer: Trainer, network: Network, plan: Plan | Measurement) -> tuple[float, int]:
+def measured(trainer: Trainer, network: Recorded, plan: Plan | Measurement) -> tuple[float, int]:
     """Seconds of a whole training, and of how many steps that is told. Raises `TrialFailed`."""
     judge, clock = plan.judge, _Clock(plan.judge.passes * plan.trainings)
     with outcomes():

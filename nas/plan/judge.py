@@ -110,6 +110,10 @@ def table_judge(settings: RunSettings) -> Chosen | None:
 
     if settings.data is not None:
         raise InputError("--data: the accuracies of a table are on its own data set")
+    if settings.set:
+        raise InputError(
+            f"--set {next(iter(settings.set))}: a table's trainings are over, and have no fields"
+        )
     table = read_table(table_path(settings.proxy))
     name = f"table:{table.name}"
     own = {"fingerprint": table.fingerprint, "data": table.declared.data or table.name}

@@ -79,6 +79,7 @@ def test_a_front_is_searched_and_its_page_and_axes_are_read(run):
         (("--reference", "swin"), "networks of its own"),
         (("--space", "micro"), "--space"),
         (("--data", "digits"), "--data"),
+        (("--epochs", "5"), "proxy.epochs"),
         (("--max-latency", "5ms"), "--max-latency"),
         (("--budget", "13Mactivations"), "no activations"),
         (("--budget", "1T"), "nearest below is"),
