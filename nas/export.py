@@ -169,7 +169,7 @@ def export_one(
 
     Raises `InputError`; then nothing is written.
     """
-    from nas.targets.model_card import model_card
+    from nas.targets.model_card import folder_of, model_card
     from nas.targets.target import Chosen
 
     weights = None
@@ -196,7 +196,8 @@ def export_one(
     files: dict[str, str | bytes] = {"architecture.json": architecture_json(one, recipe.data.classes)}
     for outcome in outcomes:
         if outcome.exported is not None:
-            files |= {f"{outcome.target}/{name}": content for name, content in outcome.exported.files.items()}
+            place = folder_of(outcome.target)
+            files |= {f"{place}{name}": content for name, content in outcome.exported.files.items()}
     files["README.md"] = model_card(
         one, recipe, outcomes, args.gpu_price, which, None if images is None else images.train
     )

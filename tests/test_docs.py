@@ -97,7 +97,7 @@ def test_the_notebook_gives_what_it_shows(tmp_path):
     shown = notebook.cells()
     for before, now in zip(shown, notebook.run(shown, tmp_path), strict=True):
         assert texts(before) == texts(now), "python docs/make_notebook.py runs it again"
-    assert (tmp_path / "best" / "native" / "recipe.yaml").is_file()
+    assert (tmp_path / "best" / "recipe.yaml").is_file()
 
 
 def texts(cell):

@@ -50,7 +50,7 @@ def test_its_commands_go_from_photographs_to_a_comparison(photos, capsys):
     assert "photos: 2 classes, 48 + 24 images" in outputs[0]
     assert "2 fresh seeds" in outputs[2]
     folder = photos.parent
-    recipe = (folder / "best" / "native" / "recipe.yaml").read_text()
+    recipe = (folder / "best" / "recipe.yaml").read_text()
     assert "classes: [boxes, suns]" in recipe
     assert "paired" in outputs[6] and (folder / "comparison.html").is_file()
     assert (folder / "runs" / "photos-150MFLOPs" / "report.html").is_file()
@@ -74,4 +74,4 @@ def test_its_python_runs(photos):
         assert long in code
         code = code.replace(long, short)
     exec(code, {})
-    assert (photos.parent / "mine" / "native" / "recipe.yaml").is_file()
+    assert (photos.parent / "mine" / "recipe.yaml").is_file()

@@ -218,8 +218,13 @@ def _options(stage: Stage) -> str:
     return "".join(f", {option.words(value)}" for option, value in has if value != option.default)
 
 
+def folder_of(target: str) -> str:
+    """Where a target's files are: in a folder of its name; the recipe lies beside the network."""
+    return "" if target == "native" else f"{target}/"
+
+
 def _target(outcome: Outcome) -> list[str]:
-    exported = outcome.exported
+    exported, place = outcome.exported, folder_of(outcome.target)
     assert exported is not None
     checked = (
         f"Not verified here: {in_markdown(exported.unverified)}. This verifies it: {in_code(exported.verify)}"
@@ -229,7 +234,7 @@ def _target(outcome: Outcome) -> list[str]:
     return [
         f"### {outcome.target}: {outcome.summary}",
         "",
-        f"In `{outcome.target}/` ({', '.join(sorted(exported.files))}):",
+        f"In {in_code(place) if place else 'this folder'} ({', '.join(sorted(exported.files))}):",
         "",
         *_commands(exported.commands),
         "",

@@ -48,7 +48,7 @@ def export(chosen: Chosen) -> Exported:
     return Exported(
         files={where: text},
         check=check,
-        verify="python -m space.describe ../architecture.json",
+        verify="python -m space.describe architecture.json",
         commands=commands(chosen.recipe),
         notes=() if chosen.classes is None or chosen.folders else (NAMED,),
     )

@@ -65,7 +65,7 @@ def test_the_default_is_one_folder_with_a_readme(study, ran, tmp_path):
     code, out, err = ran(study, "--out", tmp_path / "net")
     assert (code, err) == (0, "")
     files = written(tmp_path / "net")
-    assert {"README.md", "architecture.json", "native/recipe.yaml", "python/model.py"} <= set(files)
+    assert {"README.md", "architecture.json", "recipe.yaml", "python/model.py"} <= set(files)
     (pick,) = recommend(read_study(str(study))).picks
     best = pick.tried
     kept = json.loads((tmp_path / "net/architecture.json").read_text())
@@ -87,7 +87,7 @@ def test_the_default_is_one_folder_with_a_readme(study, ran, tmp_path):
 
 def test_the_folder_of_a_study_is_the_default(study, ran):
     assert ran(study, "--trial", 3, "--to", "native")[0] == 0
-    recipe = yaml.safe_load((study / "export/trial-3/native/recipe.yaml").read_text())
+    recipe = yaml.safe_load((study / "export/trial-3/recipe.yaml").read_text())
     trial = Record.read(str(study)).trial(3)
     network, asked = (Architecture.from_dict(v) for v in (recipe["architecture"], trial.architecture))
     assert network.stages == asked.stages and network.norm == asked.norm
@@ -117,7 +117,7 @@ def test_a_front_is_a_folder_for_each_of_its_networks(ran, tmp_path_factory, tmp
 def test_a_named_network_needs_no_study(ran, tmp_path):
     assert ran("--arch", "convnext_tiny", "--to", "native", "--gpus", 4, "--gpu-memory", "24GB",
                "--out", tmp_path / "t")[0] == 0  # fmt: skip
-    recipe = yaml.safe_load((tmp_path / "t/native/recipe.yaml").read_text())
+    recipe = yaml.safe_load((tmp_path / "t/recipe.yaml").read_text())
     assert recipe["devices"] == 4 and recipe["total_batch_size"] == 4096
     assert recipe["architecture"]["drop_path"] == 0.1
     readme = (tmp_path / "t/README.md").read_text()
@@ -164,7 +164,7 @@ def test_the_weights_are_those_that_the_checkpoint_says_were_better(ran, tmp_pat
     kept = torch.load(tmp_path / "out/python/weights.pt", weights_only=True)
     assert all(torch.equal(kept[name], value) for name, value in own.items())
     assert "classes      3, named in w.pt\n" in out
-    assert yaml.safe_load((tmp_path / "out/native/recipe.yaml").read_text())["data"]["classes"] == [
+    assert yaml.safe_load((tmp_path / "out/recipe.yaml").read_text())["data"]["classes"] == [
         "cat", "dog", "eel"
     ]  # fmt: skip
     assert yaml.safe_load((tmp_path / "out/timm/timm.yaml").read_text())["class_map"] == "classes.txt"
@@ -212,10 +212,10 @@ def test_what_lies_there_is_never_lost(study, ran, tmp_path):
     assert written(folder) == ["thesis.tex"]
     own = tmp_path / "own"
     assert ran(study, "--trial", 2, "--to", "native", "--out", own)[0] == 0
-    (own / "native/log.csv").write_text("a training")
+    (own / "log.csv").write_text("a training")
     assert ran(study, "--trial", 2, "--to", "native", "--gpus", 4, "--out", own)[0] == 0
-    assert (own / "native/log.csv").read_text() == "a training"
-    assert yaml.safe_load((own / "native/recipe.yaml").read_text())["devices"] == 4
+    assert (own / "log.csv").read_text() == "a training"
+    assert yaml.safe_load((own / "recipe.yaml").read_text())["devices"] == 4
     before = {name: (own / name).read_bytes() for name in written(own)}
     assert "holds another network" in ran(study, "--trial", 3, "--to", "native", "--out", own)[2]
     assert {name: (own / name).read_bytes() for name in written(own)} == before
@@ -239,7 +239,7 @@ def test_a_target_that_fails_costs_itself_alone(study, ran, tmp_path, monkeypatc
     code, out, err = ran(study, "--to", "native", "python", "--out", tmp_path / "net")
     assert code == 1 and err == f"nas.export: python: {words}\n"
     assert f"  python       not written: {words}\n" in out and "  native       verified with torch" in out
-    assert written(tmp_path / "net") == ["README.md", "architecture.json", "native/recipe.yaml"]
+    assert written(tmp_path / "net") == ["README.md", "architecture.json", "recipe.yaml"]
     code, _, err = ran(study, "--to", "python", "--out", tmp_path / "none")
     assert code == 1 and err.endswith("; nothing was written\n") and not (tmp_path / "none").exists()
 
@@ -311,11 +311,11 @@ def test_a_kill_at_any_moment_leaves_a_folder_that_the_same_command_completes(tm
 
 def test_what_a_killed_export_left_is_removed_and_what_is_being_written_is_not(ran, tmp_path):
     folder = tmp_path / "net"
-    (folder / "native").mkdir(parents=True)
+    folder.mkdir()
     (folder / ".architecture.json.0123.convnext-nas-part").write_text("{")
-    (folder / "native/.recipe.yaml.4567.convnext-nas-part").write_text("cut")
+    (folder / ".recipe.yaml.4567.convnext-nas-part").write_text("cut")
     assert ran("--arch", "convnext_tiny", "--to", "native", "--out", folder)[0] == 0
-    assert written(folder) == ["README.md", "architecture.json", "native/recipe.yaml"]
+    assert written(folder) == ["README.md", "architecture.json", "recipe.yaml"]
 
 
 def test_no_room_for_all_files_is_room_for_none(tmp_path, monkeypatch):
@@ -331,7 +331,7 @@ def test_no_room_for_all_files_is_room_for_none(tmp_path, monkeypatch):
 
     files = {
         "architecture.json": "{}",
-        "native/recipe.yaml": "new",
+        "recipe.yaml": "new",
         "python/model.py": "new",
         "README.md": "new",
     }
@@ -413,7 +413,7 @@ def test_class_names_reach_every_export(everything):
     config = json.loads((folder / "transformers/config.json").read_text())
     assert config["id2label"] == {str(i): name for i, name in enumerate(NAMES)}
     assert config["label2id"] == {name: i for i, name in enumerate(NAMES)}
-    assert list(read_recipe(folder / "native/recipe.yaml").data.classes) == NAMES
+    assert list(read_recipe(folder / "recipe.yaml").data.classes) == NAMES
     facts = {entry.key: entry.value for entry in onnx.load(folder / "onnx/nas_a.onnx").metadata_props}
     assert json.loads(facts["classes"]) == NAMES
     assert json.loads((folder / "architecture.json").read_text())["classes"] == NAMES
@@ -518,7 +518,7 @@ def test_images_that_are_nobody_s_have_the_published_recipe():
 
 def test_a_control_is_exported_for_the_same_images(ran, tmp_path):
     out = ran("--arch", "convnext_tiny", "--data", "digits", "--to", "native", "--out", tmp_path / "c")[1]
-    recipe = read_recipe(tmp_path / "c/native/recipe.yaml")
+    recipe = read_recipe(tmp_path / "c/recipe.yaml")
     assert (recipe.data.name, recipe.data.num_classes, recipe.data.resolution) == ("digits", 10, 64)
     assert recipe.total_batch_size == 32 and "recipe       for 1," in out
     assert "No estimate" not in (tmp_path / "c/README.md").read_text()

@@ -72,8 +72,8 @@ def test_the_page_is_written_where_the_study_is(study):
 
 def test_exports_are_those_of_the_command(study, tmp_path, capsys):
     (folder,) = study.export(tmp_path / "best", to="native", trial=2, gpus=1)
-    assert (folder / "native" / "recipe.yaml").is_file() and folder == tmp_path / "best"
-    assert "devices: 1" in (folder / "native" / "recipe.yaml").read_text()
+    assert (folder / "recipe.yaml").is_file() and folder == tmp_path / "best"
+    assert "devices: 1" in (folder / "recipe.yaml").read_text()
     front = study.export(tmp_path / "all", to=["native"], front=True)
     assert len(front) == len(study.front)
     for flags, says in (
