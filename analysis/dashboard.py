@@ -117,14 +117,14 @@ def _write(
 def _results(files: Sequence[Path]) -> Results:
     """The published points and those in the files; what was read of each is told on stderr."""
     from analysis.points.own import read_files
-    from analysis.points.printed import PLANE, published_points
+    from analysis.points.packaged import packaged_points
     from analysis.views.results import Results
     from space.errors import printable
 
     points, said = read_files(files)
     for line in said:
         print(f"analysis.dashboard: {printable(line)}", file=sys.stderr)
-    return Results([*published_points(pool=PLANE), *points], said)
+    return Results([*packaged_points(), *points], said)
 
 
 if __name__ == "__main__":

@@ -62,8 +62,9 @@ def read_results(
 
     Columns: name; `accuracy` (a fraction) or `top1` (percent); `gflops`, `gmacs`, `mflops` or `macs`, all of
     them multiply-accumulates; and family, params_m or params, activations_m, images_per_s, device, seed,
-    resolution, pretrain, recipe, test_set and source. The arguments stand in for columns that the file lacks; a source is the file's name where
-    nothing else is said. Raises `InputError` in one line with the file and the line in it.
+    resolution, pretrain, recipe, test_set and source. The arguments stand in for columns that the file
+    lacks; a source is the file's name where nothing else is said.
+    Raises `InputError` in one line with the file and the line in it.
     """
     given = {"family": family, "pretrain": pretrain, "resolution": resolution, "source": source}
     return _own(read_rows(Path(path)), given)

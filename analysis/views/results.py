@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from analysis.comparison.equal_flops import Comparison
 from analysis.comparison.families import Plane, Side, network, planes
 from analysis.comparison.published import PUBLISHED_LEVEL
-from analysis.laws.answer import Answer, Estimate
 from analysis.laws.fit import Fit
 from analysis.page.view import Cell, Rows, Table, View
 from analysis.points.printed import VALIDATION, PublishedPoint
@@ -68,8 +68,9 @@ class Results:
         largest = self.planes[0]
         return (
             f"{plural(len(self.points), 'result')} of {plural(networks, 'network')} and "
-            f"{plural(families, 'family', 'families')} on {plural(len(self.planes), 'plane')}: only what shares "
-            f"source, test set, pre-training and resolution is compared. Most are on {_name(largest)} "
+            f"{plural(families, 'family', 'families')} on {plural(len(self.planes), 'plane')}: only what "
+            "shares source, test set, pre-training and resolution is compared. "
+            f"Most are on {_name(largest)} "
             f"({len(largest.points):,})."
         )
 
@@ -148,8 +149,8 @@ class Results:
 NOTES = (
     "A network counts once in laws and comparisons, however many weights it has: those of the recipe that "
     "most networks of its family have, never the most accurate.",
-    "One run has no interval: that of a mean difference is from how the pairs differ. A law is not identified "
-    "where its interval reaches a bound or covers a factor over 3; it is drawn dotted all the same.",
+    "One run has no interval: that of a mean difference is from how the pairs differ. A law is not "
+    "identified where its interval reaches a bound or covers a factor over 3; it is drawn, dotted.",
     "Families were trained with other recipes: a distance is not the network's alone. No accuracy under a "
     "proxy is on this plane, and none of these is on a proxy's.",
 )
@@ -180,22 +181,19 @@ def _law(side: Side, fit: Fit) -> dict[str, Any]:
     costs = np.geomspace(side.table.gflops.min(), side.table.gflops.max(), STEPS)
     return {
         "networks": fit.networks,
-        "answers": {name: _words(answer) for name, answer in fit.parameters.items()},
+        "answers": {name: str(answer) for name, answer in fit.parameters.items()},
         "x": [compact(x) for x in costs.tolist()],
         "y": [compact(100 - y, 5) for y in fit.predict(costs).tolist()],
     }
 
 
-def _words(answer: Answer) -> str:
-    return f"{answer}" if isinstance(answer, Estimate) else str(answer)
-
-
-def _pair(first: Side, second: Side, comparison: Any) -> list[Any]:
+def _pair(first: Side, second: Side, comparison: Comparison) -> list[Any]:
     mean = comparison.mean
     ends = [round(end, 2) if math.isfinite(end) else None for end in (mean.value, mean.low, mean.high)]
+    one, other = first.table, second.table
     pairs = [
-        [first.table.names[p.first], second.table.names[p.second], compact(float(first.table.gflops[p.first])),
-         compact(float(second.table.gflops[p.second])), round(p.difference.value, 2)]
+        [one.names[p.first], other.names[p.second], compact(float(one.gflops[p.first])),
+         compact(float(other.gflops[p.second])), round(p.difference.value, 2)]
         for p in comparison.pairs
     ]  # fmt: skip
     return [ends, mean.verdict if math.isfinite(mean.low) else None, pairs]

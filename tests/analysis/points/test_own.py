@@ -231,7 +231,8 @@ def test_of_files_that_count_otherwise_most_are_right_and_that_is_said(write):
 
 
 def test_speeds_stand_by_device_and_activations_with_their_count(write):
-    bare = "model,infer_img_size,infer_samples_per_sec\nconvnext_tiny,288,11.5\nswin_tiny_patch4_window7_224,224,0\n"
+    bare = "model,infer_img_size,infer_samples_per_sec\nconvnext_tiny,288,11.5\n"
+    bare += "swin_tiny_patch4_window7_224,224,0\n"
     found = read_timm(
         write(ACCURACIES, "results-imagenet.csv"),
         write(COSTS, "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv"),
