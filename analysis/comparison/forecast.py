@@ -121,11 +121,11 @@ def sentences(found: Sequence[Forecast]) -> list[str]:
             )
         if one.note:
             lines.append(f"  {one.note}")
-    held = [each for one in found for each in one.held if isinstance(each.answer, Estimate)]
-    if held:
-        inside = sum(each.inside for each in held)
+    told = [each for one in found for each in one.held if isinstance(each.answer, Estimate)]
+    if told:
+        inside = sum(each.inside for each in told)
         lines.append(
-            f"Beyond the fits {inside} of {plural(len(held), 'network')} are inside their intervals "
+            f"Beyond the fits {inside} of {plural(len(told), 'network')} are inside their intervals "
             f"({PUBLISHED_LEVEL:.0%} of one more network)."
         )
     return lines

@@ -140,10 +140,11 @@ def render(page: Page) -> str:
         blocks = {"data": page.data, "details": page.details}
     blocks |= {f"spec-{key}": spec for key, spec in page.specs.items()}
     body = join([tag("div", page.body, id="app"), PANEL])
-    styles, scripts = STYLES, SCRIPTS
+    styles, scripts = list(STYLES), list(SCRIPTS)
     if page.results is not None:
         blocks["results-data"] = page.results.details()
-        styles, scripts = (*STYLES, "results.css"), (*SCRIPTS, "results.js")
+        styles.append("results.css")
+        scripts.append("results.js")
     return document(page.title, body, styles=styles, scripts=scripts, blocks=blocks)
 
 

@@ -41,9 +41,7 @@ def files(tmp_path_factory):
     results, speeds = io.StringIO(), io.StringIO()
     rows, costs = csv.writer(results), csv.writer(speeds)
     rows.writerow(["model", "img_size", "top1", "param_count"])
-    costs.writerow(
-        ["model", "infer_img_size", "infer_samples_per_sec", "infer_gmacs", "infer_macts", "param_count"]
-    )
+    costs.writerow(["model", "infer_img_size", "infer_samples_per_sec", "infer_gmacs", "infer_macts"])
     for model, top1, gmacs in models:
         rows.writerow([model, 224, f"{top1:.3f}", f"{6 * gmacs:.2f}"])
     for model, (_, gmacs) in {name.split(".")[0]: rest for name, *rest in models}.items():
