@@ -321,14 +321,14 @@ def _head_of_study(one: Exportable) -> Head:
     data, proxy = record.get("data") or {}, record.get("proxy") or {}
     kind, _, path = str(data.get("spec")).partition(":")
     count = proxy.get("num_classes")
-    if kind != "imagefolder" or not isinstance(count, int) or count < 2:
+    if kind not in ("imagefolder", "csv", "python") or not isinstance(count, int) or count < 2:
         return Head()
     name = _name_of(path)
     if proxy.get("name") in PRESETS and load_proxy(proxy["name"]).num_classes == count:
         # of ImageNet, say: the full training has all of them
         return Head(said=f"of {name or path} the proxy took {count}; --num-classes N says how many there are")
     names = class_names_of(one, count)
-    said = f"{count}, those of the study's data ({name or path}); --num-classes N for another head"
+    said = f"{count}, those of the study's data ({name or path or kind}); --num-classes N for another head"
     return Head(count, names, said, names is not None, name)
 
 

@@ -105,13 +105,16 @@ def transferred(state: Mapping[str, Tensor], source: Architecture, target: Archi
 
 def _refuse(network: Architecture, whose: str) -> None:
     """Raises `InputError` for what has no ConvNeXt's blocks."""
-    fields = [
+    fields: list[tuple[str, str, str]] = [
         ("downsampling", network.downsampling, "separate"),
         ("stem.type", network.stem.type, "patchify"),
     ]
     for stage in network.stages:
-        fields += [("style", stage.style, "inverted"), ("conv", stage.conv, "depthwise")]
-        fields += [("spatial", stage.spatial, "first")]
+        fields += [
+            ("style", stage.style, "inverted"),
+            ("conv", stage.conv, "depthwise"),
+            ("spatial", stage.spatial, "first"),
+        ]
     for name, value, needed in fields:
         if value != needed:
             raise InputError(f"{whose} network has {name} {value}; weights go between those of {needed}")

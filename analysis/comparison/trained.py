@@ -268,7 +268,7 @@ def _check(summary: Any, path: Path) -> None:
     fits = {
         **{name: _number(summary.get(name)) for name in NUMBERS},
         **{name: isinstance(summary.get(name), str) for name in ("network", "architecture")},
-        "best": all(_number(top) and top <= 1 for top in tops),
+        "best": all(_number(top) and float(top or 0) <= 1 for top in tops),
         "num_classes": isinstance(count, int) and 1 <= count <= MOST_CLASSES,
         "classes": names is None or _are_names(names, count),
         "data": isinstance(data, dict) and isinstance(data.get("val_size"), int),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.comparison.claims import COST_TOLD
 from analysis.comparison.contrast import Contrast, contrast
 from analysis.comparison.trained import Group, Trainings
 from nas.verdict.confirm import LEVEL
@@ -70,9 +71,18 @@ def verdict(network: Group, one: Contrast) -> str:
     ends = f"{LEVEL:.0%} interval {100 * low:+.1f} to {100 * high:+.1f}"
     if one.seeds == 1:
         ends += ", for these two trainings"
+    cost = _cost(network, one.control)
     if one.verdict == UNCLEAR:
-        return f"{network.name} is not distinguishable from {name}: {100 * value:+.1f} points, {ends}."
-    return f"{network.name} is {one.verdict} than {name} by {100 * abs(value):.1f} points ({ends})."
+        return f"{network.name} is not distinguishable from {name}: {100 * value:+.1f} points, {ends}{cost}."
+    return f"{network.name} is {one.verdict} than {name} by {100 * abs(value):.1f} points ({ends}){cost}."
+
+
+def _cost(network: Group, control: Group) -> str:
+    """What the network costs more or less, where it is worth saying."""
+    gap = network.first.summary["macs"] / max(control.first.summary["macs"], 1) - 1
+    if abs(gap) <= COST_TOLD:
+        return ""
+    return f"; it costs {abs(gap):.0%} {'more' if gap > 0 else 'fewer'} FLOPs"
 
 
 def sure(one: Contrast) -> str:
@@ -189,7 +199,8 @@ def confusion(found: Compared) -> list[list[int]] | None:
     trainings = found.trainings
     if not trainings.network.answers or len(trainings.classes) > MOST_MATRIX:
         return None
-    return trainings.network.confusion(len(trainings.classes)).tolist()
+    rows_: list[list[int]] = trainings.network.confusion(len(trainings.classes)).tolist()
+    return rows_
 
 
 # ---- plain values ---------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ NETWORK_COLUMNS = (
 
 def network_table(found: Compared) -> tuple[Sequence[str], list[tuple[str, ...]]]:
     """A row a network: accuracy, cost, and time and memory of its training."""
-    cells = []
+    cells: list[tuple[str, ...]] = []
     for row, group in zip(rows(found), found.trainings.groups, strict=True):
         seeds = " ".join(percentage(value) for value in group.accuracies.values())
         memory = row["peak_memory_gb"]

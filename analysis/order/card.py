@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 import yaml
 
 from analysis.order.answer import Answer
 from analysis.scores.rank import Interval
-from nas.proxy.card import Card, Measured, Tau, conditions
+from nas.proxy.card import Card, Measured, Tau, conditions, values_of
 from nas.record.study import Study
 from space.errors import InputError
+from space.words import plural
 
 HEAD = "# What the order under this proxy agreed with: python -m analysis.agreement {study} --card FILE\n"
 DIGITS = 3
@@ -34,6 +37,8 @@ def card(study: Study, found: Answer) -> Card:
     signs = {sign.metric: _tau(sign.tau) for sign in found.signs}
     measured = Measured(
         conditions=conditions(study.mapping["proxy"], study.mapping["data"]),
+        values=values_of(study.mapping["proxy"]),
+        images=_images(study),
         against="ImageNet",
         over="the roadmap" if "roadmap" in first.group else first.group,
         study=study.name,
@@ -46,6 +51,13 @@ def card(study: Study, found: Answer) -> Card:
         activations=signs.get("activations"),
     )
     return Card(measured=measured)
+
+
+def _images(study: Study) -> str:
+    """What was trained on: the folder's name, never its path."""
+    proxy, spec = study.mapping["proxy"], str(study.mapping["data"].get("spec"))
+    name = PurePath(spec.partition(":")[2] or spec).name
+    return f"{plural(proxy['train_size'], 'image')} of {name}"
 
 
 def card_text(study: Study, found: Answer) -> str:

@@ -24,7 +24,7 @@ def tensorboard(folder: str | os.PathLike[str]) -> Callable[[Trial], None]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ImportError("needs TensorBoard: pip install 'convnext-nas[train]'") from error
-    writer: Any = SummaryWriter(os.fspath(folder))  # type: ignore[no-untyped-call]
+    writer: Any = SummaryWriter(os.fspath(folder))
 
     def tell(trial: Trial) -> None:
         for name in ("accuracy", "flops", "params", "seconds"):

@@ -79,7 +79,9 @@ def _refuse_wrong(root: Path, folders: list[str], named: dict[str, list[str]]) -
     if root.absolute().name.lower() in (*NAMES["train"], *NAMES["val"]) and _is_split(beside):
         raise InputError(f"data: {root} is one of two splits; {held(root)}; PATH may be {beside}")
     if not folders:
-        raise InputError(f"data: {root} has no class folders; {NEEDED}; {held(root)}{_list_in(root)}")
+        one_class = _has_image(root) and len([f for f in _folders(beside) if _has_image(f)]) > 1
+        hint = f"; PATH may be {beside}" if one_class else _list_in(root)
+        raise InputError(f"data: {root} has no class folders; {NEEDED}; {held(root)}{hint}")
     inner = _inner(root, folders)
     if inner is not None:
         raise InputError(f"data: {root} has no class folders; {NEEDED}; {held(root)}; PATH may be {inner}")

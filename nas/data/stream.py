@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -149,7 +152,8 @@ class Streamed:
         turn = self._turn
         # before `iter`: it hands the workers their first tasks
         self._plan.files, self._plan.epoch, self._plan.batches = self._files[split], epoch, batches
-        results = iter(self._loader)
+        with _without_main():
+            results = iter(self._loader)
         for indices in batches:
             # persistent workers have one iterator: the older loop would be given the newer one's batches
             if turn != self._turn:
@@ -203,6 +207,17 @@ def _processes() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["nas.data.stream", "PIL.Image"])  # imported once for all workers
     return context
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Workers start without the program's own module: where it has no guard, each would run it again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _worker_died(error: Exception) -> NoReturn:

@@ -23,6 +23,7 @@ LEAST_PIXELS = 32
 # an epoch of fewer steps trains hardly anything in a proxy's few epochs; a preset with fewer keeps its own
 LEAST_STEPS = 32
 LEAST_BATCH = 8  # norms over the batch need some
+MOST_PASSES = 20  # epochs over few images: as many images seen as the preset has, up to here
 # of a class, where a preset's sizes leave fewer: below, a training tells little more than chance
 TRAIN_EACH, VAL_EACH = 50, 10
 
@@ -107,6 +108,8 @@ def fitted(proxy: Proxy, preset: Proxy, there: Survey, said: Collection[str]) ->
     images = min(images, values.get("train_size", proxy.train_size) or images)
     if "batch_size" not in said:
         values |= _batch(preset, images, said)
+    if "epochs" not in said:
+        values |= _epochs(preset, images)
     before = {name: getattr(preset, name) for name, value in values.items() if getattr(proxy, name) != value}
     return Fitted(with_fields(proxy, {name: values[name] for name in before}, "proxy"), before)
 
@@ -150,3 +153,11 @@ def _batch(preset: Proxy, images: int, said: Collection[str]) -> dict[str, Any]:
         return {"batch_size": batch}
     # Adam's rule (Malladi et al. 2022, arXiv:2205.10287), by which the gpu preset's own rate was chosen
     return {"batch_size": batch, "lr": float(f"{preset.lr * math.sqrt(batch / preset.batch_size):.2g}")}
+
+
+def _epochs(preset: Proxy, images: int) -> dict[str, Any]:
+    """As many as show the network as many images as the preset's do, where there are fewer."""
+    if preset.train_size is None or images >= preset.train_size:
+        return {}
+    epochs = round(preset.epochs * preset.train_size / max(images, 1))
+    return {"epochs": max(preset.epochs, min(epochs, MOST_PASSES))}

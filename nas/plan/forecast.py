@@ -134,7 +134,7 @@ def _wait() -> None:
     """A GPU works behind the loop."""
     import torch
 
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
 
 

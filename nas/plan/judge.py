@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.plan.fitting import check_data, for_data, with_fields
+from nas.plan.fitting import check_data, for_data, is_users, with_fields
 from nas.plan.settings import RunSettings, Settings
 from nas.proxy import is_objective, is_simulated
 from nas.proxy.card import card_line
@@ -201,7 +201,10 @@ def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
         torch.set_num_threads(settings.threads)
     name = settings.proxy
     if name == "auto":
-        name = "gpu" if torch.cuda.is_available() and settings.device.startswith(("auto", "cuda")) else "cpu"
+        cuda = torch.cuda.is_available() and settings.device.startswith(("auto", "cuda"))
+        # what tells fractals apart fast orders photographs by learning speed: studies/order
+        photos = settings.data is not None and is_users(settings.data)
+        name = "gpu" if cuda else "photos" if photos else "cpu"
     if isinstance(name, str):
         label, proxy = shortened(printable(Path(name).stem), MOST_NAME), load_proxy(name)
     else:

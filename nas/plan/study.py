@@ -67,7 +67,7 @@ def own_place(settings: RunSettings) -> str:
     """The name of the place of the user's own images; "" where there are none."""
     if settings.data is None or is_simulated(settings.proxy):
         return ""
-    return Path(parsed(settings.data)[1]).name
+    return Path(parsed(settings.data)[1]).name.removesuffix(".csv")
 
 
 def _numbered(settings: Settings) -> Path:

@@ -1,7 +1,7 @@
 """A proxy's card: what its order was found to agree with, how far, and where that was measured.
 
 `nas/proxies/cards/` has one for each preset, with the numbers of `python -m analysis.agreement`. A card is of
-one proxy on one data set: another data set or another value is another order, never measured.
+one proxy on one data set: another value is another order, never measured; of other images the card says so.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from space.words import listed
 
 # of a proxy as a study has it; the training loop's version is in the fingerprint, and does not count here
 UNBOUND = ("name", "fingerprint", "data", "device")
+# of the images: what else a proxy for other ones may have changed, being still the same proxy
+OF_IMAGES = ("num_classes", "train_size", "val_size", "data_seed")
 NEVER = "order under this proxy was never measured against ImageNet's: python -m analysis.agreement does"
 
 Correlation = Annotated[float, Field(ge=-1, le=1)]
@@ -47,6 +49,8 @@ class Measured(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     conditions: str  # of proxy and data, see `conditions`
+    values: str = ""  # of the proxy alone, see `values_of`
+    images: str = ""  # what was trained on, for people
     against: Literal["ImageNet"]
     over: str  # the networks, for people
     study: str
@@ -64,6 +68,8 @@ class Measured(BaseModel):
         said = (
             f"order under this proxy agrees with {self.against}'s at tau {self.tau}, measured on {self.over}"
         )
+        if self.images:
+            said += f", {self.images}"
         unclear = [name for name, tau in self.within.items() if tau.low <= 0 <= tau.high]
         return f"{said}; within {listed(unclear)} no agreement can be told" if unclear else said
 
@@ -91,11 +97,21 @@ def conditions(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def values_of(proxy: Mapping[str, Any]) -> str:
+    """16 hex digits over a study's proxy without what follows from its images."""
+    values = {name: value for name, value in proxy.items() if name not in (*UNBOUND, *OF_IMAGES)}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def card_line(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
     """What is known of the order under a study's proxy, in a line; None where nothing is trained."""
     name = proxy.get("name")
     if is_simulated(name) or is_objective(name):
         return None
-    own = conditions(proxy, data)
-    cards = (load_card(preset).measured for preset in PRESETS)
-    return next((card.line for card in cards if card is not None and card.conditions == own), NEVER)
+    own, values = conditions(proxy, data), values_of(proxy)
+    cards = [card for preset in PRESETS if (card := load_card(preset).measured) is not None]
+    for card in cards:
+        if card.conditions == own:
+            return card.line
+    elsewhere = (card.line for card in cards if card.values == values)
+    return next((f"{line}; on these images it was not measured" for line in elsewhere), NEVER)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
     from space.networks import Network
 
-PRESETS = ("smoke", "cpu", "gpu", "imagenet-subset")
+PRESETS = ("smoke", "cpu", "photos", "gpu", "imagenet-subset")
 VERSION = 3  # of the training loop: a change that changes results raises it
 # fields that came later: where they have their defaults, a proxy is recorded and named as it was before them
 LATER = ("width_share", "stem_stride", "init", "lr_ladder")

@@ -56,7 +56,8 @@ def export(chosen: Chosen) -> Exported:
 
 def commands(recipe: Recipe) -> tuple[str, ...]:
     """The commands that train the recipe, on one device and on all of them, and evaluate the result."""
-    data = f"--data imagefolder:/path/to/{in_shell(recipe.data.name)}"
+    kind = "csv" if recipe.data.name.endswith(".csv") else "imagefolder"
+    data = f"--data {kind}:/path/to/{in_shell(recipe.data.name)}"
     start = " --init /path/to/checkpoint.pth" if fine_tunes(recipe) else ""
     train = f"-m nas.train recipe.yaml {data} --out training{start}"
     found = [f"python {train}"]

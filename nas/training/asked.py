@@ -15,8 +15,9 @@ from nas.data.batches import Batches
 from nas.data.sources.registry import parsed
 from nas.recipe.assignments import FLAG, assignments, nested
 from nas.recipe.fitted import epochs_for, rate, total_batch
+from nas.recipe.mistakes import part_of
 from nas.recipe.published import drop_path, published
-from nas.recipe.recipe import MOST, Recipe, recipe_from
+from nas.recipe.recipe import MOST, Recipe, Variant, recipe_from
 from space.checkpoints import some
 from space.errors import InputError
 from space.files import parse_yaml, read_text
@@ -24,7 +25,7 @@ from space.networks import network_from
 from space.swin import Swin
 
 WARMUP = 20 / 300  # the published recipe's share of the epochs
-FINE_TUNING = "finetune-1k"
+FINE_TUNING: Variant = "finetune-1k"
 DROP_PATH = "architecture.drop_path"  # the one field of a network that is its recipe's
 SPREAD = ("batch_size", "accumulation", "devices")
 
@@ -75,9 +76,9 @@ def _put(values: dict[str, Any], given: Mapping[str, Any], where: str) -> None:
     """Put the fields that are given where a recipe has them. Raises `InputError` for what is no field."""
     plain = {key: value for key, value in given.items() if key != DROP_PATH}
     for name, value in nested(plain, Recipe, "docs/recipe.md").items():
-        part = values.get(name)
-        inner = isinstance(value, Mapping) and f"{name}.{next(iter(value), '')}" in plain
-        values[name] = {**(part if isinstance(part, Mapping) else {}), **value} if inner else value
+        part: Any = values.get(name)
+        merged = part_of(Recipe, name) is not None and isinstance(part, Mapping)
+        values[name] = {**part, **value} if merged else value
     if DROP_PATH in given:
         try:
             network = network_from(values["architecture"])
@@ -92,20 +93,20 @@ def _put(values: dict[str, Any], given: Mapping[str, Any], where: str) -> None:
 def _set_right(values: dict[str, Any]) -> list[str]:
     """Set right what contradicts itself, as far as the values are numbers; what was, in lines."""
     notes = []
-    schedule = values.get("schedule")
+    schedule = values.get("schedule", {})
     epochs = values.get("epochs", Recipe.model_fields["epochs"].default)
-    warmup = (schedule if isinstance(schedule, Mapping) else {}).get("warmup_epochs", 20.0)
+    warmup = schedule.get("warmup_epochs", 20.0) if isinstance(schedule, Mapping) else None
     if _number(epochs) and _number(warmup) and warmup > epochs > 0:
         shorter = round(WARMUP * epochs, 2)
-        values["schedule"] = {**(schedule or {}), "warmup_epochs": shorter}
+        values["schedule"] = {**schedule, "warmup_epochs": shorter}
         notes.append(
             f"warm-up: {shorter:g} epochs, a fifteenth as in the published recipe; {warmup:g} would be more "
             f"than all {epochs}"
         )
     total = values.get("total_batch_size", Recipe.model_fields["total_batch_size"].default)
-    batch, accumulation, devices = (values.get(name) for name in SPREAD)
-    counts = all(_number(n) and isinstance(n, int) and n > 0 for n in (total, batch, accumulation, devices))
-    if counts and batch * accumulation * devices != total:
+    batch, accumulation, devices = counts = [values.get(name, 0) for name in SPREAD]
+    whole = all(_number(n) and isinstance(n, int) and n > 0 for n in (total, *counts))
+    if whole and batch * accumulation * devices != total:
         values |= spread(total, batch, devices)
         notes.append(f"batch: {_spread_said(values)}")
     return notes
@@ -175,7 +176,7 @@ def _with_batch(asked: Asked, images: int, notes: list[str]) -> Recipe:
     fields: dict[str, Any] = {}
     if fitting != total:
         lr = recipe.optimizer.lr
-        fields = spread(fitting, recipe.batch_size, 1)
+        fields |= spread(fitting, recipe.batch_size, 1)
         if "optimizer.lr" not in asked.given:
             lr = rate(lr, fitting / total, fine_tunes=tunes)
         notes.append(

@@ -41,7 +41,10 @@ def evaluate(networks: Sequence[nn.Module], run: Run) -> list[Accuracy]:
     found = totals(networks, run.batches, own, run.device, run.precision, answers=answers)
     shares = (run.ranks.sum(found) / run.batches.val_size).tolist()
     labels, *predicted = run.ranks.sum(answers)
-    return [Accuracy(*s, torch.stack([labels, p])) for s, p in zip(shares, predicted, strict=True)]
+    return [
+        Accuracy(loss, top1, top5, torch.stack([labels, chosen]))
+        for (loss, top1, top5), chosen in zip(shares, predicted, strict=True)
+    ]
 
 
 @torch.inference_mode()

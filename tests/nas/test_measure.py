@@ -54,6 +54,15 @@ def test_every_network_is_trained_with_every_seed_and_more_seeds_may_follow(run)
     assert swin.fresh == swin.accuracies  # nothing was chosen by any of them
 
 
+def test_one_command_starts_a_measurement_and_goes_on_with_it(run):
+    command = ("net.json", "--proxy", "simulated:rugged", "--continue", "--study", "again", "--seeds")
+    assert run(*command, 1)[0] == 0 and run(*command, 2)[0] == 0
+    assert [seed for _, seed, _ in trained("again")] == [0, 1]
+    code, _, err = run("convnext_tiny", *command[1:], 1)
+    assert code == 2 and "was started with" in err
+    assert run("net.json", "--proxy", "simulated:rugged", "--study", "again", "--seeds", 1)[0] == 2
+
+
 def test_one_seed_gives_one_accuracy_whatever_else_is_measured(run):
     run("swin.json", "net.json", "--proxy", "tiny.yaml", "--seeds", 1, "--study", "both")
     run("net.json", "--proxy", "tiny.yaml", "--seeds", 1, "--study", "one")

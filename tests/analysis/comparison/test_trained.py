@@ -159,9 +159,14 @@ def test_a_training_under_way_is_left_out_and_said(tmp_path, said):
 
 def test_an_export_s_trainings_are_found_and_other_recipes_are_told(tmp_path, said):
     training(tmp_path / "best" / "trained", 0.8)
-    training(tmp_path / "control" / "native" / "trained", 0.7, recipe="epochs: 9\nschedule: {min_lr: 1}\n")
+    training(
+        tmp_path / "control" / "native" / "trained",
+        0.7,
+        macs=8e8,
+        recipe="epochs: 9\nschedule: {min_lr: 1}\n",
+    )
     out = said(tmp_path / "best", tmp_path / "control")
-    assert "best is better than " in out
+    assert "best is better than control by " in out and "; it costs 25% fewer FLOPs." in out
     assert "were not trained alike: epochs 3 against 9, schedule.min_lr None against 1" in out
     assert not is_trained(tmp_path / "control" / "no") and not is_trained("runs/nothing")
 

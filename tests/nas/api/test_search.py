@@ -141,6 +141,8 @@ def test_a_data_set_of_python_is_searched_on(workplace, monkeypatch):
         searched("own", data=Coloured(42), resume=True, **settings)
     ready = from_dataset(Coloured(40), Coloured(16), resolution=32)
     assert searched("ready", data=ready, **settings).study.mapping["data"]["classes"] == ["red", "blue"]
+    study.export("best", to="native")
+    assert "classes: [red, blue]" in (workplace / "best" / "native" / "recipe.yaml").read_text()
     for data, says in ((3, "data 3: is no data set; give a path"), ([1, 2], r"data: train\[0\] is 1")):
         with pytest.raises(nas.InputError, match=says):
             searched("none", data=data, **settings)

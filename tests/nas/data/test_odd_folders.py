@@ -144,6 +144,10 @@ def two_of_splits(root):
     splits(root, "train", "test")
 
 
+def one_of_classes(root):
+    classes(root.parent, ("my photos", "your photos"))
+
+
 def an_archive(root):
     root.write_bytes(b"PK\x03\x04")
 
@@ -216,6 +220,10 @@ REFUSED = {
     ),
     "an empty folder": (Path.mkdir, "has no class folders; an image folder is PATH/CLASS/*.jpg, or"),
     "images alone": (images, "and PATH/val/CLASS/*.jpg; {root} holds 0.png, 1.png, 2.png and 2 more"),
+    "the folder of one class": (
+        one_of_classes,
+        "holds 0.png, 1.png, 2.png and 2 more; PATH may be {root.parent}",
+    ),
     "one class": (
         lambda root: classes(root, "a"),
         "has one class folder, a; a classifier needs at least two",

@@ -1,6 +1,8 @@
 """ImageNet's layout decoded on the fly: any kind of image, any number of workers, the same pixels."""
 
 import gc
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +120,18 @@ def test_damaged_file_is_one_line_that_names_it(two, workers):
     assert line.startswith(f"data: {damaged} cannot be read as an image: image file is truncated")
     assert "\n" not in line and "Traceback" not in line
     assert len(list(batches.validation([torch.tensor([1])]))) == 1  # the batches go on
+
+
+def test_a_script_needs_no_guard_for_workers(two):
+    """Without `if __name__ == "__main__"` a process that is started runs the script again."""
+    script = two / "script.py"
+    script.write_text(
+        "import torch\nfrom nas.data.stream import Streamed\n"
+        f"batches = Streamed({str(two)!r}, resolution=8, workers=1)\n"
+        "print(len(list(batches.validation([torch.tensor([0, 1])]))))\n"
+    )
+    done = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
 def test_file_that_vanishes_is_named(two):

@@ -38,6 +38,14 @@ def test_a_preset_for_a_part_of_a_folder_takes_no_more_than_there_is():
     )
 
 
+def test_few_images_are_seen_more_often():
+    assert fit("photos", there(10, 5_000)).proxy.epochs == 12
+    few = fit("photos", there(10, 200)).proxy
+    assert (few.epochs, few.batch_size) == (20, 8) and few.warmup_epochs == 0.25
+    assert fit("photos", there(10, 5_000), epochs=3).proxy.epochs == 3
+    assert fit("photos", there(10, 50_000)).before == {}
+
+
 def test_small_sets_have_small_batches_and_the_rate_that_goes_with_them():
     found = fit("gpu", there()).proxy
     assert found.batch_size == 16 and 600 // found.batch_size >= 32

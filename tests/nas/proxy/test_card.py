@@ -6,12 +6,14 @@ import pytest
 
 from nas import export
 from nas.plan.judge import proxy_facts
-from nas.proxy.card import NEVER, Measured, Tau, card_line, conditions, load_card
+from nas.proxy import card
+from nas.proxy.card import NEVER, Measured, Tau, card_line, conditions, load_card, values_of
 from nas.proxy.proxy import PRESETS, load_proxy
 from nas.record.study import read_study
 from nas.verdict.pick import recommend
 from tests.nas.conftest import run, workplace  # noqa: F401 - fixtures
 
+SEEN = {"name": "photos", "num_classes": 10, "train_size": 30_000, "val_size": 2_000, "lr": 6e-3}
 LINE = (
     "order under this proxy agrees with ImageNet's at tau +0.38 (90% +0.03 to +0.67), measured on the roadmap"
 )
@@ -39,8 +41,22 @@ def test_the_cpu_preset_as_it_is_has_the_card(tmp_path):
     assert card_line({**now, "name": "mine", "device": "cuda"}, own).startswith(LINE)
     # another value or other images are another order
     assert card_line(proxy_facts("cpu", proxy.changed(width_share=0.5), pixels), own) == NEVER
-    assert card_line(now, {"fingerprint": "other"}) == NEVER
+    assert card_line(now, {"fingerprint": "other"}).endswith("; on these images it was not measured")
     assert conditions(now, own) != conditions(now, {})
+
+
+def test_on_other_images_the_card_is_of_those_it_was_measured_on(monkeypatch):
+    measured = Measured(
+        conditions="x", values=values_of(SEEN), images="30,000 images of cifar10", against="ImageNet",
+        over="the roadmap", study="s", networks=16, seeds=2, tau=Tau(value=0.6, low=0.4, high=0.8),
+    )  # fmt: skip
+    monkeypatch.setattr(card, "load_card", lambda _: card.Card(measured=measured))
+    line = card_line({**SEEN, "num_classes": 3, "train_size": 600, "data": "photos"}, {"fingerprint": "own"})
+    assert line == (
+        "order under this proxy agrees with ImageNet's at tau +0.60 (90% +0.40 to +0.80), measured on the "
+        "roadmap, 30,000 images of cifar10; on these images it was not measured"
+    )
+    assert card_line({**SEEN, "lr": 1e-3}, {"fingerprint": "own"}) == NEVER
 
 
 def test_a_simulated_study_has_no_card():
