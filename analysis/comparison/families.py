@@ -62,7 +62,10 @@ class Plane:
             # no error is no point of a law: a power law reaches 0 nowhere
             if point.error > 0:
                 found.setdefault(point.family, []).append(point)
-        sides = [Side(family, *one_recipe(points, "--recipe", None)) for family, points in found.items()]
+        sides = [
+            Side(family, *one_recipe(points, "analysis.compare --recipe", None))
+            for family, points in found.items()
+        ]
         sides.sort(key=lambda side: (-len(side.table.names), side.family))
         return {side.family: side for side in sides}
 

@@ -274,7 +274,7 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "--space": (BASE["analysis.scale"], SPACES),
         "--out": (BASE["analysis.scale"], (*NO_PLACES, ".", "runs")),
         "--results": (("--to", "15G"), ("nope.csv", ".", "/dev/null", "no/such.csv", f"{LONG}.csv")),
-        "--fit-to": (("--results", "--to", "15G"), ("", "x", "1Mparams", "1G..2G", "1G", "-1")),
+        "--fit-to": (("--results", "--to", "15G"), ("", "x", "1Mparams", "1G..2G", "1k", "-1")),
         "--family": (("--results", "--to", "15G"), NO_CHOICES),
         "--source": (("--results", "--to", "15G"), NO_CHOICES),
         "--pretrain": (("--results", "--to", "15G"), NO_CHOICES),
@@ -442,7 +442,7 @@ def _forms(command: str) -> Iterator[Case]:
         for name in (name for name in action.option_strings if name.startswith("--") and name != "--help"):
             if action.nargs == 0:
                 yield _case(command, "flag forms", name, "with a value", [*base, f"{name}=1"])
-            else:
+            elif action.nargs != "*":
                 yield _case(command, "flag forms", name, "without a value", [*base, name])
             if name[:-1] not in known:
                 yield _case(command, "flag forms", name, "cut short", [*base, name[:-1], "1"])
