@@ -93,6 +93,7 @@ def complete() -> int:
     """Answer the shell, which asks by variables of the environment, and exit."""
     try:
         import argcomplete
+        from argcomplete.completers import ChoicesCompleter
     except ImportError:  # installed for another Python: no answer
         return 1
 
@@ -105,7 +106,7 @@ def complete() -> int:
         known = values()
         for action in parse._actions:
             if action.dest in known:
-                action.completer = argcomplete.ChoicesCompleter(known[action.dest])
+                action.completer = ChoicesCompleter(dict.fromkeys(known[action.dest], ""))
     argcomplete.autocomplete(parse)  # exits
     return 0
 

@@ -84,7 +84,7 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
         console.print(f"resume  python -m nas.search --study {folder} --resume", soft_wrap=True)
         return bool(found.picks)
     console.print(f"next    {found.next}", markup=False, soft_wrap=True)
-    if found.picks and found.next != found.export:
+    if found.picks and found.next != found.export and not found.study.tabled:
         console.print(f"export  {found.export}", markup=False, soft_wrap=True)
     return bool(found.picks)
 

@@ -62,6 +62,10 @@ class BandSampler:
         # whatever free factors do costs nothing: each of their combinations is a network of the same cost
         return self._whole[0].total * self._free_count({})
 
+    def part(self, budget: Budget) -> BandSampler:
+        """The architectures of the same space inside another budget."""
+        return BandSampler(self.space, budget)
+
     @property
     def count_is_exact(self) -> bool:
         """Whether `count` was counted, not estimated."""

@@ -24,7 +24,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,39 +41,36 @@ from space.architecture import (
     stem_fields,
 )
 from space.assembly import Assembly
-from space.axes import Variable
+from space.coded import CodedSpace
 from space.columns import Array, Columns, StageColumns, Values, bits, scaled_array, where
+from space.cost import Cost, cost_columns
 from space.errors import InputError, checked_name
 from space.factors import NETWORK, Factor, Target
+
+if TYPE_CHECKING:
+    from space.networks import Recorded
 
 MAX_AXES = 100
 MAX_COMPARED = 1_000_000
 
 
-class DesignSpace:
-    """The product of its factors: `factors` sets the fields, `base` holds the rest.
-
-    A code is one outcome index a factor; codes are int64 arrays of shape [N, F].
-    """
+class DesignSpace(CodedSpace):
+    """The product of its factors: `factors` sets the fields, `base` holds the rest."""
 
     def __init__(self, name: str, base: Architecture, factors: Sequence[Factor], declared: Any) -> None:
-        self.name = name
+        super().__init__(name, factors, declared)
         self.base = base
-        self.factors = tuple(factors)
-        self.declared = declared
         self._lookup = [{outcome: k for k, outcome in enumerate(f.outcomes)} for f in self.factors]
-        # by factor and outcome: the same in every code, and samplers ask for thousands of neighbours
-        self._known_steps: dict[tuple[int, int], Array] = {}
 
     @property
     def size(self) -> int:
         """How many distinct architectures there are."""
         return math.prod(len(factor) for factor in self.factors)
 
-    @functools.cached_property
-    def variables(self) -> tuple[Variable, ...]:
-        """What can be chosen, factor by factor."""
-        return tuple(v for factor in self.factors for v in factor.variables)
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All of them."""
+        return ("macs", "params", "activations")
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -93,11 +90,11 @@ class DesignSpace:
         """The architectures of codes, shape [N, F]; those that agree in a stage share it."""
         return self._assembly.networks(codes)
 
-    def locate(self, architecture: Architecture) -> Array | None:
+    def locate(self, network: Recorded) -> Array | None:
         """The code of an architecture, or None where it is not in the space."""
-        if len(architecture.stages) != len(self.base.stages):
+        if not isinstance(network, Architecture) or len(network.stages) != len(self.base.stages):
             return None
-        values = _values(architecture)
+        values = _values(network)
         code = []
         for factor, lookup in zip(self.factors, self._lookup, strict=True):
             k = lookup.get(tuple(values[target] for target in factor.targets))
@@ -106,7 +103,7 @@ class DesignSpace:
             code.append(k)
         located = np.array(code, dtype=np.int64)
         # fields that no factor sets must be the base's, which the lookups above did not see
-        return located if self.build(located).fingerprint == architecture.fingerprint else None
+        return located if self.build(located).fingerprint == network.fingerprint else None
 
     def __contains__(self, architecture: Architecture) -> bool:
         return self.locate(architecture) is not None
@@ -115,6 +112,17 @@ class DesignSpace:
         """`count` codes, uniform and independent over the whole space, shape [count, F]."""
         columns = [rng.integers(len(factor), size=count) for factor in self.factors]
         return np.stack(columns, axis=1).reshape(count, len(self.factors))
+
+    def costs(self, codes: Array) -> Cost:
+        """Multiply-accumulates and activations at 224x224, and parameters, [N] each."""
+        return cost_columns(self.columns(codes))
+
+    def sizes(self, codes: Array) -> list[Values]:
+        """Costs, and each stage's depth and width."""
+        columns = self.columns(codes)
+        total = cost_columns(columns)
+        stages = [field for stage in columns.stages for field in (stage.depth, stage.width)]
+        return [total.macs, total.params, total.activations, *stages]
 
     def sample(self, count: int, seed: int = 0) -> list[Architecture]:
         """`count` architectures, uniform over the whole space, with replacement."""
@@ -125,47 +133,9 @@ class DesignSpace:
         for code in itertools.product(*(range(len(factor)) for factor in self.factors)):
             yield np.array(code, dtype=np.int64)
 
-    def neighbour_codes(self, code: Array) -> Array:
-        """Codes one step away, [M, F]: an ordered variable's next value, any other of an unordered one."""
-        steps = [self._steps(f, int(k)) for f, k in enumerate(code)]
-        factors = np.repeat(np.arange(len(steps)), [len(others) for others in steps])
-        codes = np.repeat(code[None], len(factors), axis=0)
-        codes[np.arange(len(factors)), factors] = np.concatenate([*steps, np.zeros(0, dtype=np.int64)])
-        return codes
-
-    def _steps(self, f: int, k: int) -> Array:
-        """The outcomes of a factor one step away from its outcome k, [M]."""
-        if (f, k) not in self._known_steps:
-            factor = self.factors[f]
-            # in a dictionary, which keeps an order that seeds can rely on
-            found: dict[int, None] = {}
-            # an outcome may come of several combinations of values: a step from any of them counts
-            for values in factor.all_values_of(k):
-                for changed in _one_step(factor.variables, values):
-                    found[int(factor.outcome_of[changed])] = None
-            found.pop(k, None)
-            self._known_steps[f, k] = np.array(list(found), dtype=np.int64)
-        return self._known_steps[f, k]
-
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """All mutations by one step; `InputError` where the architecture is not in the space."""
         return self.build_all(self.neighbour_codes(self._located(architecture)))
-
-    def choices(self, code: Array) -> dict[str, int]:
-        """The value index of each variable, by name: a code as a sampler or a table sees it."""
-        indices: dict[str, int] = {}
-        for factor, k in zip(self.factors, code, strict=True):
-            indices |= {
-                v.name: int(i) for v, i in zip(factor.variables, factor.values_of[int(k)], strict=True)
-            }
-        return indices
-
-    def code(self, choices: Mapping[str, int]) -> Array:
-        """The code of value indices by variable name; `choices` and this undo each other."""
-        return np.array(
-            [int(f.outcome_of[tuple(choices[v.name] for v in f.variables)]) for f in self.factors],
-            dtype=np.int64,
-        )
 
     def encode(self, architecture: Architecture) -> Array:
         """A float vector: an ordered variable's position in [0, 1], an unordered one's one-hot; [D]."""
@@ -321,19 +291,6 @@ def _by_text(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _by_text(inner) for key, inner in value.items()}
     return [_by_text(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _one_step(variables: Sequence[Variable], values: Array) -> Iterator[tuple[int, ...]]:
-    """Value indices with one variable a step away."""
-    for v, variable in enumerate(variables):
-        for other in _steps(variable, int(values[v])):
-            yield (*map(int, values[:v]), other, *map(int, values[v + 1 :]))
-
-
-def _steps(variable: Variable, i: int) -> list[int]:
-    if variable.ordered:
-        return [j for j in (i - 1, i + 1) if 0 <= j < len(variable.values)]
-    return [j for j in range(len(variable.values)) if j != i]
 
 
 def read_axis(value: Any, place: str) -> str:

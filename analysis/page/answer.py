@@ -76,7 +76,7 @@ def _answer(index: int, label: str, study: Study, one: Recommendation, several: 
     if one.card is not None:
         parts.append(tag("p", tag("b", "The proxy: "), one.card, class_="sure"))
     parts.append(_command("Next:", one.next, f"next-{index}"))
-    if one.kind == "one" and one.export != one.next:
+    if one.kind == "one" and one.export != one.next and not study.tabled:
         parts.append(_command("Export it:", one.export, f"export-{index}"))
     parts += [beside(study, one.picks[0])] if one.kind == "one" else []
     parts += [_warnings(study), tag("p", _described(study), class_="note")]
@@ -165,7 +165,9 @@ def _several(index: int, study: Study, one: Recommendation) -> Html:
                 ),
                 tag("td", f"{pick.accuracy:.1%}, {seeds}"),
                 _sure(pick, one.cheaper(pick) if by_budget else ""),
-                tag("td", _copied(f"python -m nas.export {place} --trial {pick.tried.trial}")),
+                tag("td", _copied(f"python -m nas.export {place} --trial {pick.tried.trial}"))
+                if not study.tabled
+                else "",
             )
         )
     head = tag("tr", *(tag("th", text, scope="col") for text in heads))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from space.networks import is_swin
+from space.networks import chosen, is_swin, is_tabled
 
 NORMS = {"batch": "BatchNorm", "layer": "LayerNorm", "group": "GroupNorm", "rms": "RMSNorm"}
 ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "hardswish": "Hardswish"}
@@ -55,6 +55,8 @@ def facts(architecture: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is not a number a stage: block, norm, activation, stem, downsampling, extras."""
     if is_swin(architecture):
         return _swin_facts(architecture)
+    if is_tabled(architecture):
+        return chosen(architecture["choices"])
     found = stages(architecture)
     norm, activation = architecture.get("norm"), architecture.get("activation")
     styles = {"inverted": "inverted bottleneck", "bottleneck": "bottleneck"}

@@ -20,7 +20,7 @@ from nas.record.study import Study
 from nas.record.trial import Trial
 from space.columns import Columns
 from space.cost import NUM_CLASSES, RESOLUTION, walk
-from space.networks import is_swin, network_from, parts_of
+from space.networks import is_swin, is_tabled, parts_of, recorded_from
 from space.words import finite, plural
 
 Value = TypeVar("Value")
@@ -252,8 +252,8 @@ def _forms(found: Sequence[Network], units: Mapping[str, int]) -> tuple[list[For
     costs: list[list[int]] = [[]] * len(found)
     ours = []
     for i, architecture in enumerate(network.architecture for network in found):
-        if is_swin(architecture):
-            names, costs[i] = _swin_parts(architecture, units)
+        if is_swin(architecture) or is_tabled(architecture):
+            names, costs[i] = _other_parts(architecture, units)
             forms[i] = tuple(facts_of(architecture)), names, False
         elif architecture:
             ours.append(i)
@@ -284,9 +284,9 @@ def _counted(columns: Columns, count: int, units: Mapping[str, int]) -> Iterator
         yield rows, names, rounded[rows][:, kept].reshape(rows.size, -1)
 
 
-def _swin_parts(
+def _other_parts(
     architecture: Mapping[str, Any], units: Mapping[str, int]
 ) -> tuple[tuple[str, ...], list[int]]:
-    parts = parts_of(network_from(dict(architecture)))
+    parts = parts_of(recorded_from(dict(architecture)))
     numbers = [round(getattr(part.cost, metric) / units[metric]) for part in parts for metric in COSTS]
     return tuple(part.name for part in parts), numbers

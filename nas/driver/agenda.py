@@ -18,7 +18,7 @@ from nas.engines.job import Job
 from nas.record.record import Record
 from nas.record.trial import Role, Trial
 from nas.samplers.limits import TooSlowError
-from space.networks import Network, network_from, titled
+from space.networks import Recorded, recorded_from, titled
 from space.references import Reference
 from space.words import duration
 
@@ -50,10 +50,10 @@ class Agenda:
         # promotions first, as in ASHA's Algorithm 2: or new networks would fill the first rung alone
         return self._promotion() or self._fresh() or self._confirmation(running)
 
-    def job(self, number: int, network: Network | None = None) -> Job:
+    def job(self, number: int, network: Recorded | None = None) -> Job:
         """The job of a trial; `network` is the trial's, where it is at hand."""
         trial = self._record.trial(number)
-        network = network_from(trial.architecture) if network is None else network
+        network = recorded_from(trial.architecture) if network is None else network
         label = titled(trial.name, network)
         if trial.is_confirmation:
             label = f"trial {trial.of} again, seed {trial.seed}: {label}"
@@ -136,7 +136,7 @@ class Agenda:
     def _begin(
         self,
         branch: Branch,
-        network: Network,
+        network: Recorded,
         role: Role,
         target: int,
         seed: int | None = None,
@@ -177,7 +177,7 @@ class Agenda:
                 if not self._pace.allows(self._epochs):
                     self._out_of_time()
                     return None
-                network, name = network_from(trial.architecture), trial.name
+                network, name = recorded_from(trial.architecture), trial.name
                 return self._begin(
                     branch, network, "confirmation", self._epochs, seed, name=name, of=trial.number
                 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from nas.driver.rungs import Rungs
 from nas.record.trial import Trial
 from nas.samplers.proposer import NoProposer, Proposer
-from space.networks import Network, network_from
+from space.networks import Recorded, recorded_from
 from space.references import Reference
 
 
@@ -38,7 +38,7 @@ class Branch:
         self.exhausted = True
         self.rungs.close()
 
-    def meet(self, trial: Trial, network: Network | None = None) -> None:
+    def meet(self, trial: Trial, network: Recorded | None = None) -> None:
         """A trial of this budget, of this driver or another: its network is not proposed again.
 
         `network` is the trial's, where it is at hand.
@@ -50,7 +50,7 @@ class Branch:
         if trial.is_reference and trial.name is not None:
             self.trained.add(trial.name)
         # a reference in the band teaches a sampler as much as any candidate
-        network = network_from(trial.architecture) if network is None else network
+        network = recorded_from(trial.architecture) if network is None else network
         self.proposer.started(trial.number, network, trial.memo)
 
     def learn(self, trial: Trial) -> None:

@@ -19,7 +19,7 @@ from nas.driver.pace import Pace
 from nas.record.trial import Trial
 from space.budget import quantity
 from space.command import LastingOutput
-from space.networks import network_from, titled
+from space.networks import recorded_from, titled
 from space.words import duration, percentage, plural
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -261,7 +261,7 @@ def _line(text: str | Text) -> Text:
 
 def trial_row(trial: Trial) -> list[str]:
     """A finished trial as table cells."""
-    label = titled(trial.name, network_from(trial.architecture))
+    label = titled(trial.name, recorded_from(trial.architecture))
     return [
         str(trial.number),
         quantity(trial.macs),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from space.architecture import Architecture
-from space.networks import Network, network_from
+from space.networks import Recorded, recorded_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Job:
     """
 
     trial: int
-    architecture: Network
+    architecture: Recorded
     seed: int
     epochs: int
     checkpoint: Path | None = None
@@ -33,7 +33,7 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a worker elsewhere."""
         kept = None if self.checkpoint is None else str(self.checkpoint)
-        # asdict would take the network's fields apart, in no form that `network_from` reads
+        # asdict would take the network's fields apart, in no form that `recorded_from` reads
         plain = {"architecture": self.architecture.to_dict(), "checkpoint": kept}
         return {**{k: v for k, v in asdict(self).items() if k not in plain}, **plain}
 
@@ -44,7 +44,7 @@ class Job:
         return cls(
             **values
             | {
-                "architecture": network_from(values["architecture"]),
+                "architecture": recorded_from(values["architecture"]),
                 "checkpoint": None if kept is None else Path(kept),
             }
         )

@@ -11,7 +11,7 @@ from nas.plan.settings import Settings
 from space.errors import InputError
 from space.references import Reference
 
-DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "photos": 16, "simulated": 100}
+DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "photos": 16, "simulated": 100, "table": 100}
 OTHER_TRIALS = 32
 # of a search under the cpu proxy that was told neither --trials nor --time-limit
 # (ten minutes in all: no training starts that would end later, and the page is made after it)

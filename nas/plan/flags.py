@@ -62,7 +62,7 @@ def _add_goal(add: Add) -> None:
 def _add_judge(add: Add) -> None:
     add("--proxy", metavar="NAME|FILE", help="the short training: smoke, cpu (default without a GPU), photos "
         "(the same for images of your own), gpu (default with one), imagenet-subset, or a YAML file; "
-        "simulated:LAW trains nothing, to rehearse a search")
+        "simulated:LAW trains nothing, to rehearse a search; table:FILE searches what others trained")
     add("--data", metavar="SPEC", help=f"another data set than the proxy's: {', '.join(forms())}")
     add("--num-classes", type=int, metavar="N", help="classes of it that are used (default: all; of the "
         "proxy's own data what the proxy says)")

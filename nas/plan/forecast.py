@@ -18,7 +18,6 @@ from nas.engines.local import LocalEngine
 from nas.plan.measurement import Measurement
 from nas.plan.plan import Plan, trained_share
 from nas.training.result import TrialFailed, outcomes
-from space.cost import cost_columns
 from space.networks import brief, cost_of
 from space.words import duration, plural
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from nas.engines.engine import Engine
     from nas.engines.job import Trainer
     from nas.record.trial import Trial
-    from space.networks import Network
+    from space.networks import Recorded
 
 # what the look may take: so many seconds, or this share of the whole
 SECONDS, SHARE = 1.8, 0.01
@@ -84,7 +83,7 @@ def forecast(plan: Plan | Measurement) -> Forecast | None:
     return None
 
 
-def measured(trainer: Trainer, network: Network, plan: Plan | Measurement) -> tuple[float, int]:
+def measured(trainer: Trainer, network: Recorded, plan: Plan | Measurement) -> tuple[float, int]:
     """Seconds of a whole training, and of how many steps that is told. Raises `TrialFailed`."""
     judge, clock = plan.judge, _Clock(plan.judge.passes * plan.trainings)
     with outcomes():
@@ -138,13 +137,14 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def _first(plan: Plan | Measurement) -> tuple[str | None, Network]:
+def _first(plan: Plan | Measurement) -> tuple[str | None, Recorded]:
     """What is trained first, or, where there is no reference, a network of the band."""
     known = plan.networks if isinstance(plan, Measurement) else plan.effort.compared(0)
     if known:
         return known[0].name, known[0].network
     assert isinstance(plan, Plan)
-    return None, plan.bands[0].sample(1, seed=0)[0]
+    band = plan.bands[0]
+    return None, band.space.build(band.sample_codes(1, np.random.default_rng(0))[0])
 
 
 def _work(plan: Plan | Measurement) -> float:
@@ -156,7 +156,7 @@ def _work(plan: Plan | Measurement) -> float:
     share = trained_share(effort.scheduler["levels"], plan.settings.eta)
     for i, band in enumerate(plan.bands):
         codes = band.sample_codes(DRAWS, np.random.default_rng(0))
-        mean = float(np.mean(cost_columns(band.space.columns(codes)).macs))
+        mean = float(np.mean(band.space.costs(codes).macs))
         references = effort.compared(i)
         published = float(sum(cost_of(one.network).macs for one in references))
         work += published + share * mean * (effort.shares[i] - len(references))

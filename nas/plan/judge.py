@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.plan.fitting import check_data, for_data, is_users, with_fields
 from nas.plan.settings import RunSettings, Settings
-from nas.proxy import is_objective, is_simulated
+from nas.proxy import is_objective, is_simulated, is_table
 from nas.proxy.card import card_line
 from nas.proxy.proxy import Proxy, load_proxy, proxy_from
 from nas.proxy.reduced import reduced
@@ -21,13 +21,15 @@ from space.cost import NUM_CLASSES, RESOLUTION, cost_columns
 from space.errors import MOST_NAME, InputError, first_line, printable, quoted, shortened
 from space.networks import cost_of
 from space.references import Reference
+from space.tabled import Tabled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nas.data import Data
     from nas.engines.job import Trainer
-    from space.networks import Network
+    from nas.table.table import Table
+    from space.networks import Recorded
 
 
 MOST_SIMULATED = 86400.0  # seconds of a simulated epoch
@@ -59,7 +61,7 @@ class Judge:
 
     def uses_gpu(self, device: str) -> bool:
         """Whether trainings of a search from this machine want a GPU unless told otherwise."""
-        if self.name in ("simulated", "objective") or not device.startswith(("auto", "cuda")):
+        if self.name in ("simulated", "objective", "table") or not device.startswith(("auto", "cuda")):
             return False
         import torch
 
@@ -72,8 +74,10 @@ class Judge:
 
         return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
 
-    def training_bytes(self, network: Network) -> int:
+    def training_bytes(self, network: Recorded) -> int:
         """Device memory that a training takes, about."""
+        if isinstance(network, Tabled):
+            return 0
         # a law has neither
         resolution, batch = self.facts.get("resolution", RESOLUTION), self.facts.get("batch_size", 1)
         trained = reduced(network, self.facts.get("width_share", 1), self.facts.get("stem_stride", 4))
@@ -88,11 +92,45 @@ class Chosen:
     resolution: int  # at which networks as asked for have the maps of those trained
     epochs: int
     load: Callable[[], Judge]  # raises `InputError`
+    table: Table | None = None  # whose networks are searched, where it is a table
 
 
 def chosen_judge(settings: RunSettings) -> Chosen:
-    """The proxy of the settings, or a law or a function in its place. Raises `InputError`."""
-    return simulated_judge(settings) or objective_judge(settings) or proxy_judge(settings)
+    """The proxy of the settings, or a law, a table or a function in its place. Raises `InputError`."""
+    known = simulated_judge(settings) or table_judge(settings) or objective_judge(settings)
+    return known or proxy_judge(settings)
+
+
+def table_judge(settings: RunSettings) -> Chosen | None:
+    """A table of what others trained; None where the proxy is another one. Raises `InputError`."""
+    if not is_table(settings.proxy):
+        return None
+    from nas.table.table import read_table
+    from nas.table.trainer import TableTrainer
+
+    if settings.data is not None:
+        raise InputError("--data: the accuracies of a table are on its own data set")
+    if settings.set:
+        raise InputError(
+            f"--set {next(iter(settings.set))}: a table's trainings are over, and have no fields"
+        )
+    table = read_table(table_path(settings.proxy))
+    name = f"table:{table.name}"
+    own = {"fingerprint": table.fingerprint, "data": table.declared.data or table.name}
+    facts = {"name": name, **own, "epochs": table.epochs, "seeds": table.seeds}
+    data = {"spec": name, "fingerprint": table.fingerprint, "classes": None}
+    judge = Judge("table", table.epochs, TableTrainer(table), facts, data, table.read)
+    return Chosen(judge.name, RESOLUTION, judge.epochs, lambda: judge, table)
+
+
+def table_path(proxy: str) -> Path:
+    """The file of `table:FILE`. Raises `InputError`."""
+    _, _, file = proxy.partition(":")
+    if not file:
+        raise InputError(
+            f"proxy {quoted(proxy)}: write it like table:FILE, a YAML that names a table's columns"
+        )
+    return Path(file)
 
 
 def simulated_judge(settings: RunSettings) -> Chosen | None:

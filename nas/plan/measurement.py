@@ -41,6 +41,8 @@ class Measurement:
         """Work it out. Raises `InputError`."""
         networks = read_networks(settings.networks)
         chosen = chosen_judge(settings)
+        if chosen.table is not None:
+            raise InputError("proxy table: its networks are searched, and have no names to measure them by")
         for one in networks:
             if chosen.name == "simulated":
                 convnet(one.network, one.name)

@@ -10,21 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 from nas.driver.branch import Branch
 from nas.plan.effort import Effort
-from nas.plan.judge import Judge, check_candidates, check_resolution, chosen_judge
+from nas.plan.judge import Judge, check_candidates, check_resolution, chosen_judge, table_path
 from nas.plan.settings import Settings
-from nas.proxy import is_objective, is_simulated
+from nas.proxy import is_objective, is_simulated, is_table
+from nas.samplers.band import Band
 from nas.samplers.limits import Limits, parse_latency, parse_most
 from nas.samplers.proposer import Proposer
+from nas.table.space import TableBand
 from space.band import BandSampler
 from space.budget import Budget, parse_budgets
+from space.coded import CodedSpace
 from space.design_space import DesignSpace
 from space.errors import InputError
 from space.references import check_family, references_of
 from space.space_file import load_space, space_from
+from space.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nas.table.table import Table
     from space.architecture import Architecture
 
 DEFAULT_REFERENCES = ("convnext", "swin")
@@ -38,8 +43,8 @@ class Plan:
     """A search of one budget or several; everything that is trained, and how."""
 
     settings: Settings
-    space: DesignSpace
-    bands: Sequence[BandSampler]
+    space: CodedSpace
+    bands: Sequence[Band]
     effort: Effort
     judge: Judge
     limits: Limits
@@ -55,21 +60,28 @@ class Plan:
         chosen = chosen_judge(settings)
         front = is_front(settings, budgets)
         references = [references_of(budget, space, front, families) for budget in budgets]
+        table = chosen.table
+        if table is not None:
+            check_table(settings, table)
         for known in references:
             check_resolution(chosen, known)
         effort = Effort(settings, chosen.name, chosen.epochs, references)
         effort.check()
-        bands = [BandSampler(space, budget) for budget in budgets]
+        drawn = [BandSampler(space, budget) for budget in budgets] if table is None else []
+        bands: Sequence[Band] = drawn
+        if table is not None:
+            bands = [TableBand(table.space, budget) for budget in budgets]
         for band in bands:
             if band.count == 0:
                 raise InputError(band.why_empty())
         limits.meeting(bands)
-        for band in bands:
+        for band in drawn:
             check_candidates(chosen, band)
         judge = chosen.load()
         for known in references:
             check_resolution(judge, known)  # again: pixels may have followed from the data
-        return cls(settings, space, bands, effort, judge, limits)
+        searched = space if table is None else table.space
+        return cls(settings, searched, bands, effort, judge, limits)
 
     @property
     def front(self) -> bool:
@@ -161,11 +173,36 @@ def read_space(declared: str | dict[str, Any]) -> DesignSpace:
     return load_space(declared) if isinstance(declared, str) else space_from(declared, "space")
 
 
+def space_name(settings: Settings) -> str:
+    """The name of what is searched. Raises `InputError`."""
+    if not is_table(settings.proxy):
+        return read_space(settings.space).name
+    from nas.table.declared import name_of, read_declared
+
+    path = table_path(settings.proxy)
+    return name_of(read_declared(path), path)
+
+
 def trained_share(levels: Sequence[int], eta: int) -> float:
     """The epochs that a network gets on average, of those of full training."""
     # one of eta goes on at each rung: the stretch to rung i is trained by a share of eta ** -i
     steps = [levels[0], *(high - low for low, high in pairwise(levels))]
     return float(sum(step / eta**i for i, step in enumerate(steps)) / levels[-1])
+
+
+def check_table(settings: Settings, table: Table) -> None:
+    """Refuse what a table cannot give. Raises `InputError`."""
+    if settings.space != Settings.model_fields["space"].default:
+        raise InputError("--space: the space of a table is the networks it has")
+    if settings.max_latency is not None:
+        raise InputError("--max-latency: a table has no latencies")
+    fresh = table.seeds - 1  # one is what the search sees
+    if settings.confirmations[1] > fresh:
+        most = f"3x{fresh}" if fresh else "0x0"
+        raise InputError(
+            f"confirm {settings.confirm}: the table has {plural(table.seeds, 'seed')}, one of which the "
+            f"search sees; {most} would do"
+        )
 
 
 def read_limits(settings: Settings) -> Limits:
@@ -188,6 +225,10 @@ def is_front(settings: Settings, budgets: Sequence[Budget]) -> bool:
 def reference_families(settings: Settings) -> tuple[str, ...]:
     """The families that the search is compared with. Raises `InputError`."""
     simulated = is_simulated(settings.proxy)
+    if is_table(settings.proxy):
+        if settings.references:
+            raise InputError(f"reference {settings.references[0]}: a table has networks of its own only")
+        return ()
     for family in settings.references or ():
         check_family(family)
     if settings.references is None:

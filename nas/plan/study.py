@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.data.sources.registry import parsed
-from nas.plan.plan import Plan, read_space
+from nas.plan.plan import Plan, space_name
 from nas.plan.settings import MeasureSettings, RunSettings, Settings
 from nas.proxy import is_simulated
 from nas.record.folder import is_study, study_folder
@@ -72,8 +72,7 @@ def own_place(settings: RunSettings) -> str:
 
 def _numbered(settings: Settings) -> Path:
     """By data, or space, and budget; the first that is free, or, to go on with, the last that is there."""
-    space = read_space(settings.space)
-    named = f"{own_place(settings) or space.name}-{settings.budget}"
+    named = f"{own_place(settings) or space_name(settings)}-{settings.budget}"
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-.")
     if len(name) > MOST_NAME:  # of many budgets
         name = f"{name[:MOST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -14,3 +14,8 @@ OBJECTIVE = "objective:"
 def is_objective(name: object) -> TypeGuard[str]:
     """Whether a proxy of this name is a user's own function, and its accuracies what that gave."""
     return isinstance(name, str) and name.startswith(OBJECTIVE)
+
+
+def is_table(name: object) -> TypeGuard[str]:
+    """Whether a proxy of this name is a table of what others trained."""
+    return isinstance(name, str) and (name == "table" or name.startswith("table:"))

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nas.proxy import is_objective, is_simulated
+from nas.proxy import is_objective, is_simulated, is_table
 from nas.proxy.proxy import PRESETS
 from nas.recipe.mistakes import validated
 from space.files import parse_yaml
@@ -106,7 +106,7 @@ def values_of(proxy: Mapping[str, Any]) -> str:
 def card_line(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
     """What is known of the order under a study's proxy, in a line; None where nothing is trained."""
     name = proxy.get("name")
-    if is_simulated(name) or is_objective(name):
+    if is_simulated(name) or is_objective(name) or is_table(name):
         return None
     own, values = conditions(proxy, data), values_of(proxy)
     cards = [card for preset in PRESETS if (card := load_card(preset).measured) is not None]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nas.proxy import OBJECTIVE
 from nas.training.result import Epoch, Result, StepDone, TrialFailed
 from space.errors import InputError, quoted
+from space.networks import buildable
 
 if TYPE_CHECKING:
     from nas.engines.job import Job
@@ -130,7 +131,7 @@ class ObjectiveTraining:
         """The one call; it has no steps."""
         del on_step
         began = time.monotonic()
-        value = self._trainer.value(self._job.architecture, self._job.seed)
+        value = self._trainer.value(buildable(self._job.architecture), self._job.seed)
         # a record has losses, and this is the nearest to one
         point = Epoch(1, 1 - value, 1 - value, value, time.monotonic() - began)
         self._curve.append(point)

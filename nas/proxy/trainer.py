@@ -26,7 +26,7 @@ from nas.training.result import Epoch, Result, StepDone, TrialFailed
 from nas.training.state import Run, State, start
 from space.architecture import Architecture
 from space.errors import InputError
-from space.networks import Network
+from space.networks import Network, buildable
 
 log = logging.getLogger(__name__)
 
@@ -207,7 +207,7 @@ class ProxyTrainer:
             "proxy": self._proxy.fingerprint(data),
             "seed": job.seed,
         }
-        training = ProxyTraining(job.architecture, self._proxy, data, job.seed, self._device)
+        training = ProxyTraining(buildable(job.architecture), self._proxy, data, job.seed, self._device)
         return KeptTraining(training, job, identity)
 
     def latency(self, architecture: Architecture) -> float:

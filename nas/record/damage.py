@@ -15,9 +15,8 @@ from nas.samplers.parameters import networks_of
 from space.architecture import Architecture
 from space.cost import costs
 from space.errors import InputError, quoted
-from space.networks import Network, cost_of, network_from
+from space.networks import Recorded, cost_of, recorded_from
 from space.space_file import load_space, shipped_spaces, space_from
-from space.swin import Swin
 
 if TYPE_CHECKING:
     from nas.record.trial import Trial
@@ -159,7 +158,7 @@ class TrialCheck:
             for code in codes
         )
 
-    def _check_params(self, found: Sequence[Found], networks: Sequence[Network]) -> None:
+    def _check_params(self, found: Sequence[Found], networks: Sequence[Recorded]) -> None:
         """Where the space is known, parameters must be those of the networks."""
         if self._space is None:
             return
@@ -184,14 +183,14 @@ def _known_space(settings: Mapping[str, Any], asked: Any) -> DesignSpace | None:
     return space if space.fingerprint == settings["fingerprint"] else None
 
 
-def _network(trial: Mapping[str, Any], where: str) -> Network:
+def _network(trial: Mapping[str, Any], where: str) -> Recorded:
     """The network of a trial that has what each has."""
     _check_kinds(where, trial, TRIAL)
     _check_kinds(where, trial, MORE, optional=True)
     if trial["role"] not in ROLES:
         raise DamagedError(f"{where}: role {quoted(trial['role'])} is none of {', '.join(ROLES)}")
     try:
-        network = network_from(trial["architecture"])
+        network = recorded_from(trial["architecture"])
     except InputError as error:
         raise DamagedError(f"{where}: architecture: {error}") from None
     if network.fingerprint != trial["fingerprint"]:
@@ -199,11 +198,13 @@ def _network(trial: Mapping[str, Any], where: str) -> Network:
     return network
 
 
-def _check_costs(trials: Sequence[Mapping[str, Any]], networks: Sequence[Network]) -> None:
+def _check_costs(trials: Sequence[Mapping[str, Any]], networks: Sequence[Recorded]) -> None:
     """Costs must be those of the networks, which are worked out at once."""
     plain = [(t, net) for t, net in zip(trials, networks, strict=True) if isinstance(net, Architecture)]
     total = costs([net for _, net in plain])
-    others = [(t, cost_of(n)) for t, n in zip(trials, networks, strict=True) if isinstance(n, Swin)]
+    others = [
+        (t, cost_of(n)) for t, n in zip(trials, networks, strict=True) if not isinstance(n, Architecture)
+    ]
     for metric in METRICS:
         expected = [(t, int(c)) for (t, _), c in zip(plain, getattr(total, metric), strict=True)]
         expected += [(t, int(getattr(cost, metric))) for t, cost in others]

@@ -42,7 +42,7 @@ from nas.record.trial import NETWORK, RESULT, Trial
 from space.command import uncollected
 from space.errors import InputError, quoted, reason
 from space.files import parse_json, read_text
-from space.networks import Network, cost_of
+from space.networks import Recorded, cost_of
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -258,7 +258,7 @@ class Record:
 
     def begin(
         self,
-        architecture: Network,
+        architecture: Recorded,
         *,
         seed: int,
         target: int,

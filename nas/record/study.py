@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.proxy import OBJECTIVE, is_objective, is_simulated
+from nas.proxy import OBJECTIVE, is_objective, is_simulated, is_table
 from nas.record.trial import Role, Trial
 from space.errors import InputError, printable
 
@@ -94,6 +94,11 @@ class Study:
     def simulated(self) -> bool:
         """Whether nothing was trained: its accuracies are a formula's."""
         return is_simulated(self.mapping["proxy"]["name"])
+
+    @property
+    def tabled(self) -> bool:
+        """Whether others trained its networks: its accuracies are a table's."""
+        return is_table(self.mapping["proxy"]["name"])
 
     @property
     def objective(self) -> str | None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from space.axes import Variable
+from space.coded import CodedSpace
 from space.columns import Array
-from space.cost import cost_columns
-from space.design_space import DesignSpace
 from space.factors import Factor
-
-COSTS = ("macs", "params", "activations")
 
 
 class Encoder:
-    """`DesignSpace.encode` of codes, and features of their costs and stages in closed form."""
+    """What is chosen as `DesignSpace.encode` has it, and sizes in closed form."""
 
-    def __init__(self, space: DesignSpace) -> None:
+    def __init__(self, space: CodedSpace) -> None:
         self._space = space
+        self.costs = len(space.metrics)  # so many of the closed forms, the first
         self._tables = [_table(factor) for factor in space.factors]
         # of each encoded number: whether it is an ordered variable's position, not an indicator
         self.positions = np.concatenate(
@@ -29,13 +27,10 @@ class Encoder:
         return np.concatenate([t[codes[:, f]] for f, t in enumerate(self._tables)], axis=1)
 
     def closed_form(self, codes: Array) -> Array:
-        """Logarithms of the costs and of each stage's depth and width, [N, 3 + 2 S]."""
-        columns = self._space.columns(codes)
-        total = cost_columns(columns)
-        features = [getattr(total, name) for name in COSTS]
-        features += [field for stage in columns.stages for field in (stage.depth, stage.width)]
+        """Logarithms of the costs, and of each stage's depth and width where there are any, [N, K]."""
         # in logarithms: a doubled width or cost is a step as long wherever it begins
-        return np.stack([np.broadcast_to(np.log(f), len(codes)) for f in features], axis=1)
+        sizes = [np.log(size) for size in self._space.sizes(codes)]
+        return np.stack([np.broadcast_to(size, len(codes)) for size in sizes], axis=1)
 
 
 def _table(factor: Factor) -> Array:

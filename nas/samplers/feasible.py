@@ -6,10 +6,10 @@ from collections.abc import Callable, Container, Sequence
 
 import numpy as np
 
+from nas.samplers.band import Band
 from nas.samplers.limits import BATCH, ENUMERABLE, MOST_BINNED_DRAWS, MOST_DRAWS, Limits
-from space.band import Allowed, BandSampler
 from space.columns import Array
-from space.cost import cost_columns
+from space.stage_tables import Allowed
 
 # for one network: most draws are unseen, so that the first few would do, and 64 cost hardly more
 DRAWS = 64
@@ -24,9 +24,7 @@ class ExhaustedError(Exception):
 class Feasible:
     """The codes of `band` within the closed-form `limits` that are not in `seen` (tuples), which may grow."""
 
-    def __init__(
-        self, band: BandSampler, seen: Container[tuple[int, ...]], limits: Limits | None = None
-    ) -> None:
+    def __init__(self, band: Band, seen: Container[tuple[int, ...]], limits: Limits | None = None) -> None:
         self.band = band
         self.space = band.space
         self._seen = seen
@@ -34,7 +32,7 @@ class Feasible:
 
     def only(self, codes: Array) -> Array:
         """Those of codes [N, F] that are in the band, within the limits and unseen, each once."""
-        costs = cost_columns(self.space.columns(codes))
+        costs = self.space.costs(codes)
         budgeted = getattr(costs, self.band.budget.metric)
         inside = (budgeted >= self.band.budget.low) & (budgeted <= self.band.budget.high)
         return self._unseen(codes[inside & self._limits.allow(costs)])
@@ -105,7 +103,7 @@ class Feasible:
     def _new(self, codes: Array) -> Array:
         """Those of codes of the band that are within the limits and unseen, each once."""
         if self._limits.closed_form:
-            codes = codes[self._limits.allow(cost_columns(self.space.columns(codes)))]
+            codes = codes[self._limits.allow(self.space.costs(codes))]
         return self._unseen(codes)
 
     def _unseen(self, codes: Array) -> Array:

@@ -11,14 +11,14 @@ import numpy as np
 
 from space.budget import UNITS, parse_budget, quantity
 from space.columns import Array
-from space.cost import Cost, cost_columns
+from space.cost import Cost
 from space.errors import InputError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from nas.samplers.band import Band
     from space.architecture import Architecture
-    from space.band import BandSampler
 
 METRICS = ("params", "activations")
 SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -58,7 +58,7 @@ class Limits:
         within = [getattr(cost, metric) <= most for metric, most in self.closed_form.items()]
         return np.logical_and.reduce(within) if within else np.ones(np.shape(cost.params), dtype=bool)
 
-    def meeting(self, bands: Sequence[BandSampler]) -> list[int]:
+    def meeting(self, bands: Sequence[Band]) -> list[int]:
         """Which of the bands have a network within the closed-form limits, as far as draws can tell.
 
         Raises `InputError` with the smallest values seen where none has.
@@ -75,7 +75,7 @@ class Limits:
         )
         raise InputError(f"{limits}: no network of {bands[0].space.name} in the budget meets it")
 
-    def _met(self, band: BandSampler, least: dict[str, int], bands: int) -> bool:
+    def _met(self, band: Band, least: dict[str, int], bands: int) -> bool:
         """Whether a network of one of so many bands meets the limits; `least` learns the smallest costs."""
         # always the same draws: whether a study is refused does not change from run to run
         rng = np.random.default_rng(0)
@@ -84,7 +84,7 @@ class Limits:
         # the bands share the draws: many strata take no longer than one band
         for _ in range(1 if listed else math.ceil(most / bands / BATCH)):
             codes = band.all_codes() if listed else band.sample_codes(BATCH, rng)
-            costs = cost_columns(band.space.columns(codes))
+            costs = band.space.costs(codes)
             for metric in self.closed_form:
                 smallest = int(np.min(getattr(costs, metric)))
                 least[metric] = min(least.get(metric, smallest), smallest)

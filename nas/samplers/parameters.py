@@ -9,29 +9,29 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from space.architecture import Architecture
 from space.axes import Variable
+from space.coded import CodedSpace
 from space.columns import Array
-from space.design_space import DesignSpace
+from space.networks import Recorded
 
 
-def distributions(space: DesignSpace) -> dict[str, BaseDistribution]:
+def distributions(space: CodedSpace) -> dict[str, BaseDistribution]:
     """Optuna's view of a space: evenly spaced integers as such, everything else as choices."""
     return {variable.name: _distribution(variable) for variable in space.variables}
 
 
-def params_of(space: DesignSpace, code: Array) -> dict[str, Any]:
+def params_of(space: CodedSpace, code: Array) -> dict[str, Any]:
     """Optuna parameters of a code."""
     choices = space.choices(code)
     return {v.name: _labels(v)[choices[v.name]] for v in space.variables}
 
 
-def code_of(space: DesignSpace, params: Mapping[str, Any]) -> Array:
+def code_of(space: CodedSpace, params: Mapping[str, Any]) -> Array:
     """The code of Optuna parameters."""
     return space.code({v.name: _labels(v).index(params[v.name]) for v in space.variables})
 
 
-def networks_of(space: DesignSpace, params: Sequence[Mapping[str, Any]]) -> list[Architecture | None]:
+def networks_of(space: CodedSpace, params: Sequence[Mapping[str, Any]]) -> list[Recorded | None]:
     """The networks of Optuna parameters; None where they are none of the space's."""
     indices = {v.name: {label: i for i, label in enumerate(_labels(v))} for v in space.variables}
     chosen = {}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 
+from nas.samplers.band import Band
 from nas.samplers.feasible import ExhaustedError, Feasible
 from nas.samplers.history import Outcome
 from nas.samplers.limits import Limits, TooSlowError, milliseconds
@@ -25,13 +26,9 @@ from nas.samplers.strata import STRATA, Strata
 from nas.samplers.trials import Trials
 from nas.samplers.uniform import Uniform
 from nas.training.result import TrialFailed
-from space.architecture import Architecture
-from space.band import BandSampler
 from space.columns import Array
-from space.cost import cost_columns
 from space.errors import InputError, quoted
-from space.networks import Network, cost_of
-from space.swin import Swin
+from space.networks import Recorded, convnet, cost_of
 
 __all__ = ["SAMPLERS", "Proposal", "Proposer", "code_of", "distributions", "params_of"]
 
@@ -48,7 +45,7 @@ class Proposal:
     given back to `started` when the study is read again.
     """
 
-    architecture: Architecture
+    architecture: Recorded
     params: dict[str, Any]
     memo: dict[str, Any] = field(default_factory=dict)
 
@@ -61,10 +58,10 @@ class NoProposer:
         """No parameters."""
         return {}
 
-    def params(self, network: Network) -> dict[str, Any] | None:
+    def params(self, network: Recorded) -> dict[str, Any] | None:
         """No parameters."""
 
-    def started(self, number: int, network: Network, memo: Mapping[str, Any] | None = None) -> None:
+    def started(self, number: int, network: Recorded, memo: Mapping[str, Any] | None = None) -> None:
         """Nothing is learnt."""
 
     def reported(self, number: int, accuracies: Sequence[float]) -> None:
@@ -90,7 +87,7 @@ class Proposer:
 
     def __init__(
         self,
-        band: BandSampler,
+        band: Band,
         sampler: str,
         seed: int,
         startup: int,
@@ -126,7 +123,7 @@ class Proposer:
         self._fastest = np.inf
         self._fast_enough = False
 
-    def params(self, network: Network) -> dict[str, Any] | None:
+    def params(self, network: Recorded) -> dict[str, Any] | None:
         """A network's choices as Optuna stores them; None where it is not of the space."""
         code = self._located(network)
         return None if code is None else params_of(self._space, code)
@@ -134,7 +131,7 @@ class Proposer:
     def started(
         self,
         number: int,
-        network: Network,
+        network: Recorded,
         memo: Mapping[str, Any] | None = None,
     ) -> None:
         """A trial of the study exists: its network is never proposed again.
@@ -190,8 +187,8 @@ class Proposer:
         self._check_speed(f"{PATIENCE} networks looked at")
         raise TooSlowError(f"{PATIENCE} networks in a row were slower than {self._slowest()}")
 
-    def _located(self, network: Network) -> Array | None:
-        return None if isinstance(network, Swin) else self._space.locate(network)
+    def _located(self, network: Recorded) -> Array | None:
+        return self._space.locate(network)
 
     def _propose(self, rng: np.random.Generator, *, uniform: bool) -> tuple[Array, dict[str, Any]]:
         """A code and its memo. Raises `ExhaustedError`."""
@@ -202,15 +199,15 @@ class Proposer:
         """A network set aside, never to be proposed."""
         key = tuple(int(k) for k in code)
         self._seen.add(key)
-        costs = cost_columns(self._space.columns(code[None]))
+        costs = self._space.costs(code[None])
         return Outcome(number, key, int(getattr(costs, self._band.budget.metric)[0]), math.nan, {})
 
-    def _is_fast(self, architecture: Architecture) -> bool:
+    def _is_fast(self, network: Recorded) -> bool:
         """Whether the network is within the limit of latency; one that cannot be run is not."""
         if self._limits.max_latency is None or self._limits.latency is None:
             return True
         try:
-            seconds = self._limits.latency(architecture)
+            seconds = self._limits.latency(convnet(network, "--max-latency"))
         except TrialFailed:
             return False
         self._fastest = min(self._fastest, seconds)

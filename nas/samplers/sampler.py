@@ -14,8 +14,8 @@ from nas.samplers.feasible import ExhaustedError, Feasible
 from nas.samplers.history import History, Outcome
 from nas.samplers.strata import Strata
 from nas.samplers.trials import Trials
+from space.coded import CodedSpace
 from space.columns import Array
-from space.design_space import DesignSpace
 
 # the latest slow networks that samplers know of
 SLOW_SEEN = 50
@@ -41,7 +41,7 @@ class Search:
     slow: list[Outcome] = field(default_factory=list)
 
     @property
-    def space(self) -> DesignSpace:
+    def space(self) -> CodedSpace:
         """The space that is searched."""
         return self.whole.space
 

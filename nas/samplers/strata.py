@@ -14,9 +14,9 @@ from collections.abc import Container
 
 import numpy as np
 
+from nas.samplers.band import Band
 from nas.samplers.feasible import Feasible
 from nas.samplers.limits import Limits
-from space.band import BandSampler
 from space.budget import Budget
 
 STRATA = 8
@@ -29,7 +29,7 @@ class Strata:
     """
 
     def __init__(
-        self, band: BandSampler, count: int, seen: Container[tuple[int, ...]], limits: Limits, seed: int
+        self, band: Band, count: int, seen: Container[tuple[int, ...]], limits: Limits, seed: int
     ) -> None:
         bands = [band] if count == 1 else _cut(band, count)
         self.parts = [Feasible(bands[i], seen, limits) for i in limits.meeting(bands)]
@@ -50,7 +50,7 @@ class Strata:
         return sorted(range(len(self.parts)), key=lambda i: (abs(i - turn), i))
 
 
-def _cut(band: BandSampler, count: int) -> list[BandSampler]:
+def _cut(band: Band, count: int) -> list[Band]:
     """Bands of equal ratio that together are the whole; those without networks are left out."""
     budget = band.budget
     ends = np.geomspace(max(budget.low, 1), budget.high + 1, count + 1)
@@ -59,7 +59,7 @@ def _cut(band: BandSampler, count: int) -> list[BandSampler]:
     for low, following in itertools.pairwise(starts):
         # both ends of a budget are inside, so a part ends one below the next
         if low < following:
-            part = BandSampler(band.space, Budget(budget.text, budget.metric, low, following - 1))
+            part = band.part(Budget(budget.text, budget.metric, low, following - 1))
             cut += [part] if part.count > 0 else []
     return cut
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,16 +39,22 @@ SEEN = (100, 100)
 CLIMBERS, CLIMBS = 10, 3
 # random pairs of steps tried, for every single step
 PAIRS = 4
-# the grid of hyperparameters: share of the variance that is additive, length (of distances whose root mean
-# square is 1), share of a result's variance that is seed noise
-ADDITIVE = (0.0, 0.5, 0.9)
+# the grid of hyperparameters: share of the variance that is additive, and of that the costs' own share beyond
+# what they have as some of many features (on real tables more parameters in the band are often simply
+# better); length (of distances whose root mean square is 1); share of a result's variance that is seed noise
+ADDITIVE = ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.9, 0.0), (0.9, 0.5))
 LENGTHS = (0.5, 1.0, 2.0)
 NOISES = (0.02, 0.1, 0.3)
 # models that are this much less likely than the best are left out
 NEGLIGIBLE = 0.05
 # thousands of candidates are scored in half the digits, which a choice among them does not need
 QUICK = np.float32
-LEAST = -3.0  # standardised accuracies; a collapsed training should not be the whole scale
+# of the better half's scales below the median: a collapsed training should not be the whole scale
+LEAST = -5.0
+
+
+# of known networks with others: the additive part by the costs' share of it, the Matern part by length
+Shared = tuple[dict[float, Array], dict[float, Array]]
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,18 @@ def _scored(codes: Array, model: Model) -> Array:
     return np.asarray(codes[np.argsort(-model.improvement(codes), kind="stable")[:CLIMBERS]])
 
 
+def standardised(accuracy: Array) -> Array:
+    """Accuracies on the scale of their better half, the worst no further down than `LEAST`, mean 0, [N].
+
+    Bad networks are worse by more than good ones are better: on the scale of all, good ones would look alike.
+    """
+    middle = float(np.median(accuracy))
+    better = accuracy[accuracy >= middle] - middle
+    scale = math.sqrt(float(np.mean(better**2))) or 1.0
+    held = np.maximum((accuracy - middle) / scale, LEAST)
+    return np.asarray(held - held.mean())
+
+
 def _expected(gain: Array, deviation: Array) -> Array:
     """The mean of the positive part of normal variables, [N]."""
     from scipy.special import ndtr  # type: ignore[import-untyped]  # 0.3 s that the first trials do without
@@ -146,7 +164,7 @@ class Fit:
     """One Gaussian process of the mixture: its weight, its kernel, and the results' covariance, solved."""
 
     weight: float
-    additive: float
+    additive: tuple[float, float]
     length: float
     noise: float
     scale: float  # variance of the standardised accuracies
@@ -171,13 +189,19 @@ class Model:
         self._varied = np.flatnonzero(deviation > 1e-9)
         self._deviation = deviation[self._varied]
         closed = raw.shape[1] - len(encoder.positions)
+        first = len(encoder.positions)
+        is_cost = (self._varied >= first) & (self._varied < first + encoder.costs)
         # closed forms are numbers, as positions are
         self._numbers = np.pad(encoder.positions, (0, closed), constant_values=True)[self._varied]
+        # of the features of the additive part, by the costs' share: z and squares
+        costs = np.concatenate([is_cost, is_cost[self._numbers]])
+        variances = np.concatenate([np.ones(len(is_cost)), np.full(self._numbers.sum(), 2.0)])
+        most = variances.sum() / max(variances[costs].sum(), 1)  # the costs alone, as if there were no other
+        self._weights = {share: 1 - share + share * most * costs for _, share in ADDITIVE}
         # what is known: results first, then networks in training, which have no target
         history, self._below = known.history, known.below
         self._near, self._features = self._seen_as(np.concatenate([history.codes, known.pending]))
-        spread_of_results = float(history.accuracy.std()) or 1.0
-        self._targets = np.maximum((history.accuracy - history.accuracy.mean()) / spread_of_results, LEAST)
+        self._targets = standardised(history.accuracy)
         # a process for each point of the grid, the likely ones kept
         shared = self._shared(self._near, self._features, LENGTHS)
         fits = [self._fit(shared, grid) for grid in itertools.product(ADDITIVE, LENGTHS, NOISES)]
@@ -195,7 +219,7 @@ class Model:
         """Expected improvement on the best known network, in standard deviations of the results, [N]."""
         near, features = self._seen_as(codes)
         shared = self._shared(near, features, self._lengths, QUICK)
-        own = (features**2).sum(axis=1)
+        own = {share: features**2 @ weights for share, weights in self._weights.items()}
         total = np.zeros(len(codes))
         for fit in self._fits:
             # the best by the model: the best result is partly its seed's luck
@@ -222,8 +246,8 @@ class Model:
         features: Array,
         lengths: Sequence[float],
         kind: type[np.floating[Any]] = np.float64,
-    ) -> tuple[Array, dict[float, Array]]:
-        """The additive part and the Matern part by length of known networks with others, [n, N] each."""
+    ) -> Shared:
+        """The additive part by the costs' share, the Matern part by length, of known with others, [n, N]."""
         known, near = self._near.astype(kind), near.astype(kind)
         # |a - b|^2 = |a|^2 + |b|^2 - 2 ab: one matrix product; rounding may leave it below 0
         squares = (known**2).sum(axis=1)[:, None] + (near**2).sum(axis=1) - 2 * known @ near.T
@@ -233,9 +257,12 @@ class Model:
             # Matern 5/2 (Rasmussen and Williams 2006, section 4.2.1)
             scaled = distance / length
             smooth[length] = (1 + scaled + scaled**2 / 3) * np.exp(-scaled)
-        return self._features.astype(kind) @ features.astype(kind).T, smooth
+        features, own = features.astype(kind), self._features.astype(kind)
+        return {
+            share: (own * weights.astype(kind)) @ features.T for share, weights in self._weights.items()
+        }, smooth
 
-    def _fit(self, shared: tuple[Array, dict[float, Array]], grid: tuple[float, float, float]) -> Fit:
+    def _fit(self, shared: Shared, grid: tuple[tuple[float, float], float, float]) -> Fit:
         """`weight` is the logarithm of the marginal likelihood, its scale at the maximum."""
         from scipy.linalg import solve_triangular  # type: ignore[import-untyped]
 
@@ -254,7 +281,7 @@ class Model:
         best = predicted[self._below].max() if self._below.any() else predicted.min()
         return Fit(weight, additive, length, noise, scale, factor, solved, float(best))
 
-    def _believing(self, shared: tuple[Array, dict[float, Array]], fit: Fit) -> Fit:
+    def _believing(self, shared: Shared, fit: Fit) -> Fit:
         """A fit that is as sure near networks in training as if they had come out as it predicts."""
         count = len(self._near)
         if count == len(self._targets):
@@ -262,23 +289,22 @@ class Model:
         covariance = _covariance(shared, fit.additive, fit.length, fit.noise) + fit.noise * np.eye(count)
         return dataclasses.replace(fit, factor=np.linalg.cholesky(covariance))
 
-    def _predicted(
-        self, fit: Fit, shared: tuple[Array, dict[float, Array]], own: Array
-    ) -> tuple[Array, Array]:
+    def _predicted(self, fit: Fit, shared: Shared, own: Mapping[float, Array]) -> tuple[Array, Array]:
         """Mean and standard deviation of true accuracies, standardised, [N] each."""
         from scipy.linalg import solve_triangular
 
         across = _covariance(shared, fit.additive, fit.length, fit.noise)
         # a network's covariance with itself: additive by its features, 1 in the Matern part
-        prior = (1 - fit.noise) * (fit.additive * own + 1 - fit.additive)
+        additive, share = fit.additive
+        prior = (1 - fit.noise) * (additive * own[share] + 1 - additive)
         white = solve_triangular(fit.factor.astype(QUICK), across, lower=True, check_finite=False)
         variance = fit.scale * np.maximum(prior - (white**2).sum(axis=0), 1e-9)
         # what is only believed moves no mean
         return across[: len(self._targets)].T @ fit.solved.astype(QUICK), np.sqrt(variance)
 
 
-def _covariance(
-    shared: tuple[Array, dict[float, Array]], additive: float, length: float, noise: float
-) -> Array:
+def _covariance(shared: Shared, additive: tuple[float, float], length: float, noise: float) -> Array:
     """The covariance of true accuracies, in parts of a result's variance."""
-    return np.asarray((1 - noise) * (additive * shared[0] + (1 - additive) * shared[1][length]))
+    share, costs = additive
+    linear, smooth = shared
+    return np.asarray((1 - noise) * (share * linear[costs] + (1 - share) * smooth[length]))

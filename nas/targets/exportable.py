@@ -85,10 +85,10 @@ def recommended(study: Study, *, front: bool = False) -> list[Exportable]:
 
 
 def _exportable(study: Study, trial: Trial) -> Exportable:
-    from space.networks import convnet, network_from
+    from space.networks import convnet, recorded_from
 
     number = trial.number
-    network = convnet(network_from(trial.architecture), f"trial {number}")
+    network = convnet(recorded_from(trial.architecture), f"trial {number}")
     title = f"trial {number} of {study.name}"
     if trial.name:
         title = f"{trial.name} ({title})"

@@ -20,6 +20,7 @@ from nas.verdict.confirm import COSTLIER, LEVEL, paired
 from nas.verdict.difference import Difference
 from nas.verdict.front import front
 from space.budget import quantity
+from space.networks import is_tabled
 from space.words import plural, points
 
 MOST_LINES = 12  # of a front or of budgets; the table has all
@@ -84,8 +85,12 @@ class Pick:
         if self.seeds:
             seeds = plural(self.seeds, "fresh seed")
             mean = "mean of " if self.seeds > 1 else "accuracy with "
-            return f"it has the best {mean}{seeds} among {self.among} ConvNets, {self.accuracy:.1%}"
-        return f"it is the most accurate of {self.among} ConvNets, {self.accuracy:.1%}"
+            return f"it has the best {mean}{seeds} among {self.among} {self._kind}, {self.accuracy:.1%}"
+        return f"it is the most accurate of {self.among} {self._kind}, {self.accuracy:.1%}"
+
+    @property
+    def _kind(self) -> str:
+        return "networks" if is_tabled(self.tried.architecture) else "ConvNets"
 
     @property
     def sure(self) -> str:
@@ -159,6 +164,8 @@ class Recommendation:
         """What has to be said with it."""
         if self.study.simulated:
             return "A rehearsal: its accuracies are a formula's, and nothing was trained."
+        if self.study.tabled:
+            return "Its accuracies are a table's: others trained these networks."
         if self.study.objective is not None:
             return f"Accuracies are what the objective, the Python function {self.study.objective}, gave."
         if self.running:
@@ -214,9 +221,16 @@ class Recommendation:
             return f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
         if self.running:
             return f"python -m analysis.dashboard {place} --serve"
-        if self.confirmed or self.study.objective is not None:  # no command goes on with a function of Python
-            return self.export
-        confirm = f" --confirm {CONFIRM}" if self.picks else ""
+        again = CONFIRM
+        if self.study.tabled:
+            # nobody can build its networks, and it has so many seeds beside the search's
+            fresh = self.study.mapping["proxy"].get("seeds", 1) - 1
+            again = f"3x{fresh}"
+            if self.picks and (self.confirmed or not fresh):
+                return f"python -m analysis.dashboard {place}"
+        elif self.confirmed or self.study.objective is not None:
+            return self.export  # no command goes on with a function of Python
+        confirm = f" --confirm {again}" if self.picks else ""
         return f"python -m nas.search --study {place} --resume{confirm}"
 
     @property

@@ -12,7 +12,7 @@ from rich.text import Text
 from nas.record.study import Study, Tried
 from nas.verdict.pick import Pick, Recommendation, searched_value
 from space.budget import quantity
-from space.networks import network_from, titled
+from space.networks import recorded_from, titled
 
 MOST = 5  # searched networks of a budget; the page has all
 HEADINGS = ("trial", "FLOPs", "params", "accuracy", "seeds", "network")
@@ -86,6 +86,6 @@ def cells_of(place: Place, headings: Sequence[str]) -> list[str]:
         "params": quantity(tried.params),
         "accuracy": f"{place.accuracy:.1%}",
         "seeds": f"{place.seeds} fresh" if place.seeds else "1",
-        "network": titled(tried.name, network_from(tried.architecture)),
+        "network": titled(tried.name, recorded_from(tried.architecture)),
     }
     return [cells[heading] for heading in headings]

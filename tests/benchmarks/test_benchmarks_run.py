@@ -23,9 +23,11 @@ from tests.benchmarks import (
     reading,
     sampling,
     search_quality,
+    search_quality_tables,
     startup,
     training_step,
 )
+from tests.nas.table.conftest import write_table
 
 BENCHMARKS = (
     costing, dashboard, data, driver, fitting, fronts, importance, isoflop, reading, sampling, search_quality,
@@ -43,6 +45,27 @@ def test_a_benchmark_runs(benchmark: ModuleType, tmp_path: Path, capsys: pytest.
     assert rates
     assert all(rate > 0 for rate in rates)
     assert "cores" in capsys.readouterr().out
+
+
+def test_searches_on_a_table_are_measured_once(tmp_path: Path):
+    words = [
+        str(write_table(tmp_path)),
+        "--budgets",
+        "20M",
+        "--band",
+        "0.1",
+        "1",
+        "--seeds",
+        "2",
+        "--worth",
+        "10",
+    ]
+    words += ["--methods", *search_quality_tables.METHODS, "--json", str(tmp_path / "figures.json")]
+    rows = search_quality_tables.main(words)
+    assert [row["method"] for row in rows] == list(search_quality_tables.METHODS)
+    assert all(0 <= regret[0] < 20 for row in rows for regret in row["regret"])
+    assert rows == search_quality_tables.main(words)  # seconds included: nothing was measured again
+    assert "plain_gp" in (tmp_path / "figures.md").read_text()
 
 
 def test_networks_follow_from_the_epochs_that_there_are():

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from nas.engines.job import Job, Trainer
     from nas.engines.ray.jobs import Jobs
     from space.architecture import Architecture
-    from space.networks import Network
+    from space.networks import Recorded
 
 
 class RayEngine:
@@ -64,7 +64,7 @@ class RayEngine:
         gpus_per_trial: float = 0.0,
         workers: int | None = None,
         address: str | None = None,
-        need: Callable[[Network], int] | None = None,
+        need: Callable[[Recorded], int] | None = None,
         gpu_memory: int | None = None,
     ) -> None:
         check_shares(cpus_per_trial, gpus_per_trial, workers)
@@ -235,7 +235,7 @@ class RayEngine:
             plain["checkpoint"] = str(job.checkpoint.absolute())
         return {"job": json.dumps(plain), "trial": job.trial, "cpus": share.cpus, "gpus": share.gpus}
 
-    def _share_of(self, network: Network) -> Share:
+    def _share_of(self, network: Recorded) -> Share:
         """The resources of a network's training."""
         if self._need is None or self._gpu_memory is None or not self._share.gpus:
             return self._share

@@ -212,6 +212,49 @@ PROXY_FILE = Noun(
     },
 )  # fmt: skip
 
+_COLUMN = (
+    5,
+    True,
+    None,
+    [],
+    {},
+    "",
+    "nope",
+    NAN,
+    HUGE,
+    LONG,
+    "a\x00b",
+    {"column": "nope"},
+    {"nope": "depth"},
+)
+TABLE_FILE = Noun(
+    "table",
+    [
+        Slot("nas.search", "--proxy", ("--budget", "100", "--trials", "2", "--proxy", "table:FILE"), ".yaml",
+             {"t.csv": "depth,code,macs,acc\n1,ab,99,0.5\n2,ab,100,0.6\n3,ba,98,0.4\n"}),
+    ],
+    {"table": "t.csv", "axes": {"depth": "depth", "layer": {"column": "code", "characters": True}},
+        "costs": {"macs": "macs"}, "accuracies": "acc", "percent": False},
+    {
+        ("table",): (5, True, None, [], {}, "", "nope.csv", "t", ".", LONG, HUGE, "a\x00b", "/dev/zero"),
+        ("name",): (True, [], {}, "", "two\nlines", LONG),
+        ("key",): (5, True, [], {}, ""),
+        ("axes",): (*MAPPING, {}, None, ["nope"], ["depth", "depth"], [5]),
+        ("axes", "depth"): (*_COLUMN, {"column": "code"}),
+        ("axes", "layer"): (*_COLUMN, {"column": "code", "characters": True, "split": "-"},
+            {"column": "code", "split": ""}),
+        ("costs",): (*MAPPING, {}, None, {"nope": "macs"}, {"params": "macs"}),
+        ("costs", "macs"): (*(value for value in _COLUMN if value is not None), "code",
+            {"column": "macs", "times": 0}, {"column": "macs", "times": NAN},
+            {"column": "macs", "times": 1e-9}),
+        ("accuracies",): (5, True, None, [], {}, "", "nope", "macs", "code", [[]], ["acc", "nope"],
+            [["acc"], []]),
+        ("percent",): SWITCH,
+    },
+    needed=[("table",), ("axes",), ("costs",), ("accuracies",)],
+    mappings=[(), ("costs",), ("axes", "layer")],
+)  # fmt: skip
+
 STAGE = {
     "depth": 1, "width": 16, "kernel_size": 7, "expansion": 4, "style": "inverted", "conv": "depthwise",
     "group_width": None, "spatial": "first", "norm_after": [1], "act_after": [2], "grn": False,
@@ -345,7 +388,7 @@ RECIPE_FILE = Noun(
     mappings=[(), ("data",), ("architecture",), *((part,) for part in ("schedule", "augmentation"))],
 )  # fmt: skip
 
-NOUNS = (STUDY_FILE, SPACE, PROXY_FILE, ARCHITECTURE, SWIN, RECIPE_FILE)
+NOUNS = (STUDY_FILE, SPACE, PROXY_FILE, TABLE_FILE, ARCHITECTURE, SWIN, RECIPE_FILE)
 
 
 def cases() -> Iterator[Case]:
@@ -358,7 +401,7 @@ def cases() -> Iterator[Case]:
 
 def _case(noun: Noun, slot: Slot, kind: str, name: str, content: str | bytes | Make) -> Case:
     file = f"bad{slot.suffix}"
-    argv = tuple(file if word == "FILE" else word for word in slot.argv)
+    argv = tuple(word.replace("FILE", file) for word in slot.argv)
     if name == "a link to itself":
         content = link(file)
     files = {**slot.files, file: content}

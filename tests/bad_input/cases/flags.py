@@ -99,7 +99,7 @@ BANDS = (
 SPACES = ("", "nope", "MICRO", "micro.yaml", *NO_FILES)
 PROXIES = (
     "", "nope", "SMOKE", "simulated", "simulated:", "simulated:nope", "simulated:separable:x",
-    "simulated:separable:-1", "simulated:separable:nan",
+    "simulated:separable:-1", "simulated:separable:nan", "table", "table:", "table:nope.yaml", "table:.",
     *(name for name in NO_FILES if name != "/dev/null"),  # an empty proxy is the default one
 )  # fmt: skip
 LIMITS = ("", "x", "-1", "0", "nan", "inf", "1..2", "1e400", "30Gx", "1", "30MFLOPs", ESCAPE)

@@ -21,7 +21,7 @@ from nas.samplers.history import History
 from nas.samplers.limits import Limits
 from nas.samplers.proposer import SAMPLERS, Proposer, code_of, distributions, params_of
 from nas.samplers.strata import STRATA, Strata
-from nas.samplers.surrogate import Known, Model
+from nas.samplers.surrogate import Known, Model, standardised
 from nas.samplers.trials import Trials
 from space.band import BandSampler
 from space.budget import Budget, parse_budget
@@ -481,6 +481,26 @@ def test_the_surrogate_expects_little_where_a_network_is_in_training():
     after = Model(Known(history, pool[chosen][None]), pool, encoder).improvement(pool)
     assert after[chosen] < 0.6 * before[chosen]
     assert (after <= before + 1e-9).all()  # what is believed makes nothing look better
+
+
+def test_the_surrogate_tells_good_networks_apart_beside_bad_ones():
+    good = np.linspace(0.90, 0.93, 8)
+    alone, beside = standardised(good), standardised(np.concatenate([good, [0.1, 0.3, 0.5]]))
+    assert np.ptp(beside[:8]) > 0.5 * np.ptp(alone)  # by their standard deviation it would be a thirtieth
+    assert beside[8:] == pytest.approx(beside.min())
+    assert np.isfinite(standardised(np.full(5, 0.5))).all()
+
+
+def test_the_surrogate_finds_out_that_more_parameters_are_better():
+    """In a space of many axes, of which none alone says much."""
+    band = band_of()
+    codes = band.sample_codes(10, np.random.default_rng(0))
+    params = np.log(band.space.costs(codes).params)
+    history = History(codes, 0.5 + 0.1 * (params - params.mean()), np.full(10, band.budget.high))
+    pool = band.sample_codes(300, np.random.default_rng(1))
+    improvement = Model(Known(history, codes[:0]), pool, Encoder(band.space)).improvement(pool)
+    wanted = band.space.costs(pool).params
+    assert wanted[np.argmax(improvement)] > np.quantile(wanted, 0.95)
 
 
 # failures
