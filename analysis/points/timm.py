@@ -173,9 +173,11 @@ def _timm_costs(files: Sequence[Rows]) -> tuple[dict[tuple[str, int], _Cost], li
     said = []
     for file in files:
         without = [name for name in uncounted[file.path] if name]
-        told = reading(
-            file.path, len(file.rows), len(file.rows) - len(without), {"without a count of GMACs": without}
-        )
+        rows = len(file.rows)
+        if "infer_gmacs" in file.columns:
+            told = reading(file.path, rows, rows - len(without), {"without a count of GMACs": without})
+        else:
+            told = f"{reading(file.path, rows, rows, {})}: speeds only, there is no column of GMACs"
         # printed to 2 digits, so the last one may differ
         others = [
             f"{model} at {size} pixels {cost.counts[file.path][0]:g}, {cost.counted[0]:g} kept"

@@ -239,6 +239,7 @@ def test_speeds_stand_by_device_and_activations_with_their_count(write):
         write(bare, "benchmark-infer-fp32-cpu (1).csv"),  # as a browser calls a second download
     )
     tiny, swin = (p for p in found.points if p.family in ("convnext", "swin"))
+    assert found.said[1].endswith("2 rows, all read: speeds only, there is no column of GMACs")
     assert tiny.activations_m == 22.21
     assert dict(tiny.speeds) == {"amp-nhwc-pt240-cu124-rtx3090": 1490.25, "fp32-cpu": 11.5}
     assert dict(swin.speeds) == {"amp-nhwc-pt240-cu124-rtx3090": 2100.85}  # 0 of what did not run
