@@ -3,6 +3,7 @@
 python -m analysis.compare STUDY...        is what a search found better than the reference families?
 python -m analysis.compare DIR [DIR...]    is a network that nas.train trained better than its controls?
 python -m analysis.compare --published     ConvNeXt and Swin at equal FLOPs, as published
+python -m analysis.compare --results FILE...    two families in files of your own, or timm's
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def parser() -> Command:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="CSV files of your own (name, family, "
+        help="in place of --published, CSV files of your own (name, family, "
         "resolution, pretrain, accuracy or top1, gflops), or timm's: results-imagenet.csv and "
         "benchmark-infer-*.csv",
     )
@@ -91,15 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = parser()
     args = command.parse_args(argv)
     given = {name: getattr(args, name) for name in PUBLISHED_FLAGS if getattr(args, name) is not None}
-    if args.published and args.html:
-        command.error("--html is for folders of nas.train")
-    if args.published and args.studies:
-        command.error("--published takes no study: the two planes are never compared")
-    if not args.published and (given or args.results):
-        flag = "--" + next(iter(given), "results").replace("_", "-")
-        command.error(f"{flag} belongs to --published")
-    if not args.published and not args.studies:
-        command.error("which study? Give names under runs/ or folders, or --published")
+    args.published = args.published or bool(args.results)
+    if complaint := _complaint(args, list(given)):
+        command.error(complaint)
 
     def act() -> None:
         if args.published:
@@ -120,6 +115,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         _show_answer(answer(read_studies(args.studies)), args)
 
     return command.carry_out(act)
+
+
+def _complaint(args: Namespace, given: Sequence[str]) -> str:
+    """What does not go together; `given` are the flags of the published plane."""
+    if args.published and args.html:
+        return "--html is for folders of nas.train"
+    if args.published and args.studies:
+        flag = "--results" if args.results else "--published"
+        return f"{flag} takes no study: the two planes are never compared"
+    if not args.published and given:
+        return f"--{given[0].replace('_', '-')} belongs to --published or --results"
+    if not args.published and not args.studies:
+        return "which study? Give names under runs/ or folders, --published, or --results FILE..."
+    return ""
 
 
 def _own(paths: Sequence[Path]) -> Sequence[PublishedPoint]:

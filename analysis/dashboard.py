@@ -1,7 +1,8 @@
 """The page of one study or several: `python -m analysis.dashboard STUDY...`.
 
 It is the page that a search writes at its end, one file that works offline. `--serve` shows it from a server
-and follows a running study; `--figures` writes the figures and tables for a paper.
+and follows a running study; `--figures` writes the figures and tables for a paper. `--results FILE...` shows
+what others trained, alone or in a section of its own beside the studies.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from space.command import Command
+
+if TYPE_CHECKING:
+    from analysis.views.results import Results
 
 PORT = 8050
 
@@ -22,11 +27,17 @@ def parser() -> Command:
         description="Show all that is known of one study or several on one page that works offline.",
     )
     command.add_argument(
-        "studies", metavar="STUDY", nargs="+", help="runs/NAME by its name, or a study folder"
+        "studies", metavar="STUDY", nargs="*", help="runs/NAME by its name, or a study folder"
     )
     command.add_argument(
+        "--results", nargs="*", type=Path, metavar="FILE",
+        help="show what others trained: the published points of this package, and those of CSV files of your "
+        "own or timm's (results-imagenet.csv with benchmark-infer-*.csv)",
+    )  # fmt: skip
+    command.add_argument(
         "--out", type=Path, metavar="FILE",
-        help="where to (default: STUDY/report.html; of several studies ./report.html)",
+        help="where to (default: STUDY/report.html; of several studies ./report.html; of results alone "
+        "./results.html)",
     )  # fmt: skip
     command.add_argument(
         "--figures", type=Path, metavar="DIR",
@@ -61,6 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = command.parse_args(argv)
     if args.serve and (args.out or args.figures):
         command.error("--serve writes nothing: leave out --out and --figures")
+    if args.serve and args.results is not None:
+        command.error("--serve shows studies: --results is for a page that is written")
+    if not args.studies and args.results is None:
+        command.error("which study? Give names under runs/ or folders, or --results for what others trained")
 
     def act() -> None:
         if args.serve:
@@ -68,27 +83,48 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             serve(args.studies, args.host, args.port)
             return
-        for line in _write(args.studies, args.out, args.figures):
+        for line in _write(args.studies, args.results, args.out, args.figures):
             print(line)
 
     return command.carry_out(act)
 
 
-def _write(names: Sequence[str], out: Path | None, figures: Path | None) -> Iterator[str]:
+def _write(
+    names: Sequence[str], files: Sequence[Path] | None, out: Path | None, figures: Path | None
+) -> Iterator[str]:
     """Write what was asked for; a line each."""
+    from analysis.page import results as alone
     from analysis.page.figures import export
     from analysis.page.page import FILE, page_of, write_page
     from nas.record.study import read_studies
     from space.words import plural
 
-    studies = read_studies(names)
-    page = page_of(studies)
+    studies = read_studies(names) if names else []
+    results = None if files is None else _results(files)
+    page = page_of(studies, results) if studies else None
+    if figures is not None:  # first: they may fail for want of a browser
+        views = [*(page.views if page else []), *([results.view] if results else [])]
+        yield f"{figures}: {plural(len(export(views, figures)), 'file')}"
+    if page is None:
+        assert results is not None
+        yield str(alone.write_results(results, out or Path(alone.FILE)))
+        return
     if out is None:
         out = (Path() if len(studies) > 1 else studies[0].folder or Path()) / FILE
-    if figures is not None:  # first: they may fail for want of a browser
-        written = export(page.views, figures)
-        yield f"{figures}: {plural(len(written), 'file')}"
     yield str(write_page(page, out))
+
+
+def _results(files: Sequence[Path]) -> Results:
+    """The published points and those in the files; what was read of each is told on stderr."""
+    from analysis.points.own import read_files
+    from analysis.points.packaged import packaged_points
+    from analysis.views.results import Results
+    from space.errors import printable
+
+    points, said = read_files(files)
+    for line in said:
+        print(f"analysis.dashboard: {printable(line)}", file=sys.stderr)
+    return Results([*packaged_points(), *points], said)
 
 
 if __name__ == "__main__":

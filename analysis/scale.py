@@ -4,6 +4,9 @@ How the best depth, width, expansion, kernel size and stage ratio moved with the
 carried on to the target, and the nearest network inside its band is proposed: a dimension whose exponent is
 not identified keeps the value of the largest budget and gives way first. Beside it stand what ConvNeXt's own
 rule does, and depth alone, width alone and both together, in the same band.
+
+`--results FILE... --to 15.4GFLOPs` has no study: it fits the laws of families that others trained, and says
+what they predict there; with `--fit-to` also of the networks beyond, beside what was measured.
 """
 
 from __future__ import annotations
@@ -19,15 +22,18 @@ from typing import TYPE_CHECKING, Any
 from analysis.proposal.proposal import Plan, Scaled, plan
 from analysis.proposal.rules import published_exponents
 from analysis.proposal.wishes import KEPT, RULE
-from space.command import Command
-from space.errors import InputError, reason
+from space.command import POSITIVE, Command
+from space.errors import InputError, printable, reason
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from analysis.isoflop.profiles import Profiles
     from analysis.isoflop.series import Series
     from analysis.laws.answer import Answer
     from space.architecture import Architecture
 
+RESULTS_FLAGS = ("fit_to", "family", "source", "pretrain", "resolution", "noise")
 INSIDE = 1.05  # times the largest budget: not yet an extrapolation
 
 
@@ -37,13 +43,24 @@ def parser() -> Command:
         prog="python -m analysis.scale",
         description="Propose the network of a larger budget by how the best of a study change with theirs.",
     )
-    parse.add_argument("study", metavar="STUDY", help="runs/NAME by its name, or a study folder")
+    parse.add_argument("study", metavar="STUDY", nargs="?", help="runs/NAME by its name, or a study folder")
     parse.add_argument("--to", required=True, metavar="BUDGET", help="the budget, such as 15.4GFLOPs")
     parse.add_argument("--space", metavar="NAME|FILE", help="a space to propose from (default: the study's)")
     parse.add_argument(
         "--out", type=Path, metavar="FILE", help="the network as JSON (default: STUDY/scaled/BUDGET.json)"
     )
     parse.add_argument("--json", action="store_true", help="print one JSON object instead of the tables")
+    add = parse.add_argument_group("what others trained, in place of a study").add_argument
+    add(
+        "--results", nargs="*", type=Path, metavar="FILE",
+        help="CSV files of your own or timm's, beside the published points of this package: laws by family",
+    )  # fmt: skip
+    add("--fit-to", metavar="COST", help="fit to networks up to this cost, and predict those beyond")
+    add("--family", metavar="NAME", help="this family only")
+    add("--source", metavar="NAME", help="this source only")
+    add("--pretrain", metavar="NAME", help="this pre-training set only")
+    add("--resolution", type=int, metavar="N", help="this resolution only, in pixels")
+    add("--noise", type=POSITIVE, metavar="S", help="standard deviation assumed of one training, in points")
     return parse
 
 
@@ -51,8 +68,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code, 2 for a user's mistake."""
     command = parser()
     args = command.parse_args(argv)
+    if args.results is None:
+        given = [name for name in RESULTS_FLAGS if getattr(args, name) is not None]
+        if given:
+            command.error(f"--{given[0].replace('_', '-')} belongs to --results")
+        if args.study is None:
+            command.error("which study? Give a name under runs/ or a folder, or --results")
+    elif args.study is not None or args.out is not None or args.space is not None:
+        command.error("--results takes no study, --out or --space: the two planes are never mixed")
 
     def act() -> None:
+        if args.results is not None:
+            _show_forecasts(args)
+            return
         from nas.record.study import read_study
 
         found = plan(read_study(args.study), args.to, args.space)
@@ -63,6 +91,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_plan(found, path)
 
     return command.carry_out(act)
+
+
+def _show_forecasts(args: Namespace) -> None:
+    """What the laws of others' results say."""
+    from analysis.comparison.forecast import as_json, forecasts, sentences
+    from analysis.points.own import read_files
+    from analysis.points.packaged import packaged_points
+
+    points, said = read_files(args.results)
+    for line in said:
+        print(f"analysis.scale: {printable(line)}", file=sys.stderr)
+    wanted = {name: getattr(args, name) for name in ("family", "source", "pretrain", "resolution")}
+    everything = [*packaged_points(), *points]
+    found = forecasts(everything, args.to, fit_to=args.fit_to, noise=args.noise, **wanted)
+    if args.json:
+        print(json.dumps(as_json(found), indent=2, allow_nan=False))
+        return
+    for line in sentences(found):
+        print(printable(line))
 
 
 def write_proposal(found: Plan, out: Path | None) -> Path:

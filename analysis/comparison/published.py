@@ -79,8 +79,8 @@ def published(
     first_side = select(plane, family=family, source=first_source)
     second_source = _same_source(plane, against, first_source) if against_source is None else against_source
     both = [
-        _one_recipe(first_side, "--recipe", recipe),
-        _one_recipe(select(plane, family=against, source=second_source), "--against-recipe", against_recipe),
+        one_recipe(first_side, "--recipe", recipe),
+        one_recipe(select(plane, family=against, source=second_source), "--against-recipe", against_recipe),
     ]
     sides = [points for points, _ in both]
     _check_test_sets(sides)
@@ -140,7 +140,7 @@ def _same_source(plane: Sequence[PublishedPoint], family: str, source: str) -> s
     return source
 
 
-def _one_recipe(
+def one_recipe(
     points: Sequence[PublishedPoint], flag: str, wanted: str | None
 ) -> tuple[Sequence[PublishedPoint], str]:
     """The points of one recipe, each network once, and what is to be said of that.

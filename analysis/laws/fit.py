@@ -13,13 +13,14 @@ networks on, and is shorter than the bootstrap's for few networks (measured: stu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize  # type: ignore[import-untyped]
+from scipy import optimize, special  # type: ignore[import-untyped]
 
 from analysis.laws.answer import FACTOR, Answer, Estimate, NotIdentified
 from analysis.laws.law import SATURATING_POWER, Floats, Law
@@ -89,6 +90,28 @@ class Fit:
             interval = range_of(np.where(allowed, values, np.nan), float(value))
             answers.append(self._answer(float(value), interval, bounds))
         return tuple(answers)
+
+    def predict_networks(self, flops: ArrayLike) -> tuple[Answer, ...]:
+        """The error of one more network at each of `flops` (m,): the law's interval, widened by the scatter.
+
+        Both parts are added in squares, as of a linear fit; the scatter is Student's t times the deviation of
+        the residuals, networks and seeds together. Where no noise is left to estimate it is the law's alone.
+        """
+        answers = self.predict_intervals(flops)
+        if self._problem.undetermined:
+            return answers
+        freedom = max(1, self._problem.error.size - len(self.law.parameters))
+        squares = float(np.sum(self.residuals**2)) / freedom
+        reach = float(special.stdtrit(freedom, 0.5 + self.level / 2)) * math.sqrt(squares)
+        widened = []
+        for value, answer in zip(self.predict(flops).tolist(), answers, strict=True):
+            low = max(0.0, value - math.hypot(value - answer.low, reach))
+            high = min(self.law.guess_error, value + math.hypot(answer.high - value, reach))
+            if isinstance(answer, Estimate):
+                widened.append(self._answer(value, (low, high), (0.0, self.law.guess_error)))
+            else:
+                widened.append(NotIdentified(answer.reason, low, high))
+        return tuple(widened)
 
     def _answer(self, value: float, interval: tuple[float, float], bounds: tuple[float, float]) -> Answer:
         return _answer(self._problem, self._optimum, value, interval, bounds)

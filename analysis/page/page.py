@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis.page.answer import header
 from analysis.page.figures import THEMES, template
@@ -28,6 +28,9 @@ from nas.record.study import Study
 from nas.verdict.pick import Recommendation, recommend
 from space.command import uncollected
 from space.files import write_text
+
+if TYPE_CHECKING:
+    from analysis.views.results import Results
 
 # modules of analysis.views in their order on the page
 OPEN = ("plane", "networks", "progress", "curves")
@@ -55,6 +58,7 @@ class Page:
 
     studies: Sequence[Study]
     views: Sequence[View]
+    results: Results | None = None  # of others, in a section of their own
 
     @cached_property
     def recommended(self) -> list[Recommendation]:
@@ -78,14 +82,16 @@ class Page:
         first = [view for view in self.shown if view.key in OPEN]
         more = [view for view in self.shown if view.key not in OPEN]
         empty = [view for view in self.views if view.empty]
+        others = [] if self.results is None else [self.results.view]
         main = tag(
             "main",
             header(self.studies, self.recommended),
             *map(opened, first),
             folded(more, method(self.studies)),
             not_shown(empty),
+            *map(opened, others),
         )
-        return join([contents(first), main])
+        return join([contents([*first, *others]), main])
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -123,9 +129,9 @@ def views_of(studies: Sequence[Study], names: Iterable[str] = VIEWS) -> list[Vie
         return [view_of(name, studies) for name in names]
 
 
-def page_of(studies: Sequence[Study]) -> Page:
+def page_of(studies: Sequence[Study], results: Results | None = None) -> Page:
     """The page of these studies with all views."""
-    return Page(studies, views_of(studies))
+    return Page(studies, views_of(studies), results)
 
 
 def render(page: Page) -> str:
@@ -134,7 +140,12 @@ def render(page: Page) -> str:
         blocks = {"data": page.data, "details": page.details}
     blocks |= {f"spec-{key}": spec for key, spec in page.specs.items()}
     body = join([tag("div", page.body, id="app"), PANEL])
-    return document(page.title, body, styles=STYLES, scripts=SCRIPTS, blocks=blocks)
+    styles, scripts = list(STYLES), list(SCRIPTS)
+    if page.results is not None:
+        blocks["results-data"] = page.results.details()
+        styles.append("results.css")
+        scripts.append("results.js")
+    return document(page.title, body, styles=styles, scripts=scripts, blocks=blocks)
 
 
 def write_page(page: Page, path: Path) -> Path:

@@ -16,7 +16,7 @@ HEIGHT = 440  # pixels of a figure that sets none
 
 MORE = "more"
 # of the navigation, where a title has too many letters for a phone
-SHORT = {"plane": "Accuracy", "networks": "Networks", "curves": "Curves"}
+SHORT = {"plane": "Accuracy", "networks": "Networks", "curves": "Curves", "results": "Others"}
 
 
 def contents(views: Sequence[View]) -> Html:
@@ -63,6 +63,8 @@ def _parts(view: View) -> Iterator[Html]:
     yield from (_figure(view, figure) for figure in figures[1:])
     if view.key == "networks":
         yield tag("div", id="table")  # the script's
+    if view.key == "results":
+        yield tag("div", id="explorer")  # the script's
     yield from (_folded_figure(view, figure) for figure in view.figures if figure.folded)
     if view.key != "networks":
         yield from (_table(table) for table in view.tables if not table.open)

@@ -61,9 +61,10 @@ def read_results(
     """The rows of a CSV file, a training each, in the file's order.
 
     Columns: name; `accuracy` (a fraction) or `top1` (percent); `gflops`, `gmacs`, `mflops` or `macs`, all of
-    them multiply-accumulates; and family, params_m or params, seed, resolution, pretrain, recipe, test_set
-    and source. The arguments stand in for columns that the file lacks; a source is the file's name where
-    nothing else is said. Raises `InputError` in one line with the file and the line in it.
+    them multiply-accumulates; and family, params_m or params, activations_m, images_per_s, device, seed,
+    resolution, pretrain, recipe, test_set and source. The arguments stand in for columns that the file
+    lacks; a source is the file's name where nothing else is said.
+    Raises `InputError` in one line with the file and the line in it.
     """
     given = {"family": family, "pretrain": pretrain, "resolution": resolution, "source": source}
     return _own(read_rows(Path(path)), given)
@@ -122,7 +123,7 @@ def _check_columns(path: Path, columns: Sequence[str], given: set[str]) -> None:
             f"{path}: no file of timm's that is read here: accuracies (results-imagenet.csv) also have "
             f"{', '.join(lacking[0])}, costs (benchmark-infer-*.csv) {', '.join(lacking[1])}"
         )
-    known = [*ACCURACY, *COST, *SIZE, *OTHER, "images_per_s", "device"]
+    known = [*ACCURACY, *COST, *SIZE, *OTHER, "activations_m", "images_per_s", "device"]
     for kind, choices, needed in (
         ("accuracy", ACCURACY, True),
         ("cost", COST, True),
@@ -150,6 +151,8 @@ def _one_of(choices: Iterable[str]) -> str:
 def _result(line: Line) -> Result:
     (accuracy,) = (name for name in ACCURACY if name in line.row)
     (cost,) = (name for name in COST if name in line.row)
+    speed = line.number("images_per_s", is_positive, "above 0") if line.has("images_per_s") else None
+    device = line.text("device") if line.has("device") else None
     size = next((name for name in SIZE if name in line.row), None)
     top1 = line.number(accuracy, lambda v: 0 <= v <= 100 * ACCURACY[accuracy], _ACCURACY_IS[accuracy])
     return Result(
@@ -160,15 +163,17 @@ def _result(line: Line) -> Result:
         top1=round(top1 / ACCURACY[accuracy], 6),  # 0.821 is 82.1, not 82.10000000000001
         params_m=math.nan if size is None else line.number(size, is_positive, "above 0") / SIZE[size],
         gflops=line.number(cost, is_positive, "above 0") / COST[cost],
-        images_per_s=line.number("images_per_s", is_positive, "above 0")
-        if line.has("images_per_s")
-        else None,
-        device=line.text("device") if line.has("device") else None,
+        images_per_s=speed,
+        device=device,
         source=line.text("source") if line.has("source") else line.file.path.name,
         test_set=line.text("test_set") if line.has("test_set") else VALIDATION,
         recipe=line.text("recipe") if line.has("recipe") else "",
         seed=line.integer("seed", least=0) if line.has("seed") else None,
         place=str(line),
+        activations_m=line.number("activations_m", is_positive, "above 0")
+        if line.has("activations_m")
+        else math.nan,
+        speeds=() if speed is None else ((device or "device not said", speed),),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,14 @@ from space.errors import InputError, quoted
 class Result(PublishedPoint):
     """One training: a published point with its seed, None where the file does not say.
 
-    `params_m` is NaN where the file has no such column. `place` is the file and line that it comes from.
+    `params_m` and `activations_m` are NaN where the file has no such column. `speeds` are images a second by
+    device. `place` is the file and line that it comes from.
     """
 
     seed: int | None = None
     place: str = ""
+    activations_m: float = math.nan
+    speeds: tuple[tuple[str, float], ...] = ()
 
 
 def source_name(path: Path, names: Mapping[str, int]) -> str:

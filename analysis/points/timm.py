@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from analysis.points.printed import VALIDATION
@@ -18,6 +20,10 @@ TIMM_RESULTS = ("model", "top1", "param_count", "img_size")
 
 
 TIMM_COSTS = ("model", "infer_img_size", "infer_gmacs")
+
+
+# a benchmark on a CPU may count nothing
+TIMM_SPEEDS = ("model", "infer_img_size", "infer_samples_per_sec")
 
 
 # the images and labels of timm's files, by their names: nothing in them tells
@@ -52,7 +58,7 @@ def is_timm(path: str | Path) -> bool:
 
 def is_timm_rows(file: Rows) -> bool:
     """Whether rows are timm's accuracies or costs."""
-    return any(set(needed) <= set(file.columns) for needed in (TIMM_RESULTS, TIMM_COSTS))
+    return any(set(needed) <= set(file.columns) for needed in (TIMM_RESULTS, TIMM_COSTS, TIMM_SPEEDS))
 
 
 def read_timm(*paths: str | Path) -> TimmResults:
@@ -73,8 +79,9 @@ def join_timm(files: Sequence[Rows], names: Mapping[str, int]) -> TimmResults:
     accuracies, costs = _timm_files(files)
     by_model, said = _timm_costs(costs)
     sizes: dict[str, list[int]] = {}
-    for model, size in sorted(by_model):
-        sizes.setdefault(model, []).append(size)
+    for (model, size), found in sorted(by_model.items(), key=lambda item: item[0]):
+        if found.counts:
+            sizes.setdefault(model, []).append(size)
     points: list[Result] = []
     left_out: list[str] = []
     for file in accuracies:
@@ -83,10 +90,10 @@ def join_timm(files: Sequence[Rows], names: Mapping[str, int]) -> TimmResults:
         for line in file.lines():
             model, size = line.text("model"), line.integer("img_size", least=1)
             bare = model.partition(".")[0]
-            gmacs = by_model.get((model, size), by_model.get((bare, size)))
-            reason, more = _unusable(model, gmacs, sizes.get(model) or sizes.get(bare))
-            if gmacs is not None and not reason:
-                points.append(_timm_point(line, gmacs, source_name(file.path, names)))
+            cost = by_model.get((model, size), by_model.get((bare, size)))
+            reason, more = _unusable(model, cost, sizes.get(model) or sizes.get(bare))
+            if cost is not None and not reason:
+                points.append(_timm_point(line, cost, source_name(file.path, names)))
                 continue
             reasons.setdefault(reason, []).append(model)
             left_out.append(f"{line}: {model} at {size} pixels: {more}")
@@ -101,7 +108,7 @@ def join_timm(files: Sequence[Rows], names: Mapping[str, int]) -> TimmResults:
     return TimmResults(tuple(points), tuple(left_out), tuple(said))
 
 
-def _unusable(model: str, gmacs: float | None, sizes: Sequence[int] | None) -> tuple[str, str]:
+def _unusable(model: str, cost: _Cost | None, sizes: Sequence[int] | None) -> tuple[str, str]:
     """Why a row cannot be used, as a reason of many and in its own words; empty where it can."""
     if timm_pretrain(model) is None:
         tag = timm_recipe(model)
@@ -111,7 +118,7 @@ def _unusable(model: str, gmacs: float | None, sizes: Sequence[int] | None) -> t
         )
     if timm_family(model) is None:
         return "of families that the rules do not know", "no rule for the family"
-    if gmacs is None:
+    if cost is None or not cost.counts:
         there = f"at {', '.join(map(str, sizes))} pixels only" if sizes else "not of this model"
         return "without costs at their image size", f"costs are {there}"
     return "", ""
@@ -126,7 +133,7 @@ def _timm_files(files: Sequence[Rows]) -> tuple[list[Rows], list[Rows]]:
     found: tuple[list[Rows], list[Rows]] = ([], [])
     for file in files:
         columns = set(file.columns)
-        kinds = [set(TIMM_RESULTS) <= columns, set(TIMM_COSTS) <= columns]
+        kinds = [set(TIMM_RESULTS) <= columns, any(set(n) <= columns for n in (TIMM_COSTS, TIMM_SPEEDS))]
         if not any(kinds):
             raise InputError(
                 f"{file.path}: neither timm's accuracies ({', '.join(TIMM_RESULTS)}) nor its costs "
@@ -142,31 +149,71 @@ def _timm_files(files: Sequence[Rows]) -> tuple[list[Rows], list[Rows]]:
     return found
 
 
-def _timm_costs(files: Sequence[Rows]) -> tuple[dict[tuple[str, int], float], list[str]]:
-    """GMACs by model and image size, and a line a file; rows without a count are left out."""
-    found: dict[tuple[str, int], float] = {}
+@dataclass
+class _Cost:
+    """Of a model at an image size: GMACs and activations (M) by file, images a second by device."""
+
+    counts: dict[Path, tuple[float, float]] = field(default_factory=dict)
+    speeds: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def counted(self) -> tuple[float, float]:
+        """What most files say, of several such the first; 0 GMACs where none has a count.
+
+        timm's versions differ: some do not see fused attention, others fuse branches before they count.
+        """
+        most = Counter(gmacs for gmacs, _ in self.counts.values()).most_common(1)
+        return next((count for count in self.counts.values() if count[0] == most[0][0]), (0.0, math.nan))
+
+
+def _timm_costs(files: Sequence[Rows]) -> tuple[dict[tuple[str, int], _Cost], list[str]]:
+    """Costs by model and image size, and a line a file; rows without a count give their speed alone."""
+    found: dict[tuple[str, int], _Cost] = {}
+    uncounted = {file.path: [_read_cost(line, found) for line in file.lines()] for file in files}
     said = []
     for file in files:
-        uncounted = []
-        for line in file.lines():
-            key = line.text("model"), line.integer("infer_img_size", least=1)
-            gmacs = (
-                line.number("infer_gmacs", lambda v: v >= 0, "not below 0") if line.has("infer_gmacs") else 0
-            )
-            if gmacs == 0:  # timm could not count that model
-                uncounted.append(key[0])
-                continue
-            # printed to 2 digits, so files of other devices may differ in the last one
-            if abs(found.setdefault(key, gmacs) - gmacs) > 0.011:
-                raise InputError(
-                    f"{line}: {key[0]} at {key[1]} pixels costs {gmacs} here, {found[key]} before"
-                )
-        used = len(file.rows) - len(uncounted)
-        said.append(reading(file.path, len(file.rows), used, {"without a count of GMACs": uncounted}))
+        without = [name for name in uncounted[file.path] if name]
+        rows = len(file.rows)
+        if "infer_gmacs" in file.columns:
+            told = reading(file.path, rows, rows - len(without), {"without a count of GMACs": without})
+        else:
+            told = f"{reading(file.path, rows, rows, {})}: speeds only, there is no column of GMACs"
+        # printed to 2 digits, so the last one may differ
+        others = [
+            f"{model} at {size} pixels {cost.counts[file.path][0]:g}, {cost.counted[0]:g} kept"
+            for (model, size), cost in found.items()
+            if file.path in cost.counts and abs(cost.counts[file.path][0] - cost.counted[0]) > 0.011
+        ]
+        if others:
+            more = f", {others[0]}" + (", ..." if len(others) > 1 else "")
+            told += f"; {len(others)} counted otherwise than in most files{more}"
+        said.append(told)
     return found, said
 
 
-def _timm_point(line: Line, gmacs: float, source: str) -> Result:
+def _read_cost(line: Line, found: dict[tuple[str, int], _Cost]) -> str:
+    """Add what a row says; the model where it has no count of GMACs."""
+    known = {
+        name: line.number(name, lambda v: v >= 0, "not below 0") if line.has(name) else 0.0
+        for name in ("infer_samples_per_sec", "infer_gmacs", "infer_macts")
+    }
+    key = line.text("model"), line.integer("infer_img_size", least=1)
+    cost = found.setdefault(key, _Cost())
+    speed, gmacs, activations = known.values()
+    if speed:  # 0 of what did not run there
+        cost.speeds[timm_device(line.file.path)] = speed
+    if not gmacs:  # timm could not count that model
+        return key[0]
+    cost.counts[line.file.path] = gmacs, activations or math.nan
+    return ""
+
+
+def timm_device(path: Path) -> str:
+    """What a benchmark ran on, by the file's name: `amp-nhwc-pt240-cu124-rtx3090`."""
+    return re.sub(r" ?\(\d+\)$", "", path.stem).removeprefix("benchmark-infer-")
+
+
+def _timm_point(line: Line, cost: _Cost, source: str) -> Result:
     model = line.text("model")
     return Result(
         name=model,
@@ -175,13 +222,15 @@ def _timm_point(line: Line, gmacs: float, source: str) -> Result:
         resolution=line.integer("img_size", least=1),
         top1=line.number("top1", lambda v: 0 <= v <= 100, "percent, from 0 to 100"),
         params_m=line.number("param_count", is_positive, "above 0"),
-        gflops=gmacs,
+        gflops=cost.counted[0],
         images_per_s=None,
         device=None,
         source=source,
         test_set=timm_test_set(line.file.path),
         recipe=timm_recipe(model),
         place=str(line),
+        activations_m=cost.counted[1],
+        speeds=tuple(cost.speeds.items()),
     )
 
 

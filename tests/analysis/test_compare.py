@@ -90,6 +90,8 @@ def test_results_are_compared_within_their_source_and_one_recipe(timm, capsys):
         (f"convnext_{size}.fb_in1k", f"swin_{size}_patch4_window7_224.ms_in1k", difference)
         for size, difference in (("tiny", 0.7), ("small", -0.1), ("base", 0.2))
     ]
+    assert main([*results, "--json"]) == 0  # results are published ones
+    assert json.loads(capsys.readouterr().out) == found
     text = " ".join(found["sentences"])
     assert (
         "convnext: 3 networks of the recipe fb_in1k, which most have; left out: 1 weights of other " in text
@@ -161,7 +163,8 @@ def test_what_would_use_the_results_is_said(timm, argv, message, capsys):
         ([], "which study?"),
         (["x", "--published"], "--published takes no study"),
         (["x", "--noise", "0.1"], "--noise belongs to --published"),
-        (["--results", "x.csv"], "--results belongs to --published"),
+        (["--results", "nowhere.csv"], "nowhere.csv: cannot be read"),
+        (["x", "--results", "nowhere.csv"], "--results takes no study"),
         (["--published", "--noise", "-1"], "invalid number above 0 value"),
         (["--published", "--results", "nowhere.csv"], "nowhere.csv: cannot be read"),
         (["/nowhere/study"], "no such study"),

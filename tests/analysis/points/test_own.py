@@ -209,13 +209,40 @@ def test_timm_files_are_known_by_their_columns(write):
         read_timm(costs)
     with pytest.raises(InputError, match=r"mine.csv: neither timm's accuracies"):
         read_timm(accuracies, costs, write(MINE))
-    with pytest.raises(InputError, match=r"line 2: convnext_tiny at 224 pixels costs 9.0 here, 4.47 before"):
-        again = "model,infer_img_size,infer_gmacs\nconvnext_tiny,224,9\n"
-        read_timm(accuracies, costs, write(again, "again.csv"))
     with pytest.raises(InputError, match=r"train.csv: no file of timm's that is read here.* infer_gmacs$"):
         read_files([write("model,infer_img_size,train_step_time\nx,224,1\n", "train.csv")])
+
+
+def test_of_files_that_count_otherwise_most_are_right_and_that_is_said(write):
+    files = [write(ACCURACIES, "results-imagenet.csv"), write(COSTS, "benchmark-infer.csv")]
+    again = "model,infer_img_size,infer_gmacs,infer_macts\nconvnext_tiny,288,9,1\n"
+    files.append(write(again, "benchmark-infer-old.csv"))
+    for most in (7.39, 9):
+        found = read_timm(*files)
+        (tiny,) = (point for point in found.points if point.name == "convnext_tiny.fb_in1k")
+        assert (tiny.gflops, tiny.activations_m) == (most, {7.39: 22.21, 9: 1}[most])
+        files.append(write(again, "benchmark-infer-older.csv"))
+    assert found.said[0].endswith(
+        "1 counted otherwise than in most files, convnext_tiny at 288 pixels 7.39, 9 kept"
+    )
     # printed to two digits, another file may round otherwise
-    read_timm(accuracies, costs, write(again.replace(",9", ",4.46"), "again.csv"))
+    rounded = read_timm(*files[:2], write(again.replace(",9", ",7.4"), "again.csv"))
+    assert not any("otherwise" in line for line in rounded.said)
+
+
+def test_speeds_stand_by_device_and_activations_with_their_count(write):
+    bare = "model,infer_img_size,infer_samples_per_sec\nconvnext_tiny,288,11.5\n"
+    bare += "swin_tiny_patch4_window7_224,224,0\n"
+    found = read_timm(
+        write(ACCURACIES, "results-imagenet.csv"),
+        write(COSTS, "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv"),
+        write(bare, "benchmark-infer-fp32-cpu (1).csv"),  # as a browser calls a second download
+    )
+    tiny, swin = (p for p in found.points if p.family in ("convnext", "swin"))
+    assert found.said[1].endswith("2 rows, all read: speeds only, there is no column of GMACs")
+    assert tiny.activations_m == 22.21
+    assert dict(tiny.speeds) == {"amp-nhwc-pt240-cu124-rtx3090": 1490.25, "fp32-cpu": 11.5}
+    assert dict(swin.speeds) == {"amp-nhwc-pt240-cu124-rtx3090": 2100.85}  # 0 of what did not run
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,7 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
     },
     "analysis.dashboard": {
         "studies": ((), ("", *NO_STUDIES)),
+        "--results": ((), ("nope.csv", ".", "/dev/null", "no/such.csv", f"{LONG}.csv", "\x1b.csv", "")),
         "--out": (("small",), (*NO_PLACES, ".", "runs")),
         "--figures": (("small", "--out", "page.html"), NO_PLACES),
         "--host": (("small", "--serve", "--port", "0"), ("999.1.1.1", "x y", "203.0.113.1", ESCAPE, LONG,
@@ -272,6 +273,13 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "--to": (("sweep",), tuple(text for text in BUDGETS if text not in ("1",))),
         "--space": (BASE["analysis.scale"], SPACES),
         "--out": (BASE["analysis.scale"], (*NO_PLACES, ".", "runs")),
+        "--results": (("--to", "15G"), ("nope.csv", ".", "/dev/null", "no/such.csv", f"{LONG}.csv")),
+        "--fit-to": (("--results", "--to", "15G"), ("", "x", "1Mparams", "1G..2G", "1k", "-1")),
+        "--family": (("--results", "--to", "15G"), NO_CHOICES),
+        "--source": (("--results", "--to", "15G"), NO_CHOICES),
+        "--pretrain": (("--results", "--to", "15G"), NO_CHOICES),
+        "--resolution": (("--results", "--to", "15G"), (*NO_COUNTS, "7")),
+        "--noise": (("--results", "--to", "15G"), NO_POSITIVES),
     },
     "analysis.importance": {
         "studies": ((), ("", *NO_STUDIES)),
@@ -339,6 +347,7 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("studies", ()),
         ("--serve", ("small", "--serve", "--out", "x.html")),
         ("--serve", ("small", "--serve", "--figures", "x")),
+        ("--serve", ("small", "--serve", "--results")),
         ("studies", ("small", "nope")),
     ),
     "analysis.compare": (
@@ -351,7 +360,16 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("--results", ("--published", "--results")),
         ("studies", ("small", "nope")),
     ),
-    "analysis.scale": (("study", ()), ("--to", ("sweep",)), ("study", ("small", "--to", "48M"))),
+    "analysis.scale": (
+        ("study", ()),
+        ("study", ("--to", "48M")),
+        ("--to", ("sweep",)),
+        ("--to", ("--results",)),
+        ("--to", ("--results", "--to", "30Mparams")),
+        ("study", ("small", "--to", "48M")),
+        ("study", ("sweep", "--to", "48M", "--results")),
+        ("--family", ("sweep", "--to", "48M", "--family", "convnext")),
+    ),
     "analysis.importance": (("studies", ()), ("studies", ("small", "sweep", "nope"))),
     "analysis.proxies": (("study", ()), ("--scores", ("small", "--scores", "gradnorm,nope"))),
     "analysis.agreement": (
@@ -424,7 +442,7 @@ def _forms(command: str) -> Iterator[Case]:
         for name in (name for name in action.option_strings if name.startswith("--") and name != "--help"):
             if action.nargs == 0:
                 yield _case(command, "flag forms", name, "with a value", [*base, f"{name}=1"])
-            else:
+            elif action.nargs != "*":
                 yield _case(command, "flag forms", name, "without a value", [*base, name])
             if name[:-1] not in known:
                 yield _case(command, "flag forms", name, "cut short", [*base, name[:-1], "1"])

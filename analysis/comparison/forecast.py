@@ -1,0 +1,166 @@
+"""What the laws of families say of a larger cost, and of networks beyond the fit that are there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.comparison.families import LEAST, Plane, planes
+from analysis.comparison.published import PUBLISHED_LEVEL
+from analysis.laws.answer import Answer, Estimate
+from analysis.laws.fit import Fit, fit_law
+from analysis.points.printed import PublishedPoint, listed
+from space.budget import parse_budget
+from space.errors import InputError, quoted
+from space.words import compact, plural
+
+
+@dataclass(frozen=True)
+class Held:
+    """A network beyond the fit: its error, and the interval that the law has for a network of its cost."""
+
+    name: str
+    gflops: float
+    error: float
+    answer: Answer
+
+    @property
+    def inside(self) -> bool:
+        """Whether the error is in the interval."""
+        return self.answer.low <= self.error <= self.answer.high
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The law of a family on its plane, its word on a cost, and on the networks beyond the fit."""
+
+    plane: Plane
+    family: str
+    note: str
+    fit: Fit
+    gflops: float
+    answer: Answer
+    held: Sequence[Held]
+
+
+def gflops_of(text: str, flag: str) -> float:
+    """`15.4GFLOPs` as a number. Raises `InputError`."""
+    budget = parse_budget(text, (1.0, 1.0))
+    if budget.metric != "macs" or ".." in text:
+        raise InputError(f"{flag} {text}: laws of results are over FLOPs: write one cost like 15.4GFLOPs")
+    return budget.high / 1e9
+
+
+def forecasts(
+    points: Iterable[PublishedPoint],
+    to: str,
+    *,
+    fit_to: str | None = None,
+    noise: float | None = None,
+    **wanted: Any,
+) -> list[Forecast]:
+    """Of each family with at least four networks up to `fit_to`; `wanted` are fields of the points.
+
+    The interval is that of one more network at 90%. Raises `InputError`, also where no family has enough.
+    """
+    gflops = gflops_of(to, "--to")
+    most = math.inf if fit_to is None else gflops_of(fit_to, "--fit-to")
+    chosen = tuple(points)
+    for name, value in wanted.items():
+        left = tuple(p for p in chosen if value is None or getattr(p, name) == value)
+        if not left:
+            known = listed(sorted({str(getattr(p, name)) for p in chosen}))
+            raise InputError(f"--{name} {quoted(str(value))}: no result has it; there is {known}")
+        chosen = left
+    found = [forecast for plane in planes(chosen) for forecast in _of_plane(plane, gflops, most, noise)]
+    if not found:
+        upto = "" if fit_to is None else f" up to {fit_to}"
+        raise InputError(
+            f"no family has {LEAST} networks{upto} on one plane and of one recipe: a law has three parameters"
+        )
+    return found
+
+
+def _of_plane(plane: Plane, gflops: float, most: float, noise: float | None) -> Iterable[Forecast]:
+    for side in plane.sides.values():
+        fitted = [point for point in side.points if point.gflops <= most]
+        beyond = sorted((p for p in side.points if p.gflops > most), key=lambda p: p.gflops)
+        if len({p.name for p in fitted}) < LEAST or len({p.gflops for p in fitted}) < 2:
+            continue
+        fit = fit_law(
+            [point.gflops for point in fitted],
+            [point.error for point in fitted],
+            network=[point.name for point in fitted],
+            noise=noise,
+            level=PUBLISHED_LEVEL,
+        )
+        answer, *others = fit.predict_networks([gflops, *(point.gflops for point in beyond)])
+        held = [Held(p.name, p.gflops, p.error, said) for p, said in zip(beyond, others, strict=True)]
+        yield Forecast(plane, side.family, side.note, fit, gflops, answer, held)
+
+
+def sentences(found: Sequence[Forecast]) -> list[str]:
+    """A sentence a claim."""
+    lines = []
+    for one in found:
+        plane = one.plane
+        where = f"{plane.source}, {plane.pretrain}, {plane.resolution} px, {plane.test_set}"
+        answers = "; ".join(f"{name} {answer}" for name, answer in one.fit.parameters.items())
+        lines.append(
+            f"{one.family} ({where}): error = {one.fit.law.formula} over "
+            f"{plural(one.fit.networks, 'network')}: {answers}."
+        )
+        lines.append(f"  A network of {one.gflops:g} GFLOPs: {_error(one.answer)}.")
+        for held in one.held:
+            word = "inside" if held.inside else "outside"
+            lines.append(
+                f"  {held.name}, {held.gflops:.3g} GFLOPs: predicted {_error(held.answer)}; measured "
+                f"{held.error:.2f}%, {word}."
+            )
+        if one.note:
+            lines.append(f"  {one.note}")
+    told = [each for one in found for each in one.held if isinstance(each.answer, Estimate)]
+    if told:
+        inside = sum(each.inside for each in told)
+        lines.append(
+            f"Beyond the fits {inside} of {plural(len(told), 'network')} are inside their intervals "
+            f"({PUBLISHED_LEVEL:.0%} of one more network)."
+        )
+    return lines
+
+
+def _error(answer: Answer) -> str:
+    if isinstance(answer, Estimate):
+        return f"{answer.value:.2f}% error ({answer.low:.2f} to {answer.high:.2f})"
+    return str(answer)
+
+
+def as_json(found: Sequence[Forecast]) -> list[dict[str, Any]]:
+    """Everything as plain values; what is not identified has its reason in place of a value."""
+    return [
+        {
+            "source": one.plane.source, "test_set": one.plane.test_set, "pretrain": one.plane.pretrain,
+            "resolution": one.plane.resolution, "family": one.family, "networks": one.fit.networks,
+            "law": one.fit.law.formula, "level": one.fit.level,
+            "parameters": {name: _plain(answer) for name, answer in one.fit.parameters.items()},
+            "gflops": one.gflops, "error": _plain(one.answer),
+            "beyond": [
+                {"name": held.name, "gflops": held.gflops, "error": held.error, "inside": held.inside,
+                 "predicted": _plain(held.answer)}
+                for held in one.held
+            ],
+        }
+        for one in found
+    ]  # fmt: skip
+
+
+def _plain(answer: Answer) -> dict[str, Any]:
+    ends = {
+        name: compact(end, 4) if math.isfinite(end) else None
+        for name, end in (("low", answer.low), ("high", answer.high))
+    }
+    if isinstance(answer, Estimate):
+        return {"value": compact(answer.value, 4), **ends}
+    return {"not identified": answer.reason, **ends}

@@ -1,0 +1,50 @@
+"""Families on planes of results: nothing is mixed, a network counts once, two are compared at equal FLOPs."""
+
+from analysis.comparison.families import planes
+from analysis.points.packaged import packaged_points
+from analysis.points.result import Result
+
+
+def point(name, family, top1, gflops, **fields):
+    known = {"pretrain": "imagenet-1k", "resolution": 224, "params_m": 1.0, "source": "s"}
+    return Result(**known | {"name": name, "family": family, "top1": top1, "gflops": gflops}
+                  | {"images_per_s": None, "device": None} | fields)  # fmt: skip
+
+
+def test_a_plane_is_one_source_test_set_pre_training_and_resolution():
+    first = point("a", "f", 80, 1)
+    others = [
+        point("a", "f", 80, 1, **other)
+        for other in ({"source": "t"}, {"test_set": "real"}, {"pretrain": "x"}, {"resolution": 288})
+    ]
+    assert [len(plane.points) for plane in planes([first, *others, point("b", "f", 81, 2)])] == [
+        2,
+        1,
+        1,
+        1,
+        1,
+    ]
+
+
+def test_variants_of_one_network_count_once():
+    weights = [point(f"net.{tag}", "f", 80 + i, 1, recipe=tag) for i, tag in enumerate(("p", "q", "r"))]
+    (plane,) = planes([*weights, point("big.p", "f", 82, 2, recipe="p"), point("o", "g", 79, 1)])
+    side = plane.sides["f"]
+    assert side.table.names == ("net.p", "big.p")  # the recipe of most networks, not the most accurate
+    assert "left out: 2 weights of other recipes (q, r)" in side.note
+    ((first, second, found),) = plane.pairs()
+    assert (first.family, second.family, found.mean.value) == ("f", "g", 1)
+
+
+def test_convnext_against_swin_is_that_of_the_paper():
+    paper = next(plane for plane in planes(packaged_points()) if plane.source == "ConvNeXt paper Table 1")
+    (found,) = [c for a, b, c in paper.pairs() if {a.family, b.family} == {"convnext", "swin"}]
+    assert [round(pair.difference.value, 1) for pair in found.pairs] == [0.8, 0.1, 0.3]
+
+
+def test_families_without_equal_costs_are_no_pair_and_three_networks_no_law():
+    (plane,) = planes([point(f"a{i}", "f", 80 + i, 2**i) for i in range(3)] + [point("b", "g", 80, 3)])
+    assert list(plane.pairs()) == [] and list(plane.laws()) == []
+    # a network without an error is no point of a law
+    (plane,) = planes([point(f"a{i}", "f", min(100, 80 + 7 * i), 2**i) for i in range(4)])
+    assert [len(side.table.names) for side in plane.sides.values()] == [3]

@@ -1,0 +1,64 @@
+"""Laws of families that others trained, held against networks beyond the fit."""
+
+import json
+import math
+
+import pytest
+
+from analysis import scale
+from analysis.laws.fit import fit_law
+from analysis.points.packaged import packaged_points
+
+REGNET = ["--results", "--source", "pycls MODEL_ZOO", "--fit-to", "6.5GFLOPs", "--to", "64GFLOPs"]
+
+
+def test_regnets_beyond_the_fit_are_where_the_law_of_the_small_ones_says(capsys):
+    # recorded in studies/scaling/README.md
+    assert scale.main([*REGNET, "--json"]) == 0
+    found = {one["family"]: one for one in json.loads(capsys.readouterr().out)}
+    assert {name: one["networks"] for name, one in found.items()} == {"regnetx": 8, "regnety": 8}
+    beyond = [held for one in found.values() for held in one["beyond"]]
+    assert [round(held["gflops"]) for held in beyond] == [8, 12, 16, 32] * 2
+    assert [held["name"] for held in beyond if not held["inside"]] == ["RegNetX-8.0GF"]
+    errors = [abs(held["error"] - held["predicted"]["value"]) for held in beyond]
+    assert max(errors) < 0.22
+    exponent = found["regnetx"]["parameters"]["c"]
+    assert (exponent["low"], exponent["high"]) == pytest.approx((0.473, 0.52), abs=0.005)
+
+
+def test_a_network_scatters_more_than_its_law():
+    points = [p for p in packaged_points() if p.family == "regnety" and p.gflops < 6.5]
+    fit = fit_law([p.gflops for p in points], [p.error for p in points])
+    (law,), (network,) = fit.predict_intervals([16.0]), fit.predict_networks([16.0])
+    assert network.low < law.low < law.high < network.high
+    spread = math.sqrt(float((fit.residuals**2).sum()) / (8 - 3))
+    assert network.high - network.value > 2 * spread  # Student's t of 5 at 90%: 2.02
+
+
+def test_a_prediction_may_be_known_where_no_parameter_is(capsys):
+    paper = ("--source", "ConvNeXt paper Table 1", "--pretrain", "imagenet-1k", "--resolution", "224")
+    assert scale.main(["--results", "--to", "100G", *paper]) == 0
+    out = capsys.readouterr().out
+    assert "over 4 networks: a not identified: the interval" in out
+    assert "c not identified" in out and "A network of 100 GFLOPs: 15.27% error (14.05 to 16.07)." in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--to", "15G"], "which study? Give a name under runs/ or a folder, or --results"),
+        (["sweep", "--to", "15G", "--results"], "--results takes no study"),
+        (["sweep", "--to", "15G", "--fit-to", "6G"], "--fit-to belongs to --results"),
+        (["--results", "--to", "30Mparams"], "--to 30Mparams: laws of results are over FLOPs"),
+        (["--results", "--to", "15G", "--family", "resnext"], "--family 'resnext': no result has it"),
+        (["--results", "--to", "15G", "--fit-to", "1M"], "no family has 4 networks up to 1M on one plane"),
+    ],
+)
+def test_mistakes_are_one_line(argv, message, capsys):
+    try:
+        code = scale.main(argv)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
