@@ -243,11 +243,12 @@ def test_mistakes_are_one_line_and_exit_code_2(flags, words, capsys):
     assert len(told.err.strip().splitlines()) <= 2
 
 
-def test_the_packaged_card_is_what_the_recorded_study_gives(tmp_path, capsys):
+@pytest.mark.parametrize("preset, study", [("cpu", "roadmap"), ("photos", "order/cifar_8")])
+def test_the_packaged_card_is_what_the_recorded_study_gives(preset, study, tmp_path, capsys):
     path = tmp_path / "card.yaml"
-    assert command.main([str(ROADMAP), "--card", str(path)]) == 0
+    assert command.main([str(ROOT / "studies" / study), "--card", str(path)]) == 0
     capsys.readouterr()
-    packaged = ROOT / "nas/proxies/cards/cpu.yaml"
+    packaged = ROOT / f"nas/proxies/cards/{preset}.yaml"
     assert path.read_text(encoding="utf-8") == packaged.read_text(encoding="utf-8")
 
 

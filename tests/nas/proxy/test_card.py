@@ -22,7 +22,7 @@ LINE = (
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_has_a_card(preset):
     card = load_card(preset)
-    assert (card.measured is not None) == (preset == "cpu")
+    assert (card.measured is not None) == (preset in ("cpu", "photos"))
 
 
 @pytest.mark.parametrize("study", ["roadmap", "default", "sweep"])
@@ -57,6 +57,12 @@ def test_on_other_images_the_card_is_of_those_it_was_measured_on(monkeypatch):
         "roadmap, 30,000 images of cifar10; on these images it was not measured"
     )
     assert card_line({**SEEN, "lr": 1e-3}, {"fingerprint": "own"}) == NEVER
+
+
+def test_the_photos_preset_is_the_proxy_that_was_measured():
+    recorded = read_study(Path(__file__).parents[3] / "studies/order/cifar_8").mapping["proxy"]
+    facts = load_proxy("photos").to_dict() | {"num_classes": 3, "train_size": 600, "val_size": 200}
+    assert values_of(facts) == values_of(recorded) == load_card("photos").measured.values
 
 
 def test_a_simulated_study_has_no_card():
