@@ -44,6 +44,10 @@ class LocalEngine:
             controller.failed(job, str(failure))
         else:
             controller.done(job, result)
+            return
+        from nas.training.cpu.memory import give_back
+
+        give_back()  # a training that had no memory left would leave the next without
 
     def _trained(self, job: Job, controller: Controller) -> Result:
         """What the trainer raises is the training's outcome; what the controller raises is not."""

@@ -17,6 +17,7 @@ from nas.engines.job import Job
 from nas.engines.local import LocalEngine
 from nas.plan.measurement import Measurement
 from nas.plan.plan import Plan, trained_share
+from nas.training.cpu.memory import give_back
 from nas.training.result import TrialFailed, outcomes
 from space.networks import brief, cost_of
 from space.words import duration, plural
@@ -80,6 +81,7 @@ def forecast(plan: Plan | Measurement) -> Forecast | None:
         one, steps = measured(plan.judge.probe, network, plan)
         macs = cost_of(network).macs
         return Forecast(one, one * _work(plan) / macs, plan.trainings, name or brief(network), steps)
+    give_back()
     return None
 
 

@@ -10,6 +10,7 @@ there at once. The most memory that is ever in use stays the same (946 MB before
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import platform
 from functools import cache
@@ -36,3 +37,10 @@ def keep_freed_memory() -> bool:
         return False
     # all of it from the heap, none of which goes back
     return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, NEVER))
+
+
+def give_back() -> None:
+    """Give what is free back to the system: after a training that was too large the next has it anew."""
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
