@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nas.training.cpu.memory import give_back
 from nas.training.result import TrialFailed, UnexpectedFailure, outcomes
 from space.errors import InputError
 
@@ -45,8 +46,6 @@ class LocalEngine:
         else:
             controller.done(job, result)
             return
-        from nas.training.cpu.memory import give_back
-
         give_back()  # a training that had no memory left would leave the next without
 
     def _trained(self, job: Job, controller: Controller) -> Result:

@@ -110,10 +110,7 @@ def table_judge(settings: RunSettings) -> Chosen | None:
 
     if settings.data is not None:
         raise InputError("--data: the accuracies of a table are on its own data set")
-    if settings.set:
-        raise InputError(
-            f"--set {next(iter(settings.set))}: a table's trainings are over, and have no fields"
-        )
+    refuse_fields(settings, "a table's trainings are over, and have no fields")
     table = read_table(table_path(settings.proxy))
     name = f"table:{table.name}"
     own = {"fingerprint": table.fingerprint, "data": table.declared.data or table.name}
@@ -142,10 +139,7 @@ def simulated_judge(settings: RunSettings) -> Chosen | None:
 
     if not is_simulated(settings.proxy):
         return None
-    if settings.set:
-        raise InputError(
-            f"--set {next(iter(settings.set))}: a simulated proxy trains nothing, and has no fields"
-        )
+    refuse_fields(settings, "a simulated proxy trains nothing, and has no fields")
     match = SIMULATED.fullmatch(settings.proxy) if len(settings.proxy) <= 100 else None
     seconds = float(match[2] or 0) if match else 0.0
     if match is None or match[1] not in LAWS or seconds > MOST_SIMULATED:
@@ -173,13 +167,10 @@ def objective_judge(settings: RunSettings) -> Chosen | None:
 
     name, objective = settings.proxy, known(settings.proxy)
     assert isinstance(settings, Settings)  # a measurement has no function
-    if settings.data is not None or settings.set:
-        said = (
-            f"data {quoted(settings.data)}"
-            if settings.data is not None
-            else f"--set {next(iter(settings.set))}"
-        )
-        raise InputError(f"{said}: an objective takes the place of proxy and data; leave it out")
+    instead = "an objective takes the place of proxy and data; leave it out"
+    if settings.data is not None:
+        raise InputError(f"data {quoted(settings.data)}: {instead}")
+    refuse_fields(settings, instead)
     if settings.scheduler != "none":
         raise InputError("scheduler: an objective is one call, which nothing stops early; leave it out")
     if settings.confirmations != (0, 0) and not takes_seed(objective):
@@ -191,6 +182,12 @@ def objective_judge(settings: RunSettings) -> Chosen | None:
     facts = {"name": name, "fingerprint": name, "data": name, "epochs": trainer.epochs}
     judge = Judge("objective", 1, trainer, facts, {"spec": name, "fingerprint": name, "classes": None})
     return Chosen(judge.name, RESOLUTION, judge.epochs, lambda: judge)
+
+
+def refuse_fields(settings: RunSettings, why: str) -> None:
+    """Where nothing is trained there is nothing to set. Raises `InputError`."""
+    for name in settings.set:
+        raise InputError(f"--set {name}: {why}")
 
 
 def proxy_judge(settings: RunSettings) -> Chosen:
@@ -240,7 +237,7 @@ def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
     name = settings.proxy
     if name == "auto":
         cuda = torch.cuda.is_available() and settings.device.startswith(("auto", "cuda"))
-        # what tells fractals apart fast orders photographs by learning speed: studies/order
+        # of photographs a slim network on whole maps tells more of ImageNet's order: studies/order
         photos = settings.data is not None and is_users(settings.data)
         name = "gpu" if cuda else "photos" if photos else "cpu"
     if isinstance(name, str):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Literal
@@ -92,15 +92,17 @@ def load_card(preset: str) -> Card:
 
 def conditions(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     """16 hex digits over what the order depends on: a study's proxy, as it is recorded, and its pixels."""
-    values = {name: value for name, value in proxy.items() if name not in UNBOUND}
-    text = json.dumps(values | {"pixels": data.get("fingerprint")}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _digest(proxy, UNBOUND, pixels=data.get("fingerprint"))
 
 
 def values_of(proxy: Mapping[str, Any]) -> str:
     """16 hex digits over a study's proxy without what follows from its images."""
-    values = {name: value for name, value in proxy.items() if name not in (*UNBOUND, *OF_IMAGES)}
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+    return _digest(proxy, (*UNBOUND, *OF_IMAGES))
+
+
+def _digest(proxy: Mapping[str, Any], unbound: Collection[str], **more: Any) -> str:
+    values = {name: value for name, value in proxy.items() if name not in unbound}
+    return hashlib.sha256(json.dumps(values | more, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def card_line(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:

@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nas.proxy import OBJECTIVE
@@ -107,12 +106,9 @@ class ObjectiveTrainer:
         return min(self._budgets, key=distance)
 
     def latency(self, architecture: Architecture) -> float:
-        import torch
+        from nas.training.latency import latency_here
 
-        from nas.training.device import choose_device
-        from nas.training.latency import latency
-
-        return latency(architecture, str(choose_device(self._device)), torch.get_num_threads())
+        return latency_here(architecture, self._device)
 
 
 class ObjectiveTraining:
@@ -138,15 +134,4 @@ class ObjectiveTraining:
         return point
 
     def result(self) -> Result:
-        point = self._curve[0]
-        return Result(
-            accuracy=point.val_accuracy,
-            epochs=1,
-            curve=(asdict(point),),
-            train_seconds=point.seconds,
-            eval_seconds=0.0,
-            images_per_second=0.0,
-            seed=self._job.seed,
-            precision="objective",
-            device="objective",
-        )
+        return Result.told(self._curve, self._job.seed, "objective", self._curve[0].seconds)

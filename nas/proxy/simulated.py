@@ -28,7 +28,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -296,17 +296,8 @@ class SimulatedTraining:
     def result(self) -> Result:
         if not self._curve:
             raise TrialFailed("no epoch was trained")
-        return Result(
-            accuracy=self._curve[-1].val_accuracy,
-            epochs=len(self._curve),
-            curve=tuple(asdict(point) for point in self._curve),
-            train_seconds=self._seconds * len(self._curve),
-            eval_seconds=0.0,
-            images_per_second=IMAGES / self._seconds,
-            seed=self._job.seed,
-            precision="simulated",
-            device="simulated",
-        )
+        seconds = self._seconds * len(self._curve)
+        return Result.told(self._curve, self._job.seed, "simulated", seconds, IMAGES / self._seconds)
 
     def _point(self, epoch: int) -> Epoch:
         accuracy = float(self._accuracies[epoch - 1])

@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nas.data import Data
 from nas.data.batches import Cached, Resident
 from nas.engines.job import Job
@@ -211,9 +209,9 @@ class ProxyTrainer:
         return KeptTraining(training, job, identity)
 
     def latency(self, architecture: Architecture) -> float:
-        from nas.training.latency import latency
+        from nas.training.latency import latency_here
 
-        return latency(architecture, str(choose_device(self._device)), torch.get_num_threads())
+        return latency_here(architecture, self._device)
 
     def _loaded(self) -> Data:
         if self._data is None:

@@ -40,6 +40,15 @@ def latency(architecture: Architecture, device: str, threads: int | None = None)
     return LatencyCache().seconds(architecture, device, threads)
 
 
+def latency_here(architecture: Architecture, device: str) -> float:
+    """The same on the device of this name ("auto": the best there is), with torch's threads."""
+    import torch
+
+    from nas.training.device import choose_device
+
+    return latency(architecture, str(choose_device(device)), torch.get_num_threads())
+
+
 def measure(architecture: Architecture, device: str, threads: int | None = None) -> float:
     """Seconds of a forward pass: the median of repeated ones with `threads` CPU threads (None: torch's).
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ray.tune import Trainable
 
 from nas.engines.job import Job
+from nas.training.cpu.memory import give_back
 from nas.training.result import Epoch, Result, TrialFailed, UnexpectedFailure, outcomes
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class JobTrainable(Trainable):
             outcome = str(failure)
         if outcome is not None:
             self._training = None
+        if isinstance(outcome, str):
+            give_back()  # a training that had no memory left would leave the next without
         return {"epochs": epochs, "outcome": outcome, "over": outcome is not None}
 
     def _advance(self, epochs: list[Epoch]) -> Result | None:
