@@ -225,13 +225,13 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
 
     Raises `InputError` where --data cannot be read.
     """
-    from nas.data.sources.registry import SOURCES, parsed
+    from nas.data.sources.registry import SOURCES, called, parsed
     from nas.recipe.fitted import Images
 
     data = {} if args.data is not None or one.study is None else one.study.mapping.get("data") or {}
     spec, there = str(data.get("spec")) if args.data is None else args.data, data.get("there")
     try:
-        kind, path = parsed(spec)
+        kind, _ = parsed(spec)
         if args.data is None and not SOURCES[kind].path:
             return None
         if there is None:
@@ -239,21 +239,13 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
 
             found = survey(spec)
             names = found.classes if SOURCES[kind].names_tell else None
-            return Images(_name_of(path) or kind, found.train, len(found.classes), names, found.pixels)
+            return Images(called(spec), found.train, len(found.classes), names, found.pixels)
     except InputError:
         if args.data is not None:
             raise
         return None  # it lies elsewhere, and its study is of a version that kept no count
     names = class_names_of(one, there["classes"])
-    return Images(_name_of(path) or kind, there["train"], there["classes"], names, there["pixels"])
-
-
-def _name_of(path: str) -> str | None:
-    """A data set's name, by its place; None where that is none for people."""
-    from nas.targets.quoting import CONTROL
-
-    name = Path(path).name
-    return None if not name or CONTROL.search(name) else name
+    return Images(called(spec), there["train"], there["classes"], names, there["pixels"])
 
 
 def class_names_of(one: Exportable, count: int) -> tuple[str, ...] | None:
@@ -315,22 +307,24 @@ def head_of(one: Exportable, args: Namespace, weights: Weights | None, images: I
 
 def _head_of_study(one: Exportable) -> Head:
     """The classes of a study of the user's own images; of any other, the names alone, if any fit."""
+    from nas.data.sources.registry import called
     from nas.proxy.proxy import PRESETS, load_proxy
 
     assert one.study is not None
     record = one.study.mapping
     data, proxy = record.get("data") or {}, record.get("proxy") or {}
-    kind, _, path = str(data.get("spec")).partition(":")
+    spec = str(data.get("spec"))
+    kind, _, path = spec.partition(":")
     count = proxy.get("num_classes")
     if kind not in ("imagefolder", "csv", "python") or not isinstance(count, int) or count < 2:
         return Head()
-    name = _name_of(path)
+    name = called(spec)
     if proxy.get("name") in PRESETS and load_proxy(proxy["name"]).num_classes == count:
         # of ImageNet, say: the full training has all of them
-        return Head(said=f"of {name or path} the proxy took {count}; --num-classes N says how many there are")
+        return Head(said=f"of {name} the proxy took {count}; --num-classes N says how many there are")
     names = class_names_of(one, count)
-    said = f"{count}, those of the study's data ({name or path or kind}); --num-classes N for another head"
-    return Head(count, names, said, names is not None, name)
+    said = f"{count}, those of the study's data ({name}); --num-classes N for another head"
+    return Head(count, names, said, names is not None, name if path else None)
 
 
 def recipe_of(one: Exportable, args: Namespace, head: Head, images: Images | None = None) -> Recipe:
