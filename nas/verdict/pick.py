@@ -262,6 +262,11 @@ class Field:
     values: tuple[float, ...]
     seeds: frozenset[int]  # fresh ones; none: by the search's own trainings
 
+    @cached_property
+    def candidates(self) -> int:
+        """How many of them were searched."""
+        return sum(one.role == "candidate" for one in self.networks)
+
     def accuracies(self, tried: Tried) -> list[float]:
         """What any network is judged by here: under the fresh seeds, else by the search's own training."""
         fresh = [tried.accuracies[seed] for seed in sorted(self.seeds & tried.fresh.keys())]
@@ -368,8 +373,7 @@ def _others(among: Field, tried: Tried, networks: Sequence[Tried], front: bool) 
 def _rival(among: Field, tried: Tried, other: Tried) -> Rival | None:
     """The difference over fresh seeds that both have."""
     ours = {seed: value for seed, value in tried.accuracies.items() if seed in among.seeds}
-    candidates = sum(one.role == "candidate" for one in among.networks)
-    if found := over_seeds(ours, other.accuracies, candidates):
+    if found := over_seeds(ours, other.accuracies, among.candidates):
         return Rival(other.label, *found)
     # the pick was judged by fresh seeds: one of the search's trainings is no match for their mean
     if among.seeds:
