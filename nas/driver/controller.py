@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # a training in which the driver has died so often, with no epoch gained, is taken to be the reason
 MOST_ATTEMPTS = 5
 # failures alike, from the first training on, that end a search: a published network should train anywhere,
-# while an axis may have a value with which no network trains
+# while an axis may have a value with which no network trains (both chosen, not measured)
 MOST_ALIKE, MOST_ALIKE_CANDIDATES = 3, 8
 
 Callback = Callable[["Trial"], object]

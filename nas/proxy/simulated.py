@@ -48,10 +48,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHANCE, TOP = 0.1, 0.75
-EPOCHS = 9
+EPOCHS = 9  # rungs after 1, 3 and 9
 # of one training's accuracy; about what the cpu proxy shows (studies/proxy)
 NOISE = 0.015
-TAU = 0.35
+TAU = 0.35  # two thirds of what is learnt comes in the first third of the epochs; chosen, not measured
 # simulated seconds of an epoch, for every 1e9 multiply-accumulates
 SECONDS_PER_GMAC = 1.0
 IMAGES = 1000  # of a simulated epoch

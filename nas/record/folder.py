@@ -17,11 +17,7 @@ from space.errors import InputError, quoted, reason
 from space.files import write_text
 
 MOST_NAME = 255  # bytes of a file's name, on every system
-
-
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
 PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn")
 
 

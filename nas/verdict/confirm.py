@@ -17,8 +17,10 @@ from scipy import special  # type: ignore[import-untyped]
 from nas.record.trial import Trial
 from nas.verdict.difference import Difference
 
+# of what a network is taken by; what only describes has 90% in `analysis`. Chosen, not measured
 LEVEL = 0.95
-# a network is compared with a reference that costs less than itself by this much at most
+# a network is compared with a reference that costs less than itself by this much at most: networks of
+# one budget cost 95% to 100% of it unless told otherwise, so any two of them are compared
 COSTLIER = 1.06
 
 
