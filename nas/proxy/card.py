@@ -66,9 +66,9 @@ class Measured(BaseModel):
     @property
     def line(self) -> str:
         """For people; an order that says nothing within a group is not passed over."""
-        said = (
-            f"order under this proxy agrees with {self.against}'s at tau {self.tau}, measured on {self.over}"
-        )
+        what = f"order under this proxy agrees with {self.against}'s"
+        known = f"{what} at" if self.tau.low > 0 else f"whether {what} cannot be told:"
+        said = f"{known} tau {self.tau}, measured on {self.over}"
         if self.images:
             said += f", {self.images}"
         unclear = [name for name, tau in self.within.items() if tau.low <= 0 <= tau.high]

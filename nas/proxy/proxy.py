@@ -53,7 +53,8 @@ class Proxy(BaseModel):
     stem_stride: Literal[4, 2, 1] = Field(default=4, description="2 or 1: larger maps from the same pixels")
     init: Init = Field(
         default="official",
-        description="fan_in: std fan_in^-1/2, so that narrow networks do not begin asleep",
+        description="fan_in: std fan_in^-1/2, so that narrow networks do not begin asleep; identity: also "
+        "that every block begins as its shortcut",
     )
 
     epochs: Annotated[int, Field(gt=0, le=1_000_000)] = Field(default=5, description="of one training")

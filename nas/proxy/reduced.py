@@ -19,7 +19,7 @@ from space.swin import Swin
 if TYPE_CHECKING:
     from torch import nn
 
-Init = Literal["official", "fan_in"]
+Init = Literal["official", "fan_in", "identity"]
 OWN_STRIDE = 4  # of the stems of ResNet, ConvNeXt and Swin
 # a vector of four floats, and norms over groups keep at least four
 MULTIPLE = 4
@@ -60,14 +60,16 @@ class Reduced:
         return total + replace(stem, saved=stem.saved - 3 * (seen**2 - resolution**2))
 
     def adapt(self, module: nn.Module, init: Init) -> None:
-        """Give a ResNet stem its strides, and draw the weights again for `init: fan_in`."""
+        """Give a ResNet stem its strides, and begin with the weights of `init`."""
         if self._resnet_stem:
             convolution, *_, pool = module.downsample_layers[0]  # type: ignore[index]
             pool.stride = 1  # the window stays, and so does the norm before it
             if self.stem_stride == 1:
                 convolution.stride = (1, 1)
-        if init == "fan_in":
+        if init != "official":
             fan_in(module)
+        if init == "identity":
+            end_branches_in_zero(module)
 
 
 def reduced(network: Network, width_share: float, stem_stride: int) -> Reduced:
@@ -171,6 +173,26 @@ def fan_in(module: nn.Module) -> None:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             std = layer.weight[0].numel() ** -0.5
             nn.init.trunc_normal_(layer.weight, std=std, a=-3 * std, b=3 * std)
+
+
+def end_branches_in_zero(module: nn.Module) -> None:
+    """Let every block begin as its shortcut, whatever its branch ends in (Goyal et al. 2017, section 5.1).
+
+    A norm at the end of a branch makes it as loud as the shortcut; where an activation follows their sum,
+    as in a ResNet, such a network learns slowly at first, and a short training sees nothing else of it.
+    """
+    from torch import nn
+
+    from space.network import Block
+    from space.swin_network import SwinBlock
+
+    for block in module.modules():
+        if isinstance(block, Block):
+            ended = block.pwconv2 if isinstance(block.norm3, nn.Identity) else block.norm3
+            nn.init.zeros_(ended.weight)  # type: ignore[arg-type]
+        elif isinstance(block, SwinBlock):
+            nn.init.zeros_(block.attn.proj.weight)
+            nn.init.zeros_(block.mlp.fc2.weight)
 
 
 def facts(trained: Reduced, resolution: int, num_classes: int) -> dict[str, Any]:

@@ -243,7 +243,7 @@ def test_mistakes_are_one_line_and_exit_code_2(flags, words, capsys):
     assert len(told.err.strip().splitlines()) <= 2
 
 
-@pytest.mark.parametrize("preset, study", [("cpu", "roadmap"), ("photos", "order/cifar_8")])
+@pytest.mark.parametrize("preset, study", [("cpu", "roadmap"), ("photos", "order/photos")])
 def test_the_packaged_card_is_what_the_recorded_study_gives(preset, study, tmp_path, capsys):
     path = tmp_path / "card.yaml"
     assert command.main([str(ROOT / "studies" / study), "--card", str(path)]) == 0

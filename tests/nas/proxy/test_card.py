@@ -62,7 +62,7 @@ def test_on_other_images_the_card_is_of_those_it_was_measured_on(monkeypatch):
 
 
 def test_the_photos_preset_is_the_proxy_that_was_measured():
-    recorded = read_study(Path(__file__).parents[3] / "studies/order/cifar_8").mapping["proxy"]
+    recorded = read_study(Path(__file__).parents[3] / "studies/order/photos").mapping["proxy"]
     facts = load_proxy("photos").to_dict() | {"num_classes": 3, "train_size": 600, "val_size": 200}
     assert values_of(facts) == values_of(recorded) == load_card("photos").measured.values
 
@@ -85,6 +85,17 @@ def test_an_order_that_agrees_within_its_groups_says_no_more():
     assert measured.line == (
         "order under this proxy agrees with ImageNet's at tau +0.70 (90% +0.50 to +0.90), measured on the "
         "roadmap"
+    )
+
+
+def test_an_order_that_may_be_chance_is_not_called_agreement():
+    measured = Measured(
+        conditions="x", against="ImageNet", over="the roadmap", study="s", networks=16, seeds=1,
+        tau=Tau(value=0.2, low=-0.1, high=0.5),
+    )  # fmt: skip
+    assert measured.line == (
+        "whether order under this proxy agrees with ImageNet's cannot be told: tau +0.20 (90% -0.10 to "
+        "+0.50), measured on the roadmap"
     )
 
 

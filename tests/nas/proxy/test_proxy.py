@@ -72,7 +72,7 @@ def test_a_proxy_is_read_without_torch():
         ("width_share: 0", "width_share: input should be greater than 0, not 0"),
         ("width_share: 2", "width_share: input should be less than or equal to 1, not 2"),
         ("stem_stride: 3", "stem_stride: input should be 4, 2 or 1, not 3"),
-        ("init: he", "init: input should be 'official' or 'fan_in', not 'he'"),
+        ("init: he", "init: input should be 'official', 'fan_in' or 'identity', not 'he'"),
         ("epochs: 2\nwarmup_epochs: 3", "warmup_epochs: 3 is more than epochs, 2"),
         ("betas: [0.9, 1.0]", "betas: both must be below 1"),
         ("- 1", "must be a mapping of keys to values, not list"),

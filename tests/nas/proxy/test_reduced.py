@@ -9,6 +9,7 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from nas.engines.job import Job
 from nas.proxy.proxy import LATER, PRESETS, VERSION, Proxy, load_proxy
@@ -17,9 +18,11 @@ from nas.proxy.trainer import ProxyTrainer, ProxyTraining, train
 from nas.training.result import TrialFailed
 from space.architecture import Architecture, Stage, Stem
 from space.families import NAMES
+from space.network import Block
 from space.networks import build_network, cost_of, named_network
 from space.space_file import load_space, shipped_spaces
 from space.swin import SWIN_NAMES, Swin
+from space.swin_network import SwinBlock
 from tests.nas.proxy.test_trainer import bits, trained
 from tests.space.strategies import architectures
 
@@ -122,7 +125,7 @@ def test_samples_of_the_spaces_train_under_every_stem():
             for stride in (4, 2, 1):
                 what = reduced(network, 0.1, stride)
                 module = build_network(what.network, 3)
-                what.adapt(module, "fan_in")
+                what.adapt(module, ("fan_in", "identity")[i // 2 % 2])
                 resolution = (32, 64)[i % 2]
                 module(torch.rand(2, 3, resolution, resolution)).sum().backward()
                 assert sum(p.numel() for p in module.parameters()) == what.cost(resolution, 3).params
@@ -144,6 +147,26 @@ def test_weights_by_fan_in_have_its_deviation():
     for name, parameter in module.named_parameters():
         if parameter.ndim > 1 and parameter.numel() > 20_000:
             assert parameter.detach().std() * parameter[0].numel() ** 0.5 == pytest.approx(1, abs=0.05), name
+
+
+@pytest.mark.parametrize("name", ["roadmap_t_1", "roadmap_t_9", "roadmap_t_13", "roadmap_t_16", "swin_tiny"])
+def test_with_identity_every_block_begins_as_its_shortcut_and_learns(name):
+    what = reduced(named_network(name), 0.1, 2)
+    module = build_network(what.network, 3).eval()
+    what.adapt(module, "identity")
+    blocks = [each for each in module.modules() if isinstance(each, Block | SwinBlock)]
+    seen = {}
+    for block in blocks:
+        block.register_forward_hook(lambda block, given, out: seen.update({block: (given[0], out)}))
+    module(torch.rand(2, 3, 32, 32)).square().sum().backward()
+    for block in blocks:
+        given, out = seen[block]
+        expected = given if isinstance(block, SwinBlock) else block.act3(block.shortcut(given))
+        torch.testing.assert_close(out, expected, rtol=0, atol=0)
+    zero = [p for block in blocks for p in block.parameters() if p.ndim > 1 and not p.any()]
+    norms = [block.norm3 for block in blocks if isinstance(block, Block)]
+    zero += [norm.weight for norm in norms if not isinstance(norm, nn.Identity)]
+    assert len(zero) >= len(blocks) and all(parameter.grad.any() for parameter in zero)
 
 
 @pytest.mark.parametrize("asked", [ASKED, RESNET, Swin(32, (2, 1))], ids=["convnext", "resnet", "swin"])
