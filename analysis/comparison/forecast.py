@@ -144,11 +144,11 @@ def as_json(found: Sequence[Forecast]) -> list[dict[str, Any]]:
             "source": one.plane.source, "test_set": one.plane.test_set, "pretrain": one.plane.pretrain,
             "resolution": one.plane.resolution, "family": one.family, "networks": one.fit.networks,
             "law": one.fit.law.formula, "level": one.fit.level,
-            "parameters": {name: _plain(answer) for name, answer in one.fit.parameters.items()},
-            "gflops": one.gflops, "error": _plain(one.answer),
+            "parameters": {name: plain(answer) for name, answer in one.fit.parameters.items()},
+            "gflops": one.gflops, "error": plain(one.answer),
             "beyond": [
                 {"name": held.name, "gflops": held.gflops, "error": held.error, "inside": held.inside,
-                 "predicted": _plain(held.answer)}
+                 "predicted": plain(held.answer)}
                 for held in one.held
             ],
         }
@@ -156,7 +156,8 @@ def as_json(found: Sequence[Forecast]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _plain(answer: Answer) -> dict[str, Any]:
+def plain(answer: Answer) -> dict[str, Any]:
+    """An answer as plain values, or why there is none."""
     ends = {
         name: compact(end, 4) if math.isfinite(end) else None
         for name, end in (("low", answer.low), ("high", answer.high))

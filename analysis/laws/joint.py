@@ -70,7 +70,8 @@ class JointFit:
         """The law's error at n and d, both (m,). Raises `InputError` where nothing was fitted."""
         if not self.fitted:
             raise InputError(f"error(N, D) is {self.parameters['E']}")
-        return self._errors(self._theta[None], np.asarray(n, np.float64), np.asarray(d, np.float64))[0]
+        points = np.asarray(n, np.float64), np.asarray(d, np.float64)
+        return np.asarray(self._errors(self._theta[None], *points)[0])
 
     def predict_intervals(self, n: ArrayLike, d: ArrayLike) -> tuple[Answer, ...]:
         """The law's error with its interval: of the law, not of one more training."""
@@ -96,8 +97,9 @@ class JointFit:
         d = compute / n
         # each draw at its own best: what the compute can reach
         error = self._errors(thetas, n[:, None], d[:, None])[:, 0]
-        n_d_error = (self._answer(float(values[0]), values[1:]) for values in (n, d, error))
-        return Division(*n_d_error, inside=self._grid.holds(float(n[0]), float(d[0])))
+        answers = [self._answer(float(values[0]), values[1:]) for values in (n, d, error)]
+        inside = self._grid.holds(float(n[0]), float(d[0]))
+        return Division(answers[0], answers[1], answers[2], inside)
 
     def _errors(self, thetas: Floats, n: Floats, d: Floats) -> Floats:
         """[m, k] at n and d, [k] or [m, k]."""
@@ -136,7 +138,8 @@ class Grid:
         place = place.reshape(-1)
         seeds = np.bincount(place)
         costs, errors = (np.bincount(place, values) / seeds for values in (n, error))
-        if not np.allclose(costs[place], n, rtol=1e-6):
+        mean = np.bincount(ids, n) / np.bincount(ids)
+        if not np.allclose(mean[ids], n, rtol=1e-6):
             raise InputError("error(N, D): trainings of one network differ in cost")
         x, y = np.log(costs), np.log(cells[1])
         return cls(
@@ -203,7 +206,7 @@ def fit_joint(
     ids = columns[0] if network is None else np.asarray(network)
     if ids.shape != columns[0].shape:
         raise InputError(f"error(N, D): network has the shape {ids.shape}; it must be {columns[0].shape}")
-    grid = Grid.of(*columns, ids)
+    grid = Grid.of(columns[0], columns[1], columns[2], ids)
     networks = np.unique(grid.network).size
     if grid.lacks:
         none: dict[str, Answer] = {name: NotIdentified(grid.lacks, *BOUNDS[name]) for name in NAMES}

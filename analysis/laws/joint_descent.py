@@ -39,31 +39,43 @@ def descend(
     pushes it out.
     """
     low, high = bounds
-    theta = np.clip(theta, low, high)
-    value, slopes = log_error(theta, x, y)
-    loss, damping = _huber(target - value, delta), np.full(len(theta), 1e-2)
+    found = np.clip(theta, low, high)
+    targets = np.broadcast_to(target, (len(found), target.shape[-1]))
+    least = _huber(targets - log_error(found, x, y)[0], delta)
+    damping = np.full(len(found), 1e-2)
+    going = np.arange(len(found))  # those that still descend: a few flat ones take many steps
     for _ in range(STEPS):
-        rest = target - value
-        weighted = slopes * np.minimum(1, delta / np.maximum(np.abs(rest), 1e-300))[..., None]
-        pull = np.matmul(rest[:, None, :], weighted)[:, 0]
-        free = ~(((theta <= low) & (pull < 0)) | ((theta >= high) & (pull > 0)))
-        square = np.matmul(weighted.transpose(0, 2, 1), slopes) * (free[:, :, None] & free[:, None, :])
-        diagonal = np.einsum("mkk->mk", square)
-        square = square + np.eye(SIZE) * (damping[:, None] * diagonal + ~free + 1e-14)[:, None, :]
-        step = np.linalg.solve(square, (pull * free)[..., None])[..., 0]
-        ahead = np.clip(theta + np.clip(step, -FAR, FAR), low, high)
-        value_there, slopes_there = log_error(ahead, x, y)
-        loss_there = _huber(target - value_there, delta)
-        better = loss_there < loss
-        done = np.where(better, loss - loss_there < ENOUGH * loss, damping > 1e4)
-        theta = np.where(better[:, None], ahead, theta)
-        value = np.where(better[:, None], value_there, value)
-        slopes = np.where(better[:, None, None], slopes_there, slopes)
-        loss = np.where(better, loss_there, loss)
-        damping = np.clip(np.where(better, damping / 4, damping * 5), 1e-9, 1e9)
-        if done.all():
+        here, aim = found[going], targets[going]
+        ahead = np.clip(here + _step(here, x, y, aim, delta, damping[going], bounds), low, high)
+        loss = _huber(aim - log_error(ahead, x, y)[0], delta)
+        better = loss < least[going]
+        done = np.where(better, least[going] - loss < ENOUGH * loss, damping[going] > 1e4)
+        found[going[better]], least[going[better]] = ahead[better], loss[better]
+        damping[going] = np.clip(damping[going] * np.where(better, 0.25, 5.0), 1e-9, 1e9)
+        going = going[~done]
+        if not going.size:
             break
-    return theta, loss
+    return found, least
+
+
+def _step(
+    theta: Floats,
+    x: Floats,
+    y: Floats,
+    target: Floats,
+    delta: float,
+    damping: Floats,
+    bounds: tuple[Floats, Floats],
+) -> Floats:
+    value, slopes = log_error(theta, x, y)
+    rest = target - value
+    weighted = slopes * np.minimum(1, delta / np.maximum(np.abs(rest), 1e-300))[..., None]
+    pull = np.matmul(rest[:, None, :], weighted)[:, 0]
+    free = ~(((theta <= bounds[0]) & (pull < 0)) | ((theta >= bounds[1]) & (pull > 0)))
+    square = np.matmul(weighted.transpose(0, 2, 1), slopes) * (free[:, :, None] & free[:, None, :])
+    diagonal = np.einsum("mkk->mk", square)
+    square = square + np.eye(SIZE) * (damping[:, None] * diagonal + ~free + 1e-14)[:, None, :]
+    return np.clip(np.linalg.solve(square, (pull * free)[..., None])[..., 0], -FAR, FAR)
 
 
 def _huber(rest: Floats, delta: float) -> Floats:
