@@ -149,7 +149,17 @@
 
   function change(what) {
     Object.assign(view, what);
+    options();
+    const there = new Set(onPlane().map((row) => row[FAMILY]));
+    if (!("families" in what) && !view.families.some((family) => there.has(family))) view.families = firstFamilies();
     refresh();
+  }
+
+  // ConvNeXt and Swin where they are, else those of most networks.
+  function firstFamilies() {
+    const most = counted(onPlane(), (row) => row[FAMILY]).map(([family]) => family);
+    const known = Object.keys(OWN).map((name) => all.family.indexOf(name)).filter((family) => most.includes(family));
+    return known.length ? known : most.slice(0, 2);
   }
 
   // Families by their networks on the plane: a button each, pressed where it has a colour.
@@ -389,9 +399,8 @@
   }
 
   build();
-  const most = counted(all.rows.filter((row) => fits.source(row)), (row) => row[FAMILY]).map(([family]) => family);
-  const known = Object.keys(OWN).map((name) => all.family.indexOf(name)).filter((family) => most.includes(family));
-  view.families = known.length ? known : most.slice(0, 2);
+  options();
+  view.families = firstFamilies();
   Page.listen(refresh);
   refresh();
 }
