@@ -53,7 +53,7 @@ def parser() -> Command:
         nargs="*",
         help="runs/NAME by its name, or a study folder; several with --compute",
     )
-    parse.add_argument("--to", metavar="BUDGET", help="the budget, such as 15.4GFLOPs")
+    parse.add_argument("--to", metavar="BUDGET", help="the budget, such as 15.4GFLOPs or 30Mparams")
     parse.add_argument(
         "--compute",
         metavar="FLOPS",
