@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis.comparison.families import ACTIVATIONS, GFLOPS, LEAST, PARAMS, Cost, Plane, planes
 from analysis.comparison.published import PUBLISHED_LEVEL
+from analysis.comparison.shapes import Effect, effect_words, effects, exponent_words, exponents
 from analysis.laws.answer import Answer, Estimate
 from analysis.laws.fit import Fit, fit_law
 from analysis.points.printed import PublishedPoint, listed
@@ -36,7 +37,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Forecast:
-    """The law of a family on its plane over a cost, its word `at` one, and on the networks beyond the fit."""
+    """The law of a family on its plane over a cost, its word `at` one, and on the networks beyond the fit.
+
+    `grown` are the exponents by which its shapes grow with FLOPs, `effects` what shapes go with on the plane.
+    """
 
     plane: Plane
     family: str
@@ -46,6 +50,8 @@ class Forecast:
     at: float
     answer: Answer
     held: Sequence[Held]
+    grown: Sequence[tuple[Cost, Answer]]
+    effects: Sequence[Effect]
 
 
 def cost_of(text: str, flag: str) -> tuple[Cost, float]:
@@ -90,6 +96,7 @@ def forecasts(
 
 
 def _of_plane(plane: Plane, cost: Cost, at: float, most: float, noise: float | None) -> Iterable[Forecast]:
+    found = list(effects(plane))
     for side in plane.sides.values():
         known = side.known(cost)
         fitted = [point for point in known if cost.of(point) <= most]
@@ -105,7 +112,8 @@ def _of_plane(plane: Plane, cost: Cost, at: float, most: float, noise: float | N
         )
         answer, *others = fit.predict_networks([at, *map(cost.of, beyond)])
         held = [Held(p.name, cost.of(p), p.error, said) for p, said in zip(beyond, others, strict=True)]
-        yield Forecast(plane, side.family, side.note, fit, cost, at, answer, held)
+        grown = list(exponents(side))
+        yield Forecast(plane, side.family, side.note, fit, cost, at, answer, held, grown, found)
 
 
 def sentences(found: Sequence[Forecast]) -> list[str]:
@@ -127,8 +135,10 @@ def sentences(found: Sequence[Forecast]) -> list[str]:
                 f"  {held.name}, {held.at:.3g} {one.cost.unit}: predicted {_error(held.answer)}; measured "
                 f"{held.error:.2f}%, {word}."
             )
-        if one.note:
-            lines.append(f"  {one.note}")
+        lines += [f"  {said}" for said in (exponent_words(one.family, one.grown), one.note) if said]
+    for one in {id(one.plane): one for one in found}.values():
+        where = f"{one.plane.source}, {one.plane.pretrain}, {one.plane.resolution} px"
+        lines += [f"{where}: {effect_words(effect)}" for effect in one.effects]
     told = [each for one in found for each in one.held if isinstance(each.answer, Estimate)]
     if told:
         inside = sum(each.inside for each in told)
@@ -159,9 +169,20 @@ def as_json(found: Sequence[Forecast]) -> list[dict[str, Any]]:
                  "predicted": plain(held.answer)}
                 for held in one.held
             ],
+            "exponents": {cost.key: plain(answer) for cost, answer in one.grown},
+            "at_equal_flops": {effect.shape.key: _effect(effect) for effect in one.effects},
         }
         for one in found
     ]  # fmt: skip
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    """Points of top-1 of a doubling."""
+    counts = {"networks": effect.networks, "families": effect.families}
+    d = effect.difference
+    if d is None:
+        return {"not identified": effect.reason, **counts}
+    return {"points": round(d.value, 3), "low": round(d.low, 3), "high": round(d.high, 3), **counts}
 
 
 def plain(answer: Answer) -> dict[str, Any]:

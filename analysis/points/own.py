@@ -63,8 +63,8 @@ def read_results(
 
     Columns: name; `accuracy` (a fraction) or `top1` (percent); `gflops`, `gmacs`, `mflops` or `macs`, all of
     them multiply-accumulates; and family, params_m or params, activations_m, images_per_s, device, seed,
-    images_seen_m or images_seen, resolution, pretrain, recipe, test_set and source. The arguments stand in
-    for columns that the file lacks; a source is the file's name where nothing else is said.
+    images_seen_m or images_seen, depth (blocks), resolution, pretrain, recipe, test_set and source. The
+    arguments stand in for columns that the file lacks; a source is the file's name where nothing is said.
     Raises `InputError` in one line with the file and the line in it.
     """
     given = {"family": family, "pretrain": pretrain, "resolution": resolution, "source": source}
@@ -124,7 +124,7 @@ def _check_columns(path: Path, columns: Sequence[str], given: set[str]) -> None:
             f"{path}: no file of timm's that is read here: accuracies (results-imagenet.csv) also have "
             f"{', '.join(lacking[0])}, costs (benchmark-infer-*.csv) {', '.join(lacking[1])}"
         )
-    known = [*ACCURACY, *COST, *SIZE, *SEEN, *OTHER, "activations_m", "images_per_s", "device"]
+    known = [*ACCURACY, *COST, *SIZE, *SEEN, *OTHER, "activations_m", "depth", "images_per_s", "device"]
     for kind, choices, needed in (
         ("accuracy", ACCURACY, True),
         ("cost", COST, True),
@@ -180,6 +180,7 @@ def _result(line: Line) -> Result:
         else math.nan,
         speeds=() if speed is None else ((device or "device not said", speed),),
         images_seen_m=seen,
+        depth=line.number("depth", is_positive, "above 0") if line.has("depth") else math.nan,
     )
 
 

@@ -16,8 +16,9 @@ from space.words import compact
 class Result(PublishedPoint):
     """One training: a published point with its seed, None where the file does not say.
 
-    `params_m`, `activations_m` and `images_seen_m` are NaN where the file has no such column; images seen are
-    those of the whole training in millions, repeats included, and part of the recipe. `speeds` are images a
+    `params_m`, `activations_m`, `images_seen_m` and `depth` (blocks) are NaN where the file has no such
+    column; images seen are those of the whole training in millions, repeats included, and part of the recipe.
+    `speeds` are images a
     second by device. `place` is the file and line that it comes from.
     """
 
@@ -26,6 +27,7 @@ class Result(PublishedPoint):
     activations_m: float = math.nan
     speeds: tuple[tuple[str, float], ...] = ()
     images_seen_m: float = math.nan
+    depth: float = math.nan
 
     @property
     def recipe_alone(self) -> str:

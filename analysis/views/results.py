@@ -26,6 +26,7 @@ from analysis.comparison.families import (
     time_on,
 )
 from analysis.comparison.published import PUBLISHED_LEVEL
+from analysis.comparison.shapes import effect_words, effects
 from analysis.laws.answer import Estimate
 from analysis.laws.fit import Fit
 from analysis.page.view import Cell, Rows, Table, View
@@ -234,6 +235,7 @@ def _plane(plane: Plane, laws: Laws, pairs: Pairs, texts: _Texts) -> dict[str, A
                   for side in plane.sides.values()],
         "laws": {cost.key: [[family(side), *_law(side, fit, cost)] for side, fit in own]
                  for cost, own in laws.items() if own},
+        "shapes": [effect_words(effect) for effect in effects(plane)],
         "pairs": {cost.key: [[family(a), family(b), *_pair(a, b, c, cost, texts)] for a, b, c in own]
                   for cost, own in pairs.items() if own},
     }  # fmt: skip

@@ -285,6 +285,7 @@
       for (let i = 0; i < families.length; i++) {
         for (let j = i + 1; j < families.length; j++) lines.push(pairOf(here, families[i], families[j]));
       }
+      lines.push(...here.shapes);
       for (const family of families) lines.push(all.note[sideOf(here, family)?.[2]]);
     }
     const list = element("ul");
