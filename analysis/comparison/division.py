@@ -228,6 +228,11 @@ def sentences(found: Sequence[Divided]) -> Iterator[str]:
             )
         if grid.note:
             yield f"  {grid.note}"
+    if any(one.fit.fitted and not one.division.inside and not one.held for one in found):
+        yield (
+            "Beyond what was tried the intervals hold if the law does: --fit-to holds it against larger "
+            "trainings."
+        )
     told = [held.inside for one in found for held in one.held if isinstance(held.answer, Estimate)]
     if told:
         yield (

@@ -48,7 +48,7 @@ def effects(plane: Plane, level: float = PUBLISHED_LEVEL) -> Iterator[Effect]:
     Least squares of top-1 on the logarithm of the shape, beside what FLOPs give: a curve of the third degree
     in their logarithm, with a level of each family and a slope of those that have four networks. What else
     comes along with the shape in these families is in the effect. From ten families on the variance is
-    clustered by family (Liang and Zeger 1986), else that of the residuals; Student's t.
+    clustered by family (Bell and McCaffrey 2002), else that of the residuals; Student's t.
     """
     for shape in SHAPES:
         known = [_once(side, shape) for side in plane.sides.values()]
@@ -87,9 +87,10 @@ def _effect(shape: Cost, families: Sequence[Sequence[tuple[float, float, float]]
     pull = s_left * (y_left - slope * s_left)
     if len(families) >= MANY:
         sums = np.bincount(family, pull)
-        # (G / (G - 1)) (n - 1) / (n - k), as Stata has it
-        few = len(families) / (len(families) - 1) * (y.size - 1) / freedom
-        variance, freedom = few * float(sums @ sums) / float(s_left @ s_left) ** 2, len(families) - 1
+        # a family of much of the weight draws the fit to itself: its sum is that much too small
+        weight = np.bincount(family, s_left**2) / float(s_left @ s_left)
+        variance = float(np.sum(sums**2 / np.maximum(1 - weight, 0.1))) / float(s_left @ s_left) ** 2
+        freedom = max(1.0, 1 / float(weight @ weight) - 1)  # families, were all of one weight
     else:
         rest = y_left - slope * s_left
         variance = float(rest @ rest) / freedom / float(s_left @ s_left)

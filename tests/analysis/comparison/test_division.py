@@ -45,6 +45,7 @@ def test_a_compute_is_divided_as_the_law_of_the_results_says(file, capsys):
     out = capsys.readouterr().out
     assert "mine (grid.csv, none, 32 px" in out and "over 7 networks and 35 trainings" in out
     assert "150 PFLOPs: a network of" in out and "beyond the N and D that were tried" in out
+    assert "--fit-to holds it against larger trainings" in out
 
 
 def test_trainings_beyond_the_fit_are_held_against_it(file, capsys):
