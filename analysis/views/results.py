@@ -26,7 +26,7 @@ from analysis.comparison.families import (
     time_on,
 )
 from analysis.comparison.published import PUBLISHED_LEVEL
-from analysis.comparison.shapes import effect_words, effects
+from analysis.comparison.shapes import WORDS, Effect, effect_words, effects
 from analysis.laws.answer import Estimate
 from analysis.laws.fit import Fit
 from analysis.page.view import Cell, Rows, Table, View
@@ -48,6 +48,10 @@ PAIR_COLUMNS = (
     "source", "test set", "pre-training", "resolution", "family", "less", "cost", "network", "of it",
     "other network", "of that", "difference (points)",
 )  # fmt: skip
+SHAPE_COLUMNS = (
+    "source", "test set", "pre-training", "resolution", "twice the", "networks", "families",
+    "points of top-1 at equal FLOPs", "low (90%)", "high (90%)", "not identified because",
+)  # fmt: skip
 MOST_LAWS = 200  # over other costs than FLOPs: each takes a fiftieth of a second
 
 
@@ -65,6 +69,7 @@ class Results:
         self.devices = tuple(dict.fromkeys(name for point in self.points for name, _ in speeds_of(point)))
         self.laws: list[Laws] = [{GFLOPS: list(plane.laws())} for plane in self.planes]
         self.pairs: list[Pairs] = [{GFLOPS: list(plane.pairs())} for plane in self.planes]
+        self.effects = [list(effects(plane)) for plane in self.planes]
         self.left = self._other_costs([PARAMS, ACTIVATIONS, *map(time_on, self.devices)])
 
     def _other_costs(self, costs: Sequence[Cost]) -> int:
@@ -89,6 +94,7 @@ class Results:
             tables=[
                 Table("results", "Results, by plane", POINT_COLUMNS, Rows(self._point_rows)),
                 Table("results_laws", "Laws: error = a + b cost^-c", LAW_COLUMNS, Rows(self._law_rows)),
+                Table("results_shapes", "What a shape goes with", SHAPE_COLUMNS, Rows(self._shape_rows)),
                 Table("results_pairs", "Two families at equal cost", PAIR_COLUMNS, Rows(self._pair_rows)),
             ],
             notes=[*self.said, *NOTES, *self._left()],
@@ -123,8 +129,8 @@ class Results:
                 texts.of(point, "test_set"), compact(point.top1, 6), costs.setdefault(cost, len(costs)),
                 getattr(point, "seed", None),
             ])  # fmt: skip
-        found = zip(self.planes, self.laws, self.pairs, strict=True)
-        drawn = [_plane(plane, laws, pairs, texts) for plane, laws, pairs in found]
+        found = zip(self.planes, self.laws, self.pairs, self.effects, strict=True)
+        drawn = [_plane(*one, texts) for one in found]
         return {
             **texts.lists, "models": list(models), "costs": list(costs), "rows": rows, "planes": drawn,
             "validation": VALIDATION, "level": PUBLISHED_LEVEL,
@@ -161,6 +167,16 @@ class Results:
                         *start, side.family, cost.unit, fit.networks, name, compact(fit.point[name], 3),
                         _known(answer.low), _known(answer.high), str(answer),
                     ]  # fmt: skip
+
+    def _shape_rows(self) -> Iterable[list[Cell]]:
+        for plane, found in zip(self.planes, self.effects, strict=True):
+            for effect in found:
+                d = effect.difference
+                ends: list[Cell] = (
+                    [None] * 3 if d is None else [round(x, 2) for x in (d.value, d.low, d.high)]
+                )
+                counts = [WORDS[effect.shape.key], effect.networks, effect.families]
+                yield [*_start(plane), *counts, *ends, effect.reason or None]
 
     def _pair_rows(self) -> Iterable[list[Cell]]:
         for plane, found in zip(self.planes, self.pairs, strict=True):
@@ -222,8 +238,8 @@ class _Texts:
         return {kind: list(texts) for kind, texts in self._places.items()}
 
 
-def _plane(plane: Plane, laws: Laws, pairs: Pairs, texts: _Texts) -> dict[str, Any]:
-    """The plane's families, and by cost its laws and its differences."""
+def _plane(plane: Plane, laws: Laws, pairs: Pairs, found: Sequence[Effect], texts: _Texts) -> dict[str, Any]:
+    """The plane's families, by cost its laws and its differences, and what shapes go with."""
 
     def family(side: Side) -> int:
         return texts.place("family", side.family)
@@ -235,7 +251,7 @@ def _plane(plane: Plane, laws: Laws, pairs: Pairs, texts: _Texts) -> dict[str, A
                   for side in plane.sides.values()],
         "laws": {cost.key: [[family(side), *_law(side, fit, cost)] for side, fit in own]
                  for cost, own in laws.items() if own},
-        "shapes": [effect_words(effect) for effect in effects(plane)],
+        "shapes": [effect_words(effect) for effect in found],
         "pairs": {cost.key: [[family(a), family(b), *_pair(a, b, c, cost, texts)] for a, b, c in own]
                   for cost, own in pairs.items() if own},
     }  # fmt: skip
