@@ -15,7 +15,7 @@ from analysis.comparison.equal_flops import FLOPS_TOLERANCE, Comparison, at_equa
 from analysis.comparison.published import PUBLISHED_LEVEL, one_recipe
 from analysis.laws.fit import Fit, fit_law
 from analysis.points.own import Table, table
-from analysis.points.printed import PublishedPoint
+from analysis.points.printed import VALIDATION, PublishedPoint
 
 LEAST = 4  # networks of a family that a law of three parameters is asked of
 
@@ -157,13 +157,16 @@ def compared(first: Side, second: Side, noise: float | None = None, cost: Cost =
 
 
 def planes(points: Iterable[PublishedPoint]) -> list[Plane]:
-    """The planes of these results, those of most networks first. Raises `InputError`."""
+    """The planes of these results, those of most results first; of several such the validation images'.
+
+    Raises `InputError`.
+    """
     groups: dict[tuple[str, str, str, int], list[PublishedPoint]] = {}
     for point in points:
         key = (point.source, point.test_set, point.pretrain, point.resolution)
         groups.setdefault(key, []).append(point)
     found = [Plane(*key, group) for key, group in groups.items()]
-    return sorted(found, key=lambda plane: -len(plane.points))
+    return sorted(found, key=lambda plane: (-len(plane.points), plane.test_set != VALIDATION))
 
 
 def network(point: PublishedPoint) -> str:

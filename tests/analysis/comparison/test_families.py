@@ -4,6 +4,7 @@ import pytest
 
 from analysis.comparison.families import GFLOPS, PARAMS, planes, time_on
 from analysis.points.packaged import packaged_points
+from analysis.points.printed import VALIDATION
 from analysis.points.result import Result
 
 
@@ -26,6 +27,11 @@ def test_a_plane_is_one_source_test_set_pre_training_and_resolution():
         1,
         1,
     ]
+
+
+def test_of_planes_of_as_many_results_that_of_the_validation_images_is_first():
+    found = planes([point("a", "f", 80, 1, test_set=test) for test in ("imagenet-a", VALIDATION, "sketch")])
+    assert [plane.test_set for plane in found] == [VALIDATION, "imagenet-a", "sketch"]
 
 
 def test_variants_of_one_network_count_once():
