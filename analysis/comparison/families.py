@@ -74,7 +74,7 @@ class Side:
         of = {point.name: cost.of(point) for point in self.points}
         return np.array([of[name] for name in self.table.names], dtype=np.float64)
 
-    def law(self, noise: float | None = None, cost: Cost = GFLOPS) -> Fit | None:
+    def law(self, cost: Cost = GFLOPS) -> Fit | None:
         """Of the error against a cost; None where two costs are not to be had."""
         points = self.known(cost)
         if len({cost.of(point) for point in points}) < 2:
@@ -83,7 +83,6 @@ class Side:
             [cost.of(point) for point in points],
             [point.error for point in points],
             network=[point.name for point in points],
-            noise=noise,
             level=PUBLISHED_LEVEL,
         )
 
@@ -113,11 +112,11 @@ class Plane:
         sides.sort(key=lambda side: (-len(side.table.names), side.family))
         return {side.family: side for side in sides}
 
-    def laws(self, noise: float | None = None, cost: Cost = GFLOPS) -> Iterator[tuple[Side, Fit]]:
+    def laws(self, cost: Cost = GFLOPS) -> Iterator[tuple[Side, Fit]]:
         """The law of each family that has at least `LEAST` networks of known cost."""
         for side in self.sides.values():
             networks = {point.name for point in side.known(cost)}
-            if len(networks) >= LEAST and (fit := side.law(noise, cost)) is not None:
+            if len(networks) >= LEAST and (fit := side.law(cost)) is not None:
                 yield side, fit
 
     def pairs(self, cost: Cost = GFLOPS) -> Iterator[tuple[Side, Side, Comparison]]:
@@ -127,10 +126,10 @@ class Plane:
             # quick: of hundreds of families most do not meet
             gaps = np.abs(logs[first.family][:, None] - logs[second.family])
             if (gaps <= np.log1p(FLOPS_TOLERANCE)).any():
-                yield first, second, compared(first, second, cost=cost)
+                yield first, second, compared(first, second, cost)
 
 
-def compared(first: Side, second: Side, noise: float | None = None, cost: Cost = GFLOPS) -> Comparison:
+def compared(first: Side, second: Side, cost: Cost = GFLOPS) -> Comparison:
     """Two families at equal cost, seeds paired where both have them; the pairs' places are the tables'.
 
     Raises `InputError`.
@@ -146,7 +145,6 @@ def compared(first: Side, second: Side, noise: float | None = None, cost: Cost =
         names=(first.family, second.family),
         seeds_a=first.table.seeds if seeded else None,
         seeds_b=second.table.seeds if seeded else None,
-        noise=noise,
         level=PUBLISHED_LEVEL,
     )
     pairs = (
