@@ -175,7 +175,7 @@ class Results:
                 ends: list[Cell] = (
                     [None] * 3 if d is None else [round(x, 2) for x in (d.value, d.low, d.high)]
                 )
-                counts = [WORDS[effect.shape.key], effect.networks, effect.families]
+                counts: list[Cell] = [WORDS[effect.shape.key], effect.networks, effect.families]
                 yield [*_start(plane), *counts, *ends, effect.reason or None]
 
     def _pair_rows(self) -> Iterable[list[Cell]]:
