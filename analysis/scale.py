@@ -7,6 +7,9 @@ rule does, and depth alone, width alone and both together, in the same band.
 
 `--results FILE... --to 15.4GFLOPs` has no study: it fits the laws of families that others trained, and says
 what they predict there; with `--fit-to` also of the networks beyond, beside what was measured.
+
+`--compute 5EFLOPs`, of studies that differ in epochs or training images or of `--results` with the images
+seen, fits error(N, D) and says how to divide a training's compute between the network and the images.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from analysis.isoflop.profiles import Profiles
     from analysis.isoflop.series import Series
     from analysis.laws.answer import Answer
+    from analysis.points.result import Result
     from space.architecture import Architecture
 
 RESULTS_FLAGS = ("fit_to", "family", "source", "pretrain", "resolution", "noise")
@@ -43,8 +47,19 @@ def parser() -> Command:
         prog="python -m analysis.scale",
         description="Propose the network of a larger budget by how the best of a study change with theirs.",
     )
-    parse.add_argument("study", metavar="STUDY", nargs="?", help="runs/NAME by its name, or a study folder")
-    parse.add_argument("--to", required=True, metavar="BUDGET", help="the budget, such as 15.4GFLOPs")
+    parse.add_argument(
+        "studies",
+        metavar="STUDY",
+        nargs="*",
+        help="runs/NAME by its name, or a study folder; several with --compute",
+    )
+    parse.add_argument("--to", metavar="BUDGET", help="the budget, such as 15.4GFLOPs or 30Mparams")
+    parse.add_argument(
+        "--compute",
+        metavar="FLOPS",
+        help="of a whole training, such as 5EFLOPs: how to divide it between network and images seen, by "
+        "error(N, D) over studies of several epochs or training sets, or --results with images_seen",
+    )
     parse.add_argument("--space", metavar="NAME|FILE", help="a space to propose from (default: the study's)")
     parse.add_argument(
         "--out", type=Path, metavar="FILE", help="the network as JSON (default: STUDY/scaled/BUDGET.json)"
@@ -55,7 +70,11 @@ def parser() -> Command:
         "--results", nargs="*", type=Path, metavar="FILE",
         help="CSV files of your own or timm's, beside the published points of this package: laws by family",
     )  # fmt: skip
-    add("--fit-to", metavar="COST", help="fit to networks up to this cost, and predict those beyond")
+    add(
+        "--fit-to",
+        metavar="COST",
+        help="fit to networks up to this cost (of --compute: trainings), and predict those beyond",
+    )
     add("--family", metavar="NAME", help="this family only")
     add("--source", metavar="NAME", help="this source only")
     add("--pretrain", metavar="NAME", help="this pre-training set only")
@@ -68,22 +87,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code, 2 for a user's mistake."""
     command = parser()
     args = command.parse_args(argv)
-    if args.results is None:
-        given = [name for name in RESULTS_FLAGS if getattr(args, name) is not None]
-        if given:
-            command.error(f"--{given[0].replace('_', '-')} belongs to --results")
-        if args.study is None:
-            command.error("which study? Give a name under runs/ or a folder, or --results")
-    elif args.study is not None or args.out is not None or args.space is not None:
-        command.error("--results takes no study, --out or --space: the two planes are never mixed")
+    _check(command, args)
 
     def act() -> None:
+        if args.compute is not None:
+            _show_divisions(args)
+            return
         if args.results is not None:
             _show_forecasts(args)
             return
         from nas.record.study import read_study
 
-        found = plan(read_study(args.study), args.to, args.space)
+        found = plan(read_study(args.studies[0]), args.to, args.space)
         path = write_proposal(found, args.out)
         if args.json:
             print(json.dumps(as_json(found) | {"file": str(path)}, indent=2, allow_nan=False))
@@ -93,22 +108,69 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command.carry_out(act)
 
 
+def _check(command: Command, args: Namespace) -> None:
+    """End the program where flags do not go together."""
+    if args.results is None:
+        own = ("fit_to",) if args.compute is not None else ()
+        given = [name for name in RESULTS_FLAGS if name not in own and getattr(args, name) is not None]
+        if given:
+            command.error(f"--{given[0].replace('_', '-')} belongs to --results")
+        if not args.studies:
+            command.error("which study? Give a name under runs/ or a folder, or --results")
+        if len(args.studies) > 1 and args.compute is None:
+            command.error("--to takes one study; several belong to --compute")
+    elif args.studies or args.out is not None or args.space is not None:
+        command.error("--results takes no study, --out or --space: the two planes are never mixed")
+    if (args.to is None) == (args.compute is None):
+        command.error("what for? --to a budget of one network, or --compute of a whole training")
+    if args.compute is not None:
+        given = [name for name in ("out", "space", "noise") if getattr(args, name) is not None]
+        if given:
+            command.error(f"--{given[0]} belongs to --to")
+
+
 def _show_forecasts(args: Namespace) -> None:
     """What the laws of others' results say."""
     from analysis.comparison.forecast import as_json, forecasts, sentences
-    from analysis.points.own import read_files
     from analysis.points.packaged import packaged_points
+
+    everything = [*packaged_points(), *_results(args)]
+    found = forecasts(everything, args.to, fit_to=args.fit_to, noise=args.noise, **_wanted(args))
+    _say(args, sentences(found), as_json(found))
+
+
+def _show_divisions(args: Namespace) -> None:
+    """How error(N, D) divides a training's compute."""
+    from analysis.comparison.division import as_json, divided, grids_of_results, grids_of_studies, sentences
+    from nas.record.study import read_studies
+
+    if args.results is None:
+        grids = grids_of_studies(read_studies(args.studies))
+    else:
+        grids = grids_of_results(_results(args), **_wanted(args))
+    found = divided(grids, args.compute, args.fit_to)
+    _say(args, sentences(found), as_json(found))
+
+
+def _results(args: Namespace) -> Sequence[Result]:
+    """The results in the files; what was read of each is told on stderr."""
+    from analysis.points.own import read_files
 
     points, said = read_files(args.results)
     for line in said:
         print(f"analysis.scale: {printable(line)}", file=sys.stderr)
-    wanted = {name: getattr(args, name) for name in ("family", "source", "pretrain", "resolution")}
-    everything = [*packaged_points(), *points]
-    found = forecasts(everything, args.to, fit_to=args.fit_to, noise=args.noise, **wanted)
+    return points
+
+
+def _wanted(args: Namespace) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in ("family", "source", "pretrain", "resolution")}
+
+
+def _say(args: Namespace, lines: Iterable[str], plain: Any) -> None:
     if args.json:
-        print(json.dumps(as_json(found), indent=2, allow_nan=False))
+        print(json.dumps(plain, indent=2, allow_nan=False))
         return
-    for line in sentences(found):
+    for line in lines:
         print(printable(line))
 
 

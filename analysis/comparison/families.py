@@ -1,21 +1,55 @@
-"""Families of networks on planes of results: who is on which plane, their laws, and two at equal FLOPs."""
+"""Families of networks on planes of results: who is on which plane, their laws, and two at equal cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.comparison.equal_flops import FLOPS_TOLERANCE, Comparison, at_equal_flops
 from analysis.comparison.published import PUBLISHED_LEVEL, one_recipe
 from analysis.laws.fit import Fit, fit_law
 from analysis.points.own import Table, table
-from analysis.points.printed import PublishedPoint
+from analysis.points.printed import VALIDATION, PublishedPoint
 
 LEAST = 4  # networks of a family that a law of three parameters is asked of
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What networks are compared at: `of` a point, NaN where it is not known; `unit` in a law's formula."""
+
+    key: str
+    unit: str
+    of: Callable[[PublishedPoint], float] = field(repr=False)
+
+
+GFLOPS = Cost("gflops", "GFLOPs", lambda point: point.gflops)
+PARAMS = Cost("params", "M parameters", lambda point: point.params_m)
+ACTIVATIONS = Cost("activations", "M activations", lambda point: getattr(point, "activations_m", math.nan))
+
+
+def time_on(device: str) -> Cost:
+    """Milliseconds an image on a device: of its throughput, so that less is better, as of any cost."""
+
+    def of(point: PublishedPoint) -> float:
+        speed = dict(speeds_of(point)).get(device, math.nan)
+        return 1000 / speed if speed > 0 else math.nan
+
+    return Cost(f"speed:{device}", f"ms an image on {device}", of)
+
+
+def speeds_of(point: PublishedPoint) -> tuple[tuple[str, float], ...]:
+    """Images a second by device."""
+    found: tuple[tuple[str, float], ...] = getattr(point, "speeds", ())
+    if found or point.images_per_s is None:
+        return found
+    return ((point.device or "device not said", point.images_per_s),)
 
 
 @dataclass(frozen=True)
@@ -31,14 +65,24 @@ class Side:
         """The networks by rising cost. Raises `InputError` where one has several costs."""
         return table(self.points)
 
-    def law(self) -> Fit | None:
-        """Of the error against GFLOPs; None where two costs are not to be had."""
-        if len({point.gflops for point in self.points}) < 2:
+    def known(self, cost: Cost) -> list[PublishedPoint]:
+        """Its points of known cost."""
+        return [point for point in self.points if math.isfinite(cost.of(point))]
+
+    def costs(self, cost: Cost) -> NDArray[np.float64]:
+        """Of the networks of the table, (n,), NaN where not known."""
+        of = {point.name: cost.of(point) for point in self.points}
+        return np.array([of[name] for name in self.table.names], dtype=np.float64)
+
+    def law(self, cost: Cost = GFLOPS) -> Fit | None:
+        """Of the error against a cost; None where two costs are not to be had."""
+        points = self.known(cost)
+        if len({cost.of(point) for point in points}) < 2:
             return None
         return fit_law(
-            [point.gflops for point in self.points],
-            [point.error for point in self.points],
-            network=[point.name for point in self.points],
+            [cost.of(point) for point in points],
+            [point.error for point in points],
+            network=[point.name for point in points],
             level=PUBLISHED_LEVEL,
         )
 
@@ -68,45 +112,59 @@ class Plane:
         sides.sort(key=lambda side: (-len(side.table.names), side.family))
         return {side.family: side for side in sides}
 
-    def laws(self) -> Iterator[tuple[Side, Fit]]:
-        """The law of each family that has at least `LEAST` networks."""
+    def laws(self, cost: Cost = GFLOPS) -> Iterator[tuple[Side, Fit]]:
+        """The law of each family that has at least `LEAST` networks of known cost."""
         for side in self.sides.values():
-            if len(side.table.names) >= LEAST and (fit := side.law()) is not None:
+            networks = {point.name for point in side.known(cost)}
+            if len(networks) >= LEAST and (fit := side.law(cost)) is not None:
                 yield side, fit
 
-    def pairs(self) -> Iterator[tuple[Side, Side, Comparison]]:
-        """Every two families that have networks of equal FLOPs, in the order of `sides`."""
+    def pairs(self, cost: Cost = GFLOPS) -> Iterator[tuple[Side, Side, Comparison]]:
+        """Every two families that have networks of equal cost, in the order of `sides`."""
+        logs = {name: np.log(side.costs(cost)) for name, side in self.sides.items()}
         for first, second in combinations(self.sides.values(), 2):
             # quick: of hundreds of families most do not meet
-            gaps = np.abs(np.log(first.table.gflops)[:, None] - np.log(second.table.gflops))
-            if gaps.min() > np.log1p(FLOPS_TOLERANCE):
-                continue
-            yield first, second, compared(first, second)
+            gaps = np.abs(logs[first.family][:, None] - logs[second.family])
+            if (gaps <= np.log1p(FLOPS_TOLERANCE)).any():
+                yield first, second, compared(first, second, cost)
 
 
-def compared(first: Side, second: Side) -> Comparison:
-    """Two families at equal FLOPs, seeds paired where both have them. Raises `InputError`."""
-    known = first.table.seeds is not None and second.table.seeds is not None
-    return at_equal_flops(
-        first.table.gflops,
-        first.table.top1,
-        second.table.gflops,
-        second.table.top1,
+def compared(first: Side, second: Side, cost: Cost = GFLOPS) -> Comparison:
+    """Two families at equal cost, seeds paired where both have them; the pairs' places are the tables'.
+
+    Raises `InputError`.
+    """
+    seeded = first.table.seeds is not None and second.table.seeds is not None
+    costs = first.costs(cost), second.costs(cost)
+    rows = [np.flatnonzero(np.isfinite(own)) for own in costs]
+    found = at_equal_flops(
+        costs[0][rows[0]],
+        first.table.top1[rows[0]],
+        costs[1][rows[1]],
+        second.table.top1[rows[1]],
         names=(first.family, second.family),
-        seeds_a=first.table.seeds if known else None,
-        seeds_b=second.table.seeds if known else None,
+        seeds_a=first.table.seeds if seeded else None,
+        seeds_b=second.table.seeds if seeded else None,
         level=PUBLISHED_LEVEL,
     )
+    pairs = (
+        replace(pair, first=int(rows[0][pair.first]), second=int(rows[1][pair.second]))
+        for pair in found.pairs
+    )
+    return replace(found, pairs=tuple(pairs))
 
 
 def planes(points: Iterable[PublishedPoint]) -> list[Plane]:
-    """The planes of these results, those of most networks first. Raises `InputError`."""
+    """The planes of these results, those of most results first; of several such the validation images'.
+
+    Raises `InputError`.
+    """
     groups: dict[tuple[str, str, str, int], list[PublishedPoint]] = {}
     for point in points:
         key = (point.source, point.test_set, point.pretrain, point.resolution)
         groups.setdefault(key, []).append(point)
     found = [Plane(*key, group) for key, group in groups.items()]
-    return sorted(found, key=lambda plane: -len(plane.points))
+    return sorted(found, key=lambda plane: (-len(plane.points), plane.test_set != VALIDATION))
 
 
 def network(point: PublishedPoint) -> str:

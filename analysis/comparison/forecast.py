@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.comparison.families import LEAST, Plane, planes
+from analysis.comparison.families import ACTIVATIONS, GFLOPS, LEAST, PARAMS, Cost, Plane, planes
 from analysis.comparison.published import PUBLISHED_LEVEL
+from analysis.comparison.shapes import Effect, effect_words, effects, exponent_words, exponents
 from analysis.laws.answer import Answer, Estimate
 from analysis.laws.fit import Fit, fit_law
 from analysis.points.printed import PublishedPoint, listed
@@ -16,13 +17,15 @@ from space.budget import parse_budget
 from space.errors import InputError, quoted
 from space.words import compact, plural
 
+COSTS = {"macs": (GFLOPS, 1e9), "params": (PARAMS, 1e6), "activations": (ACTIVATIONS, 1e6)}
+
 
 @dataclass(frozen=True)
 class Held:
     """A network beyond the fit: its error, and the interval that the law has for a network of its cost."""
 
     name: str
-    gflops: float
+    at: float
     error: float
     answer: Answer
 
@@ -34,23 +37,30 @@ class Held:
 
 @dataclass(frozen=True)
 class Forecast:
-    """The law of a family on its plane, its word on a cost, and on the networks beyond the fit."""
+    """The law of a family on its plane over a cost, its word `at` one, and on the networks beyond the fit.
+
+    `grown` are the exponents by which its shapes grow with FLOPs, `effects` what shapes go with on the plane.
+    """
 
     plane: Plane
     family: str
     note: str
     fit: Fit
-    gflops: float
+    cost: Cost
+    at: float
     answer: Answer
     held: Sequence[Held]
+    grown: Sequence[tuple[Cost, Answer]]
+    effects: Sequence[Effect]
 
 
-def gflops_of(text: str, flag: str) -> float:
-    """`15.4GFLOPs` as a number. Raises `InputError`."""
+def cost_of(text: str, flag: str) -> tuple[Cost, float]:
+    """`15.4GFLOPs` or `30Mparams` as a cost and a number in its unit. Raises `InputError`."""
     budget = parse_budget(text, (1.0, 1.0))
-    if budget.metric != "macs" or ".." in text:
-        raise InputError(f"{flag} {text}: laws of results are over FLOPs: write one cost like 15.4GFLOPs")
-    return budget.high / 1e9
+    if ".." in text:
+        raise InputError(f"{flag} {text}: write one cost like 15.4GFLOPs or 30Mparams")
+    cost, unit = COSTS[budget.metric]
+    return cost, budget.high / unit
 
 
 def forecasts(
@@ -65,8 +75,10 @@ def forecasts(
 
     The interval is that of one more network at 90%. Raises `InputError`, also where no family has enough.
     """
-    gflops = gflops_of(to, "--to")
-    most = math.inf if fit_to is None else gflops_of(fit_to, "--fit-to")
+    cost, at = cost_of(to, "--to")
+    last, most = (cost, math.inf) if fit_to is None else cost_of(fit_to, "--fit-to")
+    if last != cost:
+        raise InputError(f"--fit-to {fit_to}: not the cost of --to {to}")
     chosen = tuple(points)
     for name, value in wanted.items():
         left = tuple(p for p in chosen if value is None or getattr(p, name) == value)
@@ -74,7 +86,7 @@ def forecasts(
             known = listed(sorted({str(getattr(p, name)) for p in chosen}))
             raise InputError(f"--{name} {quoted(str(value))}: no result has it; there is {known}")
         chosen = left
-    found = [forecast for plane in planes(chosen) for forecast in _of_plane(plane, gflops, most, noise)]
+    found = [forecast for plane in planes(chosen) for forecast in _of_plane(plane, cost, at, most, noise)]
     if not found:
         upto = "" if fit_to is None else f" up to {fit_to}"
         raise InputError(
@@ -83,22 +95,25 @@ def forecasts(
     return found
 
 
-def _of_plane(plane: Plane, gflops: float, most: float, noise: float | None) -> Iterable[Forecast]:
+def _of_plane(plane: Plane, cost: Cost, at: float, most: float, noise: float | None) -> Iterable[Forecast]:
+    found = list(effects(plane))
     for side in plane.sides.values():
-        fitted = [point for point in side.points if point.gflops <= most]
-        beyond = sorted((p for p in side.points if p.gflops > most), key=lambda p: p.gflops)
-        if len({p.name for p in fitted}) < LEAST or len({p.gflops for p in fitted}) < 2:
+        known = side.known(cost)
+        fitted = [point for point in known if cost.of(point) <= most]
+        beyond = sorted((p for p in known if cost.of(p) > most), key=cost.of)
+        if len({p.name for p in fitted}) < LEAST or len({cost.of(p) for p in fitted}) < 2:
             continue
         fit = fit_law(
-            [point.gflops for point in fitted],
+            [cost.of(point) for point in fitted],
             [point.error for point in fitted],
             network=[point.name for point in fitted],
             noise=noise,
             level=PUBLISHED_LEVEL,
         )
-        answer, *others = fit.predict_networks([gflops, *(point.gflops for point in beyond)])
-        held = [Held(p.name, p.gflops, p.error, said) for p, said in zip(beyond, others, strict=True)]
-        yield Forecast(plane, side.family, side.note, fit, gflops, answer, held)
+        answer, *others = fit.predict_networks([at, *map(cost.of, beyond)])
+        held = [Held(p.name, cost.of(p), p.error, said) for p, said in zip(beyond, others, strict=True)]
+        grown = list(exponents(side))
+        yield Forecast(plane, side.family, side.note, fit, cost, at, answer, held, grown, found)
 
 
 def sentences(found: Sequence[Forecast]) -> list[str]:
@@ -108,19 +123,22 @@ def sentences(found: Sequence[Forecast]) -> list[str]:
         plane = one.plane
         where = f"{plane.source}, {plane.pretrain}, {plane.resolution} px, {plane.test_set}"
         answers = "; ".join(f"{name} {answer}" for name, answer in one.fit.parameters.items())
+        over = "" if one.cost == GFLOPS else f", F in {one.cost.unit},"
         lines.append(
-            f"{one.family} ({where}): error = {one.fit.law.formula} over "
+            f"{one.family} ({where}): error = {one.fit.law.formula}{over} over "
             f"{plural(one.fit.networks, 'network')}: {answers}."
         )
-        lines.append(f"  A network of {one.gflops:g} GFLOPs: {_error(one.answer)}.")
+        lines.append(f"  A network of {one.at:g} {one.cost.unit}: {_error(one.answer)}.")
         for held in one.held:
             word = "inside" if held.inside else "outside"
             lines.append(
-                f"  {held.name}, {held.gflops:.3g} GFLOPs: predicted {_error(held.answer)}; measured "
+                f"  {held.name}, {held.at:.3g} {one.cost.unit}: predicted {_error(held.answer)}; measured "
                 f"{held.error:.2f}%, {word}."
             )
-        if one.note:
-            lines.append(f"  {one.note}")
+        lines += [f"  {said}" for said in (exponent_words(one.family, one.grown), one.note) if said]
+    for one in {id(one.plane): one for one in found}.values():
+        where = f"{one.plane.source}, {one.plane.pretrain}, {one.plane.resolution} px"
+        lines += [f"{where}: {effect_words(effect)}" for effect in one.effects]
     told = [each for one in found for each in one.held if isinstance(each.answer, Estimate)]
     if told:
         inside = sum(each.inside for each in told)
@@ -144,19 +162,31 @@ def as_json(found: Sequence[Forecast]) -> list[dict[str, Any]]:
             "source": one.plane.source, "test_set": one.plane.test_set, "pretrain": one.plane.pretrain,
             "resolution": one.plane.resolution, "family": one.family, "networks": one.fit.networks,
             "law": one.fit.law.formula, "level": one.fit.level,
-            "parameters": {name: _plain(answer) for name, answer in one.fit.parameters.items()},
-            "gflops": one.gflops, "error": _plain(one.answer),
+            "parameters": {name: plain(answer) for name, answer in one.fit.parameters.items()},
+            one.cost.key: one.at, "error": plain(one.answer),
             "beyond": [
-                {"name": held.name, "gflops": held.gflops, "error": held.error, "inside": held.inside,
-                 "predicted": _plain(held.answer)}
+                {"name": held.name, one.cost.key: held.at, "error": held.error, "inside": held.inside,
+                 "predicted": plain(held.answer)}
                 for held in one.held
             ],
+            "exponents": {cost.key: plain(answer) for cost, answer in one.grown},
+            "at_equal_flops": {effect.shape.key: _effect(effect) for effect in one.effects},
         }
         for one in found
     ]  # fmt: skip
 
 
-def _plain(answer: Answer) -> dict[str, Any]:
+def _effect(effect: Effect) -> dict[str, Any]:
+    """Points of top-1 of a doubling."""
+    counts = {"networks": effect.networks, "families": effect.families}
+    d = effect.difference
+    if d is None:
+        return {"not identified": effect.reason, **counts}
+    return {"points": round(d.value, 3), "low": round(d.low, 3), "high": round(d.high, 3), **counts}
+
+
+def plain(answer: Answer) -> dict[str, Any]:
+    """An answer as plain values, or why there is none."""
     ends = {
         name: compact(end, 4) if math.isfinite(end) else None
         for name, end in (("low", answer.low), ("high", answer.high))

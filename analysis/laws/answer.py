@@ -32,3 +32,17 @@ class NotIdentified:
 
 
 Answer = Estimate | NotIdentified
+
+
+def answer_of(value: float, interval: tuple[float, float], bounds: tuple[float, float]) -> Answer:
+    """The number, or none where its interval reaches a bound or covers a factor over `FACTOR`."""
+    low, high = interval
+    at_low = low <= bounds[0] + 1e-6 * abs(bounds[0])
+    if at_low or high >= bounds[1] * (1 - 1e-6):
+        bound = bounds[0] if at_low else bounds[1]
+        reason = f"the interval {low:.3g} to {high:.3g} reaches the bound {bound:.3g}"
+    elif high > FACTOR * low:
+        reason = f"the interval {low:.3g} to {high:.3g} covers a factor over {FACTOR:g}"
+    else:
+        return Estimate(value, low, high)
+    return NotIdentified(reason, low, high)

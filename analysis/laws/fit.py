@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special  # type: ignore[import-untyped]
 
-from analysis.laws.answer import FACTOR, Answer, Estimate, NotIdentified
+from analysis.laws.answer import Answer, Estimate, NotIdentified, answer_of
 from analysis.laws.law import SATURATING_POWER, Floats, Law
-from analysis.laws.losses import LOSSES, LossShape
+from analysis.laws.losses import LOSSES, LossShape, spread
 from analysis.laws.problem import (
     GRID_POINTS,
     Optimum,
@@ -170,13 +170,8 @@ def _answer(
         reason = f"{networks} networks for {parameters} parameters"
     elif optimum.gradient > STATIONARY:
         reason = f"the fit reached no optimum (gradient {optimum.gradient:.0e})"
-    elif low <= bounds[0] + 1e-6 * abs(bounds[0]) or high >= bounds[1] * (1 - 1e-6):
-        bound = bounds[0] if low <= bounds[0] + 1e-6 * abs(bounds[0]) else bounds[1]
-        reason = f"the interval {low:.3g} to {high:.3g} reaches the bound {bound:.3g}"
-    elif high > FACTOR * low:
-        reason = f"the interval {low:.3g} to {high:.3g} covers a factor over {FACTOR:g}"
     else:
-        return Estimate(value, low, high)
+        return answer_of(value, interval, bounds)
     return NotIdentified(reason, low, high)
 
 
@@ -192,7 +187,7 @@ def _solve(problem: Problem) -> Optimum:
     if problem.loss.scipy_name != "linear":
         for _ in range(2):  # the scale of squared residuals is an outlier's; the second is nearly free of it
             residual = residual_of(problem, theta) * np.sqrt(problem.weight)
-            scale = 1.0 if problem.noise_known else _spread(residual, len(problem.law.parameters))
+            scale = 1.0 if problem.noise_known else spread(residual, len(problem.law.parameters))
             if scale <= tiny:  # an exact fit has no outliers, and no scale to call them by
                 scale = np.inf
                 break
@@ -204,15 +199,6 @@ def _solve(problem: Problem) -> Optimum:
     return Optimum(
         theta[:shapes], theta[shapes:], scale, gradient, _pseudo_values(problem, loss, scale, theta)
     )
-
-
-def _spread(residual: Floats, parameters: int) -> float:
-    """Median of the larger residuals, as a standard deviation (Street, Carroll and Ruppert 1988).
-
-    A fit of p parameters can pass through p points, so the p - 1 smallest residuals say nothing.
-    """
-    larger = np.sort(np.abs(residual))[max(0, min(parameters, residual.size - 1) - 1) :]
-    return float(np.median(larger)) / 0.6745  # the median of |z|, z standard normal
 
 
 def _pseudo_values(problem: Problem, loss: LossShape, scale: float, theta: Floats) -> Floats:

@@ -47,3 +47,12 @@ LOSSES: Mapping[str, LossShape] = {
         "soft_l1", _SOFT, lambda t: (1 + (t / _SOFT) ** 2) ** -0.5, lambda t: (1 + (t / _SOFT) ** 2) ** -1.5
     ),
 }
+
+
+def spread(residual: Floats, parameters: int) -> float:
+    """Median of the larger residuals, as a standard deviation (Street, Carroll and Ruppert 1988).
+
+    A fit of p parameters can pass through p points, so the p - 1 smallest residuals say nothing.
+    """
+    larger = np.sort(np.abs(residual))[max(0, min(parameters, residual.size - 1) - 1) :]
+    return float(np.median(larger)) / 0.6745  # the median of |z|, z standard normal

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.points.printed import PLANE, VALIDATION, PublishedPoint, listed
-from analysis.points.result import Result, check_repeats, is_positive, source_name
+from analysis.points.result import Result, check_repeats, images_seen, is_positive, source_name
 from analysis.points.rows import Line, Rows, read_rows, reading
 from analysis.points.timm import TIMM_COSTS, TIMM_RESULTS, is_timm_rows, join_timm
 from space.errors import InputError, quoted
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ACCURACY = {"accuracy": 0.01, "top1": 1.0}
 COST = {"gflops": 1.0, "gmacs": 1.0, "mflops": 1e3, "macs": 1e9}
 SIZE = {"params_m": 1.0, "params": 1e6}
+SEEN = {"images_seen_m": 1.0, "images_seen": 1e6}
 OTHER = ("name", "family", "pretrain", "resolution", "seed", "source", "test_set", "recipe")
 
 
@@ -62,8 +63,8 @@ def read_results(
 
     Columns: name; `accuracy` (a fraction) or `top1` (percent); `gflops`, `gmacs`, `mflops` or `macs`, all of
     them multiply-accumulates; and family, params_m or params, activations_m, images_per_s, device, seed,
-    resolution, pretrain, recipe, test_set and source. The arguments stand in for columns that the file
-    lacks; a source is the file's name where nothing else is said.
+    images_seen_m or images_seen, depth (blocks), resolution, pretrain, recipe, test_set and source. The
+    arguments stand in for columns that the file lacks; a source is the file's name where nothing is said.
     Raises `InputError` in one line with the file and the line in it.
     """
     given = {"family": family, "pretrain": pretrain, "resolution": resolution, "source": source}
@@ -123,11 +124,12 @@ def _check_columns(path: Path, columns: Sequence[str], given: set[str]) -> None:
             f"{path}: no file of timm's that is read here: accuracies (results-imagenet.csv) also have "
             f"{', '.join(lacking[0])}, costs (benchmark-infer-*.csv) {', '.join(lacking[1])}"
         )
-    known = [*ACCURACY, *COST, *SIZE, *OTHER, "activations_m", "images_per_s", "device"]
+    known = [*ACCURACY, *COST, *SIZE, *SEEN, *OTHER, "activations_m", "depth", "images_per_s", "device"]
     for kind, choices, needed in (
         ("accuracy", ACCURACY, True),
         ("cost", COST, True),
         ("size", SIZE, False),
+        ("images seen", SEEN, False),
     ):
         there = [name for name in choices if name in columns]
         if len(there) > 1:
@@ -154,6 +156,9 @@ def _result(line: Line) -> Result:
     speed = line.number("images_per_s", is_positive, "above 0") if line.has("images_per_s") else None
     device = line.text("device") if line.has("device") else None
     size = next((name for name in SIZE if name in line.row), None)
+    count = next((name for name in SEEN if name in line.row and line.has(name)), None)
+    seen = math.nan if count is None else line.number(count, is_positive, "above 0") / SEEN[count]
+    recipe = [line.text("recipe")] if line.has("recipe") else []
     top1 = line.number(accuracy, lambda v: 0 <= v <= 100 * ACCURACY[accuracy], _ACCURACY_IS[accuracy])
     return Result(
         name=line.text("name"),
@@ -167,13 +172,15 @@ def _result(line: Line) -> Result:
         device=device,
         source=line.text("source") if line.has("source") else line.file.path.name,
         test_set=line.text("test_set") if line.has("test_set") else VALIDATION,
-        recipe=line.text("recipe") if line.has("recipe") else "",
+        recipe=", ".join([*recipe, *([] if count is None else [images_seen(seen)])]),
         seed=line.integer("seed", least=0) if line.has("seed") else None,
         place=str(line),
         activations_m=line.number("activations_m", is_positive, "above 0")
         if line.has("activations_m")
         else math.nan,
         speeds=() if speed is None else ((device or "device not said", speed),),
+        images_seen_m=seen,
+        depth=line.number("depth", is_positive, "above 0") if line.has("depth") else math.nan,
     )
 
 

@@ -9,20 +9,35 @@ from pathlib import Path
 
 from analysis.points.printed import PLANE, PublishedPoint
 from space.errors import InputError, quoted
+from space.words import compact
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result(PublishedPoint):
     """One training: a published point with its seed, None where the file does not say.
 
-    `params_m` and `activations_m` are NaN where the file has no such column. `speeds` are images a second by
-    device. `place` is the file and line that it comes from.
+    `params_m`, `activations_m`, `images_seen_m` and `depth` (blocks) are NaN where the file has no such
+    column; images seen are those of the whole training in millions, repeats included, and part of the recipe.
+    `speeds` are images a
+    second by device. `place` is the file and line that it comes from.
     """
 
     seed: int | None = None
     place: str = ""
     activations_m: float = math.nan
     speeds: tuple[tuple[str, float], ...] = ()
+    images_seen_m: float = math.nan
+    depth: float = math.nan
+
+    @property
+    def recipe_alone(self) -> str:
+        """The recipe without the images seen."""
+        return self.recipe.removesuffix(images_seen(self.images_seen_m)).removesuffix(", ")
+
+
+def images_seen(millions: float) -> str:
+    """What trainings are told apart by that differ in it alone, at the end of their recipe."""
+    return f"{compact(millions)} M images seen"
 
 
 def source_name(path: Path, names: Mapping[str, int]) -> str:

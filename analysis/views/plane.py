@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from analysis.laws.answer import Estimate
 from analysis.page.view import Cell, Figure, Table, View
 from analysis.views.common import (
     band_shapes,
@@ -16,6 +19,7 @@ from analysis.views.common import (
     dash,
     escape,
     figure_spec,
+    ribbon,
     seed_bars,
     spread_sample,
     study_colour,
@@ -30,6 +34,7 @@ from analysis.views.planes import (
     numbered,
     planes,
 )
+from analysis.views.scaling import lines_of
 from analysis.views.units import UNITS, Spec, cost_axis, cost_in
 from nas.record.study import Study
 from nas.record.trial import SEARCHED
@@ -41,6 +46,7 @@ KEY, TITLE = "plane", "Accuracy and cost"
 MOST_POINTS, MOST_ROWS = 2000, 1000
 MOST_LABELS = 6
 ROW_HEIGHT = 26  # pixels, of a ranking
+LAW_STEPS = 20  # points of a drawn law
 
 COLUMNS = (
     "study", "trial", "network", "role", "family", "budget", "GFLOPs", "parameters (M)", "activations (M)",
@@ -72,7 +78,7 @@ def view(studies: Sequence[Study]) -> View:
         lead=" ".join(map(_lead, drawn)),
         figures=figures,
         tables=[table for table in tables if table.rows],
-        notes=[*_notes(drawn), *apart(studies)],
+        notes=[*_notes(drawn, figures), *apart(studies)],
     )
 
 
@@ -144,7 +150,7 @@ def _against(drawn: Drawn, metric: str, name: str, start: str, *, folded: bool) 
     ]
     kept = _kept(drawn)
     costs = [cost_in(metric, getattr(p.tried, metric)) for p in drawn.placed]
-    data = [] if folded else list(_front_lines(drawn, metric))
+    data = [] if folded else [*_law_bands(drawn), *_front_lines(drawn, metric)]
     for group, own in _groups(drawn, [p for p in drawn.placed if id(p) in kept]):
         x = [cost_in(metric, getattr(p.tried, metric)) for p in own]
         trace = _dots(own, x, [percent(p.value) for p in own], group, drawn)
@@ -191,6 +197,26 @@ def _front_lines(drawn: Drawn, metric: str) -> Iterator[Spec]:
                 "customdata": [[p.index, p.tried.trial] for p in line],
                 "line": {"shape": "hv", "color": study_colour(place), "dash": dash(place), "width": 1.5},
             }  # fmt: skip
+
+
+def _law_bands(drawn: Drawn) -> Iterator[Spec]:
+    """The laws of which every parameter is identified, over the costs they are fitted to, shaded."""
+    members = [member for member in drawn.plane.members if member[2].metric == drawn.metric]
+    for line in [] if drawn.narrow else lines_of(members):
+        fit, costs = line.series.fit, [point.cost for point in line.series.points]
+        if fit is None or not all(isinstance(answer, Estimate) for answer in fit.parameters.values()):
+            continue
+        at = np.geomspace(min(costs), max(costs), LAW_STEPS).tolist()
+        x = [cost_in(drawn.metric, cost) for cost in at]
+        answers = line.series.at(at)
+        low, high = ([compact(100 - getattr(one, end)) for one in answers] for end in ("high", "low"))
+        group = {"legendgroup": f"law, {escape(line.name)}"}
+        yield ribbon(x, low, high, line.colour, **group)
+        yield {
+            "type": "scatter", "mode": "lines", "hoverinfo": "skip", "name": group["legendgroup"], "x": x,
+            "y": [compact(100 - value) for value in fit.predict([c / line.series.unit for c in at]).tolist()],
+            "line": {"color": line.colour, "width": 1.2, "dash": "dot"}, **group,
+        }  # fmt: skip
 
 
 def _named(drawn: Drawn, own: Sequence[Placed], metric: str) -> Spec:
@@ -295,8 +321,13 @@ def _lead(drawn: Drawn) -> str:
     return f"{listed(counts)} trained in full, {how} ({drawn.plane.conditions})."
 
 
-def _notes(drawn: Sequence[Drawn]) -> list[str]:
-    notes = ["Accuracies are of the proxy that the axis names, never ImageNet's. Shaded: the budget."]
+def _notes(drawn: Sequence[Drawn], figures: Sequence[Figure]) -> list[str]:
+    notes = ["Accuracies are of the proxy that the axis names, never ImageNet's. Shaded upright: the budget."]
+    if any("fill" in trace for figure in figures for trace in figure.spec["data"]):
+        notes.append(
+            "Dotted, with its 90% interval shaded: the law of a family, or of the best of a search, where "
+            "all of its parameters are identified; more under Error against cost."
+        )
     if any(one.fronts for one in drawn):
         notes.append(
             "Front: of the ConvNets that a study recommends from, those that no other one beats in both cost "

@@ -13,8 +13,21 @@ from typing import Any
 import numpy as np
 
 from analysis.comparison.equal_flops import Comparison
-from analysis.comparison.families import Plane, Side, network, planes
+from analysis.comparison.families import (
+    ACTIVATIONS,
+    GFLOPS,
+    PARAMS,
+    Cost,
+    Plane,
+    Side,
+    network,
+    planes,
+    speeds_of,
+    time_on,
+)
 from analysis.comparison.published import PUBLISHED_LEVEL
+from analysis.comparison.shapes import WORDS, Effect, effect_words, effects
+from analysis.laws.answer import Estimate
 from analysis.laws.fit import Fit
 from analysis.page.view import Cell, Rows, Table, View
 from analysis.points.printed import VALIDATION, PublishedPoint
@@ -28,13 +41,22 @@ POINT_COLUMNS = (
     "activations (M)", "images/s", "recipe", "test set", "source", "on the front",
 )  # fmt: skip
 LAW_COLUMNS = (
-    "source", "test set", "pre-training", "resolution", "family", "networks", "parameter", "point",
+    "source", "test set", "pre-training", "resolution", "family", "cost", "networks", "parameter", "point",
     "low (90%)", "high (90%)", "answer",
 )  # fmt: skip
 PAIR_COLUMNS = (
-    "source", "test set", "pre-training", "resolution", "family", "less", "network", "GFLOPs",
-    "other network", "GFLOPs of it", "difference (points)",
+    "source", "test set", "pre-training", "resolution", "family", "less", "cost", "network", "of it",
+    "other network", "of that", "difference (points)",
 )  # fmt: skip
+SHAPE_COLUMNS = (
+    "source", "test set", "pre-training", "resolution", "twice the", "networks", "families",
+    "points of top-1 at equal FLOPs", "low (90%)", "high (90%)", "not identified because",
+)  # fmt: skip
+MOST_LAWS = 200  # over other costs than FLOPs: each takes a fiftieth of a second
+
+
+Laws = dict[Cost, list[tuple[Side, Fit]]]
+Pairs = dict[Cost, list[tuple[Side, Side, Comparison]]]
 
 
 class Results:
@@ -44,8 +66,23 @@ class Results:
         self.points = tuple(points)
         self.said = said
         self.planes = planes(self.points)
-        self.laws = [list(plane.laws()) for plane in self.planes]
-        self.pairs = [list(plane.pairs()) for plane in self.planes]
+        self.devices = tuple(dict.fromkeys(name for point in self.points for name, _ in speeds_of(point)))
+        self.laws: list[Laws] = [{GFLOPS: list(plane.laws())} for plane in self.planes]
+        self.pairs: list[Pairs] = [{GFLOPS: list(plane.pairs())} for plane in self.planes]
+        self.effects = [list(effects(plane)) for plane in self.planes]
+        self.left = self._other_costs([PARAMS, ACTIVATIONS, *map(time_on, self.devices)])
+
+    def _other_costs(self, costs: Sequence[Cost]) -> int:
+        """Laws and pairs over other costs, on the largest planes first; how many planes are left out."""
+        fitted = 0
+        for place, plane in enumerate(self.planes):
+            if fitted >= MOST_LAWS:
+                return len(self.planes) - place
+            for cost in costs:
+                self.laws[place][cost] = list(plane.laws(cost=cost))
+                self.pairs[place][cost] = list(plane.pairs(cost))
+                fitted += len(self.laws[place][cost])
+        return 0
 
     @property
     def view(self) -> View:
@@ -56,10 +93,11 @@ class Results:
             lead=self._lead(),
             tables=[
                 Table("results", "Results, by plane", POINT_COLUMNS, Rows(self._point_rows)),
-                Table("results_laws", "Laws: error = a + b GFLOPs^-c", LAW_COLUMNS, Rows(self._law_rows)),
-                Table("results_pairs", "Two families at equal FLOPs", PAIR_COLUMNS, Rows(self._pair_rows)),
+                Table("results_laws", "Laws: error = a + b cost^-c", LAW_COLUMNS, Rows(self._law_rows)),
+                Table("results_shapes", "What a shape goes with", SHAPE_COLUMNS, Rows(self._shape_rows)),
+                Table("results_pairs", "Two families at equal cost", PAIR_COLUMNS, Rows(self._pair_rows)),
             ],
-            notes=[*self.said, *NOTES],
+            notes=[*self.said, *NOTES, *self._left()],
         )
 
     def _lead(self) -> str:
@@ -77,38 +115,35 @@ class Results:
     # ---- for the script ---------------------------------------------------------------------------------
 
     def details(self) -> dict[str, Any]:
-        """What the script draws: short names of columns, texts once and by their place."""
-        texts: dict[str, dict[str, int]] = {
-            name: {} for name in ("source", "test_set", "family", "pretrain", "recipe", "device")
-        }
-
-        def place(kind: str, text: str) -> int:
-            return texts[kind].setdefault(text, len(texts[kind]))
-
-        rows = [
-            [
-                point.name, network(point), place("family", point.family), place("pretrain", point.pretrain),
-                point.resolution, place("source", point.source), place("test_set", point.test_set),
-                place("recipe", point.recipe), point.top1, compact(point.gflops), _known(point.params_m),
-                _known(getattr(point, "activations_m", math.nan)),
-                [[place("device", device), compact(speed)] for device, speed in speeds_of(point)],
+        """What the script draws: texts, models and what is known of a network once, and by their places."""
+        texts = _Texts("name", "source", "test_set", "family", "pretrain", "recipe", "device", "note")
+        models: dict[tuple[int, ...], int] = {}
+        costs: dict[tuple[Any, ...], int] = {}
+        rows = []
+        for point in self.points:
+            model = tuple(texts.of(point, kind) for kind in ("name", "family", "pretrain", "recipe"))
+            speeds = tuple((texts.place("device", name), compact(speed)) for name, speed in speeds_of(point))
+            cost = tuple(_known(of.of(point)) for of in (GFLOPS, PARAMS, ACTIVATIONS)), speeds
+            rows.append([
+                models.setdefault(model, len(models)), point.resolution, texts.of(point, "source"),
+                texts.of(point, "test_set"), compact(point.top1, 6), costs.setdefault(cost, len(costs)),
                 getattr(point, "seed", None),
-            ]
-            for point in self.points
-        ]  # fmt: skip
-        found = [
-            {
-                "source": place("source", plane.source), "test_set": place("test_set", plane.test_set),
-                "pretrain": place("pretrain", plane.pretrain), "resolution": plane.resolution,
-                "sides": {side.family: [len(side.table.names), side.points[0].recipe, side.note]
-                          for side in plane.sides.values()},
-                "laws": {side.family: _law(side, fit) for side, fit in laws},
-                "pairs": [[a.family, b.family, *_pair(a, b, c)] for a, b, c in pairs],
-            }
-            for plane, laws, pairs in zip(self.planes, self.laws, self.pairs, strict=True)
-        ]  # fmt: skip
-        lists = {name: list(known) for name, known in texts.items()}
-        return {**lists, "rows": rows, "planes": found, "validation": VALIDATION, "level": PUBLISHED_LEVEL}
+            ])  # fmt: skip
+        found = zip(self.planes, self.laws, self.pairs, self.effects, strict=True)
+        drawn = [_plane(*one, texts) for one in found]
+        return {
+            **texts.lists, "models": list(models), "costs": list(costs), "rows": rows, "planes": drawn,
+            "validation": VALIDATION, "level": PUBLISHED_LEVEL,
+        }  # fmt: skip
+
+    def _left(self) -> list[str]:
+        if not self.left:
+            return []
+        other = plural(len(self.planes) - self.left, "plane")
+        return [
+            f"Laws and differences over parameters, activations and throughput are those of the {other} of "
+            "most networks; the others have them over FLOPs."
+        ]
 
     # ---- the tables -------------------------------------------------------------------------------------
 
@@ -126,22 +161,35 @@ class Results:
     def _law_rows(self) -> Iterable[list[Cell]]:
         for plane, laws in zip(self.planes, self.laws, strict=True):
             start = _start(plane)
-            for side, fit in laws:
+            for cost, side, fit in ((cost, *one) for cost, own in laws.items() for one in own):
                 for name, answer in fit.parameters.items():
                     yield [
-                        *start, side.family, fit.networks, name, compact(fit.point[name], 3),
+                        *start, side.family, cost.unit, fit.networks, name, compact(fit.point[name], 3),
                         _known(answer.low), _known(answer.high), str(answer),
                     ]  # fmt: skip
+
+    def _shape_rows(self) -> Iterable[list[Cell]]:
+        for plane, found in zip(self.planes, self.effects, strict=True):
+            for effect in found:
+                d = effect.difference
+                ends: list[Cell] = (
+                    [None] * 3 if d is None else [round(x, 2) for x in (d.value, d.low, d.high)]
+                )
+                counts: list[Cell] = [WORDS[effect.shape.key], effect.networks, effect.families]
+                yield [*_start(plane), *counts, *ends, effect.reason or None]
 
     def _pair_rows(self) -> Iterable[list[Cell]]:
         for plane, found in zip(self.planes, self.pairs, strict=True):
             start = _start(plane)
-            for first, second, comparison in found:
+            for cost, (first, second, comparison) in (
+                (cost, one) for cost, own in found.items() for one in own
+            ):
+                costs = first.costs(cost), second.costs(cost)
                 for pair in comparison.pairs:
                     i, j = pair.first, pair.second
                     yield [
-                        *start, first.family, second.family, first.table.names[i],
-                        float(first.table.gflops[i]), second.table.names[j], float(second.table.gflops[j]),
+                        *start, first.family, second.family, cost.unit, first.table.names[i],
+                        compact(float(costs[0][i])), second.table.names[j], compact(float(costs[1][j])),
                         round(pair.difference.value, 2),
                     ]  # fmt: skip
 
@@ -150,18 +198,12 @@ NOTES = (
     "A network counts once in laws and comparisons, however many weights it has: those of the recipe that "
     "most networks of its family have, never the most accurate.",
     "One run has no interval: that of a mean difference is from how the pairs differ. A law is not "
-    "identified where its interval reaches a bound or covers a factor over 3; it is drawn, dotted.",
+    "identified where its interval reaches a bound or covers a factor over 3; it is drawn, dotted. Shaded: "
+    "the 90% interval of a law whose parameters are all identified. Over throughput the cost is the time an "
+    "image.",
     "Families were trained with other recipes: a distance is not the network's alone. No accuracy under a "
     "proxy is on this plane, and none of these is on a proxy's.",
 )
-
-
-def speeds_of(point: PublishedPoint) -> tuple[tuple[str, float], ...]:
-    """Images a second by device."""
-    found: tuple[tuple[str, float], ...] = getattr(point, "speeds", ())
-    if found or point.images_per_s is None:
-        return found
-    return ((point.device or "device not said", point.images_per_s),)
 
 
 def _start(plane: Plane) -> list[Cell]:
@@ -176,24 +218,67 @@ def _known(value: float) -> float | None:
     return compact(value) if math.isfinite(value) else None
 
 
-def _law(side: Side, fit: Fit) -> dict[str, Any]:
-    """The law's answers in words, and its line over the family's costs."""
-    costs = np.geomspace(side.table.gflops.min(), side.table.gflops.max(), STEPS)
+class _Texts:
+    """Texts of several kinds, each once, by their places."""
+
+    def __init__(self, *kinds: str) -> None:
+        self._places: dict[str, dict[str, int]] = {kind: {} for kind in kinds}
+
+    def place(self, kind: str, text: str) -> int:
+        """Where it is in the list of its kind."""
+        return self._places[kind].setdefault(text, len(self._places[kind]))
+
+    def of(self, point: PublishedPoint, kind: str) -> int:
+        """Where the point's field of that name is."""
+        return self.place(kind, getattr(point, kind))
+
+    @property
+    def lists(self) -> dict[str, list[str]]:
+        """All of them."""
+        return {kind: list(texts) for kind, texts in self._places.items()}
+
+
+def _plane(plane: Plane, laws: Laws, pairs: Pairs, found: Sequence[Effect], texts: _Texts) -> dict[str, Any]:
+    """The plane's families, by cost its laws and its differences, and what shapes go with."""
+
+    def family(side: Side) -> int:
+        return texts.place("family", side.family)
+
     return {
-        "networks": fit.networks,
-        "answers": {name: str(answer) for name, answer in fit.parameters.items()},
-        "x": [compact(x) for x in costs.tolist()],
-        "y": [compact(100 - y, 5) for y in fit.predict(costs).tolist()],
-    }
+        "source": texts.of(plane.points[0], "source"), "test_set": texts.of(plane.points[0], "test_set"),
+        "pretrain": texts.of(plane.points[0], "pretrain"), "resolution": plane.resolution,
+        "sides": [[family(side), len(side.table.names), texts.place("note", side.note)]
+                  for side in plane.sides.values()],
+        "laws": {cost.key: [[family(side), *_law(side, fit, cost)] for side, fit in own]
+                 for cost, own in laws.items() if own},
+        "shapes": [effect_words(effect) for effect in found],
+        "pairs": {cost.key: [[family(a), family(b), *_pair(a, b, c, cost, texts)] for a, b, c in own]
+                  for cost, own in pairs.items() if own},
+    }  # fmt: skip
 
 
-def _pair(first: Side, second: Side, comparison: Comparison) -> list[Any]:
+def _law(side: Side, fit: Fit, cost: Cost) -> list[Any]:
+    """Networks, the law's answers in words, and its top-1 over the family's costs: of both ends of the costs,
+    at `STEPS` between, and the ends of its interval where all of its parameters are identified."""
+    costs = [cost.of(point) for point in side.known(cost)]
+    at = np.geomspace(min(costs), max(costs), STEPS)
+    lines = [fit.predict(at).tolist()]
+    if all(isinstance(answer, Estimate) for answer in fit.parameters.values()):
+        answers = fit.predict_intervals(at)
+        lines += [[answer.high for answer in answers], [answer.low for answer in answers]]
+    words = [f"{name} {answer}" for name, answer in fit.parameters.items()]
+    ends = [compact(min(costs)), compact(max(costs))]
+    return [fit.networks, "; ".join(words), ends, *([compact(100 - y, 4) for y in line] for line in lines)]
+
+
+def _pair(first: Side, second: Side, comparison: Comparison, cost: Cost, texts: _Texts) -> list[Any]:
+    """The mean difference with its ends, and of each pair the names, the cost and the difference."""
     mean = comparison.mean
     ends = [round(end, 2) if math.isfinite(end) else None for end in (mean.value, mean.low, mean.high)]
-    one, other = first.table, second.table
+    costs = first.costs(cost)
     pairs = [
-        [one.names[p.first], other.names[p.second], compact(float(one.gflops[p.first])),
-         compact(float(other.gflops[p.second])), round(p.difference.value, 2)]
+        [texts.place("name", first.table.names[p.first]), texts.place("name", second.table.names[p.second]),
+         compact(float(costs[p.first])), round(p.difference.value, 2)]
         for p in comparison.pairs
     ]  # fmt: skip
-    return [ends, mean.verdict if math.isfinite(mean.low) else None, pairs]
+    return [ends, pairs]

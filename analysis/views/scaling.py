@@ -52,7 +52,7 @@ def view(studies: Sequence[Study]) -> View:
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """One series: of a study's search, or of a family of references; `indices` are of its points' studies."""
 
     name: str
@@ -68,7 +68,7 @@ class _Panel:
 
     metric: str
     conditions: str
-    lines: tuple[_Line, ...]
+    lines: tuple[Line, ...]
 
 
 def _panels(studies: Sequence[Study]) -> list[_Panel]:
@@ -77,12 +77,16 @@ def _panels(studies: Sequence[Study]) -> list[_Panel]:
         metrics = list(dict.fromkeys(study.metric for _, _, study in plane.members))
         for metric in metrics:
             members = [member for member in plane.members if member[2].metric == metric]
-            lines = [*_searches(members), *_references(members)]
-            panels.append(_Panel(metric, plane.conditions, tuple(lines)))
+            panels.append(_Panel(metric, plane.conditions, tuple(lines_of(members))))
     return panels
 
 
-def _searches(members: Sequence[tuple[int, str, Study]]) -> Iterator[_Line]:
+def lines_of(members: Sequence[tuple[int, str, Study]]) -> list[Line]:
+    """The searches of studies of one plane and one metric, and their references by family."""
+    return [*_searches(members), *_references(members)]
+
+
+def _searches(members: Sequence[tuple[int, str, Study]]) -> Iterator[Line]:
     several = len(members) > 1
     for place, (index, label, study) in enumerate(members):
         series = searched_series(study)
@@ -90,10 +94,10 @@ def _searches(members: Sequence[tuple[int, str, Study]]) -> Iterator[_Line]:
             colour = study_colour(place) if several else colour_of(SEARCHED)
             symbol = study_symbol(place) if several else symbol_of(SEARCHED)
             name = f"searched, {label}" if several else SEARCHED
-            yield _Line(name, series, (index,) * len(series.points), colour, symbol)
+            yield Line(name, series, (index,) * len(series.points), colour, symbol)
 
 
-def _references(members: Sequence[tuple[int, str, Study]]) -> Iterator[_Line]:
+def _references(members: Sequence[tuple[int, str, Study]]) -> Iterator[Line]:
     """The references of all the studies together: networks that two studies trained are one."""
     for wanted in FAMILIES:
         found: dict[str, tuple[int, Tried]] = {}
@@ -107,7 +111,7 @@ def _references(members: Sequence[tuple[int, str, Study]]) -> Iterator[_Line]:
             series = reference_series(members[0][2], wanted, [tried for _, tried in found.values()])
             place = {tried.fingerprint: index for index, tried in found.values()}
             indices = tuple(place[point.tried.fingerprint] for point in series.points)
-            yield _Line(wanted, series, indices, colour_of(wanted), symbol_of(wanted))
+            yield Line(wanted, series, indices, colour_of(wanted), symbol_of(wanted))
 
 
 # ---- figures --------------------------------------------------------------------------------------------
@@ -133,7 +137,7 @@ def _figure(panel: _Panel, name: str) -> Figure:
     return Figure(name, "Error against cost", spec, alt)
 
 
-def _law(line: _Line, metric: str) -> list[Spec]:
+def _law(line: Line, metric: str) -> list[Spec]:
     """The law inside the data, solid; beyond, dashed; and the interval around both."""
     fit = line.series.fit
     assert fit is not None
@@ -163,7 +167,7 @@ def _law(line: _Line, metric: str) -> list[Spec]:
     return [ribbon(x, low, high, line.colour, **legend), *lines]
 
 
-def _points(line: _Line, metric: str) -> Spec:
+def _points(line: Line, metric: str) -> Spec:
     points = line.series.points
     return {
         "type": "scatter",
@@ -253,7 +257,7 @@ def _lead(panels: Sequence[_Panel]) -> str:
     )
 
 
-def _sentence(line: _Line, where: str) -> str:
+def _sentence(line: Line, where: str) -> str:
     series, name = line.series, line.name[:1].upper() + line.name[1:]
     if series.fit is None:
         return f"{name}{where}: no law, {series.reason}."

@@ -20,6 +20,7 @@ from tests.benchmarks import (
     fronts,
     importance,
     isoflop,
+    joint,
     reading,
     sampling,
     search_quality,
@@ -30,8 +31,8 @@ from tests.benchmarks import (
 from tests.nas.table.conftest import write_table
 
 BENCHMARKS = (
-    costing, dashboard, data, driver, fitting, fronts, importance, isoflop, reading, sampling, search_quality,
-    startup, training_step,
+    costing, dashboard, data, driver, fitting, fronts, importance, isoflop, joint, reading, sampling,
+    search_quality, startup, training_step,
 )  # fmt: skip
 
 

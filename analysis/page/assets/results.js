@@ -6,18 +6,27 @@
   state.data ??= JSON.parse(find("data").textContent);
   const [NAME, NETWORK, FAMILY, PRETRAIN, SIZE, SOURCE, TEST, RECIPE, TOP1, GFLOPS, PARAMS, ACTS, SPEEDS, SEED] =
     Array(14).keys();
+  // Each text, model and set of costs is there once; a row has their places.
+  all.rows = all.rows.map(([model, size, source, test, top1, cost, seed]) => {
+    const [name, family, pretrain, recipe] = all.models[model];
+    const text = all.name[name], tag = all.recipe[recipe];
+    const network = tag && text.endsWith(`.${tag}`) ? text.slice(0, -tag.length - 1) : text;
+    const [[gflops, params, activations], speeds] = all.costs[cost];
+    return [text, network, family, pretrain, size, source, test, recipe, top1, gflops, params, activations, speeds, seed];
+  });
   const LOOKS = [["#d55e00", "diamond"], ["#009e73", "square"], ["#0072b2", "circle"], ["#cc79a7", "triangle-up"],
     ["#7a68c9", "hexagon"], ["#8c5a2b", "cross"]]; // of chosen families; the others are grey
   const OWN = { convnext: 0, swin: 1 }; // the same colour as everywhere
   const OTHER = "#999999", NEUTRAL = "#808080", ANY = "any", ROWS = 100, CHIPS = 14;
   const COSTS = {
-    gflops: { title: "GFLOPs (multiply-accumulates)", value: (row) => row[GFLOPS] },
-    params: { title: "parameters (millions)", value: (row) => row[PARAMS] },
-    activations: { title: "activations (millions)", value: (row) => row[ACTS] },
+    gflops: { title: "GFLOPs (multiply-accumulates)", unit: "GFLOPs", value: (row) => row[GFLOPS] },
+    params: { title: "parameters (millions)", unit: "M parameters", value: (row) => row[PARAMS] },
+    activations: { title: "activations (millions)", unit: "M activations", value: (row) => row[ACTS] },
   };
+  // of throughput, laws and differences are over the time an image: `from` turns one into the other
   all.device.forEach((name, i) => {
     const value = (row) => row[SPEEDS].find(([device]) => device === i)?.[1] ?? null;
-    COSTS[`speed${i}`] = { title: `images a second, ${name}`, value, more: true };
+    COSTS[`speed:${name}`] = { title: `images a second, ${name}`, unit: "ms an image", value, more: true, from: (time) => 1000 / time };
   });
   const costs = Object.fromEntries(Object.entries(COSTS).filter(([, { value }]) => all.rows.some((row) => value(row) > 0)));
 
@@ -140,7 +149,17 @@
 
   function change(what) {
     Object.assign(view, what);
+    options();
+    const there = new Set(onPlane().map((row) => row[FAMILY]));
+    if (!("families" in what) && !view.families.some((family) => there.has(family))) view.families = firstFamilies();
     refresh();
+  }
+
+  // ConvNeXt and Swin where they are, else those of most networks.
+  function firstFamilies() {
+    const most = counted(onPlane(), (row) => row[FAMILY]).map(([family]) => family);
+    const known = Object.keys(OWN).map((name) => all.family.indexOf(name)).filter((family) => most.includes(family));
+    return known.length ? known : most.slice(0, 2);
   }
 
   // Families by their networks on the plane: a button each, pressed where it has a colour.
@@ -180,20 +199,33 @@
     const others = rows.filter((row) => !view.families.includes(row[FAMILY]));
     const found = [points(others, "other families", OTHER, "circle-open", 5)];
     found.push(line(frontOf(rows), "front of all", NEUTRAL, 1.5, "dash"));
-    const laws = view.cost === "gflops" ? plane()?.laws ?? {} : {};
+    const laws = lawsOf(plane());
     view.families.forEach((family, place) => {
       const own = rows.filter((row) => row[FAMILY] === family);
       const [colour, symbol] = lookOf(place);
       const name = all.family[family];
       if (!own.length) return;
-      found.push({ ...line(frontOf(own), `front, ${name}`, colour, 1.5), showlegend: false });
-      if (name in laws) found.push({ ...line([], `law, ${name}`, colour), line: { color: colour, width: 1.2, dash: "dot" }, x: laws[name].x, y: laws[name].y, showlegend: false });
-      found.push(points(own, name, colour, symbol, 9));
+      const group = { legendgroup: Page.escaped(name) }; // the legend hides points, front and law together
+      found.push({ ...line(frontOf(own), `front, ${name}`, colour, 1.5), ...group, showlegend: false });
+      if (laws.has(family)) found.unshift(...lawTraces(laws.get(family), name, colour).map((trace) => ({ ...trace, ...group, showlegend: false })));
+      found.push({ ...points(own, name, colour, symbol, 9), ...group });
     });
     const chosen = view.chosen === null ? [] : rows.filter((row) => row === all.rows[view.chosen]);
     const ink = state.data.templates[Page.theme()].layout.annotationdefaults.font.color;
     found.push({ ...points(chosen, "chosen", ink, "circle-open", 20), hoverinfo: "skip", hovertemplate: null, showlegend: false });
     return found;
+  }
+
+  const lawsOf = (here) => new Map((here?.laws[view.cost] ?? []).map((law) => [law[0], law]));
+
+  // The law dotted, and its interval shaded where all of its parameters are identified.
+  function lawTraces([, , , [low, high], top1, from, to], name, colour) {
+    const turned = costs[view.cost].from ?? ((cost) => cost);
+    const x = top1.map((_, i) => turned(low * (high / low) ** (i / (top1.length - 1))));
+    const base = { type: "scatter", mode: "lines", hoverinfo: "skip", name: Page.escaped(`law, ${name}`) };
+    const band = { ...base, x: [...x, ...[...x].reverse()], y: [...(from ?? []), ...[...(to ?? [])].reverse()], fill: "toself",
+      fillcolor: `rgba(${[1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)).join()},0.18)`, line: { width: 0, color: colour } };
+    return [...(from ? [band] : []), { ...base, x, y: top1, line: { color: colour, width: 1.2, dash: "dot" } }];
   }
 
   // 1, 2 and 5 times the powers of ten, with their numbers in full.
@@ -245,41 +277,54 @@
     const best = frontOf(rows).length;
     parts.count.textContent = `${rows.length.toLocaleString("en")} results of ${networks.toLocaleString("en")} networks; ${best} on the front.`;
     const here = plane();
-    const names = view.families.map((family) => all.family[family]);
+    const families = view.families;
     const lines = [];
     if (!here) lines.push("Laws and differences are of one source, one pre-training set and one resolution: choose them.");
     else {
-      for (const name of names) lines.push(lawOf(here, name));
-      for (let i = 0; i < names.length; i++) {
-        for (let j = i + 1; j < names.length; j++) lines.push(pairOf(here, names[i], names[j]));
+      for (const family of families) lines.push(lawOf(here, family));
+      for (let i = 0; i < families.length; i++) {
+        for (let j = i + 1; j < families.length; j++) lines.push(pairOf(here, families[i], families[j]));
       }
-      for (const name of names) lines.push(here.sides[name]?.[2]);
+      lines.push(...here.shapes);
+      for (const family of families) lines.push(all.note[sideOf(here, family)?.[2]]);
     }
     const list = element("ul");
     list.append(...lines.filter(Boolean).map((line) => element("li", line)));
     parts.answers.replaceChildren(list);
   }
 
-  function lawOf(here, name) {
-    if (!here.sides[name]) return `${name}: nothing on this plane.`;
-    const law = here.laws[name];
-    if (!law) return `${name}: no law, ${here.sides[name][0]} networks for 3 parameters.`;
-    const words = Object.entries(law.answers).map(([key, answer]) => `${key} ${answer}`).join("; ");
-    return `${name}, error = a + b GFLOPs^-c over ${law.networks} networks: ${words}.`;
+  const sideOf = (here, family) => here.sides.find(([own]) => own === family);
+
+  function lawOf(here, family) {
+    const name = all.family[family];
+    const side = sideOf(here, family);
+    if (!side) return `${name}: nothing on this plane.`;
+    const { unit } = costs[view.cost];
+    if (!here.laws[view.cost] && here.laws.gflops && view.cost !== "gflops") return `${name}: no law over ${unit} on this plane.`;
+    const law = lawsOf(here).get(family);
+    if (!law) return `${name}: no law, ${side[1]} networks for 3 parameters.`;
+    const [, networks, words] = law;
+    const formula = unit.includes(" ") ? `a + b (${unit})^-c` : `a + b ${unit}^-c`;
+    return `${name}, error = ${formula} over ${networks} networks: ${words}.`;
   }
 
   function pairOf(here, a, b) {
-    if (!here.sides[a] || !here.sides[b]) return null;
-    const found = here.pairs.find(([first, second]) => (first === a && second === b) || (first === b && second === a));
-    if (!found) return `${a} less ${b}: no networks of equal FLOPs.`;
+    if (!sideOf(here, a) || !sideOf(here, b)) return null;
+    const { unit, more, title } = costs[view.cost];
+    const equal = view.cost === "gflops" ? "equal FLOPs" : more ? "equal throughput" : `equal ${title.split(" (")[0]}`;
+    const start = `${all.family[a]} less ${all.family[b]}`;
+    const found = (here.pairs[view.cost] ?? []).find(([first, second]) => (first === a && second === b) || (first === b && second === a));
+    if (!found) return `${start}: no networks of ${equal}.`;
     const turn = found[0] === a ? 1 : -1;
-    const [, , [mean, low, high], , pairs] = found;
-    const each = pairs.map(([first, second, gflops, , value]) =>
-      `${signed(turn * value)} at ${gflops} GFLOPs (${turn > 0 ? first : second} less ${turn > 0 ? second : first})`);
+    const [, , [mean, low, high], pairs] = found;
+    const each = pairs.map(([first, second, cost, value]) => {
+      const [one, other] = [first, second].map((name) => all.name[name]);
+      return `${signed(turn * value)} at ${cost} ${unit} (${turn > 0 ? one : other} less ${turn > 0 ? other : one})`;
+    });
     const ends = low === null ? "one run each, no interval" : [turn * low, turn * high].sort((x, y) => x - y).map(signed).join(" to ");
     const word = low === null ? "" : turn * mean > 0 && low * high > 0 ? "; better" : low * high > 0 ? "; worse" : "; not distinguishable";
     const shown = each.slice(0, 6).join(", ") + (each.length > 6 ? `, and ${each.length - 6} more` : "");
-    return `${a} less ${b} at equal FLOPs: ${signed(turn * mean)} points on average (${ends}${word}): ${shown}.`;
+    return `${start} at ${equal}: ${signed(turn * mean)} points on average (${ends}${word}): ${shown}.`;
   }
 
   // ---- the chosen network, and the table ----
@@ -355,9 +400,8 @@
   }
 
   build();
-  const most = counted(all.rows.filter((row) => fits.source(row)), (row) => row[FAMILY]).map(([family]) => family);
-  const known = Object.keys(OWN).map((name) => all.family.indexOf(name)).filter((family) => most.includes(family));
-  view.families = known.length ? known : most.slice(0, 2);
+  options();
+  view.families = firstFamilies();
   Page.listen(refresh);
   refresh();
 }

@@ -43,13 +43,28 @@ def test_a_prediction_may_be_known_where_no_parameter_is(capsys):
     assert "c not identified" in out and "A network of 100 GFLOPs: 15.27% error (14.05 to 16.07)." in out
 
 
+def test_laws_are_over_parameters_and_activations_too(capsys):
+    for to, key in (("200Mparams", "params"), ("50Mactivations", "activations")):
+        argv = ["--results", "--source", "pycls MODEL_ZOO", "--family", "regnetx", "--to", to]
+        assert scale.main([*argv, "--fit-to", f"20M{key}", "--json"]) == 0
+        (found,) = json.loads(capsys.readouterr().out)
+        assert found[key] == float(to.partition("M")[0]) and found["networks"] + len(found["beyond"]) == 12
+        assert all(held[key] > 20 for held in found["beyond"]) and "gflops" not in found
+        assert scale.main(argv) == 0
+        assert (
+            f", F in M {'parameters' if key == 'params' else key}, over 12 networks"
+            in capsys.readouterr().out
+        )
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
         (["--to", "15G"], "which study? Give a name under runs/ or a folder, or --results"),
         (["sweep", "--to", "15G", "--results"], "--results takes no study"),
         (["sweep", "--to", "15G", "--fit-to", "6G"], "--fit-to belongs to --results"),
-        (["--results", "--to", "30Mparams"], "--to 30Mparams: laws of results are over FLOPs"),
+        (["--results", "--to", "1G..2G"], "--to 1G..2G: write one cost like 15.4GFLOPs or 30Mparams"),
+        (["--results", "--to", "30Mparams", "--fit-to", "6G"], "--fit-to 6G: not the cost of --to 30Mparams"),
         (["--results", "--to", "15G", "--family", "resnext"], "--family 'resnext': no result has it"),
         (["--results", "--to", "15G", "--fit-to", "1M"], "no family has 4 networks up to 1M on one plane"),
     ],

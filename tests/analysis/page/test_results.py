@@ -121,6 +121,37 @@ def test_families_are_chosen_and_throughput_has_its_front(page):
     expect(page.locator("#explorer tbody tr").first).to_contain_text("resnet0.a1_in1k")
 
 
+def test_identified_laws_are_shaded_and_the_legend_hides_all_of_a_family(page):
+    page.select_option("#explorer [name=source]", label="pycls MODEL_ZOO (24)")
+    # none of the families chosen is there: those of most networks are
+    expect(page.locator("#explorer .chips [aria-pressed=true]")).to_have_text(["regnetx", "regnety"])
+    traces = (
+        "document.querySelector('#explorer .plot')._fullData.filter(t => t.visible === true).map(t => t.fill)"
+    )
+    assert page.evaluate(traces).count("toself") == 2
+    page.locator("#explorer .legendtoggle").last.click()
+    expect(page.locator("#explorer .legend .traces").last).to_have_css("opacity", "0.5")
+    assert page.evaluate(traces).count("toself") == 1
+    page.select_option("#explorer [name=cost]", "params")
+    answers = page.locator("#explorer .answers")
+    expect(answers).to_contain_text("regnetx, error = a + b (M parameters)^-c over 12 networks: a")
+    expect(answers).to_contain_text("regnetx less regnety at equal parameters:")
+
+
+def test_a_law_that_is_not_identified_has_no_shade(page):
+    fills = "document.querySelector('#explorer .plot').data.map(trace => trace.fill)"
+    assert "law, convnext" in page.evaluate("document.querySelector('#explorer .plot').data.map(t => t.name)")
+    assert "toself" not in page.evaluate(fills)
+
+
+def test_laws_of_throughput_are_over_the_time_of_an_image(page):
+    page.select_option("#explorer [name=cost]", label="images a second, amp-gpu")
+    page.get_by_role("button", name="resnet", exact=True).click()
+    expect(page.locator("#explorer .answers")).to_contain_text("resnet, error = a + b (ms an image)^-c over")
+    x = page.evaluate("document.querySelector('#explorer .plot').data.find(t => t.name === 'law, resnet').x")
+    assert x == sorted(x, reverse=True) and x[0] == pytest.approx(50000, rel=1e-3)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_has_no_horizontal_overflow(browser, written, scheme):
     page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from analysis.page.view import View
-from analysis.views import isoflop, scaling
+from analysis.views import isoflop, plane, scaling
 from nas.record.study import Study
 from tests.analysis.isoflop.test_profiles import sweep_of
 from tests.analysis.sample_study import sample_study
@@ -94,6 +94,24 @@ def test_beyond_the_data_a_law_is_dashed(sweep):
     inside, beyond = lines["searched: law"], lines["searched: extrapolated"]
     assert inside["line"]["dash"] == "solid" and beyond["line"]["dash"] == "dash"
     assert inside["x"][-1] == beyond["x"][0] and beyond["x"][-1] > 2 * inside["x"][-1]
+
+
+def test_the_plane_shades_the_laws_that_are_identified_alone(sweep):
+    trials = list(sweep.to_dict()["trials"])
+    for i, gigas in enumerate((0.6, 0.9, 1.3, 2, 3, 4.4)):
+        error = (15 + 10 / gigas**0.7) / 100 + 0.0003 * (-1) ** i
+        named = {"role": "reference", "name": f"ConvNeXt-T at width {i}", "fingerprint": str(i)}
+        costs = {"number": len(trials), "macs": int(gigas * 1e9), "accuracy": 1 - error}
+        trials.append({**trials[0], **named, **costs})
+    view = checked(plane.view([changed(sweep, trials=trials)]))
+    figure = next(figure for figure in view.figures if figure.name == "plane")
+    (band,) = [trace for trace in figure.spec["data"] if trace.get("fill") == "toself"]
+    assert "law, ConvNeXt" in names(figure) and "law, searched" not in names(figure)
+    # the legend's entry of the law hides both; the band is around what was measured
+    assert band["legendgroup"] == "law, ConvNeXt" and min(band["x"]) == 0.6 and max(band["x"]) == 4.4
+    assert 70 < min(band["y"]) < 70.8 and 81.4 < max(band["y"]) < 82
+    assert any("shaded" in note for note in view.notes)
+    assert not any("fill" in trace for one in plane.view([sweep]).figures for trace in one.spec["data"])
 
 
 def test_search_values_are_said_to_be_optimistic():
