@@ -226,7 +226,7 @@ def test_both_views_are_drawn_by_a_browser(browser, tmp_path):
 def keep_by_a_box(page, study):
     """A box over the upper end of the last axis keeps the lines of the best."""
     drawn = """() => document.getElementById("parallel-parallel").data
-        .flatMap(t => t.customdata.filter((c, i) => c && t.y[i] !== null).map(c => c[1]))"""
+        .flatMap(t => (t.customdata || []).filter((c, i) => c && t.y[i] !== null).map(c => c[1]))"""
     everything = set(page.evaluate(drawn))
     assert len(everything) == len(study.networks)
     values = {tried.trial: tried.accuracy for tried in study.networks}
