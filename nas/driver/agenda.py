@@ -120,6 +120,7 @@ class Agenda:
         # the proposal's randomness and the rungs go by the number, which nobody else takes inside a turn
         number = self._record.next_number
         over = "every network of the band has been tried"
+        self._branches.decide(branch, number)
         try:
             proposal = branch.proposer.next(number)
         except TooSlowError as slow:
@@ -128,7 +129,7 @@ class Agenda:
             self._record.warn(over)
             branch.close()
             return None
-        target = branch.rungs.start(number)
+        target = branch.start(number)
         return self._begin(
             branch, proposal.architecture, "candidate", target, memo=proposal.memo, params=proposal.params
         )

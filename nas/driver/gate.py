@@ -1,12 +1,12 @@
 """Whether trainings are stopped early, and after which epochs: told by what the first, full trainings show.
 
-`--scheduler auto` trains a third of a budget's networks fully, at least six. Where the order of their
-accuracies after an epoch is much like that after the last (Kendall's tau-b above .5: three pairs of networks
-in four stand in the same order), trainings pause there from then on, and go on as with `asha`; where no epoch
-is like that, all are trained fully.
+`--scheduler auto` trains a third of a budget's networks fully, at least six. Where the order of their accuracies
+after an epoch is much like that after the last (Kendall's tau-b above .5: three pairs of networks in four stand
+in the same order), trainings pause there from then on, and go on as with `asha`; where no epoch is like that,
+all are trained fully. The epochs that are saved go to further networks.
 
 Tau and not Spearman's rho, for it is the stricter one where networks are few: of six whose orders have nothing
-to do with each other tau is above .5 in 7 cases of 100, rho in 15. A budget looks for itself, for it is its own
+to do with each other tau is above .5 in 7 cases of 100, rho in 15. A budget looks for itself: it is its own
 networks that are compared, and large ones may learn otherwise than small ones.
 """
 
@@ -66,8 +66,8 @@ class Decision:
 class Gate:
     """Waits for `look` full trainings of a budget, and decides; a value in memory, like `Rungs`.
 
-    `levels` are the epochs that may be stopped at, rising, and after them those of full training. Once
-    decided it stays so: what was decided is in the record, and `decision` is set when a study is read.
+    `levels` are the epochs that may be stopped at, rising, and after them those of full training. What
+    it decides stays so, whatever becomes known later: it is in the record, from which `decision` is set.
     """
 
     def __init__(self, levels: Sequence[int], look: int, eta: int) -> None:
@@ -91,23 +91,26 @@ class Gate:
         return self.decision is None and (len(self.levels) == 1 or len(self._curves) >= self.look)
 
     def decide(self, since: int, worth: int) -> Decision:
-        """By the first trainings; `since` is the next network, `worth` how many could be trained fully."""
+        """By the first trainings; `since` is the next network, `worth` how many could be trained fully.
+
+        Nothing changes by it: `decision` is set once it is in the record.
+        """
         curves = [self._curves[number] for number in sorted(self._curves)[: self.look]]
         tau = correlations(curves, self.levels[:-1]) if len(self.levels) > 1 else {}
         stops = stops_of(tau, self.levels[-1], worth, self._eta)
-        self.decision = Decision(since, len(curves) if tau else 0, tau, stops)
-        return self.decision
+        return Decision(since, len(curves) if tau else 0, tau, stops)
 
     def networks(self, worth: int) -> int:
         """How many networks the epochs of `worth` full trainings suffice for, as was decided."""
         return sufficient(worth, self._decided, self._eta)
 
-    def rungs(self, worth: int) -> Rungs:
-        """What these networks climb."""
-        if len(self._decided) == 1:
-            return Rungs("none", self.levels[-1], max(worth, 1))
-        networks = max(self.networks(worth), self._eta ** (len(self._decided) - 1))
-        return Rungs("asha", self.levels[-1], networks, eta=self._eta, levels=self._decided)
+    def rungs(self) -> Rungs:
+        """What networks climb, as was decided."""
+        levels = self._decided
+        name = "asha" if len(levels) > 1 else "none"
+        # asynchronous rungs do not ask how many will come
+        least = self._eta ** (len(levels) - 1)
+        return Rungs(name, levels[-1], least, eta=self._eta, levels=levels)
 
     @property
     def _decided(self) -> tuple[int, ...]:

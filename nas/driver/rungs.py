@@ -99,7 +99,7 @@ class Rungs:
         min_epochs: int | None = None,
         levels: Sequence[int] = (),
     ) -> None:
-        """Rungs up to `epochs` for `trials` networks in all; `min_epochs` is the first rung, or `levels` are all.
+        """Rungs up to `epochs` for `trials` networks in all: from `min_epochs` on, or at `levels`.
 
         By default there are as many rungs as fit, at most three below full training, and no more than leave
         one of `trials` networks to be trained fully: keep `levels[0]` as the `min_epochs` of a search that

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.driver.rungs import Rungs
+from nas.driver.gate import Gate, look_of
+from nas.driver.rungs import Rungs, candidate_levels
 from nas.plan.settings import Settings
 from space.errors import InputError
 from space.references import Reference
 
+AUTO = "auto"
 DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "photos": 16, "simulated": 100, "table": 100}
 OTHER_TRIALS = 32
 # of a search under the cpu proxy that was told neither --trials nor --time-limit
@@ -76,19 +78,33 @@ class Effort:
 
     @property
     def scheduler(self) -> dict[str, Any]:
-        """The scheduler's name and rungs, for the record. Raises `InputError`."""
+        """The scheduler's name and rungs, for the record; of `auto` those it may use. Raises `InputError`."""
+        settings = self.settings
+        if settings.scheduler == AUTO:
+            levels = candidate_levels(self.epochs, settings.eta, settings.min_epochs)
+            return {"name": AUTO, "eta": settings.eta, "levels": list(levels)}
         # the rungs of a search that is made longer stay the same: `asked` keeps the first one
-        levels = self.rungs(min(self.shares), self.settings.min_epochs).levels
-        name = self.settings.scheduler if len(levels) > 1 else "none"
-        return {"name": name, "eta": self.settings.eta, "levels": list(levels)}
+        levels = self.rungs(min(self.shares), settings.min_epochs).levels
+        name = settings.scheduler if len(levels) > 1 else "none"
+        return {"name": name, "eta": settings.eta, "levels": list(levels)}
 
     def compared(self, index: int) -> Sequence[Reference]:
         """References of a budget; the search itself has at least half of the trials."""
         return self.references[index][: max(1, self.shares[index] // 2)]
 
     def rungs(self, share: int, min_epochs: int | None) -> Rungs:
-        """The rungs of a budget with so many trials. Raises `InputError`."""
+        """The rungs of a budget with so many trials, as long as no gate has decided. Raises `InputError`."""
         settings = self.settings
+        name = "none" if settings.scheduler == AUTO else settings.scheduler
+        return Rungs(name, self.epochs, self._candidates(share), eta=settings.eta, min_epochs=min_epochs)
+
+    def gate(self, share: int) -> Gate | None:
+        """What decides whether trainings of a budget with so many trials are stopped early."""
+        scheduler = self.scheduler
+        if scheduler["name"] != AUTO:
+            return None
+        return Gate(scheduler["levels"], look_of(self._candidates(share)), scheduler["eta"])
+
+    def _candidates(self, share: int) -> int:
         # references are trained fully whatever the rungs say, so they take no places in them
-        candidates = max(share - len(self.compared(0)), 1)
-        return Rungs(settings.scheduler, self.epochs, candidates, eta=settings.eta, min_epochs=min_epochs)
+        return max(share - len(self.compared(0)), 1)

@@ -79,7 +79,7 @@ def _add_judge(add: Add) -> None:
 
 def _add_scheduler(add: Add) -> None:
     add("--scheduler", metavar="NAME", help="stop bad trainings early: none (default), asha, halving or "
-        "hyperband, over epochs")
+        "hyperband, over epochs; auto trains a third fully, and then stops only after epochs that told")
     add("--eta", type=int, metavar="N", help="one of so many goes on at each rung (default 3)")
     add("--min-epochs", type=int, metavar="N", help="epochs of the first rung (default: up to three rungs)")
     add("--confirm", metavar="KxS", help="train the best K and the references again with S fresh seeds "

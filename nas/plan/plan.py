@@ -165,7 +165,7 @@ class Plan:
             limits=replace(self.limits, latency=latency),
             parallel=workers > 1,
         )
-        return Branch(band.budget.text, proposer, rungs, compared, share, self.front)
+        return Branch(band.budget.text, proposer, rungs, compared, share, self.front, self.effort.gate(share))
 
 
 def read_space(declared: str | dict[str, Any]) -> DesignSpace:

@@ -116,8 +116,8 @@ def steps(method: Method, worth: int, curves: Curves) -> Iterator[tuple[int, int
         yield number, method.epochs
         gate.learn(number, curves[number])
     rest = worth - gate.look
-    gate.decide(gate.look, rest)
-    yield from stretches(gate.rungs(rest), gate.networks(rest), curves, gate.look)
+    gate.decision = gate.decide(gate.look, rest)
+    yield from stretches(gate.rungs(), gate.networks(rest), curves, gate.look)
 
 
 def stretches(rungs: Rungs, networks: int, curves: Curves, first: int = 0) -> Iterator[tuple[int, int]]:
