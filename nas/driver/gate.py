@@ -1,13 +1,13 @@
 """Whether trainings are stopped early, and after which epochs: told by what the first, full trainings show.
 
-`--scheduler auto` trains a third of a budget's networks fully, at least six. Where the order of their accuracies
-after an epoch is much like that after the last (Kendall's tau-b above .5: three pairs of networks in four stand
-in the same order), trainings pause there from then on, and go on as with `asha`; where no epoch is like that,
-all are trained fully. The epochs that are saved go to further networks.
+`--scheduler auto` trains a third of a budget's networks fully, at least six. Where the order of their
+accuracies after an epoch is much like that after the last (Kendall's tau-b above .5: three pairs of networks
+in four stand in the same order), trainings pause there from then on, and go on as with `asha`; where no epoch
+is like that, all are trained fully. The epochs that are saved go to further networks.
 
-Tau and not Spearman's rho, for it is the stricter one where networks are few: of six whose orders have nothing
-to do with each other tau is above .5 in 7 cases of 100, rho in 15. A budget looks for itself: it is its own
-networks that are compared, and large ones may learn otherwise than small ones.
+Tau and not Spearman's rho, for it is the stricter one where networks are few: of six whose orders have
+nothing to do with each other tau is above .5 in 7 cases of 100, rho in 15. A budget looks for itself: it is
+its own networks that are compared, and large ones may learn otherwise than small ones.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class Decision:
     def says(self) -> str:
         """For people, in a line."""
         if not self.tau:
-            return "there is no epoch before the last to look at; none stops early"
+            return "there is no epoch before the last to stop at; none stops early"
         seen = ", ".join(f"epoch {epoch} {_shown(value)}" for epoch, value in self.tau.items())
-        stops = " and ".join(map(str, self.stops))
-        does = f"stops at epoch {stops}" if self.stops else "none stops early"
+        word = "epoch" if len(self.stops) == 1 else "epochs"
+        stops = f"stops at {word} {' and '.join(map(str, self.stops))}"
         looked = plural(self.trainings, "full training")
-        return f"after {looked}, rank correlation with the last epoch: {seen}; {does}"
+        return f"after {looked}, rank correlation with the last epoch: {seen}; {stops if self.stops else 'none stops early'}"
 
 
 class Gate:

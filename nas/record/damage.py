@@ -89,7 +89,7 @@ def _check_stopping(attributes: Mapping[str, Any]) -> None:
     _check_kinds("the study", {"stopping": {}, **attributes}, {"stopping": dict})
     for budget, seen in attributes.get("stopping", {}).items():
         where = f"the study's stopping of {quoted(budget)}"
-        _check_kinds(where, {"is": seen}, {"is": dict})
+        _check_kinds("the study's stopping", {quoted(budget): seen}, {quoted(budget): dict})
         _check_kinds(where, seen, {"since": int, "trainings": int, "tau": dict, "stops": list, "says": str})
         if not all(epoch.isdecimal() for epoch in seen["tau"]):
             raise DamagedError(f"{where}: tau is not by epoch")
