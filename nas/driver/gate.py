@@ -58,9 +58,9 @@ class Decision:
             return "there is no epoch before the last to stop at; none stops early"
         seen = ", ".join(f"epoch {epoch} {_shown(value)}" for epoch, value in self.tau.items())
         word = "epoch" if len(self.stops) == 1 else "epochs"
-        stops = f"stops at {word} {' and '.join(map(str, self.stops))}"
+        stops = f"stops at {word} {' and '.join(map(str, self.stops))}" if self.stops else "none stops early"
         looked = plural(self.trainings, "full training")
-        return f"after {looked}, rank correlation with the last epoch: {seen}; {stops if self.stops else 'none stops early'}"
+        return f"after {looked}, rank correlation with the last epoch: {seen}; {stops}"
 
 
 class Gate:

@@ -13,6 +13,11 @@ from space.errors import InputError
 from space.references import Reference
 
 AUTO = "auto"
+# where `auto` is the default: the samplers, and searches as long as those, with which it gained on laws and lost
+# on none (studies/search_quality/schedulers). Not `random`, though it gains there: who takes that wants a uniform
+# sample of full trainings, for a fit or a comparison. Not for fronts, where rungs favour large networks
+LOOKING = ("evolution", "tpe")
+LOOKING_EPOCHS, LOOKING_TRIALS = 9, 18
 DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "photos": 16, "simulated": 100, "table": 100}
 OTHER_TRIALS = 32
 # of a search under the cpu proxy that was told neither --trials nor --time-limit
@@ -30,6 +35,7 @@ class Effort:
     proxy: str
     epochs: int
     references: Sequence[Sequence[Reference]]  # of each budget
+    front: bool = False  # wanted is the best network at every cost
 
     def check(self) -> None:
         """Raises `InputError` where trials, rungs and budgets do not go together."""
@@ -77,15 +83,23 @@ class Effort:
         return self.trials + (seeds * (count * self.budgets + references) if count else 0)
 
     @property
+    def stopping(self) -> str:
+        """The scheduler that was asked for, or the default one: the only place that says which that is."""
+        if self.settings.scheduler is not None:
+            return self.settings.scheduler
+        long = self.epochs >= LOOKING_EPOCHS and self._candidates(min(self.shares)) >= LOOKING_TRIALS
+        return AUTO if long and self.settings.sampler in LOOKING and not self.front else "none"
+
+    @property
     def scheduler(self) -> dict[str, Any]:
         """The scheduler's name and rungs, for the record; of `auto` those it may use. Raises `InputError`."""
         settings = self.settings
-        if settings.scheduler == AUTO:
+        if self.stopping == AUTO:
             levels = candidate_levels(self.epochs, settings.eta, settings.min_epochs)
             return {"name": AUTO, "eta": settings.eta, "levels": list(levels)}
         # the rungs of a search that is made longer stay the same: `asked` keeps the first one
         levels = self.rungs(min(self.shares), settings.min_epochs).levels
-        name = settings.scheduler if len(levels) > 1 else "none"
+        name = self.stopping if len(levels) > 1 else "none"
         return {"name": name, "eta": settings.eta, "levels": list(levels)}
 
     def compared(self, index: int) -> Sequence[Reference]:
@@ -95,7 +109,7 @@ class Effort:
     def rungs(self, share: int, min_epochs: int | None) -> Rungs:
         """The rungs of a budget with so many trials, as long as no gate has decided. Raises `InputError`."""
         settings = self.settings
-        name = "none" if settings.scheduler == AUTO else settings.scheduler
+        name = "none" if self.stopping == AUTO else self.stopping
         return Rungs(name, self.epochs, self._candidates(share), eta=settings.eta, min_epochs=min_epochs)
 
     def gate(self, share: int) -> Gate | None:

@@ -355,7 +355,9 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--min-epochs", type=int, help="the first rung")
     parse.add_argument("--laws", nargs="+", default=list(LAWS), choices=list(LAWS))
     parse.add_argument("--tables", nargs="+", metavar="YAML", help="tables to search in place of laws")
-    parse.add_argument("--budget", default="1..1e12params", help="of the tables (default: all they have)")
+    parse.add_argument(
+        "--budget", default="1params..1e12params", help="of the tables (default: all they have)"
+    )
     parse.add_argument("--jobs", type=int, default=1, help="processes")
     parse.add_argument("--json", type=Path, metavar="PATH", help="write the figures there as well")
     return parse

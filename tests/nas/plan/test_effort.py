@@ -1,0 +1,29 @@
+"""Where a search looks first whether trainings may stop early, without being told to."""
+
+import pytest
+
+from nas.plan.effort import Effort
+from nas.plan.settings import Settings
+
+
+def effort(sampler, trials=18, epochs=9, front=False, **settings):
+    settings = Settings(budget="20M", sampler=sampler, trials=trials, **settings)
+    return Effort(settings, "simulated:separable", epochs, [[]], front)
+
+
+@pytest.mark.parametrize("sampler", ["evolution", "tpe"])
+def test_long_searches_for_the_best_network_look_first_with_samplers_that_gain_by_it(sampler):
+    assert effort(sampler).scheduler == {"name": "auto", "eta": 3, "levels": [1, 2, 4, 9]}
+    assert effort(sampler).gate(18).look == 6
+    for other in (
+        effort(sampler, trials=17), effort(sampler, epochs=8), effort(sampler, front=True),
+        effort(sampler, scheduler="none"),
+    ):  # fmt: skip
+        assert other.scheduler["name"] == "none" and other.gate(18) is None
+    assert effort(sampler, scheduler="asha").scheduler["name"] == "asha"
+
+
+@pytest.mark.parametrize("sampler", ["surrogate", "random", "gp", "nsga2"])
+def test_other_samplers_look_first_only_where_they_are_told(sampler):
+    assert effort(sampler, trials=100, epochs=100).scheduler["name"] == "none"
+    assert effort(sampler, scheduler="auto").scheduler["name"] == "auto"
