@@ -302,7 +302,9 @@ def test_auto_looks_first_and_then_stops_where_early_ranks_tell(tmp_path):
     # in the epochs of as many full trainings, more networks
     assert 18 * 9 < sum(fidelities) <= 19 * 9
     assert len(fidelities) == 7 + sufficient(12, (1, 4, 9), 3)
-    page = "".join(map(str, method([study_of(record)])))
+    study = study_of(record)
+    assert (study.scheduler, study.rungs) == ("auto", [1, 4, 9])
+    page = "".join(map(str, method([study])))
     assert "Stopping early" in page and decision["says"] in page
     assert json.loads((tmp_path / "a/summary.json").read_text())["stopping"] == record.stopping
 
@@ -320,6 +322,7 @@ def test_auto_is_as_no_scheduler_where_early_ranks_are_reversed(tmp_path):
     assert decision["says"].startswith(LOOKED) and decision["says"].endswith("none stops early")
     assert outcome(auto) == outcome(none)
     assert "stopping" not in none.about()
+    assert (study_of(auto).scheduler, study_of(auto).rungs) == ("none", [])
 
 
 def test_auto_goes_on_with_what_it_decided(tmp_path):
