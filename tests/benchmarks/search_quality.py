@@ -95,7 +95,9 @@ class Method:
         if self.scheduler == "none":
             return worth
         most = worth * self.epochs
-        return next(n for n in range(most, 0, -1) if self._epochs_for(n) <= most)
+        # each has the epochs of the first rung at least
+        first = self.rungs(most).levels[0]
+        return next(n for n in range(most // first, 0, -1) if self._epochs_for(n) <= most)
 
     def _epochs_for(self, networks: int) -> int:
         """Epochs of a search for so many networks; they do not depend on what is found."""
