@@ -80,7 +80,7 @@ def _add_judge(add: Add) -> None:
 def _add_scheduler(add: Add) -> None:
     add("--scheduler", metavar="NAME", help="stop bad trainings early: none, asha, halving or hyperband, "
         "over epochs; auto trains a third fully, and stops the others after epochs that told, if any: what "
-        "that saves goes to more networks (default: none; auto for long searches with evolution or tpe)")
+        "that saves goes to more networks (default: none; auto for long searches with tpe)")
     add("--eta", type=int, metavar="N", help="one of so many goes on at each rung (default 3)")
     add("--min-epochs", type=int, metavar="N", help="epochs of the first rung (default: up to three rungs)")
     add("--confirm", metavar="KxS", help="train the best K and the references again with S fresh seeds "

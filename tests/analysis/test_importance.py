@@ -30,7 +30,6 @@ def studies(tmp_path_factory):
     asked = {"uniform": ["2.4GFLOPs", "random", "80"], "sweep": ["0.6GFLOPs,2.4GFLOPs", "evolution", "48"]}
     for name, (budget, sampler, trials) in asked.items():
         flags = ["--budget", budget, "--sampler", sampler, "--trials", trials, "--no-reference"]
-        flags += ["--scheduler", "none"]
         at = ["--proxy", "simulated:separable", "--study", str(folder / name)]
         assert nas_search.main([*flags, *at]) == 0
     return folder
