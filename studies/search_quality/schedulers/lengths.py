@@ -2,8 +2,8 @@
 
     python -m studies.search_quality.schedulers.lengths [SEARCHES]
 
-prints the mean difference of regret from no scheduler, in percentage points, with its standard error. Networks
-are drawn from 20,000 of the band, so that a search takes milliseconds: 200 of each kind by default.
+prints the mean difference of regret from no scheduler, in percentage points, with its standard error.
+Networks are drawn from 20,000 of the band, so that a search takes milliseconds: 200 of each kind by default.
 """
 
 from __future__ import annotations
