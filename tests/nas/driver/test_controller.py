@@ -304,7 +304,7 @@ def test_auto_looks_first_and_then_stops_where_early_ranks_tell(tmp_path):
     assert len(fidelities) == 7 + sufficient(12, (1, 4, 9), 3)
     study = study_of(record)
     assert (study.scheduler, study.rungs) == ("auto", [1, 4, 9])
-    page = "".join(map(str, method([study])))
+    page = "".join(map(str, method([recommend(study)])))
     assert "Stopping early" in page and decision["says"] in page
     assert json.loads((tmp_path / "a/summary.json").read_text())["stopping"] == record.stopping
 
@@ -368,7 +368,7 @@ def test_auto_waits_for_six_that_succeed(tmp_path):
     # too few for a look: all are trained fully, and nothing is decided
     few = searched(tmp_path / "few", asked(trials=6, **plain))
     assert few.stopping == {} and {t.fidelity for t in few.trials()} == {9}
-    assert "not decided" in "".join(map(str, method([study_of(few)])))
+    assert "not decided" in "".join(map(str, method([recommend(study_of(few))])))
 
 
 def test_auto_with_no_epoch_to_stop_at_says_so(tmp_path):
