@@ -131,7 +131,7 @@ def values() -> dict[str, list[str]]:
         "sampler": list(SAMPLERS),
         "to": [*TARGETS, "all"],
         "engine": ["local", "ray"],
-        "scheduler": ["none", "asha", "halving", "hyperband"],
+        "scheduler": ["none", "auto", "asha", "halving", "hyperband"],
         "objective": ["best", "front"],
         "study": studies,
         "studies": studies,

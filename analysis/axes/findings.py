@@ -110,8 +110,7 @@ def _adaptive(studies: Sequence[Study]) -> tuple[str, ...]:
 
 
 def _scheduled(study: Study) -> bool:
-    scheduler = study.mapping.get("scheduler") or {}
-    return str(scheduler.get("name", "none")) != "none"
+    return study.scheduler != "none"
 
 
 def _words(findings: Findings) -> list[str]:

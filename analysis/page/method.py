@@ -10,6 +10,7 @@ from analysis.page.markup import Html, join, tag
 from analysis.views.planes import labels
 from nas.record.study import Study
 from nas.verdict.pick import Recommendation
+from space.errors import printable
 from space.words import duration, finite
 
 
@@ -44,6 +45,8 @@ def facts(found: Recommendation) -> Iterator[tuple[str, str]]:
     yield "Budget", budget_text(study)
     yield "Sampler", _named(mapping.get("sampler"))
     yield "Scheduler", _named(mapping.get("scheduler"))
+    for budget, text in _stopping(study):
+        yield f"Stopping early{budget}", text
     yield "Seed", str(mapping.get("seed", ""))
     yield "Versions", ", ".join(f"{name} {version}" for name, version in part(study, "versions").items())
     yield "Made", str(mapping.get("created") or "")
@@ -63,6 +66,17 @@ def budget_text(study: Study) -> str:
     inside = _count(part(study, "space").get("in_band"))
     text = str(part(study, "budget").get("text") or "")
     return f"{text}: {inside} networks of the space are inside" if text and inside else text
+
+
+def _stopping(study: Study) -> Iterator[tuple[str, str]]:
+    """What `--scheduler auto` saw and decided, for each budget."""
+    decided = part(study, "stopping")
+    for budget, seen in decided.items():
+        if isinstance(seen, Mapping):
+            whose = f", {printable(str(budget))}" if len(decided) > 1 else ""
+            yield whose, printable(str(seen.get("says") or ""))
+    if not decided and _named(study.mapping.get("scheduler")) == "auto":
+        yield "", "not decided: too few full trainings to look at"
 
 
 def _named(value: Any) -> str:

@@ -134,8 +134,7 @@ class _Curves:
     @property
     def levels(self) -> list[int]:
         """The rungs, in epochs, full training among them; none where nothing stops early."""
-        scheduler = self.study.mapping.get("scheduler") or {}
-        return list(scheduler.get("levels") or []) if scheduler.get("name", "none") != "none" else []
+        return self.study.rungs
 
 
 def _sample(trials: Sequence[Trial], most: int) -> list[Trial]:

@@ -150,7 +150,7 @@ def _sample(place: int, label: str, study: Study, budget: str, errors: Sequence[
         budget=budget,
         several=len(study.bands) > 1,
         sampler=str(mapping.get("sampler") or "unknown"),
-        scheduler=str((mapping.get("scheduler") or {}).get("name", "none")),
+        scheduler=study.scheduler,
         front=mapping.get("objective") == "front",
         failed=sum(t.state == "failed" and t.is_candidate and (t.budget or budget) == budget for t in trials),
         errors=np.array(errors),

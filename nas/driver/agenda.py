@@ -119,6 +119,7 @@ class Agenda:
         # the proposal's randomness and the rungs go by the number, which nobody else takes inside a turn
         number = self.record.next_number
         over = "every network of the band has been tried"
+        self.branches.decide(branch, number)
         try:
             proposal = branch.proposer.next(number)
         except TooSlowError as slow:
@@ -127,7 +128,7 @@ class Agenda:
             self.record.warn(over)
             branch.close()
             return None
-        target = branch.rungs.start(number)
+        target = branch.start(number)
         return self._begin(
             branch, proposal.architecture, "candidate", target, memo=proposal.memo, params=proposal.params
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nas.driver.branch import Branch
+from nas.driver.gate import Decision
 from nas.record.record import Record
 from nas.record.trial import Trial
 
@@ -33,7 +34,8 @@ class Branches:
         self.of(number).learn(self._record.trial(number))
 
     def hear(self) -> None:
-        """What other drivers began or ended since the last look."""
+        """What other drivers began, ended or decided since the last look."""
+        self._settle()
         for trial in self._record.news():
             if not self.is_ours(trial):
                 self.of(trial.number).meet(trial)
@@ -44,6 +46,7 @@ class Branches:
 
         Trial by trial, in their order: rungs and samplers follow from that alone.
         """
+        self._settle()  # first: it tells which trials pass rungs
         unfinished = []
         for trial in map(self._adopted, self._record.trials()):
             branch, ours = self.of(trial.number), self.is_ours(trial)
@@ -57,6 +60,22 @@ class Branches:
             elif ours and not trial.over:
                 unfinished.append(trial.number)
         return unfinished
+
+    def decide(self, branch: Branch, number: int) -> None:
+        """Let the branch's gate decide, if it can, from this trial on. Inside a turn."""
+        decision = branch.decision(number)
+        if decision is not None:
+            # in the record before anything follows from it
+            self._record.decide(branch.budget, decision.to_dict())
+            branch.settle(decision)
+
+    def _settle(self) -> None:
+        """What gates have decided, earlier or in another driver."""
+        waiting = [b for b in self if b.gate is not None and b.gate.decision is None]
+        decided = self._record.stopping if waiting else {}
+        for branch in waiting:
+            if branch.budget in decided:
+                branch.settle(Decision.from_dict(decided[branch.budget]))
 
     def _adopted(self, trial: Trial) -> Trial:
         """The trial, taken over where the driver that was training it has died."""

@@ -60,6 +60,7 @@ class SearchController:
         self._running: dict[int, Running] = {}
         self._alike: list[str] = []  # reasons of the first trainings, where all failed unexpectedly
         self._idle = False
+        self._told: set[str] = set()  # budgets of which was said where they stop trainings early
         with self._record.turn():
             self._unfinished = self._branches.take_up()
             self._checkpoints.sweep(trial.number for trial in self._record.trials() if trial.over)
@@ -70,6 +71,7 @@ class SearchController:
             self._branches.hear()
             job = self._begun() or self._agenda.next(self._running)
         self._idle = job is None
+        self._tell()
         if job is not None:
             self._run(job)
         return job
@@ -121,7 +123,7 @@ class SearchController:
         else:
             self._record.progress(number, paused=True, **known)
         if self._record.trial(number).is_candidate:
-            self._branches.of(number).rungs.reached(number, result.epochs, result.accuracy)
+            self._branches.of(number).reached(number, result.epochs, result.accuracy)
         self._ended(number)
 
     def failed(self, job: Job, reason: str, *, unexpected: bool = False) -> None:
@@ -133,7 +135,7 @@ class SearchController:
         spent = sum(point["seconds"] for point in curve)
         self._record.fail(number, reason, fidelity=len(curve), curve=curve, train_seconds=spent)
         if self._record.trial(number).is_candidate:
-            self._branches.of(number).rungs.failed(number)
+            self._branches.of(number).failed(number)
         self._ended(number)
         self._end_alike(reason if unexpected else None)
 
@@ -143,6 +145,16 @@ class SearchController:
             attempts = self._record.trial(number).attempts or 1
             # to be stopped is no fault of the network: the attempt does not count
             self._record.progress(number, attempts=attempts - 1)
+
+    def _tell(self) -> None:
+        """Say what gates have decided, once a run."""
+        branches = list(self._branches)
+        for branch in branches:
+            decision = None if branch.gate is None else branch.gate.decision
+            if decision is not None and branch.budget not in self._told:
+                self._told.add(branch.budget)
+                whose = f"auto, {branch.budget}" if len(branches) > 1 else "auto"
+                self._progress.decided(f"{whose}: {decision.says}", branch.share, branch.most)
 
     def _run(self, job: Job) -> None:
         self._running[job.trial] = Running(job, [dict(p) for p in self._record.trial(job.trial).curve])

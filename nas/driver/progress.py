@@ -128,6 +128,12 @@ class Progress:
         current.batch = current.batches = 0
         self._break_silence(number)
 
+    def decided(self, line: str, share: int, most: int) -> None:
+        """Where trainings stop early from now on: the epochs of `share` suffice for `most` networks."""
+        self._trials += most - share
+        more = f"; the epochs of {share} trainings suffice for {most} networks" if most > share else ""
+        self._print(f"{line}{more}")
+
     def done(self, trial: Trial) -> None:
         """A training is over, well or not, or pauses."""
         self._current.pop(trial.number, None)

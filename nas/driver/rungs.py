@@ -10,12 +10,15 @@ A training pauses at a rung (after so many epochs); the best share 1 / eta of a 
 * `hyperband`: `asha` in brackets that begin at different rungs, in the proportions of Hyperband (Li et al.
   2018, "Hyperband", Algorithm 1); a network is compared with those of its own bracket.
 * `none`: every network is trained fully.
+
+`auto` is `none` until it has looked, and then `none` or `asha` (nas/driver/gate.py).
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from space.errors import InputError, quoted
@@ -87,9 +90,16 @@ class Rungs:
     """
 
     def __init__(
-        self, scheduler: str, epochs: int, trials: int, *, eta: int = 3, min_epochs: int | None = None
+        self,
+        scheduler: str,
+        epochs: int,
+        trials: int,
+        *,
+        eta: int = 3,
+        min_epochs: int | None = None,
+        levels: Sequence[int] = (),
     ) -> None:
-        """Rungs up to `epochs` for `trials` networks in all; `min_epochs` is the first rung.
+        """Rungs up to `epochs` for `trials` networks in all: from `min_epochs` on, or at `levels`.
 
         By default there are as many rungs as fit, at most three below full training, and no more than leave
         one of `trials` networks to be trained fully: keep `levels[0]` as the `min_epochs` of a search that
@@ -101,7 +111,7 @@ class Rungs:
         self._scheduler = scheduler
         self.levels: tuple[int, ...] = (epochs,)  # ascending
         if scheduler != "none":
-            self.levels = _levels(epochs, trials, eta, min_epochs)
+            self.levels = tuple(levels) or _levels(epochs, trials, eta, min_epochs)
         least = eta ** (len(self.levels) - 1)
         if scheduler in {"asha", "halving"} and trials < least:
             rungs = ", ".join(map(str, self.levels))
@@ -248,16 +258,28 @@ class Rungs:
             self._brackets = [b for b in self._brackets if not b.over(self._eta)]
 
 
+def candidate_levels(epochs: int, eta: int, min_epochs: int | None) -> tuple[int, ...]:
+    """The epochs that `auto` looks at, rising and about a factor of two apart, and those of full training."""
+    check_min_epochs(epochs, min_epochs)
+    first = max(1, round(epochs / eta**MOST_PAUSES)) if min_epochs is None else min_epochs
+    return _spread(first, epochs, 2)
+
+
+def check_min_epochs(epochs: int, min_epochs: int | None) -> None:
+    """Raises `InputError` for a first rung that there is not."""
+    if min_epochs is not None and not 1 <= min_epochs <= epochs:
+        raise InputError(
+            f"min_epochs: {min_epochs} is not between 1 and the {epochs} epochs of full training"
+        )
+
+
 def _check(scheduler: str, epochs: int, trials: int, eta: int, min_epochs: int | None) -> None:
     if scheduler not in SCHEDULERS:
         raise InputError(f"scheduler: {quoted(scheduler)} is none of {', '.join(SCHEDULERS)}")
     for name, value, least in (("epochs", epochs, 1), ("trials", trials, 1), ("eta", eta, 2)):
         if value < least:
             raise InputError(f"{name}: {value} is less than {least}")
-    if min_epochs is not None and not 1 <= min_epochs <= epochs:
-        raise InputError(
-            f"min_epochs: {min_epochs} is not between 1 and the {epochs} epochs of full training"
-        )
+    check_min_epochs(epochs, min_epochs)
 
 
 def _levels(epochs: int, trials: int, eta: int, min_epochs: int | None) -> tuple[int, ...]:
@@ -268,8 +290,12 @@ def _levels(epochs: int, trials: int, eta: int, min_epochs: int | None) -> tuple
         while eta**pauses > min(epochs, trials):
             pauses -= 1
         first = max(1, round(epochs / eta**pauses))
+    return _spread(first, epochs, eta)
+
+
+def _spread(first: int, epochs: int, ratio: int) -> tuple[int, ...]:
     if first == epochs:
         return (epochs,)
-    # as many rungs as make the ratio between them nearest to eta
-    steps = max(1, round(math.log(epochs / first, eta)))
+    # as many rungs as make the ratio between them nearest to the one wanted
+    steps = max(1, round(math.log(epochs / first, ratio)))
     return tuple(sorted({round(first * (epochs / first) ** (i / steps)) for i in range(steps + 1)}))

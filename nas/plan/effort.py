@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.driver.rungs import Rungs
+from nas.driver.gate import Gate, look_of
+from nas.driver.rungs import Rungs, candidate_levels
 from nas.plan.settings import Settings
 from space.errors import InputError
 from space.references import Reference
 
+AUTO = "auto"
+# where `auto` is the default: a sampler with which it gained and lost on no law or table, and searches that
+# are long enough (studies/search_quality/schedulers). `evolution` lost on one table, `surrogate` on one law.
+# With `random` it gains, too, but who takes that wants a uniform sample of full trainings, for a law or a
+# comparison. Not for fronts: rungs favour large networks
+LOOKING = ("tpe",)
+LOOKING_EPOCHS, LOOKING_TRIALS = 9, 18
 DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "photos": 16, "simulated": 100, "table": 100}
 OTHER_TRIALS = 32
 # of a search under the cpu proxy that was told neither --trials nor --time-limit
@@ -28,6 +36,7 @@ class Effort:
     proxy: str
     epochs: int
     references: Sequence[Sequence[Reference]]  # of each budget
+    front: bool = False  # wanted is the best network at every cost
 
     def check(self) -> None:
         """Raises `InputError` where trials, rungs and budgets do not go together."""
@@ -75,20 +84,42 @@ class Effort:
         return self.trials + (seeds * (count * self.budgets + references) if count else 0)
 
     @property
+    def stopping(self) -> str:
+        """The scheduler that was asked for, or the default one: the only place that says which that is."""
+        if self.settings.scheduler is not None:
+            return self.settings.scheduler
+        long = self.epochs >= LOOKING_EPOCHS and self._candidates(min(self.shares)) >= LOOKING_TRIALS
+        return AUTO if long and self.settings.sampler in LOOKING and not self.front else "none"
+
+    @property
     def scheduler(self) -> dict[str, Any]:
-        """The scheduler's name and rungs, for the record. Raises `InputError`."""
+        """The scheduler's name and rungs, for the record; of `auto` those it may use. Raises `InputError`."""
+        settings = self.settings
+        if self.stopping == AUTO:
+            levels = candidate_levels(self.epochs, settings.eta, settings.min_epochs)
+            return {"name": AUTO, "eta": settings.eta, "levels": list(levels)}
         # the rungs of a search that is made longer stay the same: `asked` keeps the first one
-        levels = self.rungs(min(self.shares), self.settings.min_epochs).levels
-        name = self.settings.scheduler if len(levels) > 1 else "none"
-        return {"name": name, "eta": self.settings.eta, "levels": list(levels)}
+        levels = self.rungs(min(self.shares), settings.min_epochs).levels
+        name = self.stopping if len(levels) > 1 else "none"
+        return {"name": name, "eta": settings.eta, "levels": list(levels)}
 
     def compared(self, index: int) -> Sequence[Reference]:
         """References of a budget; the search itself has at least half of the trials."""
         return self.references[index][: max(1, self.shares[index] // 2)]
 
     def rungs(self, share: int, min_epochs: int | None) -> Rungs:
-        """The rungs of a budget with so many trials. Raises `InputError`."""
+        """The rungs of a budget with so many trials, as long as no gate has decided. Raises `InputError`."""
         settings = self.settings
+        name = "none" if self.stopping == AUTO else self.stopping
+        return Rungs(name, self.epochs, self._candidates(share), eta=settings.eta, min_epochs=min_epochs)
+
+    def gate(self, share: int) -> Gate | None:
+        """What decides whether trainings of a budget with so many trials are stopped early."""
+        scheduler = self.scheduler
+        if scheduler["name"] != AUTO:
+            return None
+        return Gate(scheduler["levels"], look_of(self._candidates(share)), scheduler["eta"])
+
+    def _candidates(self, share: int) -> int:
         # references are trained fully whatever the rungs say, so they take no places in them
-        candidates = max(share - len(self.compared(0)), 1)
-        return Rungs(settings.scheduler, self.epochs, candidates, eta=settings.eta, min_epochs=min_epochs)
+        return max(share - len(self.compared(0)), 1)

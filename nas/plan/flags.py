@@ -78,8 +78,9 @@ def _add_judge(add: Add) -> None:
 
 
 def _add_scheduler(add: Add) -> None:
-    add("--scheduler", metavar="NAME", help="stop bad trainings early: none (default), asha, halving or "
-        "hyperband, over epochs")
+    add("--scheduler", metavar="NAME", help="stop bad trainings early: none, asha, halving or hyperband, "
+        "over epochs; auto trains a third fully, and stops the others after epochs that told, if any: what "
+        "that saves goes to more networks (default: none; auto for long searches with tpe)")
     add("--eta", type=int, metavar="N", help="one of so many goes on at each rung (default 3)")
     add("--min-epochs", type=int, metavar="N", help="epochs of the first rung (default: up to three rungs)")
     add("--confirm", metavar="KxS", help="train the best K and the references again with S fresh seeds "
@@ -88,7 +89,8 @@ def _add_scheduler(add: Add) -> None:
 
 def _add_effort(add: Add) -> None:
     add("--trials", type=int, metavar="N", help="networks to train in all, the reference included "
-        "(default: 10 with the cpu proxy, 6 with smoke, 32 with others)")
+        "(default: 10 with the cpu proxy, 6 with smoke, 32 with others); with --scheduler auto the epochs of "
+        "so many full trainings")
     add("--time-limit", metavar="TIME", help="start no training that would end later: 90s, 10m, 1h30m "
         "(default: 9m30s with the cpu proxy if --trials is not given, else none)")
     add("--sampler", metavar="NAME", help=f"{', '.join(SAMPLERS)} (default: {DEFAULT})")

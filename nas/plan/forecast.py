@@ -155,7 +155,9 @@ def _work(plan: Plan | Measurement) -> float:
         return plan.settings.seeds * float(sum(cost_of(one.network).macs for one in plan.networks))
     effort, work = plan.effort, 0.0
     count, seeds = effort.confirm
-    share = trained_share(effort.scheduler["levels"], plan.settings.eta)
+    # with `auto` more networks share the epochs of as many full trainings
+    rungs = effort.rungs(min(effort.shares), plan.settings.min_epochs)
+    share = trained_share(rungs.levels, plan.settings.eta)
     for i, band in enumerate(plan.bands):
         codes = band.sample_codes(DRAWS, np.random.default_rng(0))
         mean = float(np.mean(band.space.costs(codes).macs))

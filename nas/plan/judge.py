@@ -169,7 +169,7 @@ def objective_judge(settings: RunSettings) -> Chosen | None:
     if settings.data is not None:
         raise InputError(f"data {quoted(settings.data)}: {instead}")
     refuse_fields(settings, instead)
-    if settings.scheduler != "none":
+    if settings.scheduler not in (None, "none"):
         raise InputError("scheduler: an objective is one call, which nothing stops early; leave it out")
     if settings.confirmations != (0, 0) and not takes_seed(objective):
         raise InputError(

@@ -66,7 +66,7 @@ class Plan:
             check_table(settings, table)
         for known in references:
             check_resolution(chosen, known)
-        effort = Effort(settings, chosen.name, chosen.epochs, references)
+        effort = Effort(settings, chosen.name, chosen.epochs, references, front)
         effort.check()
         drawn = [BandSampler(space, budget) for budget in budgets] if table is None else []
         bands: Sequence[Band] = drawn
@@ -106,8 +106,9 @@ class Plan:
 
     def asked(self) -> dict[str, Any]:
         """The settings in the user's own words, for `--resume`."""
-        # with the first rung: by default it follows from the number of trials, which may grow
-        return self.settings.asked() | {"min_epochs": self.effort.scheduler["levels"][0]}
+        # with scheduler and first rung: by default they follow from the number of trials, which may grow
+        rungs = {"scheduler": self.effort.stopping, "min_epochs": self.effort.scheduler["levels"][0]}
+        return self.settings.asked() | rungs
 
     def binding(self) -> dict[str, Any]:
         """What makes the results of a study comparable; a study is never resumed under other values."""
@@ -166,7 +167,7 @@ class Plan:
             limits=replace(self.limits, latency=latency),
             parallel=workers > 1,
         )
-        return Branch(band.budget.text, proposer, rungs, compared, share, self.front)
+        return Branch(band.budget.text, proposer, rungs, compared, share, self.front, self.effort.gate(share))
 
 
 def read_space(declared: str | dict[str, Any]) -> DesignSpace:

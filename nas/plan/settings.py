@@ -102,7 +102,7 @@ class Settings(RunSettings):
     max_params: Text | None = None
     max_activations: Text | None = None
     max_latency: Text | None = None
-    scheduler: Literal["none", "asha", "halving", "hyperband"] = "none"
+    scheduler: Literal["none", "auto", "asha", "halving", "hyperband"] | None = None
     eta: int = Field(default=3, ge=2, le=1000)
     min_epochs: int | None = Field(default=None, ge=1, le=1_000_000)
     confirm: Text | None = None

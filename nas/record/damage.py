@@ -66,6 +66,7 @@ class Found:
 def check_study(attributes: Mapping[str, Any], settings: Collection[str]) -> None:
     """Raises `DamagedError` unless the study has what each has, and these `settings`."""
     _check_kinds("the study", attributes, STUDY)
+    _check_stopping(attributes)
     own = attributes["settings"]
     missing = [name for name in settings if name not in own]
     if missing:
@@ -81,6 +82,21 @@ def check_study(attributes: Mapping[str, Any], settings: Collection[str]) -> Non
         raise DamagedError("the study's budget: each is no list of budgets")
     for budget in each:
         _check_kinds("the study's budget", budget, SETTINGS["budget"])
+
+
+def _check_stopping(attributes: Mapping[str, Any]) -> None:
+    """What `--scheduler auto` decided, by budget, where it did."""
+    _check_kinds("the study", {"stopping": {}, **attributes}, {"stopping": dict})
+    for budget, seen in attributes.get("stopping", {}).items():
+        where = f"the study's stopping of {quoted(budget)}"
+        _check_kinds("the study's stopping", {quoted(budget): seen}, {quoted(budget): dict})
+        _check_kinds(where, seen, {"since": int, "trainings": int, "tau": dict, "stops": list, "says": str})
+        if not all(epoch.isdecimal() for epoch in seen["tau"]):
+            raise DamagedError(f"{where}: tau is not by epoch")
+        stops = seen["stops"]
+        rising = all(type(stop) is int and stop > 0 for stop in stops) and sorted(set(stops)) == stops
+        if not rising:
+            raise DamagedError(f"{where}: stops {quoted(stops)} are no rising epochs")
 
 
 def check_numbers(numbers: Collection[int]) -> None:

@@ -230,6 +230,17 @@ class Record:
             self.close()
             raise InputError(f"study {self.folder}: was started with {'; '.join(differences)}")
 
+    @property
+    def stopping(self) -> dict[str, Any]:
+        """What `--scheduler auto` saw and decided, by budget; of every driver, inside a turn."""
+        if self.storage.shared:
+            self._attributes |= self._study.user_attrs
+        return dict(self._attributes.get("stopping", {}))
+
+    def decide(self, budget: str, seen: Mapping[str, Any]) -> None:
+        """Keep what was seen and decided for a budget, once for all. Inside a turn."""
+        self._set("stopping", {**self.stopping, budget: dict(seen)})
+
     def trials(self) -> list[Trial]:
         """Every trial, in order."""
         return [self._trials[number] for number in sorted(self._trials)]
@@ -359,6 +370,7 @@ class Record:
             **{name: attributes[name] for name in ("versions", "created", "wall_seconds")},
             "train_seconds": sum(trial.train_seconds or 0.0 for trial in self.trials()),
             "warnings": self.warnings,
+            **{name: attributes[name] for name in ("stopping",) if name in attributes},
         }
 
     def close(self) -> None:

@@ -142,6 +142,23 @@ class Study:
         return str(proxy.get("fingerprint")), str(data.get("fingerprint")), int(proxy.get("epochs", 0))
 
     @property
+    def scheduler(self) -> str:
+        """What stopped trainings early, by its name; `none` where nothing did."""
+        name = str((self.mapping.get("scheduler") or {}).get("name", "none"))
+        # auto may have looked and decided against it
+        return "none" if name == "auto" and not self.rungs else name
+
+    @property
+    def rungs(self) -> list[int]:
+        """The epochs after which trainings paused, and those of full training; none where nothing stopped."""
+        scheduler = self.mapping.get("scheduler") or {}
+        levels = list(scheduler.get("levels") or [])
+        if scheduler.get("name", "none") == "auto":
+            stops = {stop for seen in self.mapping.get("stopping", {}).values() for stop in seen["stops"]}
+            return sorted({*stops, *levels[-1:]}) if stops else []
+        return levels if scheduler.get("name", "none") != "none" else []
+
+    @property
     def conditions(self) -> str:
         """What an accuracy of the study means, in a few words."""
         if self.objective is not None:

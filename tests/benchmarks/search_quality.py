@@ -13,6 +13,13 @@ for when all promotions are done.
 constraints (`Trial.set_constraint`), infeasible networks pruned before they are trained (they cost it no
 epoch here, only time), SuccessiveHalvingPruner with its defaults over the epochs of the others.
 
+`third` is no scheduler, but the baseline of one: every network stops at a third of the epochs, and the
+incumbent is the best there. `auto` looks first (nas/driver/gate.py): a third of the epochs are those of full
+trainings, the others suffice for as many networks as its decision makes of them.
+
+With `--tables`, on networks that others trained in place of laws (docs/tables.md); a network's true accuracy
+is then the mean over its seeds after the last epoch.
+
 With `--json`, every row is written as it comes, and rows that are there already are not measured again.
 """
 
@@ -21,7 +28,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
@@ -32,15 +39,21 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from nas.driver.rungs import SCHEDULERS, Rungs
-from nas.engines.job import Job
+from nas.driver.gate import Gate, look_of
+from nas.driver.rungs import SCHEDULERS, Rungs, candidate_levels
+from nas.engines.job import Job, Trainer
 from nas.proxy.simulated import CHANCE, EPOCHS, LAWS, SimulatedTrainer
+from nas.samplers.band import Band
 from nas.samplers.proposer import SAMPLERS, Proposer, code_of, distributions
+from nas.table.space import TableBand
+from nas.table.table import Table, read_table
+from nas.table.trainer import TableTrainer
 from space.band import BandSampler
 from space.budget import parse_budget
 from space.cost import cost
 from space.errors import InputError
 from space.files import write_text
+from space.networks import Recorded, convnet
 from space.space_file import load_space
 from tests.benchmarks.measuring import Row, machine, report
 from tests.nas.proxy.in_band import best_in_band
@@ -48,7 +61,9 @@ from tests.nas.proxy.in_band import best_in_band
 BUDGET = "4.5GFLOPs"
 SHOWN = (5, 10, 20, 33, 50, 100, 200)  # full trainings' worth of epochs
 MIN_STARTUP, STARTUP_SHARE = 5, 0.3
-SCRIPT = "script"
+SCRIPT, AUTO, THIRD, TABLE = "script", "auto", "third", "table:"
+ALL_SCHEDULERS = (*SCHEDULERS, AUTO, THIRD)
+Curves = dict[int, list[float]]  # accuracies after each epoch, by trial
 Trace = list[tuple[int, float, float]]  # epochs spent, observed and true accuracy of a fully trained network
 
 
@@ -62,16 +77,27 @@ class Method:
     eta: int = 3
     min_epochs: int | None = None
 
+    @property
+    def trained(self) -> int:
+        """Epochs after which a network can be the incumbent."""
+        return max(1, round(self.epochs / 3)) if self.scheduler == THIRD else self.epochs
+
     def rungs(self, networks: int) -> Rungs:
+        if self.scheduler in (AUTO, THIRD):
+            return Rungs("none", self.trained, networks)
         return Rungs(self.scheduler, self.epochs, networks, eta=self.eta, min_epochs=self.min_epochs)
 
     @cache  # noqa: B019 - of a frozen value
-    def networks(self, worth: int) -> int:
-        """As many as so many full trainings' epochs suffice for."""
+    def networks(self, worth: int) -> int | None:
+        """As many as so many full trainings' epochs suffice for; None where that is decided on the way."""
+        if self.scheduler == AUTO:
+            return None
         if self.scheduler == "none":
             return worth
         most = worth * self.epochs
-        return next(n for n in range(most, 0, -1) if self._epochs_for(n) <= most)
+        # each has the epochs of the first rung at least
+        first = self.rungs(most).levels[0]
+        return next(n for n in range(most // first, 0, -1) if self._epochs_for(n) <= most)
 
     def _epochs_for(self, networks: int) -> int:
         """Epochs of a search for so many networks; they do not depend on what is found."""
@@ -80,19 +106,45 @@ class Method:
         return networks * self.epochs
 
 
-def stretches(rungs: Rungs, networks: int, accuracies: dict[int, float]) -> Iterator[tuple[int, int]]:
-    """(trial, epochs to train) one after the other, by one worker; `accuracies` are of the last stretch."""
+def steps(method: Method, worth: int, curves: Curves) -> Iterator[tuple[int, int]]:
+    """(trial, epochs to train) of a search, one after the other, by one worker; `curves` are those so far."""
+    networks = method.networks(worth)
+    if networks is not None:
+        yield from stretches(method.rungs(networks), networks, curves)
+        return
+    levels = candidate_levels(method.epochs, method.eta, method.min_epochs)
+    gate = Gate(levels, min(look_of(worth), worth), method.eta)
+    for number in range(gate.look):
+        yield number, method.epochs
+        gate.learn(number, curves[number])
+    rest = worth - gate.look
+    gate.decision = gate.decide(gate.look, rest)
+    yield from stretches(gate.rungs(), gate.networks(rest), curves, gate.look)
+
+
+def stretches(rungs: Rungs, networks: int, curves: Curves, first: int = 0) -> Iterator[tuple[int, int]]:
+    """The same with rungs, for so many networks numbered from `first`."""
     done: dict[int, int] = {}
     while True:
         going_on = rungs.promote()
         if going_on is None:
             if len(done) == networks or not rungs.may_start():
                 return
-            going_on = len(done), rungs.start(len(done))
+            going_on = first + len(done), rungs.start(first + len(done))
         number, target = going_on
         yield number, target - done.get(number, 0)
         done[number] = target
-        rungs.reached(number, target, accuracies.get(number, 0.0))
+        rungs.reached(number, target, curves[number][-1] if number in curves else 0.0)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where is searched: a band, what trains its networks, what they are truly worth, and the best of it."""
+
+    band: Band
+    trainer: Callable[[int], Trainer]  # of so many epochs
+    true: Callable[[Recorded], float]
+    best: float
 
 
 @cache
@@ -101,22 +153,47 @@ def band_of(space: str) -> BandSampler:
 
 
 @cache
-def best_of(law: str, space: str) -> float:
-    return best_in_band(LAWS[law], band_of(space))[0]
+def ground_of(law: str, space: str) -> Ground:
+    """Of a law and a space, or of a table's YAML and a budget."""
+    if law.startswith(TABLE):
+        return ground_of_table(table_of(law), space)
+    band = band_of(space)
+    best = best_in_band(LAWS[law], band)[0]
+
+    def true(network: Recorded) -> float:
+        return LAWS[law].of(convnet(network, law))
+
+    return Ground(band, lambda epochs: SimulatedTrainer(LAWS[law], epochs), true, best)
+
+
+def ground_of_table(table: Table, budget: str) -> Ground:
+    band = TableBand(table.space, parse_budget(budget))
+    means = np.nanmean(table.accuracies[:, :, -1], axis=1)
+
+    def true(network: Recorded) -> float:
+        row = table.space.row_of(network)
+        assert row is not None
+        return float(means[row])
+
+    best = float(means[table.space.rows(band.all_codes())].max())
+    return Ground(band, lambda epochs: TableTrainer(table), true, best)
+
+
+@cache
+def table_of(law: str) -> Table:
+    return read_table(Path(law.removeprefix(TABLE)))
 
 
 def searched(method: Method, law: str, space: str, seed: int, worth: int) -> Trace:
     """A search as `nas.search` runs it, without the reference network."""
-    trainer = SimulatedTrainer(LAWS[law], method.epochs)
-    networks = method.networks(worth)
-    rungs = method.rungs(networks)
+    ground = ground_of(law, space)
+    trainer = ground.trainer(method.epochs)
+    levels = method.rungs(method.networks(worth) or worth).levels
     startup = max(MIN_STARTUP, round(STARTUP_SHARE * worth))
-    proposer = Proposer(
-        band_of(space), method.sampler, seed, startup, epochs=method.epochs, levels=rungs.levels
-    )
+    proposer = Proposer(ground.band, method.sampler, seed, startup, epochs=method.epochs, levels=levels)
     trace: Trace = []
-    trainings, accuracies, spent = {}, {}, 0
-    for number, epochs in stretches(rungs, networks, accuracies):
+    trainings, curves, spent = {}, Curves(), 0
+    for number, epochs in steps(method, worth, curves):
         if number not in trainings:
             proposal = proposer.next(number)
             if proposal is None:
@@ -128,11 +205,10 @@ def searched(method: Method, law: str, space: str, seed: int, worth: int) -> Tra
         for _ in range(epochs):
             training.epoch()
         spent += epochs
-        curve = [point.val_accuracy for point in training.curve]
-        accuracies[number] = curve[-1]
+        curve = curves[number] = [point.val_accuracy for point in training.curve]
         proposer.reported(number, curve)
-        if len(curve) == method.epochs:
-            trace.append((spent, curve[-1], LAWS[law].of(job.architecture)))
+        if len(curve) == method.trained:
+            trace.append((spent, curve[-1], ground.true(job.architecture)))
     return trace
 
 
@@ -199,8 +275,9 @@ class Task:
     def key(self) -> Row:
         """What tells its row from others."""
         networks = None if self.method.sampler == SCRIPT else self.method.networks(self.worth)
+        law = self.law
         return {
-            "law": self.law,
+            "law": TABLE + table_of(law).name if law.startswith(TABLE) else law,
             "method": self.method.sampler,
             **{name: value for name, value in asdict(self.method).items() if name != "sampler"},
             "trials": self.worth,
@@ -212,7 +289,7 @@ class Task:
     def run_once(self, seed: int) -> tuple[list[float], float]:
         """Regrets of one search at `shown`, and the seconds it took."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        best = best_of(self.law, self.space)
+        best = ground_of(self.law, self.space).best
         start = time.perf_counter()
         if self.method.sampler == SCRIPT:
             trace = scripted(self.law, self.space, seed, self.worth)
@@ -275,10 +352,14 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--worth", type=int, default=33, help="full trainings whose epochs a search has")
     parse.add_argument("--epochs", type=int, default=EPOCHS, help="of a full training")
     parse.add_argument("--methods", nargs="+", default=[*SAMPLERS, SCRIPT], choices=[*SAMPLERS, SCRIPT])
-    parse.add_argument("--schedulers", nargs="+", default=list(SCHEDULERS), choices=SCHEDULERS)
+    parse.add_argument("--schedulers", nargs="+", default=list(SCHEDULERS), choices=ALL_SCHEDULERS)
     parse.add_argument("--eta", type=int, default=3, help="one in so many goes on")
     parse.add_argument("--min-epochs", type=int, help="the first rung")
     parse.add_argument("--laws", nargs="+", default=list(LAWS), choices=list(LAWS))
+    parse.add_argument("--tables", nargs="+", metavar="YAML", help="tables to search in place of laws")
+    parse.add_argument(
+        "--budget", default="1params..1e12params", help="of the tables (default: all they have)"
+    )
     parse.add_argument("--jobs", type=int, default=1, help="processes")
     parse.add_argument("--json", type=Path, metavar="PATH", help="write the figures there as well")
     return parse
@@ -287,20 +368,21 @@ def parser() -> argparse.ArgumentParser:
 def planned(options: argparse.Namespace) -> list[Task]:
     """All tasks, the laws one after the other for each method."""
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    methods = []
+    grounds = [(law, "convnext", options.epochs) for law in options.laws]
+    if options.tables is not None:
+        laws = [TABLE + path for path in options.tables]
+        grounds = [(law, options.budget, table_of(law).epochs) for law in laws]
+    tasks = []
     for sampler in options.methods:
-        if sampler == SCRIPT:
-            methods.append(Method(SCRIPT))
-        else:
-            methods += [
-                Method(sampler, scheduler, options.epochs, options.eta, options.min_epochs)
-                for scheduler in options.schedulers
-            ]
-    return [Task(law, m, "convnext", seeds, options.worth) for m in methods for law in options.laws]
+        for scheduler in options.schedulers if sampler != SCRIPT else ["none"]:
+            for law, space, epochs in grounds:
+                method = Method(sampler, scheduler, epochs, options.eta, options.min_epochs)
+                tasks.append(Task(law, method, space, seeds, options.worth))
+    return tasks
 
 
 def quick() -> list[Task]:
-    methods = [Method("random", scheduler) for scheduler in SCHEDULERS]
+    methods = [Method("random", scheduler) for scheduler in ALL_SCHEDULERS]
     methods += [Method("surrogate"), Method(SCRIPT)]
     return [Task("separable", method, "micro", range(2), 4) for method in methods]
 

@@ -69,6 +69,14 @@ def test_searches_on_a_table_are_measured_once(tmp_path: Path):
     assert "plain_gp" in (tmp_path / "figures.md").read_text()
 
 
+def test_schedulers_are_measured_on_a_table_with_epochs(tmp_path: Path):
+    words = ["--tables", str(write_table(tmp_path)), "--budget", "6M..60M", "--seeds", "2", "--worth", "12"]
+    rows = search_quality.main([*words, "--methods", "random", "--schedulers", "none", "auto", "third"])
+    assert [row["law"] for row in rows] == ["table:small"] * 3
+    assert [row["epochs trained"][-1] for row in rows] == [36] * 3
+    assert all(0 <= regret[-1] < 0.2 for row in rows for regret in row["regret"])
+
+
 def test_networks_follow_from_the_epochs_that_there_are():
     method = search_quality.Method("random", "asha")
     for worth in (1, 6, 33):
@@ -82,7 +90,7 @@ def test_networks_follow_from_the_epochs_that_there_are():
 
 
 def test_a_search_trains_no_more_epochs_than_it_has():
-    for scheduler in search_quality.SCHEDULERS:
+    for scheduler in search_quality.ALL_SCHEDULERS:
         trace = search_quality.searched(
             search_quality.Method("random", scheduler), "separable", "micro", 0, 6
         )

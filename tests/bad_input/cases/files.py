@@ -89,7 +89,7 @@ STUDY_FILE = Noun(
         ("max_params",): ([], {}, True, "x", "", "0", "-1", NAN, HUGE, "a\x00b"),
         ("max_activations",): ([], {}, True, "x", "", "0", "-1", NAN, HUGE, "a\x00b"),
         ("max_latency",): ([], {}, True, "x", "", "0ms", "-1ms", "5", NAN, HUGE),
-        ("scheduler",): CHOICE,
+        ("scheduler",): tuple(value for value in CHOICE if value is not None),  # None: the default
         ("eta",): (*COUNT, 1),
         ("min_epochs",): COUNT,
         ("confirm",): ([], {}, True, "x", "", "3", "0x3", NAN, HUGE),

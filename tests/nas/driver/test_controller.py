@@ -1,12 +1,17 @@
 """The decisions of a search, on simulated trainings: rungs, budgets, confirmation, going on after a crash."""
 
+import io
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from analysis.page.method import method
 from nas.driver.controller import MOST_ATTEMPTS
+from nas.driver.gate import sufficient
 from nas.engines.local import LocalEngine
 from nas.plan.plan import Plan
 from nas.plan.settings import Settings
@@ -68,12 +73,12 @@ def asked(**values):
     return Settings(**defaults | {"proxy": "simulated:interacting", "trials": 9} | values)
 
 
-def searched(folder, settings, engine=None):
+def searched(folder, settings, engine=None, console=QUIET):
     """The study after a search, closed again."""
     plan = Plan.of(settings)
     record = open_record(plan, folder)
     try:
-        train(plan, engine or LocalEngine(plan.judge.trainer), record, QUIET)
+        train(plan, engine or LocalEngine(plan.judge.trainer), record, console)
         return record
     finally:
         record.close()
@@ -122,7 +127,7 @@ def test_more_trials_later_are_as_if_asked_for_at_once(tmp_path):
 @settings(max_examples=8, deadline=None)
 @given(
     crashes=st.lists(st.integers(1, 90), max_size=4),
-    scheduler=st.sampled_from(["none", "asha", "halving", "hyperband"]),
+    scheduler=st.sampled_from(["none", "auto", "asha", "halving", "hyperband"]),
     sampler=st.sampled_from(["random", "evolution", "tpe"]),
 )
 def test_after_any_crashes_the_record_is_that_of_an_undisturbed_search(
@@ -280,6 +285,97 @@ def test_a_study_says_what_its_scheduler_was(tmp_path):
     assert record.settings["scheduler"] == {"name": "asha", "eta": 3, "levels": [1, 3, 9]}
     again = Record.read(tmp_path / "a")
     assert outcome(again) == outcome(record)
+
+
+LOOKED = "after 6 full trainings, rank correlation with the last epoch: epoch 1 "
+
+
+def test_auto_looks_first_and_then_stops_where_early_ranks_tell(tmp_path):
+    record = searched(tmp_path / "a", asked(proxy="simulated:separable", scheduler="auto", trials=19))
+    assert record.settings["scheduler"] == {"name": "auto", "eta": 3, "levels": [1, 2, 4, 9]}
+    (decision,) = record.stopping.values()
+    assert decision["says"].startswith(LOOKED) and decision["stops"] == [1, 4]
+    # a reference and six candidates are trained fully, the others stop after epochs that told
+    fidelities = [t.fidelity for t in record.trials()]
+    assert fidelities[:7] == [9] * 7 and decision["since"] == 7
+    assert set(fidelities[7:]) == {1, 4, 9}
+    # in the epochs of as many full trainings, more networks
+    assert 18 * 9 < sum(fidelities) <= 19 * 9
+    assert len(fidelities) == 7 + sufficient(12, (1, 4, 9), 3)
+    study = study_of(record)
+    assert (study.scheduler, study.rungs) == ("auto", [1, 4, 9])
+    page = "".join(map(str, method([recommend(study)])))
+    assert "Stopping early" in page and decision["says"] in page
+    assert json.loads((tmp_path / "a/summary.json").read_text())["stopping"] == record.stopping
+
+
+def test_auto_is_as_no_scheduler_where_early_ranks_are_reversed(tmp_path):
+    class Reversed(SimulatedTrainer):
+        def curve(self, architecture, seed):
+            curve = super().curve(architecture, seed)
+            return np.append(0.8 - curve[-1] + np.zeros(8), curve[-1])
+
+    trainer = Reversed(LAWS["separable"])
+    auto = searched(tmp_path / "auto", asked(scheduler="auto", trials=19), LocalEngine(trainer))
+    none = searched(tmp_path / "none", asked(trials=19), LocalEngine(trainer))
+    (decision,) = auto.stopping.values()
+    assert decision["says"].startswith(LOOKED) and decision["says"].endswith("none stops early")
+    assert outcome(auto) == outcome(none)
+    assert "stopping" not in none.about()
+    assert (study_of(auto).scheduler, study_of(auto).rungs) == ("none", [])
+
+
+def test_auto_goes_on_with_what_it_decided(tmp_path):
+    plain = {"proxy": "simulated:separable", "scheduler": "auto"}
+    first = searched(tmp_path / "a", asked(trials=10, **plain)).stopping
+    lines = io.StringIO()
+    again = searched(
+        tmp_path / "a", asked(trials=30, resume=True, **plain), console=Console(file=lines, width=400)
+    )
+    assert again.stopping == first
+    (decision,) = first.values()
+    assert f"auto: {decision['says']}; the epochs of 30 trainings suffice for" in lines.getvalue()
+    assert sum(t.fidelity == 9 for t in again.trials()) < 30 < len(again.trials())
+    # a third of 30 would have been more
+    assert again.trial(7).fidelity < 9
+
+
+def test_every_budget_looks_for_itself(tmp_path):
+    record = searched(
+        tmp_path / "a",
+        asked(budget="20M,40M", objective="auto", proxy="simulated:separable", scheduler="auto", trials=26),
+    )
+    assert set(record.stopping) == {"20M", "40M"}
+    for budget, decision in record.stopping.items():
+        own = [t for t in record.trials() if t.budget == budget]
+        looked = [t for t in own if t.number < decision["since"]]
+        assert len(looked) == 7 and all(t.fidelity == 9 for t in looked)
+        assert {t.fidelity for t in own if t.number >= decision["since"]} <= {*decision["stops"], 9}
+
+
+def test_auto_waits_for_six_that_succeed(tmp_path):
+    class Failing(SimulatedTrainer):
+        def start(self, job):
+            if job.trial % 3 == 1:
+                raise TrialFailed("no memory")
+            return super().start(job)
+
+    plain = {"proxy": "simulated:separable", "scheduler": "auto"}
+    record = searched(tmp_path / "a", asked(trials=20, **plain), LocalEngine(Failing(LAWS["separable"])))
+    (decision,) = record.stopping.values()
+    assert decision["trainings"] == 6
+    assert sum(t.is_candidate and t.state == "complete" for t in record.trials()[: decision["since"]]) == 6
+    # too few for a look: all are trained fully, and nothing is decided
+    few = searched(tmp_path / "few", asked(trials=6, **plain))
+    assert few.stopping == {} and {t.fidelity for t in few.trials()} == {9}
+    assert "not decided" in "".join(map(str, method([recommend(study_of(few))])))
+
+
+def test_auto_with_no_epoch_to_stop_at_says_so(tmp_path):
+    record = searched(tmp_path / "a", asked(scheduler="auto", min_epochs=9, trials=4))
+    (decision,) = record.stopping.values()
+    assert decision["says"] == "there is no epoch before the last to stop at; none stops early"
+    assert [t.fidelity for t in record.trials()] == [9] * 4
 
 
 class Two(LocalEngine):

@@ -49,6 +49,21 @@ def test_simulated_trainings_with_rungs_and_confirmation(workplace):
     assert sorted(ended) == list(range(len(ended)))
 
 
+def test_a_search_that_looks_before_it_stops_trainings_goes_on_on_either_engine(workplace):
+    flags = ["--proxy", "simulated:separable", "--scheduler", "auto", "--sampler", "random"]
+    searched("two", *flags, "--trials", 12, *RAY, "--workers", 2)
+    before = Record.read("two")
+    ((budget, decision),) = before.stopping.items()
+    # what was begun before the decision was trained fully, though it was not waited for
+    assert all(t.fidelity == 9 for t in before.trials()[: decision["since"]])
+    assert decision["trainings"] == 6 and decision["stops"]
+    again = ["--study", "two", "--resume", "--trials", "16", "--engine", "local"]
+    assert search.main(again) == 0
+    found = Record.read("two")
+    assert found.stopping == {budget: decision}
+    assert {t.fidelity for t in found.trials()[decision["since"] :]} <= {*decision["stops"], 9}
+
+
 def test_real_trainings_and_a_study_that_changes_engines(workplace):
     (workplace / "deeper.yaml").write_text(TINY_PROXY.replace("epochs: 2", "epochs: 3"))
     flags = ["--proxy", "deeper.yaml", "--scheduler", "asha", "--min-epochs", 1, "--sampler", "random"]

@@ -94,6 +94,7 @@ def refused(code, out, err, *words):
 # rows that are missing or changed
 
 RESULT = "update trial_user_attributes set value_json = {} where trial_id = 2 and key = 'result'"
+STOPPING = "insert into study_user_attributes (study_id, key, value_json) values (1, 'stopping', {})"
 SETTINGS = "update study_user_attributes set value_json = {} where key = 'settings'"
 NETWORK = "update trial_user_attributes set value_json = {} where trial_id = 2 and key = 'network'"
 
@@ -145,6 +146,9 @@ NETWORK = "update trial_user_attributes set value_json = {} where trial_id = 2 a
         (SETTINGS.format("json_set(value_json, '$.proxy.epochs', 'many')"), "proxy: epochs is no whole"),
         (SETTINGS.format("json_set(value_json, '$.budget.metric', 'euros')"), "budget is of 'euros'"),
         (SETTINGS.format("json_set(value_json, '$.budget.high', 21000000)"), "outside of its budget"),
+        (STOPPING.format("'[]'"), "the study: stopping is no mapping"),
+        (STOPPING.format("'{\"40M\": 5}'"), "the study's stopping: '40M' is no mapping"),
+        (STOPPING.format("'{\"40M\": {\"since\": 7}}'"), "stopping of '40M' has no trainings"),
     ],
 )  # fmt: skip
 def test_a_damaged_row_is_said_and_nothing_is_changed(one, go_on, capsys, statement, words):

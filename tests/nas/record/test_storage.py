@@ -68,6 +68,24 @@ def test_several_drivers_share_a_study_and_no_network_is_trained_twice(postgres_
     assert summary["sampler"] == "random"
 
 
+def test_drivers_of_one_study_look_together_and_stop_trainings_alike(postgres_url, tmp_path):
+    flags = ("--proxy", "simulated:separable:0.02", "--scheduler", "auto")
+    drivers = [driver(postgres_url, tmp_path / name, "--trials", "14", *flags) for name in "ab"]
+    for process in drivers:
+        _, err = process.communicate(timeout=240)
+        assert process.returncode == 0, err
+    again = driver(postgres_url, tmp_path / "c", "--trials", "16", *flags)
+    out, err = again.communicate(timeout=240)
+    assert again.returncode == 0, err
+    summary = json.loads((tmp_path / "c/runs/together/summary.json").read_text())
+    ((_, decision),) = summary["stopping"].items()
+    assert f"auto: {decision['says']}" in out
+    trials = trials_of(postgres_url)
+    assert decision["stops"] and decision["trainings"] == 6
+    assert all(t.fidelity == 9 for t in trials[: decision["since"]])
+    assert {t.fidelity for t in trials[decision["since"] :]} <= {*decision["stops"], 9}
+
+
 def test_a_driver_takes_over_what_a_dead_one_left_but_not_what_a_living_one_has(postgres_url, tmp_path):
     slow = ["--proxy", "simulated:rugged:0.4"]
     first, second = (driver(postgres_url, tmp_path / name, "--trials", "6", *slow) for name in "ab")

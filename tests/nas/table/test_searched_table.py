@@ -54,7 +54,7 @@ def test_it_goes_on_after_an_interruption_as_if_there_had_been_none(run):
     assert whole == half
 
 
-@pytest.mark.parametrize("scheduler", ["asha", "halving", "hyperband"])
+@pytest.mark.parametrize("scheduler", ["auto", "asha", "halving", "hyperband"])
 def test_schedulers_stop_at_the_epochs_that_the_table_has(run, scheduler):
     code, _, _ = run(
         *FLAGS, "--trials", 20, "--scheduler", scheduler, "--min-epochs", 1, "--sampler", "random",
