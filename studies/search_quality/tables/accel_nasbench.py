@@ -3,9 +3,9 @@
     git clone https://github.com/afzalxo/Accel-NASBench
     python -m studies.search_quality.tables.accel_nasbench Accel-NASBench accel_nasbench.csv
 
-5,125 MnasNet-like networks of seven stages (expansion, kernel, depth, squeeze-and-excitation of each), trained on
-ImageNet under the proxy that the benchmark's authors searched for (arXiv 2404.08005, Apache-2.0). Thirteen were
-trained twice; they stand once, with the mean.
+5,125 MnasNet-like networks of seven stages (expansion, kernel, depth, squeeze-and-excitation of each),
+trained on ImageNet under the proxy that the benchmark's authors searched for (arXiv 2404.08005, Apache-2.0).
+Thirteen were trained twice; they stand once, with the mean.
 """
 
 from __future__ import annotations
