@@ -155,7 +155,7 @@ def _against(drawn: Drawn, metric: str, name: str, start: str, *, folded: bool) 
         data.append(trace)
     spec = figure_spec(
         data,
-        xaxis=cost_axis(metric, [*costs, *edges]),
+        xaxis=cost_axis(metric, [*costs, *edges], tabled=drawn.plane.tabled),
         yaxis={"title": drawn.plane.title()},
         shapes=shapes,
     )
@@ -296,7 +296,9 @@ def _lead(drawn: Drawn) -> str:
 
 
 def _notes(drawn: Sequence[Drawn]) -> list[str]:
-    notes = ["Accuracies are of the proxy that the axis names, never ImageNet's. Shaded: the budget."]
+    tabled = drawn and all(one.plane.tabled for one in drawn)
+    whose = "the table that the axis names" if tabled else "the proxy that the axis names, never ImageNet's"
+    notes = [f"Accuracies are of {whose}. Shaded: the budget."]
     if any(one.fronts for one in drawn):
         notes.append(
             "Front: of the ConvNets that a study recommends from, those that no other one beats in both cost "
