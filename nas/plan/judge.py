@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 
 MOST_SIMULATED = 86400.0  # seconds of a simulated epoch
-
-
 SIMULATED = re.compile(r"simulated:([a-z_]+)(?::(\d+(?:\.\d+)?))?")
 
 
