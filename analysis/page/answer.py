@@ -46,13 +46,19 @@ def question(study: Study) -> str:
     name = part(study, "space").get("name") or "ConvNeXt"
     if study.mapping.get("objective") == "measure":
         return f"How accurate are these networks under the {part(study, 'proxy').get('name')} proxy?"
-    texts = [re.sub(r"(?<=\d)\s*(?=[A-Za-z])", " ", str(b.get("text") or "this budget")) for b in study.bands]
+    texts = [_spaced(str(band.get("text") or "this budget"), study.metric) for band in study.bands]
     if study.mapping.get("objective") == "front":
         low, _, high = texts[0].partition("..")
         return f"Which {name} networks are the best at every cost from {low} to {high or low}?"
     if len(texts) > 1:
         return f"Which {name} networks are the most accurate at {listed(texts)}?"
     return f"Which {name} network is the most accurate at {texts[0]}?"
+
+
+def _spaced(budget: str, metric: str) -> str:
+    """`4.5 GFLOPs` of `4.5GFLOPs`; `60 MFLOPs` of `60M`, which may mean anything."""
+    text = re.sub(r"(?<=\d)\s*(?=[A-DF-Za-df-z])", " ", budget)
+    return re.sub(r"(?<=\d )([kKMGT])(?=$|\.\.)", r"\1FLOPs", text) if metric == "macs" else text
 
 
 def _day(study: Study) -> str:
@@ -218,7 +224,7 @@ def _described(study: Study) -> str:
             [f"{plural(len(trials), 'network')} tried", f"{len(study.networks)} trained in full", *lost]
         ),
         duration(seconds) if seconds else "",
-        "proxy accuracies, never ImageNet's",
+        "accuracies of the table" if study.tabled else "proxy accuracies, never ImageNet's",
     ]
     return " · ".join(filter(None, parts)) or MISSING
 

@@ -36,11 +36,14 @@ def facts(found: Recommendation) -> Iterator[tuple[str, str]]:
     yield "Proxy", study.conditions
     yield "Training images", _count(proxy.get("train_size"))
     yield "Trained with", _overrides(proxy)
-    yield (
-        "FLOPs",
-        "multiply-accumulates of convolutions and linear layers at 224x224, as in the ConvNeXt paper",
-    )
-    yield "Activations", "output elements of all convolutions at 224x224"
+    if study.tabled:
+        yield "Costs", "as the table counts them, at a resolution of its own"
+    else:
+        yield (
+            "FLOPs",
+            "multiply-accumulates of convolutions and linear layers at 224x224, as in the ConvNeXt paper",
+        )
+        yield "Activations", "output elements of all convolutions at 224x224"
     yield "Space", f"{space['name']}: {_count(space.get('size'))} networks" if space.get("name") else ""
     yield "Budget", budget_text(study)
     yield "Sampler", _named(mapping.get("sampler"))

@@ -105,8 +105,8 @@ def view(studies: Sequence[Study]) -> View:
     table = Table(KEY, title, COLUMNS, rows)
     note = (
         "A proxy accuracy is the mean over the fresh seeds, and of what has none, that of the one training; "
-        "what stopped early has none and is compared with nothing. Costs are counted at 224x224."
-    )
+        "what stopped early has none and is compared with nothing. "
+    ) + ("Costs are a table's." if all(s.tabled for s in studies) else "Costs are counted at 224x224.")
     return View(KEY, title, _lead(studies, found), tables=[table], notes=[note])
 
 
@@ -184,7 +184,8 @@ def details(studies: Sequence[Study]) -> dict[str, Any]:
         "epochs": [trial.fidelity for trial in trials],
         "accuracy": [_mean(own) for own in accuracies],
         "seeds": [len(own) for own in accuracies],
-        **{metric: [getattr(trial, metric) for trial in trials] for metric in COSTS},
+        # what a table of trained networks does not know is recorded as 0
+        **{metric: [getattr(trial, metric) or None for trial in trials] for metric in COSTS},
         "stages": [_by_stage(network.architecture) for network in found],
         "form": form,
         "parts": parts,

@@ -161,7 +161,7 @@ def _against(drawn: Drawn, metric: str, name: str, start: str, *, folded: bool) 
         data.append(trace)
     spec = figure_spec(
         data,
-        xaxis=cost_axis(metric, [*costs, *edges]),
+        xaxis=cost_axis(metric, [*costs, *edges], tabled=drawn.plane.tabled),
         yaxis={"title": drawn.plane.title()},
         shapes=shapes,
     )
@@ -322,7 +322,9 @@ def _lead(drawn: Drawn) -> str:
 
 
 def _notes(drawn: Sequence[Drawn], figures: Sequence[Figure]) -> list[str]:
-    notes = ["Accuracies are of the proxy that the axis names, never ImageNet's. Shaded upright: the budget."]
+    tabled = drawn and all(one.plane.tabled for one in drawn)
+    whose = "the table that the axis names" if tabled else "the proxy that the axis names, never ImageNet's"
+    notes = [f"Accuracies are of {whose}. Shaded upright: the budget."]
     if any("fill" in trace for figure in figures for trace in figure.spec["data"]):
         notes.append(
             "Dotted, with its 90% interval shaded: the law of a family, or of the best of a search, where "

@@ -30,6 +30,11 @@ class Plane:
         """What an accuracy means."""
         return self.members[0][2].conditions
 
+    @property
+    def tabled(self) -> bool:
+        """Whether others trained the networks, and counted their costs."""
+        return self.members[0][2].tabled
+
     def title(self, what: str = "top-1") -> Spec:
         """Of an axis of accuracies or errors, in percent."""
         return {"text": accuracy_title(self.members[0][2], what)}
@@ -59,8 +64,7 @@ def labels(studies: Sequence[Study]) -> list[str]:
 
 def accuracy_title(study: Study, what: str = "top-1") -> str:
     """An axis title that nobody takes for ImageNet: the conditions, shortened to fit beside an axis."""
-    proxy = study.mapping["proxy"]
-    short = f"{proxy.get('name')} proxy, {proxy.get('epochs')} epochs"
+    short = f"{study.mapping['proxy'].get('name')} proxy, {study.length}"
     fitting = (text for text in (study.conditions, short) if len(text) <= MOST_CONDITIONS)
     return f"{what} (%)<br>{escape(next(fitting, short[: MOST_CONDITIONS - 1] + '…'))}"
 

@@ -69,6 +69,7 @@ class _Panel:
     metric: str
     conditions: str
     lines: tuple[Line, ...]
+    tabled: bool
 
 
 def _panels(studies: Sequence[Study]) -> list[_Panel]:
@@ -77,7 +78,7 @@ def _panels(studies: Sequence[Study]) -> list[_Panel]:
         metrics = list(dict.fromkeys(study.metric for _, _, study in plane.members))
         for metric in metrics:
             members = [member for member in plane.members if member[2].metric == metric]
-            panels.append(_Panel(metric, plane.conditions, tuple(lines_of(members))))
+            panels.append(_Panel(metric, plane.conditions, tuple(lines_of(members)), plane.tabled))
     return panels
 
 
@@ -129,7 +130,7 @@ def _figure(panel: _Panel, name: str) -> Figure:
     y = log_axis(
         f"top-1 error (%)<br>{escape(panel.conditions)}", [max(error, LEAST_ERROR) for error in errors]
     )
-    spec = figure_spec(traces, xaxis=cost_axis(panel.metric, shown), yaxis=y)
+    spec = figure_spec(traces, xaxis=cost_axis(panel.metric, shown, tabled=panel.tabled), yaxis=y)
     alt = (
         f"Top-1 error against {UNITS[panel.metric].short} on log axes: "
         f"{listed([line.name for line in panel.lines])}; laws and their intervals, dashed where extrapolated."

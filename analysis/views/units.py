@@ -38,10 +38,13 @@ def cost_in(metric: str, value: float) -> float:
     return compact(value / UNITS[metric].divisor)
 
 
-def cost_axis(metric: str, values: Iterable[float]) -> Spec:
-    """A log axis around `values`, in the metric's unit; values that are not positive are left out."""
+def cost_axis(metric: str, values: Iterable[float], *, tabled: bool = False) -> Spec:
+    """A log axis around `values`, in the metric's unit; values that are not positive are left out.
+
+    `tabled` costs are a table's, counted at a resolution of its own.
+    """
     unit = UNITS[metric]
-    return log_axis(unit.title, values, unit.ticks)
+    return log_axis(unit.short if tabled else unit.title, values, unit.ticks)
 
 
 def log_axis(title: str, values: Iterable[float], familiar: Sequence[float] = ()) -> Spec:

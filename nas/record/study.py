@@ -165,7 +165,13 @@ class Study:
             return f"objective {self.objective}"
         proxy = self.mapping["proxy"]
         size = f", {proxy['resolution']} px" if proxy.get("resolution") else ""
-        return printable(f"{proxy['name']} proxy: {proxy.get('data')}, {proxy.get('epochs')} epochs{size}")
+        return printable(f"{proxy['name']} proxy: {proxy.get('data')}, {self.length}{size}")
+
+    @property
+    def length(self) -> str:
+        """Such as `3 epochs`, of a full training."""
+        epochs = self.mapping["proxy"].get("epochs")
+        return "1 epoch" if epochs == 1 else f"{epochs} epochs"
 
     def cost(self, metric: str | None = None) -> NDArray[np.float64]:
         """Cost of every network, (n,)."""

@@ -41,13 +41,20 @@ class Feasible:
         """A uniform unseen network, [F]. Raises `ExhaustedError` when none is left."""
         return self._first(rng, [{}])
 
+    def listed(self, most: int) -> bool:
+        """Whether the band is so small that a pool of `most` is all of it."""
+        return self.band.count_is_exact and self.band.count <= most
+
     def pool(self, count: int, rng: np.random.Generator) -> Array:
-        """Uniform unseen networks, each once, [M, F]: `count` draws, and more where few of them will do."""
-        drawn = self.band.sample_codes(count, rng)
-        found = self._new(drawn)
+        """Uniform unseen networks, each once, [M, F]: `count` draws, and more where few of them will do.
+
+        Of a band no larger than that, all that are left, in random order.
+        """
+        if self.listed(count):
+            return self._new(rng.permutation(self.band.all_codes()))
+        found = self._new(self.band.sample_codes(count, rng))
         for _ in range(POOL_DRAWS - 1):
-            # a band no larger than the pool has hardly more to give than its first draws
-            if len(found) >= count // 2 or (self.band.count_is_exact and self.band.count <= count):
+            if len(found) >= count // 2:
                 break
             found = self._unseen(np.concatenate([found, self._new(self.band.sample_codes(count, rng))]))
         return found

@@ -111,6 +111,8 @@ def improve(known: Known, feasible: Feasible, encoder: Encoder, rng: np.random.G
     if len(history) < 2 or not len(pool):
         return feasible.draw(rng)
     model = Model(known, pool if known.spread is None else known.spread, encoder)
+    if feasible.listed(POOL):
+        return np.asarray(_scored(pool, model)[0])
     order = np.argsort(-history.accuracy, kind="stable")
     # the neighbourhoods of the best results as well as of the best draws
     best = history.codes[order[known.below[order]][:CLIMBERS]]

@@ -10,7 +10,8 @@ Beside the samplers of `nas.search` (without its references):
 
 * `script`, what one would write with Optuna alone: TPE over the axes, multivariate, both ends of the band as
   constraints; networks outside are pruned before they are trained and cost it nothing.
-* `script_gp`, the same with Optuna's Gaussian process.
+* `script_gp`, the same with Optuna's Gaussian process. Both know the axes alone: where a table has few of
+  their combinations, nearly all they ask for is not in it.
 * `plain_gp`: a Gaussian process over the encoded axes (Matern 5/2, one length, noise; scale, length and noise
   by maximum likelihood), 5 random networks, then expected improvement over all networks of the band.
 * `most_params`: the networks of the band by falling number of parameters, equal ones in random order.
@@ -220,7 +221,7 @@ def key(name: str, case: Case, seeds: range, worth: int) -> Row:
 def printed(rows: Sequence[Row]) -> list[Row]:
     """Mean regret in percentage points, with its standard error."""
     return [
-        {name: one[name] for name in ("table", "budget", "networks", "method", "seeds")}
+        {name: one[name] for name in ("table", "budget", "networks", "method", "seeds", "worth")}
         | {
             f"{n}": f"{m:.2f} ± {e:.2f}"
             for n, m, e in zip(one["trainings"], one["mean"], one["error"], strict=True)

@@ -28,7 +28,10 @@ const Networks = (() => {
   }
 
   function designOf(i) {
-    const [depths, widths, kernels, expansions] = all().stages[i];
+    const { forms, form, stages } = all();
+    const [depths, widths, kernels, expansions] = stages[i];
+    // no stages: a network of a table, by what was chosen
+    if (depths === "–") return forms[form[i]].facts.map((fact) => fact.join(" ")).join(" ");
     return [`${depths} ${widths}`, kernels === "–" ? "" : `k${kernels}`, `e${expansions}`].filter(Boolean).join(" ");
   }
 

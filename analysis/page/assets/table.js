@@ -53,7 +53,7 @@ const Table = (() => {
 
   // A column that is the same in every row says nothing.
   const shownColumns = () => Object.entries(columns).filter(([name, { value }]) =>
-    !["study", "seeds", "epochs", "state"].includes(name) || all().trial.some((_, i) => value(i) !== value(0)));
+    !["study", "seeds", "activations", "epochs", "state"].includes(name) || all().trial.some((_, i) => value(i) !== value(0)));
 
   function head(table) {
     table.tHead?.remove();

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nas.engines.job import Job
+from nas.samplers.feasible import Feasible
 from nas.samplers.proposer import SAMPLERS, Proposer
 from nas.table.space import TableBand
 from nas.table.table import read_table
@@ -157,3 +158,10 @@ def test_a_file_that_is_cut_off_or_grows_without_end_is_refused(macro, tmp_path,
     packed.write_bytes(lzma.compress(b" " * (1 << 22)))
     with pytest.raises(InputError, match="larger than 1 MiB unpacked"):
         read_table(macro)
+
+
+def test_a_small_band_is_looked_through_whole(table):
+    band = TableBand(read_table(table).space, parse_budget("60M", (0.1, 1)))
+    every = list(map(tuple, band.all_codes().tolist()))
+    pool = Feasible(band, set(every[:3])).pool(len(every), np.random.default_rng(0))
+    assert sorted(map(tuple, pool.tolist())) == sorted(every[3:])
