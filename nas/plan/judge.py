@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.plan.fitting import check_data, for_data, is_users, with_fields
+from nas.plan.fitting import check_data, fits, for_data, is_users, with_fields
 from nas.plan.settings import RunSettings, Settings
 from nas.proxy import is_objective, is_simulated, is_table
 from nas.proxy.card import card_line
@@ -93,6 +93,7 @@ class Chosen:
     epochs: int
     load: Callable[[], Judge]  # raises `InputError`
     table: Table | None = None  # whose networks are searched, where it is a table
+    follows: bool = False  # whether the data may ask for other epochs
 
 
 def chosen_judge(settings: RunSettings) -> Chosen:
@@ -223,7 +224,7 @@ def proxy_judge(settings: RunSettings) -> Chosen:
             passes(proxy),
         )
 
-    return Chosen(name, asked.seen_resolution, asked.epochs, loaded)
+    return Chosen(name, asked.seen_resolution, asked.epochs, loaded, follows=fits(name, asked, settings))
 
 
 def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:

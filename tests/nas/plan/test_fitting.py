@@ -8,6 +8,7 @@ from nas import search
 from nas.data.survey import Survey
 from nas.plan.fitting import Fitted, fitted, with_fields
 from nas.plan.judge import chosen_judge
+from nas.plan.plan import Plan
 from nas.plan.settings import MeasureSettings, read_measure_settings, read_settings
 from nas.proxy.card import NEVER, conditions, load_card
 from nas.proxy.proxy import PRESETS, load_proxy
@@ -174,3 +175,15 @@ def test_a_study_of_photographs_is_named_after_them(photos, capsys):
     for _ in range(2):
         assert search.main(command) == 0
     assert [path.name for path in (photos.parent / "runs").iterdir()] == ["photos-20M..40M"]
+
+
+def test_trainings_go_to_the_end_of_epochs_that_follow_from_the_data(photos):
+    told = {"budget": "20M..40M", "space": "micro", "proxy": "photos", "data": "photos", "reference": "none"}
+    plan = Plan.of(read_settings(told, None))
+    assert plan.judge.epochs == 20 and plan.effort.scheduler["levels"] == [20]
+    again = Plan.of(read_settings(plan.asked(), None))  # as --resume asks
+    assert again.effort.scheduler == plan.effort.scheduler
+    halved = Plan.of(read_settings({**told, "scheduler": "asha", "trials": 9, "min_epochs": 5}, None))
+    assert halved.effort.scheduler["levels"] == [5, 20]
+    with pytest.raises(InputError, match="min_epochs: 30 is not between 1 and the 20 epochs"):
+        Plan.of(read_settings({**told, "min_epochs": 30}, None))
