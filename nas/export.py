@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,6 +205,8 @@ def export_one(
     )
     write(folder, files)
     print(f"  {folder / 'README.md'}", flush=True)
+    if images is not None and "recipe.yaml" in files:
+        print(f"next    {next_of(one, args, folder)}", flush=True)
     return failed
 
 
@@ -228,7 +232,7 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
     from nas.data.sources.registry import SOURCES, parsed
     from nas.recipe.fitted import Images
 
-    data = {} if args.data is not None or one.study is None else one.study.mapping.get("data") or {}
+    data = _study_data(one, args)
     spec, there = str(data.get("spec")) if args.data is None else args.data, data.get("there")
     try:
         kind, path = parsed(spec)
@@ -246,6 +250,25 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
         return None  # it lies elsewhere, and its study is of a version that kept no count
     names = class_names_of(one, there["classes"])
     return Images(_name_of(path) or kind, there["train"], there["classes"], names, there["pixels"])
+
+
+def _study_data(one: Exportable, args: Namespace) -> Mapping[str, Any]:
+    return {} if args.data is not None or one.study is None else one.study.mapping.get("data") or {}
+
+
+def next_of(one: Exportable, args: Namespace, folder: Path) -> str:
+    """The command that trains it on these images, and a control where it is not one itself."""
+    from nas.data.sources.registry import parsed
+    from nas.training.controls import control
+
+    spec = args.data or str(_study_data(one, args).get("spec"))
+    kind, path = parsed(spec)
+    words = ["python", "-m", "nas.train", str(folder / "recipe.yaml"), "--data"]
+    words.append(path if path and parsed(path) == (kind, path) else spec)  # as a user writes it
+    with suppress(InputError):
+        control("nearest", one.network)
+        words += ["--seeds", "3", "--control", "nearest"]
+    return shlex.join(words)
 
 
 def _name_of(path: str) -> str | None:

@@ -18,7 +18,7 @@ from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
 from space.command import COUNT, POSITIVE_COUNT, Command
 from space.errors import InputError
-from space.words import percentage
+from space.words import duration, percentage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from nas.recipe.recipe import Recipe
     from nas.training.asked import Asked
+    from nas.training.display import TrainingProgress
     from nas.training.distributed import Ranks
     from nas.training.full import FullTraining
     from nas.training.state import Run
@@ -236,11 +237,23 @@ def _train(
             if place[1] == 1 or done < last:
                 for note in (lead + _title(run, full), *notes):
                     progress.note(note)
-            while len(full.curve) < last:
-                progress.epoch(full.epoch(progress.step))
+            _epochs(full, last, progress, place)
         full.close()
     for line in _outcome(full, folder, recipe):
         _say(console, lead + line)
+
+
+def _epochs(full: FullTraining, last: int, progress: TrainingProgress, place: tuple[int, int]) -> None:
+    """Up to epoch `last`; of several trainings the first one's first epoch tells how long all will take."""
+    while len(full.curve) < last:
+        progress.epoch(full.epoch(progress.step))
+        number, count = place
+        if number == 1 < count and len(full.curve) == 1 < last:
+            whole = duration(full.rows[0]["seconds"] * last * count)
+            progress.note(
+                f"about {whole} for all {count} trainings, if each takes as long; fewer --seeds, or --set "
+                "epochs=N, take less"
+            )
 
 
 def _initial(
