@@ -146,6 +146,7 @@ def targets_of(names: Sequence[str]) -> tuple[str, ...]:
 
 def export(args: Namespace, targets: Sequence[str]) -> list[str]:
     """Check and write every network, each step said as it is done; what failed. Raises `InputError`."""
+    from nas.data.layout import refuse_inside
     from nas.targets.exportable import asked_for
 
     price = args.gpu_price
@@ -158,6 +159,7 @@ def export(args: Namespace, targets: Sequence[str]) -> list[str]:
     folders = [folder_of(args, one, len(found)) for one in found]
     for one, folder in zip(found, folders, strict=True):
         check_folder(folder, one)
+        refuse_inside(folder, spec_of(one, args) or "", "--out")
     failed: list[str] = []
     for one, folder in zip(found, folders, strict=True):
         failed += export_one(one, folder, args, targets, named)
@@ -232,8 +234,9 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
     from nas.data.sources.registry import SOURCES, parsed
     from nas.recipe.fitted import Images
 
-    data = _study_data(one, args)
-    spec, there = str(data.get("spec")) if args.data is None else args.data, data.get("there")
+    spec, there = spec_of(one, args), _study_data(one).get("there") if args.data is None else None
+    if spec is None:
+        return None
     try:
         kind, path = parsed(spec)
         if args.data is None and not SOURCES[kind].path:
@@ -252,8 +255,14 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
     return Images(_name_of(path) or kind, there["train"], there["classes"], names, there["pixels"])
 
 
-def _study_data(one: Exportable, args: Namespace) -> Mapping[str, Any]:
-    return {} if args.data is not None or one.study is None else one.study.mapping.get("data") or {}
+def _study_data(one: Exportable) -> Mapping[str, Any]:
+    return {} if one.study is None else one.study.mapping.get("data") or {}
+
+
+def spec_of(one: Exportable, args: Namespace) -> str | None:
+    """The data set of --data, else of the study."""
+    spec: str | None = args.data or _study_data(one).get("spec")
+    return spec
 
 
 def next_of(one: Exportable, args: Namespace, folder: Path) -> str:
@@ -261,7 +270,7 @@ def next_of(one: Exportable, args: Namespace, folder: Path) -> str:
     from nas.data.sources.registry import parsed
     from nas.training.controls import control
 
-    spec = args.data or str(_study_data(one, args).get("spec"))
+    spec = spec_of(one, args) or ""
     kind, path = parsed(spec)
     words = ["python", "-m", "nas.train", str(folder / "recipe.yaml"), "--data"]
     words.append(path if path and parsed(path) == (kind, path) else spec)  # as a user writes it

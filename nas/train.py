@@ -110,6 +110,8 @@ def beside(recipe: Path) -> Path:
 
 def train(args: argparse.Namespace) -> None:
     """Train as the command line says. Raises `InputError`, `TrialFailed`."""
+    from nas.data.layout import refuse_inside
+    from nas.data.once import listed_once
     from nas.training.asked import asked
     from nas.training.distributed import joined
     from nas.training.full import check_batch, check_folder
@@ -124,9 +126,10 @@ def train(args: argparse.Namespace) -> None:
         cost_of(each.recipe.network, each.recipe.data.resolution)
         check_batch(each.recipe)
     check_folder(args.out, args.resume, several=_several(args))
+    refuse_inside(args.out, args.data, "--out")
     if args.init is not None:
         _check_init(Path(args.init), [each.recipe.network for each in trainings])
-    with joined(args.device) as (ranks, device):
+    with joined(args.device) as (ranks, device), listed_once():
         _train_all(args, trainings, wanted, ranks, device)
 
 
