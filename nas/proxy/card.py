@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nas.data.sources.registry import SOURCES
 from nas.proxy import is_objective, is_simulated, is_table
 from nas.proxy.proxy import PRESETS
 from nas.recipe.mistakes import validated
@@ -106,10 +107,25 @@ def _digest(proxy: Mapping[str, Any], unbound: Collection[str], **more: Any) -> 
 
 
 def card_line(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
-    """What is known of the order under a study's proxy, in a line; None where nothing is trained."""
+    """What a study asks and what is known of the order under its proxy; None where nothing is trained."""
     name = proxy.get("name")
     if is_simulated(name) or is_objective(name) or is_table(name):
         return None
+    return f"{question(proxy)}; {known_order(proxy, data)}"
+
+
+def question(proxy: Mapping[str, Any]) -> str:
+    """Of the two that a short training can be asked, the one that a study asks."""
+    kind = str(proxy.get("data", "")).partition(":")[0]
+    if proxy.get("name") == "imagenet-subset":
+        return "asks which network is best on ImageNet, by short trainings on a part of it"
+    if kind in SOURCES and not SOURCES[kind].path:
+        return "asks which network is best on ImageNet, by short trainings on other images"
+    return "asks which network is best for these images, by short trainings on them"
+
+
+def known_order(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """What is known of the order under a study's proxy, in a line."""
     own, values = conditions(proxy, data), values_of(proxy)
     cards = [card for preset in PRESETS if (card := load_card(preset).measured) is not None]
     for card in cards:

@@ -3,6 +3,7 @@
     python -m tests.gpu --out runs/gpu                    # on a GPU; without one, the small form on the CPU
     python -m tests.gpu --out runs/gpu --wheels wheels    # installs what is missing from that folder first
     python -m tests.gpu --parts useful --minutes 5        # some parts (or checks, as fast.waits) only
+    python -m tests.gpu --parts order --data cifar10      # whose order a GPU's minute has, on photographs
 
 Exits with 1 where a check failed. Needs nothing but Python until the wheels are there.
 """
@@ -26,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tests.gpu.checks import CHECKS, PARTS, Check, Finding
+from tests.gpu.checks import CHECKS, DATA, PARTS, Check, Finding
 from tests.gpu.report import Report
 from tests.gpu.wheels import installed
 
@@ -43,9 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parse.add_argument("--wheels", type=Path, help="a folder made by python -m tests.gpu.wheels")
     parse.add_argument("--minutes", type=float, default=8.0, help="for all; what does not fit is left out")
     parse.add_argument("--parts", help=f"of {', '.join(PARTS)}, or single checks, with commas between them")
+    parse.add_argument(
+        "--data", type=Path, help="a folder of photographs for order.roadmap, which others do without"
+    )
     parse.add_argument("--dry", action="store_true", help="the small form on the CPU, also where a GPU is")
     options = parse.parse_args(argv)
     ends = time.monotonic() + 60 * options.minutes
+    if options.data is not None:
+        os.environ[DATA] = str(options.data.resolve())
     chosen = selected(options.parts)
     missing = [] if options.wheels is None else installed(options.wheels, SITE)
     os.environ["PYTHONPATH"] = os.pathsep.join([*missing[:1], str(ROOT), os.environ.get("PYTHONPATH", "")])

@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+DATA = "TESTS_GPU_DATA"
+"""The environment's name of `--data`, for every check runs in a process of its own."""
+
 VERDICTS = ("ok", "failed", "missed", "measured", "skipped")
 """Held; did not hold; a target was missed; a number without a target; not tried, and why."""
 
@@ -84,6 +87,7 @@ CHECKS = (
     Check("together.two_processes", 40, small=60),
     Check("together.fractions", 60, small=90),
     Check("fast.compile_pays", 60),
+    Check("order.roadmap", 420, small=60),
 )
 PARTS = tuple(dict.fromkeys(check.part for check in CHECKS))
 

@@ -14,6 +14,8 @@ from nas.verdict.pick import recommend
 from tests.nas.conftest import run, workplace  # noqa: F401 - fixtures
 
 SEEN = {"name": "photos", "num_classes": 10, "train_size": 30_000, "val_size": 2_000, "lr": 6e-3}
+ON_IMAGENET = "asks which network is best on ImageNet, by short trainings on other images; "
+ON_THESE = "asks which network is best for these images, by short trainings on them; "
 LINE = (
     "order under this proxy agrees with ImageNet's at tau +0.38 (90% +0.03 to +0.67), measured on the roadmap"
 )
@@ -28,7 +30,7 @@ def test_every_preset_has_a_card(preset):
 @pytest.mark.parametrize("study", ["roadmap", "default", "sweep"])
 def test_recorded_studies_are_told_what_their_order_is_worth(study):
     found = recommend(read_study(Path(__file__).parents[3] / "studies" / study))
-    assert found.card.startswith(LINE)
+    assert found.card.startswith(ON_IMAGENET + LINE)
     assert found.card.endswith("within steps 1 to 12 and steps 13 to 16 no agreement can be told")
 
 
@@ -37,10 +39,10 @@ def test_the_cpu_preset_as_it_is_has_the_card(tmp_path):
     pixels = proxy.load_data(tmp_path)
     now = proxy_facts("cpu", proxy, pixels)
     own = {"fingerprint": pixels.fingerprint}
-    assert card_line(now, own).startswith(LINE)
-    assert card_line({**now, "name": "mine", "device": "cuda"}, own).startswith(LINE)
+    assert card_line(now, own).startswith(ON_IMAGENET + LINE)
+    assert card_line({**now, "name": "mine", "device": "cuda"}, own).startswith(ON_IMAGENET + LINE)
     # another value or other images are another order
-    assert card_line(proxy_facts("cpu", proxy.changed(width_share=0.5), pixels), own) == NEVER
+    assert card_line(proxy_facts("cpu", proxy.changed(width_share=0.5), pixels), own) == ON_IMAGENET + NEVER
     assert card_line(now, {"fingerprint": "other"}).endswith("; on these images it was not measured")
     assert conditions(now, own) != conditions(now, {})
 
@@ -53,16 +55,21 @@ def test_on_other_images_the_card_is_of_those_it_was_measured_on(monkeypatch):
     monkeypatch.setattr(card, "load_card", lambda _: card.Card(measured=measured))
     line = card_line({**SEEN, "num_classes": 3, "train_size": 600, "data": "photos"}, {"fingerprint": "own"})
     assert line == (
-        "order under this proxy agrees with ImageNet's at tau +0.60 (90% +0.40 to +0.80), measured on the "
-        "roadmap, 30,000 images of cifar10; on these images it was not measured"
+        f"{ON_THESE}order under this proxy agrees with ImageNet's at tau +0.60 (90% +0.40 to +0.80), "
+        "measured on the roadmap, 30,000 images of cifar10; on these images it was not measured"
     )
-    assert card_line({**SEEN, "lr": 1e-3}, {"fingerprint": "own"}) == NEVER
+    assert card_line({**SEEN, "lr": 1e-3, "data": "csv:a.csv"}, {}) == ON_THESE + NEVER
 
 
 def test_the_photos_preset_is_the_proxy_that_was_measured():
     recorded = read_study(Path(__file__).parents[3] / "studies/order/cifar_8").mapping["proxy"]
     facts = load_proxy("photos").to_dict() | {"num_classes": 3, "train_size": 600, "val_size": 200}
     assert values_of(facts) == values_of(recorded) == load_card("photos").measured.values
+
+
+def test_a_part_of_imagenet_asks_for_imagenet():
+    asked = card_line({"name": "imagenet-subset", "data": "imagefolder:imagenet"}, {})
+    assert asked.startswith("asks which network is best on ImageNet, by short trainings on a part of it; ")
 
 
 def test_a_simulated_study_has_no_card():
