@@ -21,16 +21,15 @@ from space.errors import InputError
 from space.words import duration, percentage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
-    from torch import Tensor
 
     from nas.recipe.recipe import Recipe
     from nas.training.asked import Asked
     from nas.training.display import TrainingProgress
     from nas.training.distributed import Ranks
-    from nas.training.full import FullTraining
+    from nas.training.full import FullTraining, Initial
     from nas.training.state import Run
     from nas.training.trainings import Training
     from space.networks import Network
@@ -261,7 +260,7 @@ def _epochs(full: FullTraining, last: int, progress: TrainingProgress, place: tu
 
 def _initial(
     args: argparse.Namespace, run: Run, folder: Path, notes: list[str], begun: bool
-) -> Mapping[str, Tensor] | None:
+) -> Initial | None:
     """The weights to start from; `notes` get what was taken. None where the training has its own."""
     from nas.training.full import LAST, initial_weights
 
