@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nas
 from nas.engines.job import Job
 from nas.engines.ray.cluster import importable_workers
 from nas.engines.ray.engine import RayEngine
@@ -32,6 +33,7 @@ ray = pytest.importorskip("ray")
 
 ROOT = Path(__file__).parents[3]
 NETWORK = named("convnext_tiny")
+DRIVER = os.getpid()
 
 
 @dataclass
@@ -300,6 +302,32 @@ def test_an_interrupt_ends_the_run_and_its_workers(run):
     assert ray.available_resources().get("CPU") == 2.0
     assert time.monotonic() - began < 40
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def by_depth(network, budget, seed):
+    """An objective of a user's; where it was called is in the value."""
+    return (1 + (os.getpid() == DRIVER)) / (4 * sum(stage.depth for stage in network.stages)) + seed % 2 / 1e3
+
+
+def test_an_objective_of_a_user_s_own_judges_in_the_workers(local_ray, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    calls = []  # of the workers' copies
+
+    def closure(network, budget, seed):
+        calls.append(network)
+        return by_depth(network, budget, seed)
+
+    for objective in (by_depth, closure):
+        study = nas.search(
+            "20M..40M", space="micro", objective=objective, engine="ray", workers=2, trials=3,
+            reference="none", sampler="random", confirm="1x1", study=objective.__name__, quiet=True,
+        )  # fmt: skip
+        rows = study.trials
+        depths = [sum(s.depth for s in study.network(row["trial"]).stages) for row in rows]
+        expected = [1 / (4 * d) + row["seed"] % 2 / 1e3 for d, row in zip(depths, rows, strict=True)]
+        assert [row["accuracy"] for row in rows] == pytest.approx(expected)
+        assert study.pick.seeds == 1
+    assert not calls
 
 
 def test_latency_is_measured_by_a_process_of_its_own(local_ray, tmp_path):
