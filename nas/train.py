@@ -263,13 +263,21 @@ def _initial(
 ) -> Initial | None:
     """The weights to start from; `notes` get what was taken. None where the training has its own."""
     from nas.training.full import LAST, initial_weights
+    from space.cost import RESOLUTION  # the published weights'
 
     if args.init is None or (begun and (folder / LAST).exists()):
         return None
     recipe = run.recipe
-    return initial_weights(
+    initial = initial_weights(
         args.init, recipe.network, recipe.data.num_classes, recipe.data.classes, notes.append
     )
+    own, seen = recipe.data.resolution, initial.facts["resolution"] or RESOLUTION
+    if args.finetune and own < seen:
+        notes.append(
+            f"--finetune: at the recipe's {own} pixels, where the weights have seen {seen}; --set "
+            f"data.resolution={seen} takes about {(seen / own) ** 2:.0f} times as long"
+        )
+    return initial
 
 
 def _notes(run: Run) -> list[str]:

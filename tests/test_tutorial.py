@@ -59,7 +59,7 @@ def test_its_commands_go_from_photographs_to_a_comparison(photos, capsys):
 
 def test_the_commands_with_pretrained_weights_are_taken(capsys):
     others = [(place, words) for place, words in COMMANDS if any(PRETRAINED in word for word in words)]
-    assert [place for place, _ in others] == ["nas.export", "nas.train"]
+    assert [place for place, _ in others] == ["nas.export", "nas.train", "analysis.compare"]
     for place, words in others:
         importlib.import_module(place).parser().parse_args(words)
 

@@ -135,7 +135,9 @@ def start_from(network: Network, path: str | Path) -> Start:
     classes = None if head is None else _classes_of(values, path, len(head))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    facts = {"file": path.name, "sha256": digest, "weights": which, **taken}
+    data, told = _data_of(values, path, None)
+    seen = {"resolution": data.resolution if told else None}
+    facts = {"file": path.name, "sha256": digest, "weights": which, **seen, **taken}
     return Start(found.state, classes, tuple(notes), facts)
 
 
