@@ -318,9 +318,9 @@ def _starts(groups: Sequence[Group]) -> list[str]:
         if not isinstance(init, Mapping):
             scratch.append(group.name)
             continue
-        taken, parameters = init.get("taken"), init.get("parameters")
-        known = _number(taken) and _number(parameters) and parameters > 0
-        share = f", {taken / parameters:.0%} of its parameters" if known else ""
+        counts = [init.get(name) for name in ("taken", "parameters")]
+        taken, parameters = (float(n or 0) if _number(n) else 0.0 for n in counts)
+        share = f", {taken / parameters:.0%} of its parameters" if parameters else ""
         network, file = (word(str(init.get(name))) for name in ("network", "file"))
         lines.append(f"{group.name} starts from the weights of {network} in {file}{share}")
     if lines and scratch:

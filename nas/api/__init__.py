@@ -146,7 +146,7 @@ def _check_sendable(objective: Callable[..., Any]) -> None:
     except ImportError:  # the engine says so
         return
     try:
-        cloudpickle.dumps(objective)
+        cloudpickle.dumps(objective)  # type: ignore[no-untyped-call]
     except Exception as error:
         raise InputError(
             f"objective: cannot be sent to Ray's workers ({first_line(error)}); let it make what it uses, or "

@@ -24,7 +24,11 @@ def splits_of(train: Any, val: Any) -> tuple[Any, Any]:
         if parts["train"] is None:
             raise InputError(f"data: has the splits {listed(sorted(train))}, and none is called train")
         train, val = parts["train"], parts["val"]
-    return tuple(Columns(part) if _is_one(part) else part for part in (train, val))
+    return _columns(train), _columns(val)
+
+
+def _columns(part: Any) -> Any:
+    return Columns(part) if _is_one(part) else part
 
 
 def _is_one(part: Any) -> bool:
