@@ -66,7 +66,7 @@ def run(
             engine = held.enter_context(engine_of(plan, folder))
             record = open_record(plan, folder)
             held.callback(record.close)
-        for line in filter(None, (plan.judge.read, plan.judge.fitted, plan.judge.card)):
+        for line in filter(None, (plan.judge.read, plan.judge.few, plan.judge.fitted, plan.judge.card)):
             console.print(line, markup=False, soft_wrap=True)
         with unwritable(folder):
             interrupted = train(plan, engine, record, console, callbacks)
