@@ -122,7 +122,7 @@ def test_a_changed_preset_has_another_fingerprint_and_no_card(workplace):
     as_it_is, changed = judged(proxy="cpu"), judged(proxy="cpu", set={"proxy.weight_decay": 0.1})
     assert changed.facts["weight_decay"] == 0.1
     assert changed.facts["fingerprint"] != as_it_is.facts["fingerprint"]
-    assert as_it_is.card != NEVER and changed.card == NEVER
+    assert not as_it_is.card.endswith(NEVER) and changed.card.endswith(NEVER)
 
 
 def test_a_built_in_set_is_no_dead_end_under_the_gpu_proxy(workplace):
