@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from space.command import Command
-from space.errors import InputError, quoted, reason
+from space.errors import InputError, quoted
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -148,6 +146,7 @@ def export(args: Namespace, targets: Sequence[str]) -> list[str]:
     """Check and write every network, each step said as it is done; what failed. Raises `InputError`."""
     from nas.data.layout import refuse_inside
     from nas.targets.exportable import asked_for
+    from nas.targets.folder import check_folder
 
     price = args.gpu_price
     if price is not None and not 0 < price < HIGHEST_PRICE:
@@ -173,6 +172,7 @@ def export_one(
 
     Raises `InputError`; then nothing is written.
     """
+    from nas.targets.folder import write
     from nas.targets.model_card import folder_of, model_card
     from nas.targets.target import Chosen
 
@@ -231,14 +231,14 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
 
     Raises `InputError` where --data cannot be read.
     """
-    from nas.data.sources.registry import SOURCES, parsed
+    from nas.data.sources.registry import SOURCES, called, parsed
     from nas.recipe.fitted import Images
 
     spec, there = spec_of(one, args), _study_data(one).get("there") if args.data is None else None
     if spec is None:
         return None
     try:
-        kind, path = parsed(spec)
+        kind, _ = parsed(spec)
         if args.data is None and not SOURCES[kind].path:
             return None
         if there is None:
@@ -246,13 +246,13 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
 
             found = survey(spec)
             names = found.classes if SOURCES[kind].names_tell else None
-            return Images(_name_of(path) or kind, found.train, len(found.classes), names, found.pixels)
+            return Images(called(spec), found.train, len(found.classes), names, found.pixels)
     except InputError:
         if args.data is not None:
             raise
         return None  # it lies elsewhere, and its study is of a version that kept no count
     names = class_names_of(one, there["classes"])
-    return Images(_name_of(path) or kind, there["train"], there["classes"], names, there["pixels"])
+    return Images(called(spec), there["train"], there["classes"], names, there["pixels"])
 
 
 def _study_data(one: Exportable) -> Mapping[str, Any]:
@@ -278,14 +278,6 @@ def next_of(one: Exportable, args: Namespace, folder: Path) -> str:
         control("nearest", one.network)
         words += ["--seeds", "3", "--control", "nearest"]
     return shlex.join(words)
-
-
-def _name_of(path: str) -> str | None:
-    """A data set's name, by its place; None where that is none for people."""
-    from nas.targets.quoting import CONTROL
-
-    name = Path(path).name
-    return None if not name or CONTROL.search(name) else name
 
 
 def class_names_of(one: Exportable, count: int) -> tuple[str, ...] | None:
@@ -347,22 +339,24 @@ def head_of(one: Exportable, args: Namespace, weights: Weights | None, images: I
 
 def _head_of_study(one: Exportable) -> Head:
     """The classes of a study of the user's own images; of any other, the names alone, if any fit."""
+    from nas.data.sources.registry import called
     from nas.proxy.proxy import PRESETS, load_proxy
 
     assert one.study is not None
     record = one.study.mapping
     data, proxy = record.get("data") or {}, record.get("proxy") or {}
-    kind, _, path = str(data.get("spec")).partition(":")
+    spec = str(data.get("spec"))
+    kind, _, path = spec.partition(":")
     count = proxy.get("num_classes")
     if kind not in ("imagefolder", "csv", "python") or not isinstance(count, int) or count < 2:
         return Head()
-    name = _name_of(path)
+    name = called(spec)
     if proxy.get("name") in PRESETS and load_proxy(proxy["name"]).num_classes == count:
         # of ImageNet, say: the full training has all of them
-        return Head(said=f"of {name or path} the proxy took {count}; --num-classes N says how many there are")
+        return Head(said=f"of {name} the proxy took {count}; --num-classes N says how many there are")
     names = class_names_of(one, count)
-    said = f"{count}, those of the study's data ({name or path or kind}); --num-classes N for another head"
-    return Head(count, names, said, names is not None, name)
+    said = f"{count}, those of the study's data ({name}); --num-classes N for another head"
+    return Head(count, names, said, names is not None, name if path else None)
 
 
 def recipe_of(one: Exportable, args: Namespace, head: Head, images: Images | None = None) -> Recipe:
@@ -483,66 +477,6 @@ def folder_of(args: Namespace, one: Exportable, count: int) -> Path:
         return Path("export") / own
     assert one.study.folder is not None
     return one.study.folder / "export" / own
-
-
-def check_folder(folder: Path, one: Exportable) -> None:
-    """A folder that is there must be this network's, any other must be possible. Raises `InputError`."""
-    from space.files import parse_json, read_text
-
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; name another folder with --out")
-    if folder.is_symlink() and not folder.exists():
-        raise InputError(f"{folder}: is a link to what is not there; name another folder with --out")
-    there = next((each for each in (folder, *folder.parents) if each.exists()), Path())
-    if not there.is_dir():
-        raise InputError(f"{folder}: {there} is a file; name another folder with --out")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"{there}: nothing can be written there; name another folder with --out")
-    if not folder.is_dir() or all(is_left_over(entry) for entry in folder.iterdir()):
-        return
-    where = str(folder / "architecture.json")
-    try:
-        fingerprint = parse_json(read_text(folder / "architecture.json", where), where)["fingerprint"]
-    except (InputError, LookupError, TypeError):
-        raise InputError(
-            f"{folder}: holds other things than an export; name another folder with --out"
-        ) from None
-    if fingerprint != one.network.fingerprint:
-        raise InputError(
-            f"{folder}: holds another network ({quoted(fingerprint)}); name another folder with --out"
-        )
-
-
-def is_left_over(path: Path) -> bool:
-    """Whether this is what an export leaves in its folder that is killed before its first file is whole."""
-    from nas.targets import TARGETS
-    from space.files import is_temporary
-
-    if path.is_dir() and not path.is_symlink():
-        return path.name in TARGETS and all(is_temporary(entry) for entry in path.iterdir())
-    return is_temporary(path)
-
-
-def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Every file, the first of them first: all are on the disk before one takes its name.
-
-    Killed before, it leaves temporary files, which the next one removes; in the moment of the renaming, a
-    folder that holds `architecture.json` and is this network's. Raises `InputError`.
-    """
-    from space.files import folders, replacing, sweep
-
-    try:
-        with contextlib.ExitStack() as made, contextlib.ExitStack() as stack:
-            for parent in dict.fromkeys((folder / name).parent for name in files):
-                made.enter_context(folders(parent))
-                sweep(parent)
-            for name, content in reversed(list(files.items())):  # the last that is opened is renamed first
-                file = stack.enter_context(replacing(folder / name))
-                file.write(content.encode("utf-8", errors="replace") if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: cannot be written ({reason(error)})") from None
 
 
 def architecture_json(one: Exportable, classes: Sequence[str] | None) -> str:

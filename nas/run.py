@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from nas.data.once import listed_once
+from nas.driver.agenda import Agenda
 from nas.driver.controller import Callback, SearchController, SearchEnded
 from nas.driver.interrupts import interrupts
 from nas.driver.pace import Pace
@@ -86,16 +87,15 @@ def train(
     pace = Pace(plan.time_limit, record.trials())
     progress = Progress(console, plan.title(record.folder), plan.trainings, plan.judge.epochs, pace, foreseen)
     progress.resumed(record.trials())
-    controller = SearchController(
+    agenda = Agenda(
         record,
         plan.branches(engine.latency, engine.workers),
-        progress,
         pace,
         seed=plan.settings.seed,
         epochs=plan.judge.epochs,
         confirm=plan.confirm,
-        callbacks=callbacks,
     )
+    controller = SearchController(agenda, progress, callbacks)
     began = time.monotonic()
     with progress, interrupts():
         try:

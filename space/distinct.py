@@ -62,8 +62,6 @@ def check_expanded(space: DesignSpace, where: str) -> None:
 
 # what decides how many channels a grouped convolution has, and how they are grouped
 GROUP_FIELDS = ("width", "expansion", "style", "conv", "group_width", "spatial", "depth", "downsampling")
-
-
 PATCH_FIELDS = ("stem.type", "stem.patch_size")
 
 

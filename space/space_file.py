@@ -21,8 +21,6 @@ from space.families import named
 from space.files import parse_yaml, read_text
 
 RULES = ("ratio", "base", "lookup")
-
-
 KEYS = ("name", "about", "base", "axes", "derive")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from analysis.axes.networkwise import (
 from analysis.axes.regression import features, model
 
 BACKGROUND = 100  # rows that a curve is the mean over
+POINTS = 9  # of a curve
 CUNNANE = 0.4  # of the plotting positions of a quantile
 
 
@@ -48,9 +48,7 @@ def partial_dependence(
     accuracy: ArrayLike,
     *,
     networks: Sequence[str] | None = None,
-    level: float = LEVEL,
     resamples: int = 20,
-    points: int = 9,
     seed: int = 0,
 ) -> tuple[Curve, ...]:
     """How the model's accuracy depends on each axis (columns of n values), the others as they are.
@@ -69,19 +67,17 @@ def partial_dependence(
     for counts in bootstrap_weights(ids, resamples, rng).astype(int):
         drawn = np.repeat(np.arange(len(y)), counts)
         models.append(model(axes).fit(x[drawn], y[drawn]))
-    grids = [
-        _grid(background[:, j], points, categorical=axis.categorical) for j, axis in enumerate(axes.values())
-    ]
+    grids = [_grid(background[:, j], categorical=axis.categorical) for j, axis in enumerate(axes.values())]
     predicted = _predicted(models, background, grids)
-    return tuple(map(_curve, axes.values(), grids, predicted, itertools.repeat(level)))
+    return tuple(map(_curve, axes.values(), grids, predicted))
 
 
-def _grid(values: Floats, points: int, *, categorical: bool) -> Floats:
+def _grid(values: Floats, *, categorical: bool) -> Floats:
     """The values of one axis, or evenly from the 5th to the 95th percentile where they are many: (k,)."""
     distinct = np.unique(values)
-    if categorical or distinct.size < points:
+    if categorical or distinct.size < POINTS:
         return distinct
-    return np.asarray(np.linspace(quantile(values, 0.05), quantile(values, 0.95), num=points))
+    return np.asarray(np.linspace(quantile(values, 0.05), quantile(values, 0.95), num=POINTS))
 
 
 def quantile(values: Floats, share: float) -> float:
@@ -109,10 +105,10 @@ def _predicted(models: Sequence[Any], background: Floats, grids: Sequence[Floats
     return [curves - curves.mean(axis=1, keepdims=True) for curves in np.split(means, ends, axis=1)]
 
 
-def _curve(axis: Axis, grid: Floats, drawn: Floats, level: float) -> Curve:
+def _curve(axis: Axis, grid: Floats, drawn: Floats) -> Curve:
     value = drawn[0]
     # the deviation is of the len(drawn) - 1 resamples
-    reach = half_width(1.0, max(len(drawn) - 2, 1), level) * np.std(drawn[1:], axis=0, ddof=1)
+    reach = half_width(1.0, max(len(drawn) - 2, 1), LEVEL) * np.std(drawn[1:], axis=0, ddof=1)
     at = np.exp(grid) if axis.log else grid
     return Curve(
         axis.name,

@@ -29,7 +29,7 @@ from analysis.axes.networkwise import (
 )
 from nas.verdict.difference import UNCLEAR
 
-BINS = 4
+BINS = 4  # of an axis of many values: quartiles
 # networks that a level needs for an interval
 FEWEST_A_LEVEL = 4
 

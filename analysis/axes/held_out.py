@@ -18,8 +18,8 @@ from analysis.axes.networkwise import Ids, Interval, bootstrap_weights, half_wid
 from analysis.axes.regression import features, model
 
 PERMUTATION = "permutation"
-FOLDS = 5
-SHUFFLES = 5
+FOLDS = 5  # five or ten, says Hastie, Tibshirani and Friedman 2009, section 7.10
+SHUFFLES = 5  # of each axis in each fold: chosen, not measured
 
 
 def r2_lost(

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from nas.verdict.difference import Difference, Floats, checked_errors, welch
+from nas.verdict.difference import Difference, welch
 from space.errors import InputError
+
+Floats = NDArray[np.float64]
 
 
 def edf(errors: ArrayLike) -> tuple[Floats, Floats]:
@@ -17,7 +19,7 @@ def edf(errors: ArrayLike) -> tuple[Floats, Floats]:
 
     Source: Radosavovic et al. 2020, "Designing network design spaces", section 3.1. Raises `InputError`.
     """
-    ordered = np.sort(checked_errors(errors))
+    ordered = np.sort(_checked(errors))
     return ordered, np.searchsorted(ordered, ordered, side="right") / ordered.size
 
 
@@ -37,7 +39,7 @@ def best_of(errors: ArrayLike, n: int, level: float = 0.95) -> Best:
     knows no error below the smallest seen, so n well above m is the minimum of the sample, no forecast.
     Raises `InputError`.
     """
-    ordered = np.sort(checked_errors(errors))
+    ordered = np.sort(_checked(errors))
     if n < 1 or not 0 < level < 1:
         raise InputError(f"best_of: n = {n} and level = {level} must be at least 1, and between 0 and 1")
     above = (1 - np.arange(ordered.size + 1) / ordered.size) ** n
@@ -61,7 +63,7 @@ def range_of_best(
     The best of a `share` of the networks drawn with replacement, its setting noted, `resamples` times
     (empirical bootstrap: Radosavovic et al. 2020, section 3.1: 25%, 10^4 times, 95%). Raises `InputError`.
     """
-    values, losses = np.asarray(setting, dtype=np.float64), checked_errors(errors)
+    values, losses = np.asarray(setting, dtype=np.float64), _checked(errors)
     if values.shape != losses.shape or not 0 < share <= 1:
         raise InputError(f"range_of_best: setting {values.shape} and errors {losses.shape}, share {share}")
     size = max(1, round(share * losses.size))
@@ -101,7 +103,7 @@ def compare_spaces(
     """
     from scipy import stats  # type: ignore[import-untyped]
 
-    sets = [np.sort(checked_errors(errors)) for errors in (errors_a, errors_b)]
+    sets = [np.sort(_checked(errors)) for errors in (errors_a, errors_b)]
     fewest = min(ordered.size for ordered in sets)
     if not 1 <= n <= fewest / 2:
         raise InputError(
@@ -136,3 +138,11 @@ def _shares_of_best(size: int, n: int) -> Floats:
     # one after another: (size - n - i + 1) / (size - i) is the odds to be passed over once more
     left = np.cumprod(np.r_[1.0, np.maximum(size - n - places[:-1], 0) / (size - places[:-1])])
     return left * n / (size - places)
+
+
+def _checked(errors: ArrayLike) -> Floats:
+    """Finite numbers, (n,). Raises `InputError`."""
+    values = np.asarray(errors, dtype=np.float64)
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise InputError(f"errors of shape {values.shape} must be finite numbers, of shape (n,)")
+    return values

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nas.verdict.difference import Difference, Floats, cost_table, welch
+from nas.verdict.difference import Difference, welch
 from space.errors import InputError
+
+Floats = NDArray[np.float64]
 
 # Published FLOPs are printed to 2 or 3 digits; a wider match would compare networks of different cost.
 FLOPS_TOLERANCE = 0.02
@@ -151,3 +153,14 @@ def _variance_of_mean(sample: Floats, resamples: int, rng: np.random.Generator) 
     """By the bootstrap, times n / (n - 1), which resampling n lacks."""
     means = sample[rng.integers(sample.size, size=(resamples, sample.size))].mean(axis=1)
     return float(means.var()) * sample.size / (sample.size - 1)
+
+
+def cost_table(flops: ArrayLike, values: ArrayLike, name: str) -> tuple[Floats, Floats]:
+    """Costs (n,) and values (n, seeds) of the set `name`. Raises `InputError`."""
+    costs, table = np.asarray(flops, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    table = table[:, None] if table.ndim == 1 else table
+    if costs.ndim != 1 or table.ndim != 2 or len(table) != len(costs) or not table.size:
+        raise InputError(f"compare: {name} has flops {costs.shape} and values {table.shape}; n and n x seeds")
+    if not (np.isfinite(costs) & (costs > 0)).all() or not np.isfinite(table).all():
+        raise InputError(f"compare: {name} has flops that are not positive, or values that are not numbers")
+    return costs, table

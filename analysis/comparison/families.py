@@ -31,7 +31,7 @@ class Side:
         """The networks by rising cost. Raises `InputError` where one has several costs."""
         return table(self.points)
 
-    def law(self, noise: float | None = None) -> Fit | None:
+    def law(self) -> Fit | None:
         """Of the error against GFLOPs; None where two costs are not to be had."""
         if len({point.gflops for point in self.points}) < 2:
             return None
@@ -39,7 +39,6 @@ class Side:
             [point.gflops for point in self.points],
             [point.error for point in self.points],
             network=[point.name for point in self.points],
-            noise=noise,
             level=PUBLISHED_LEVEL,
         )
 
@@ -69,10 +68,10 @@ class Plane:
         sides.sort(key=lambda side: (-len(side.table.names), side.family))
         return {side.family: side for side in sides}
 
-    def laws(self, noise: float | None = None) -> Iterator[tuple[Side, Fit]]:
+    def laws(self) -> Iterator[tuple[Side, Fit]]:
         """The law of each family that has at least `LEAST` networks."""
         for side in self.sides.values():
-            if len(side.table.names) >= LEAST and (fit := side.law(noise)) is not None:
+            if len(side.table.names) >= LEAST and (fit := side.law()) is not None:
                 yield side, fit
 
     def pairs(self) -> Iterator[tuple[Side, Side, Comparison]]:
@@ -85,7 +84,7 @@ class Plane:
             yield first, second, compared(first, second)
 
 
-def compared(first: Side, second: Side, noise: float | None = None) -> Comparison:
+def compared(first: Side, second: Side) -> Comparison:
     """Two families at equal FLOPs, seeds paired where both have them. Raises `InputError`."""
     known = first.table.seeds is not None and second.table.seeds is not None
     return at_equal_flops(
@@ -96,7 +95,6 @@ def compared(first: Side, second: Side, noise: float | None = None) -> Compariso
         names=(first.family, second.family),
         seeds_a=first.table.seeds if known else None,
         seeds_b=second.table.seeds if known else None,
-        noise=noise,
         level=PUBLISHED_LEVEL,
     )
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.comparison.equal_flops import Floats, cost_table
 from analysis.fronts.pareto import kept_rows
-from nas.verdict.difference import Floats, cost_table, verdict
+from nas.verdict.difference import verdict
 from space.errors import InputError
 
 # at which two fronts are compared where both reach; more change the mean by less than a part in a thousand

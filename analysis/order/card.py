@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 import yaml
 
 from analysis.order.answer import Answer
 from analysis.scores.rank import Interval
+from nas.data.sources.registry import called
 from nas.proxy.card import Card, Measured, Tau, conditions, values_of
 from nas.record.study import Study
 from space.errors import InputError
@@ -56,8 +55,7 @@ def card(study: Study, found: Answer) -> Card:
 def _images(study: Study) -> str:
     """What was trained on: the folder's name, never its path."""
     proxy, spec = study.mapping["proxy"], str(study.mapping["data"].get("spec"))
-    name = PurePath(spec.partition(":")[2] or spec).name
-    return f"{plural(proxy['train_size'], 'image')} of {name}"
+    return f"{plural(proxy['train_size'], 'image')} of {called(spec)}"
 
 
 def card_text(study: Study, found: Answer) -> str:

@@ -9,29 +9,29 @@ from typing import Any
 from analysis.page.markup import Html, join, tag
 from analysis.views.planes import labels
 from nas.record.study import Study
-from nas.verdict.pick import recommend
+from nas.verdict.pick import Recommendation
 from space.words import duration, finite
 
 
-def method(studies: Sequence[Study]) -> Html:
+def method(recommended: Sequence[Recommendation]) -> Html:
     """A folded list of facts for each study."""
-    several = len(studies) > 1
+    several = len(recommended) > 1
     parts = []
-    for label, study in zip(labels(studies), studies, strict=True):
-        rows = (tag("div", tag("dt", name), tag("dd", text)) for name, text in facts(study) if text)
+    for label, found in zip(labels([one.study for one in recommended]), recommended, strict=True):
+        rows = (tag("div", tag("dt", name), tag("dd", text)) for name, text in facts(found) if text)
         parts += [tag("h3", label)] * several + [tag("dl", *rows, class_="facts")]
     summary = tag("summary", tag("h3", "How it was measured"), data_name="method")
     return tag("details", summary, join(parts), id="method", class_="view")
 
 
-def facts(study: Study) -> Iterator[tuple[str, str]]:
+def facts(found: Recommendation) -> Iterator[tuple[str, str]]:
     """Names and texts; a text is empty where the record does not say."""
-    mapping = study.mapping
+    study, mapping = found.study, found.study.mapping
     proxy, space = part(study, "proxy"), part(study, "space")
     images = _count(proxy.get("val_size"))
     yield "Accuracy", f"share of {images} validation images classified right" if images else ""
     yield "Chance", f"{100 / proxy['num_classes']:.3g}%" if proxy.get("num_classes") else ""
-    yield "Sampling error", _sampling_error(study)
+    yield "Sampling error", _sampling_error(found)
     yield "Proxy", study.conditions
     yield "Training images", _count(proxy.get("train_size"))
     yield "Trained with", _overrides(proxy)
@@ -89,12 +89,12 @@ def _overrides(proxy: Mapping[str, Any]) -> str:
     return f"{', '.join(parts)}, in place of each network's own values" if parts else ""
 
 
-def _sampling_error(study: Study) -> str:
+def _sampling_error(found: Recommendation) -> str:
     """Binomial standard error of one accuracy: the part of the noise that one training does reveal."""
-    size, picks = finite(part(study, "proxy").get("val_size")), recommend(study).picks
-    if not size or not picks:
+    size = finite(part(found.study, "proxy").get("val_size"))
+    if not size or not found.picks:
         return ""
-    accuracy = picks[0].accuracy
+    accuracy = found.picks[0].accuracy
     error = 100 * math.sqrt(max(0.0, accuracy * (1 - accuracy)) / size)
     return (
         f"±{error:.1f} points, the binomial standard error of {accuracy:.1%} on {size:,.0f} images; noise "

@@ -57,13 +57,19 @@ class Page:
     """The page of some studies, before it is a file: its markup, and what its script draws."""
 
     studies: Sequence[Study]
-    views: Sequence[View]
+    plain: Sequence[View]  # as analysis.views makes them
     results: Results | None = None  # of others, in a section of their own
 
     @cached_property
     def recommended(self) -> list[Recommendation]:
         """What each study recommends."""
         return [recommend(study) for study in self.studies]
+
+    @cached_property
+    def views(self) -> list[View]:
+        """What the studies recommend is marked in every figure."""
+        keys = keys_of(self.recommended)
+        return [marked(view, keys) for view in self.plain]
 
     @property
     def title(self) -> str:
@@ -87,7 +93,7 @@ class Page:
             "main",
             header(self.studies, self.recommended),
             *map(opened, first),
-            folded(more, method(self.studies)),
+            folded(more, method(self.recommended)),
             not_shown(empty),
             *map(opened, others),
         )
@@ -118,9 +124,9 @@ class Page:
 
 
 def view_of(name: str, studies: Sequence[Study]) -> View:
-    """What a module of analysis.views makes of the studies, what they recommend marked in its figures."""
+    """What a module of analysis.views makes of the studies."""
     view: View = import_module(f"analysis.views.{name}").view(studies)
-    return marked(view, keys_of(map(recommend, studies)))
+    return view
 
 
 def views_of(studies: Sequence[Study], names: Iterable[str] = VIEWS) -> list[View]:

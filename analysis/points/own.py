@@ -1,7 +1,7 @@
 """Results of your own, or timm's, as typed rows that the comparisons and fits take; from CSV files.
 
     points = read_results("mine.csv")
-    points = read_timm("results-imagenet.csv", "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv").points
+    points, said = read_files([Path("results-imagenet.csv"), Path("benchmark-infer-amp-nhwc-pt240.csv")])
     mine = table(reference.select(points, family="mine", pretrain="imagenet-1k", resolution=224))
     fit_law(mine.gflops, 100 - mine.top1.mean(axis=1))
 
@@ -87,9 +87,9 @@ def read_files(paths: Sequence[Path]) -> tuple[tuple[Result, ...], tuple[str, ..
     # together: accuracies are in one of timm's files, costs in another
     timm = [file for file in files if is_timm_rows(file)]
     if timm:
-        joined = join_timm(timm, names)
-        points += joined.points
-        said += joined.said
+        joined, of_each = join_timm(timm, names)
+        points += joined
+        said += of_each
     check_repeats(points)
     return tuple(points), tuple(said)
 

@@ -12,20 +12,14 @@ from pathlib import Path
 
 from analysis.points.printed import VALIDATION
 from analysis.points.result import Result, check_repeats, is_positive, source_name
-from analysis.points.rows import Line, Rows, read_rows, reading
+from analysis.points.rows import Line, Rows, reading
 from analysis.points.timm_names import timm_family, timm_pretrain, timm_recipe
-from space.errors import InputError, quoted
+from space.errors import InputError
 
 TIMM_RESULTS = ("model", "top1", "param_count", "img_size")
-
-
 TIMM_COSTS = ("model", "infer_img_size", "infer_gmacs")
-
-
 # a benchmark on a CPU may count nothing
 TIMM_SPEEDS = ("model", "infer_img_size", "infer_samples_per_sec")
-
-
 # the images and labels of timm's files, by their names: nothing in them tells
 TIMM_TEST_SETS = {
     "results-imagenet": VALIDATION,
@@ -39,30 +33,13 @@ TIMM_TEST_SETS = {
 }
 
 
-@dataclass(frozen=True)
-class TimmResults:
-    """What timm's files give together; `left_out` says of each other row of the results why it is not in.
-
-    `said` is a line a file: what was read of it, and what was left out.
-    """
-
-    points: tuple[Result, ...]
-    left_out: tuple[str, ...]
-    said: tuple[str, ...]
-
-
-def is_timm(path: str | Path) -> bool:
-    """Whether the CSV file is one of timm's: accuracies or costs. Raises `InputError`."""
-    return is_timm_rows(read_rows(Path(path)))
-
-
 def is_timm_rows(file: Rows) -> bool:
     """Whether rows are timm's accuracies or costs."""
     return any(set(needed) <= set(file.columns) for needed in (TIMM_RESULTS, TIMM_COSTS, TIMM_SPEEDS))
 
 
-def read_timm(*paths: str | Path) -> TimmResults:
-    """timm's accuracies (results-imagenet.csv) with its costs (benchmark-infer-*.csv), in any order.
+def join_timm(files: Sequence[Rows], names: Mapping[str, int]) -> tuple[list[Result], list[str]]:
+    """timm's accuracies (results-imagenet.csv) with its costs (benchmark-infer-*.csv); a line a file on them.
 
     A row of accuracy is joined with costs of the same model and the same image size: top-1 at 288 pixels is
     never put beside the FLOPs at 224. Costs of a model hold for all its weights (`convnext_tiny` for
@@ -70,20 +47,9 @@ def read_timm(*paths: str | Path) -> TimmResults:
     (`analysis.points.timm_names`); rows whose name the rules do not know are left out. The recipe is the tag
     of the weights, the source the accuracy file's name, which also tells the test set. Raises `InputError`.
     """
-    files = [read_rows(Path(path)) for path in paths]
-    return join_timm(files, Counter(file.path.name for file in files))
-
-
-def join_timm(files: Sequence[Rows], names: Mapping[str, int]) -> TimmResults:
-    """Accuracies joined with costs, of files that are read. Raises `InputError`."""
     accuracies, costs = _timm_files(files)
     by_model, said = _timm_costs(costs)
-    sizes: dict[str, list[int]] = {}
-    for (model, size), found in sorted(by_model.items(), key=lambda item: item[0]):
-        if found.counts:
-            sizes.setdefault(model, []).append(size)
     points: list[Result] = []
-    left_out: list[str] = []
     for file in accuracies:
         reasons: dict[str, list[str]] = {}
         before = len(points)
@@ -91,12 +57,11 @@ def join_timm(files: Sequence[Rows], names: Mapping[str, int]) -> TimmResults:
             model, size = line.text("model"), line.integer("img_size", least=1)
             bare = model.partition(".")[0]
             cost = by_model.get((model, size), by_model.get((bare, size)))
-            reason, more = _unusable(model, cost, sizes.get(model) or sizes.get(bare))
+            reason = _unusable(model, cost)
             if cost is not None and not reason:
                 points.append(_timm_point(line, cost, source_name(file.path, names)))
-                continue
-            reasons.setdefault(reason, []).append(model)
-            left_out.append(f"{line}: {model} at {size} pixels: {more}")
+            else:
+                reasons.setdefault(reason, []).append(model)
         said.append(reading(file.path, len(file.rows), len(points) - before, reasons))
     if not points and not any(
         model_known(line.text("model")) for file in accuracies for line in file.lines()
@@ -105,23 +70,16 @@ def join_timm(files: Sequence[Rows], names: Mapping[str, int]) -> TimmResults:
     if not points:
         raise InputError(f"{accuracies[0].path}: no model has costs at its image size in {costs[0].path}")
     check_repeats(points)
-    return TimmResults(tuple(points), tuple(left_out), tuple(said))
+    return points, said
 
 
-def _unusable(model: str, cost: _Cost | None, sizes: Sequence[int] | None) -> tuple[str, str]:
-    """Why a row cannot be used, as a reason of many and in its own words; empty where it can."""
+def _unusable(model: str, cost: _Cost | None) -> str:
+    """Why a row cannot be used; empty where it can."""
     if timm_pretrain(model) is None:
-        tag = timm_recipe(model)
-        return (
-            "of weights that the rules do not know",
-            f"no rule for the tag {quoted(tag)}" if tag else "no tag",
-        )
+        return "of weights that the rules do not know"
     if timm_family(model) is None:
-        return "of families that the rules do not know", "no rule for the family"
-    if cost is None or not cost.counts:
-        there = f"at {', '.join(map(str, sizes))} pixels only" if sizes else "not of this model"
-        return "without costs at their image size", f"costs are {there}"
-    return "", ""
+        return "of families that the rules do not know"
+    return "" if cost is not None and cost.counts else "without costs at their image size"
 
 
 def model_known(model: str) -> bool:
@@ -132,19 +90,12 @@ def model_known(model: str) -> bool:
 def _timm_files(files: Sequence[Rows]) -> tuple[list[Rows], list[Rows]]:
     found: tuple[list[Rows], list[Rows]] = ([], [])
     for file in files:
-        columns = set(file.columns)
-        kinds = [set(TIMM_RESULTS) <= columns, any(set(n) <= columns for n in (TIMM_COSTS, TIMM_SPEEDS))]
-        if not any(kinds):
-            raise InputError(
-                f"{file.path}: neither timm's accuracies ({', '.join(TIMM_RESULTS)}) nor its costs "
-                f"({', '.join(TIMM_COSTS)})"
-            )
-        found[kinds.index(True)].append(file)
+        found[not set(TIMM_RESULTS) <= set(file.columns)].append(file)
     for kind, what in zip(
         found, ("accuracies: results-imagenet.csv", "costs: benchmark-infer-*.csv"), strict=True
     ):
         if not kind:
-            given = ", ".join(str(file.path) for file in files) or "timm"
+            given = ", ".join(str(file.path) for file in files)
             raise InputError(f"{given}: no file of {what}")
     return found
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-DRAWS, ROUNDS, ELITE = 10_000, 4, 40
+DRAWS, ROUNDS, ELITE = 10_000, 4, 40  # of the cross-entropy method below: chosen, not measured
 STAGE_TOLERANCE = 0.5  # octaves by which a stage may differ from how the best network spreads its blocks
 # from the wished number of blocks: densely to 2 octaves, and so far that the width can make any cost
 DEPTH_OCTAVES = (*(step / 6 for step in range(-12, 13)), -4, -3.5, -3, -2.5, 2.5, 3, 3.5, 4, 4.5, 5)

@@ -12,34 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 from space.errors import InputError
 
 LEVEL = 0.90  # of the intervals
-
-
 # at tau .3, 81% of the best tenth of the networks are in the better half by the score; by chance 50%
 # (both normal; at .2 it is 71%, at .5 95%)
 WORTHWHILE = 0.3
-
-
 ENOUGH = 15  # networks; an interval of tau is 0.5 to 0.7 wide then (studies/scores)
-
-
-FEWEST = 3
-
-
-RESAMPLES = 4000
-
-
+FEWEST = 3  # networks: of two there is one pair, and no spread
+RESAMPLES = 4000  # the end of a 90% interval stands at 5% of the draws, give or take 0.3%
 BASELINES = ("flops", "params")
 
 
 Floats = NDArray[np.float64]
-
-
 OFFERED = "offered"
-
-
 NOT_OFFERED = "not offered"
-
-
 NO_RELATION = "not distinguishable from no relation"
 
 

@@ -92,15 +92,14 @@ def band_shapes(bands: Iterable[Mapping[str, Any]], metric: str) -> list[Spec]:
     return shapes
 
 
-def vertical_line(x: float, text: str, *, log: bool = False) -> tuple[Spec, Spec]:
+def vertical_line(x: float, text: str) -> tuple[Spec, Spec]:
     """A dotted line over the whole height, and its label at the top."""
     line = {
         "type": "line", "layer": "below", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x,
         "line": {"width": 1, "dash": "dot", "color": NEUTRAL},
     }  # fmt: skip
-    at = math.log10(x) if log else x  # annotations on a log axis stand at logarithms, shapes do not
     label = {
-        "x": at, "yref": "paper", "y": 1, "yanchor": "top", "xanchor": "left", "showarrow": False,
+        "x": x, "yref": "paper", "y": 1, "yanchor": "top", "xanchor": "left", "showarrow": False,
         "text": escape(text), "font": {"size": 11, "color": NEUTRAL},
     }  # fmt: skip
     return line, label

@@ -26,7 +26,7 @@ REGIMES = {
 }
 SWIN, LAST = 17, 16
 # steps 0 and 1 are one network under two recipes; under a proxy it is trained once, by the proxy's
-SAME, ORIGINAL = 1, 0
+SAME = 1
 LABEL_WIDTH = 20  # characters of a line, so that there is room for bars on a phone
 NOT_KEPT = (10, 11)  # kernels 9 and 11: step 12 goes on from kernel 7
 STEP_NAME = re.compile(r"roadmap_([tb])_(\d+)")

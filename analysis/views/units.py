@@ -10,15 +10,9 @@ from typing import Any
 from space.words import compact
 
 Spec = dict[str, Any]
-
-
 # the sizes that ConvNeXt, Swin and the networks for phones are published at
 GFLOPS_TICKS = (0.075, 0.15, 0.3, 0.6, 1.2, 2.4, 4.5, 8.7, 15.4, 34.4, 60.9)
-
-
 MOST_TICKS = 9
-
-
 MARGIN = 0.06  # of an axis, beyond the first and the last value
 
 

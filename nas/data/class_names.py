@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from space.errors import InputError, quoted
+from space.errors import CONTROL, InputError, quoted
 from space.files import read_text
 
 FILE = "classes.txt"  # timm reads it as --class-map
@@ -23,8 +23,6 @@ def read_class_names(path: Path, where: str) -> tuple[str, ...]:
 
 def class_names(names: Iterable[Any], where: str) -> tuple[str, ...]:
     """Names that every export can write: one line each, unlike each other. Raises `InputError`."""
-    from nas.targets.quoting import CONTROL
-
     labels: dict[str, int] = {}
     for label, name in enumerate(names):
         if not isinstance(name, str) or not name or name != name.strip() or CONTROL.search(name):

@@ -6,7 +6,7 @@ It decides by the record, the branches and the clock; what it decides is in the 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from nas.driver.branch import Branch
@@ -29,20 +29,19 @@ class Agenda:
     def __init__(
         self,
         record: Record,
-        branches: Branches,
-        checkpoints: Checkpoints,
+        branches: Sequence[Branch],
         pace: Pace,
         *,
         seed: int,
         epochs: int,
         confirm: tuple[int, int],
     ) -> None:
-        self._record = record
-        self._branches = branches
-        self._checkpoints = checkpoints
-        self._pace = pace
+        self.record = record
+        self.branches = Branches(record, branches)
+        self.checkpoints = Checkpoints(record.folder / "checkpoints")
+        self.pace = pace
+        self.epochs = epochs
         self._seed = seed
-        self._epochs = epochs
         self._confirm = confirm
 
     def next(self, running: Collection[int]) -> Job | None:
@@ -52,17 +51,17 @@ class Agenda:
 
     def job(self, number: int, network: Recorded | None = None) -> Job:
         """The job of a trial; `network` is the trial's, where it is at hand."""
-        trial = self._record.trial(number)
+        trial = self.record.trial(number)
         network = recorded_from(trial.architecture) if network is None else network
         label = titled(trial.name, network)
         if trial.is_confirmation:
             label = f"trial {trial.of} again, seed {trial.seed}: {label}"
-        return Job(number, network, trial.seed, trial.target, self._checkpoints.path(number), label)
+        return Job(number, network, trial.seed, trial.target, self.checkpoints.path(number), label)
 
     def _promotion(self) -> Job | None:
         """A paused training that earned more epochs."""
-        for branch in self._branches:
-            if not self._pace.allows(branch.rungs.levels[0]):
+        for branch in self.branches:
+            if not self.pace.allows(branch.rungs.levels[0]):
                 return None
             promoted = branch.rungs.promote()
             if promoted is not None:
@@ -70,16 +69,16 @@ class Agenda:
         return None
 
     def _go_on(self, branch: Branch, number: int, target: int) -> Job:
-        self._record.progress(number, paused=False, target=target, attempts=1)
+        self.record.progress(number, paused=False, target=target, attempts=1)
         branch.paused.discard(number)
         return self.job(number)
 
     def _fresh(self) -> Job | None:
         """A network that has not been trained, for the budget that has had the fewest."""
-        for branch in sorted(self._branches, key=lambda branch: branch.begun / branch.most):
+        for branch in sorted(self.branches, key=lambda branch: branch.begun / branch.most):
             if not branch.wants_more:
                 continue
-            if not self._pace.allows(branch.rungs.levels[0]):
+            if not self.pace.allows(branch.rungs.levels[0]):
                 self._out_of_time()
                 return None
             # references first: a time limit must not cut off what everything is compared with
@@ -95,12 +94,12 @@ class Agenda:
 
     def _last(self) -> Job | None:
         """Where too many failed for any to be promoted to the end, the best of the others goes on."""
-        for branch in self._branches:
-            own = [t for t in self._record.trials() if t.budget == branch.budget and t.is_candidate]
+        for branch in self.branches:
+            own = [t for t in self.record.trials() if t.budget == branch.budget and t.is_candidate]
             states = {t.state for t in own}
-            if branch.wants_more or states & {"complete", "running"} or not self._pace.allows(1):
+            if branch.wants_more or states & {"complete", "running"} or not self.pace.allows(1):
                 continue
-            paused = [t for t in own if t.state == "paused" and self._branches.is_ours(t)]
+            paused = [t for t in own if t.state == "paused" and self.branches.is_ours(t)]
             paused = [t for t in paused if math.isfinite(t.accuracies[-1])]
             if paused:
                 # accuracies of fewer epochs say nothing beside those of more
@@ -112,20 +111,20 @@ class Agenda:
 
     def _begin_reference(self, branch: Branch, reference: Reference) -> Job:
         if not reference.in_band:
-            self._record.warn(f"the reference {reference.name} does not meet the budget")
+            self.record.warn(f"the reference {reference.name} does not meet the budget")
         # whatever the rungs say: what everything is compared with has to be trained fully
-        return self._begin(branch, reference.network, "reference", self._epochs, name=reference.name)
+        return self._begin(branch, reference.network, "reference", self.epochs, name=reference.name)
 
     def _begin_candidate(self, branch: Branch) -> Job | None:
         # the proposal's randomness and the rungs go by the number, which nobody else takes inside a turn
-        number = self._record.next_number
+        number = self.record.next_number
         over = "every network of the band has been tried"
         try:
             proposal = branch.proposer.next(number)
         except TooSlowError as slow:
             proposal, over = None, str(slow)
         if proposal is None:
-            self._record.warn(over)
+            self.record.warn(over)
             branch.close()
             return None
         target = branch.rungs.start(number)
@@ -143,7 +142,7 @@ class Agenda:
         params: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Job:
-        number = self._record.begin(
+        number = self.record.begin(
             network,
             role=role,
             target=target,
@@ -153,18 +152,18 @@ class Agenda:
             distributions=branch.proposer.distributions,
             **more,
         )
-        branch.meet(self._record.trial(number), network)
+        branch.meet(self.record.trial(number), network)
         return self.job(number, network)
 
     def _confirmation(self, running: Collection[int]) -> Job | None:
         """Once the search is over: the best, and the references, with seeds that no choice was made by."""
         # while a candidate is trained, nobody knows which are the best
-        searching = any(not self._record.trial(number).is_confirmation for number in running)
-        if searching or self._confirm[1] == 0 or any(branch.wants_more for branch in self._branches):
+        searching = any(not self.record.trial(number).is_confirmation for number in running)
+        if searching or self._confirm[1] == 0 or any(branch.wants_more for branch in self.branches):
             return None
-        trials = self._record.trials()
-        if any(t.state == "running" and not self._branches.is_ours(t) for t in trials):
-            self._record.warn("other drivers were still training: the last one confirms")
+        trials = self.record.trials()
+        if any(t.state == "running" and not self.branches.is_ours(t) for t in trials):
+            self.record.warn("other drivers were still training: the last one confirms")
             return None
         return self._confirmation_of(trials)
 
@@ -172,17 +171,17 @@ class Agenda:
         count, seeds = self._confirm
         # the same for all networks and budgets, so that differences can be paired by seed
         fresh = range(self._seed + 1, self._seed + 1 + seeds)
-        for branch in self._branches:
+        for branch in self.branches:
             for trial, seed in lacking(branch, trials, count, fresh):
-                if not self._pace.allows(self._epochs):
+                if not self.pace.allows(self.epochs):
                     self._out_of_time()
                     return None
                 network, name = recorded_from(trial.architecture), trial.name
                 return self._begin(
-                    branch, network, "confirmation", self._epochs, seed, name=name, of=trial.number
+                    branch, network, "confirmation", self.epochs, seed, name=name, of=trial.number
                 )
         return None
 
     def _out_of_time(self) -> None:
-        if self._pace.limit is not None:  # the record keeps a remark once
-            self._record.warn(f"the time limit of {duration(self._pace.limit)} ended the search")
+        if self.pace.limit is not None:  # the record keeps a remark once
+            self.record.warn(f"the time limit of {duration(self.pace.limit)} ended the search")

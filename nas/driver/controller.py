@@ -12,12 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nas.driver.agenda import Agenda
-from nas.driver.branch import Branch
-from nas.driver.branches import Branches
-from nas.driver.checkpoints import Checkpoints
-from nas.driver.pace import Pace
 from nas.engines.job import Job
-from nas.record.record import Record
 from nas.verdict.summary import Summary
 
 if TYPE_CHECKING:
@@ -28,7 +23,7 @@ if TYPE_CHECKING:
 # a training in which the driver has died so often, with no epoch gained, is taken to be the reason
 MOST_ATTEMPTS = 5
 # failures alike, from the first training on, that end a search: a published network should train anywhere,
-# while an axis may have a value with which no network trains
+# while an axis may have a value with which no network trains (both chosen, not measured)
 MOST_ALIKE, MOST_ALIKE_CANDIDATES = 3, 8
 
 Callback = Callable[["Trial"], object]
@@ -53,36 +48,21 @@ class Running:
 class SearchController:
     """An engine's `Controller`: the agenda decides, and every trial is in the record before it is trained."""
 
-    def __init__(
-        self,
-        record: Record,
-        branches: Sequence[Branch],
-        progress: Progress,
-        pace: Pace,
-        *,
-        seed: int,
-        epochs: int,
-        confirm: tuple[int, int],
-        callbacks: Sequence[Callback] = (),
-    ) -> None:
-        """`epochs` is full fidelity; `confirm`: how many networks are trained again, with how many seeds."""
-        self._record = record
-        self._branches = Branches(record, branches)
+    def __init__(self, agenda: Agenda, progress: Progress, callbacks: Sequence[Callback] = ()) -> None:
+        self._agenda = agenda
+        self._record = agenda.record
+        self._branches = agenda.branches
+        self._checkpoints = agenda.checkpoints
+        self._pace = agenda.pace
         self._progress = progress
-        self._pace = pace
-        self._epochs = epochs
         self._callbacks = callbacks
-        self._summary = Summary(record)
+        self._summary = Summary(agenda.record)
         self._running: dict[int, Running] = {}
         self._alike: list[str] = []  # reasons of the first trainings, where all failed unexpectedly
         self._idle = False
-        self._checkpoints = Checkpoints(record.folder / "checkpoints")
-        self._agenda = Agenda(
-            record, self._branches, self._checkpoints, pace, seed=seed, epochs=epochs, confirm=confirm
-        )
-        with record.turn():
+        with self._record.turn():
             self._unfinished = self._branches.take_up()
-            self._checkpoints.sweep(trial.number for trial in record.trials() if trial.over)
+            self._checkpoints.sweep(trial.number for trial in self._record.trials() if trial.over)
 
     def next(self) -> Job | None:
         """The next job; None while there is none."""
@@ -123,7 +103,7 @@ class SearchController:
 
     def done(self, job: Job, result: Result) -> None:
         """The job has reached its epochs: it pauses at a rung, or is complete."""
-        number, full = job.trial, result.epochs >= self._epochs
+        number, full = job.trial, result.epochs >= self._agenda.epochs
         known = {
             "fidelity": result.epochs,
             "full_fidelity": full,

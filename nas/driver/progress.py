@@ -23,7 +23,7 @@ from space.networks import recorded_from, titled
 from space.words import duration, percentage, plural
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-RECENT = 8
+RECENT = 8  # trainings that the table shows
 BAR, LEAST_BAR = 30, 8  # columns
 SILENCE = 60.0  # seconds after which a pipe hears of a training under way
 TABLE_HEADINGS = ("trial", "FLOPs", "params", "accuracy", "time", "network")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # what the look may take: so many seconds, or this share of the whole
 SECONDS, SHARE = 1.8, 0.01
-MOST_STEPS = 6
+MOST_STEPS = 6  # that are timed, after the first, which is slow: chosen, not measured
 # an image of the validation takes this part of one that is trained: the forward pass of three
 FORWARD = 1 / 3
 DRAWS = 100  # of a band, for the mean cost of its networks

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 FEW = 100  # validation images
 MOST_SIMULATED = 86400.0  # seconds of a simulated epoch
-
-
 SIMULATED = re.compile(r"simulated:([a-z_]+)(?::(\d+(?:\.\d+)?))?")
 
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from space.architecture import Architecture
 
 DEFAULT_REFERENCES = ("convnext", "swin")
-# the model-based samplers start after this share of the trials, and never before so many
+# the model-based samplers start after this share of the trials, and never before so many (chosen, not
+# measured)
 STARTUP_SHARE = 0.3
 MIN_STARTUP = 5
 

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nas.proxy import OBJECTIVE
-from nas.training.result import Epoch, Result, StepDone, TrialFailed
+from nas.training.result import Epoch, TrialFailed
+from nas.training.told import Told
 from space.errors import InputError, quoted
 from space.networks import buildable
 
@@ -111,27 +112,18 @@ class ObjectiveTrainer:
         return latency_here(architecture, self._device)
 
 
-class ObjectiveTraining:
+class ObjectiveTraining(Told):
     """One call; there is nothing to go on with after a crash."""
 
+    by = "objective"
+
     def __init__(self, trainer: ObjectiveTrainer, job: Job) -> None:
+        super().__init__(job)
         self._trainer = trainer
-        self._job = job
-        self._curve: list[Epoch] = []
 
-    @property
-    def curve(self) -> Sequence[Epoch]:
-        return tuple(self._curve)
-
-    def epoch(self, on_step: StepDone | None = None) -> Epoch:
-        """The one call; it has no steps."""
-        del on_step
+    def point(self, epoch: int) -> Epoch:
+        """The one call."""
         began = time.monotonic()
         value = self._trainer.value(buildable(self._job.architecture), self._job.seed)
         # a record has losses, and this is the nearest to one
-        point = Epoch(1, 1 - value, 1 - value, value, time.monotonic() - began)
-        self._curve.append(point)
-        return point
-
-    def result(self) -> Result:
-        return Result.told(self._curve, self._job.seed, "objective", self._curve[0].seconds)
+        return Epoch(epoch, 1 - value, 1 - value, value, time.monotonic() - began)

@@ -33,7 +33,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.training.result import Epoch, Result, StepDone, TrialFailed
+from nas.training.result import Epoch, StepDone
+from nas.training.told import Told
 from space.architecture import ACTIVATIONS, NORMS, Architecture
 from space.columns import Array, Columns, columns_of
 from space.cost import cost
@@ -47,10 +48,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHANCE, TOP = 0.1, 0.75
-EPOCHS = 9
+EPOCHS = 9  # rungs after 1, 3 and 9
 # of one training's accuracy; about what the cpu proxy shows (studies/proxy)
 NOISE = 0.015
-TAU = 0.35
+TAU = 0.35  # two thirds of what is learnt comes in the first third of the epochs; chosen, not measured
 # simulated seconds of an epoch, for every 1e9 multiply-accumulates
 SECONDS_PER_GMAC = 1.0
 IMAGES = 1000  # of a simulated epoch
@@ -258,15 +259,18 @@ class SimulatedTrainer:
         return np.asarray(CHANCE + (final - CHANCE) * np.expm1(-progress / tau) / math.expm1(-1 / tau))
 
 
-class SimulatedTraining:
+class SimulatedTraining(Told):
     """One job under way. Its checkpoint is the number of epochs done, and whose they are."""
 
+    by = "simulated"
+
     def __init__(self, trainer: SimulatedTrainer, job: Job) -> None:
+        super().__init__(job)
         self._trainer = trainer
-        self._job = job
         network = convnet(job.architecture, f"trial {job.trial}")
         self._accuracies = trainer.curve(network, job.seed)
         self._seconds = cost(network).macs / 1e9 * SECONDS_PER_GMAC
+        self.images_per_second = IMAGES / self._seconds
         self._whose = {
             "law": trainer.law.name,
             "fingerprint": job.architecture.fingerprint,
@@ -274,35 +278,24 @@ class SimulatedTraining:
             "of": trainer.epochs,
             "noise": trainer.noise,
         }
-        self._curve = [self._point(epoch) for epoch in range(1, min(self._kept(), job.epochs) + 1)]
+        self._curve = [self.point(epoch) for epoch in range(1, min(self._kept(), job.epochs) + 1)]
 
-    @property
-    def curve(self) -> Sequence[Epoch]:
-        return tuple(self._curve)
+    def point(self, epoch: int) -> Epoch:
+        """What the law measures after so many epochs."""
+        accuracy = float(self._accuracies[epoch - 1])
+        loss = -math.log(max(accuracy, 1e-3))
+        return Epoch(epoch, loss, loss, accuracy, self._seconds)
 
     def epoch(self, on_step: StepDone | None = None) -> Epoch:
-        """One epoch more, and the checkpoint written; it has no steps."""
-        del on_step
-        point = self._point(len(self._curve) + 1)
+        """One epoch more, and the checkpoint written."""
         time.sleep(self._trainer.seconds)
-        self._curve.append(point)
+        point = super().epoch(on_step)
         if self._job.checkpoint is not None:
             try:
                 write_text(self._job.checkpoint, json.dumps({**self._whose, "done": len(self._curve)}) + "\n")
             except InputError as error:  # the training is worth more than its checkpoint
                 log.warning("%s; after a crash this training starts again", error)
         return point
-
-    def result(self) -> Result:
-        if not self._curve:
-            raise TrialFailed("no epoch was trained")
-        seconds = self._seconds * len(self._curve)
-        return Result.told(self._curve, self._job.seed, "simulated", seconds, IMAGES / self._seconds)
-
-    def _point(self, epoch: int) -> Epoch:
-        accuracy = float(self._accuracies[epoch - 1])
-        loss = -math.log(max(accuracy, 1e-3))
-        return Epoch(epoch, loss, loss, accuracy, self._seconds)
 
     def _kept(self) -> int:
         """Epochs of the checkpoint; none where it is damaged or another training's."""

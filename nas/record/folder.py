@@ -17,21 +17,17 @@ from space.errors import InputError, quoted, reason
 from space.files import write_text
 
 MOST_NAME = 255  # bytes of a file's name, on every system
-
-
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
 PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn")
 
 
-def study_folder(study: str, root: Path = Path("runs")) -> Path:
-    """The folder of a study named by NAME (under `root`) or by a path. Raises `InputError`."""
+def study_folder(study: str) -> Path:
+    """The folder of a study named by NAME (under `runs`) or by a path. Raises `InputError`."""
     if os.sep not in study and not NAME.fullmatch(study):
         raise InputError(
             f"study {quoted(study)}: a name holds letters, digits, '.', '_' and '-', or give a path"
         )
-    folder = Path(study) if os.sep in study else root / study
+    folder = Path(study) if os.sep in study else Path("runs") / study
     if "\0" in study or any(len(os.fsencode(part)) > MOST_NAME for part in folder.parts):
         raise InputError(f"study {quoted(study)}: a folder's name has at most {MOST_NAME} bytes, none a NUL")
     return folder

@@ -25,17 +25,11 @@ log = logging.getLogger(__name__)
 
 
 Found = TypeVar("Found")
-
-
 PART = ".study.db.part"  # a database that is being made; SQLite puts a journal beside it
-
-
 # seconds: that SQLite itself waits for a lock, until the wait is noted, and that a reader waits
 # (the first is short, for Ctrl-C is not heard while SQLite waits)
 STEP, NOTED, MOST_WAIT = 0.5, 5.0, 60.0
-
-
-LOCK_TRIES = 6
+LOCK_TRIES = 6  # 0.02 s apart
 
 
 class SqliteStorage:

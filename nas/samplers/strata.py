@@ -19,7 +19,7 @@ from nas.samplers.feasible import Feasible
 from nas.samplers.limits import Limits
 from space.budget import Budget
 
-STRATA = 8
+STRATA = 8  # a power of two: each has its turn once in so many trials; eight is chosen, not measured
 
 
 class Strata:

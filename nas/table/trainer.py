@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.training.result import Epoch, Result, StepDone, TrialFailed
+from nas.training.result import Epoch, TrialFailed
+from nas.training.told import Told
 
 if TYPE_CHECKING:
     from nas.engines.job import Job
@@ -40,28 +41,16 @@ class TableTrainer:
         raise TrialFailed("a table has no latencies")
 
 
-class LookUp:
+class LookUp(Told):
     """One job under way. It keeps no checkpoint: to look up again is as quick."""
 
+    by = "table"
+
     def __init__(self, job: Job, accuracies: Sequence[float]) -> None:
-        self._job = job
+        super().__init__(job)
         self._accuracies = accuracies
-        self._curve: list[Epoch] = []
 
-    @property
-    def curve(self) -> Sequence[Epoch]:
-        """Every epoch so far."""
-        return tuple(self._curve)
-
-    def epoch(self, on_step: StepDone | None = None) -> Epoch:
-        """The table's next accuracy; its losses are not known, and stand as the share that is wrong."""
-        del on_step
-        accuracy = self._accuracies[len(self._curve)]
-        self._curve.append(Epoch(len(self._curve) + 1, 1 - accuracy, 1 - accuracy, accuracy, 0.0))
-        return self._curve[-1]
-
-    def result(self) -> Result:
-        """What the epochs so far gave."""
-        if not self._curve:
-            raise TrialFailed("no epoch was looked up")
-        return Result.told(self._curve, self._job.seed, "table")
+    def point(self, epoch: int) -> Epoch:
+        """The table's accuracy; its losses are not known, and stand as the share that is wrong."""
+        accuracy = self._accuracies[epoch - 1]
+        return Epoch(epoch, 1 - accuracy, 1 - accuracy, accuracy, 0.0)

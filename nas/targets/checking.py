@@ -26,9 +26,9 @@ from space.cost import cost
 from space.errors import InputError
 from space.network import Network, build
 
-IMAGES = 2
+IMAGES = 2  # so that what mixes images shows
 PROBED = 4  # logits that a verify.py compares
-RELATIVE = 1e-4
+RELATIVE = 1e-4  # of the largest logit: another library adds in another order
 """Largest logit difference, as a share of the original's largest |logit|: what summing in another order does
 to float32 stays some ten times below, a layer that differs lies thousands of times above."""
 

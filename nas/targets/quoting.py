@@ -8,15 +8,13 @@ from __future__ import annotations
 import re
 import shlex
 
-from space.errors import InputError, printable, quoted, shortened
+from space.errors import CONTROL, InputError, printable, quoted, shortened
 
 LONGEST = 300  # characters of a name in a comment or a heading
 MARKDOWN = re.compile(r"([\\`*\[\]|~$]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<!\S)[#>]|(?<![^\W_])_|_(?![^\W_]))")
 """What Markdown and its extensions (tables, HTML, mathematics) read, where they read it."""
 BULLET = re.compile(r"(?<!\S)([-+=]+)(?=\s|$)")
 NUMBER = re.compile(r"(?<!\S)(\d+)([.)])(?=\s|$)")
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Line breaks, control characters, and what has no UTF-8."""
 
 
 def in_comment(text: str) -> str:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     Mapped = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
-IMAGES = 2
+IMAGES = 2  # so that what mixes images shows
 CLASSES = 1000  # logits that are kept of each image, at most
-RELATIVE = 1e-4
+RELATIVE = 1e-4  # of the largest logit: another library adds in another order
 DIFFERS, ABSENT, FAILED, AILING = 1, 3, 4, 5
 """The script's exit codes: another network; the library cannot be imported; it raises something; the network
 is right, and training it would end here."""

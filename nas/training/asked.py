@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.data.batches import Batches
-from nas.data.sources.registry import parsed
+from nas.data.sources.registry import called
 from nas.recipe.assignments import FLAG, assignments, nested
 from nas.recipe.fitted import epochs_for, rate, total_batch
 from nas.recipe.mistakes import part_of
@@ -155,8 +155,7 @@ def _with_classes(recipe: Recipe, batches: Batches, spec: str, notes: list[str])
         "num_classes": batches.num_classes, "classes": None if there is None else list(there)
     }  # fmt: skip
     if batches.num_classes != data.num_classes:
-        kind, path = parsed(spec)
-        fields["name"] = Path(path).name or kind
+        fields["name"] = called(spec)
         notes.append(f"classes: {batches.num_classes}, those of {spec}; the recipe has {data.num_classes}")
     elif data.classes is not None and there is not None:
         missing, strange = set(data.classes) - set(there), set(there) - set(data.classes)

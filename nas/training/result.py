@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from space.errors import first_line, printable, shortened
@@ -87,25 +87,3 @@ class Result:
     device: str
     threads: int = 1
     trained: dict[str, Any] | None = None  # what a proxy trained in place of the network asked for
-
-    @classmethod
-    def told(
-        cls,
-        curve: Sequence[Epoch],
-        seed: int,
-        by: str,
-        train_seconds: float = 0.0,
-        images_per_second: float = 0.0,
-    ) -> Result:
-        """Of a training that was not done here: what a law, a table or a function tells of it."""
-        return cls(
-            accuracy=curve[-1].val_accuracy,
-            epochs=len(curve),
-            curve=tuple(asdict(point) for point in curve),
-            train_seconds=train_seconds,
-            eval_seconds=0.0,
-            images_per_second=images_per_second,
-            seed=seed,
-            precision=by,
-            device=by,
-        )

@@ -17,8 +17,10 @@ from scipy import special  # type: ignore[import-untyped]
 from nas.record.trial import Trial
 from nas.verdict.difference import Difference
 
+# of what a network is taken by; what only describes has 90% in `analysis`. Chosen, not measured
 LEVEL = 0.95
-# a network is compared with a reference that costs less than itself by this much at most
+# a network is compared with a reference that costs less than itself by this much at most: networks of
+# one budget cost 95% to 100% of it unless told otherwise, so any two of them are compared
 COSTLIER = 1.06
 
 
@@ -124,22 +126,32 @@ def paired(differences: Sequence[float], level: float = LEVEL) -> Difference:
     return Difference(mean, mean - reach, mean + reach)
 
 
+def over_seeds(
+    ours: Mapping[int, float], theirs: Mapping[int, float], among: int = 1
+) -> tuple[int, Difference] | None:
+    """The seeds that both have, and the difference over them; None where there are none.
+
+    The first was chosen among so many: each gets its part of the error (Bonferroni).
+    """
+    seeds = sorted(ours.keys() & theirs.keys())
+    if not seeds:
+        return None
+    level = 1 - (1 - LEVEL) / max(1, among)
+    return len(seeds), paired([ours[seed] - theirs[seed] for seed in seeds], level)
+
+
 def _best(candidates: Sequence[Mean], seeds: int) -> Mean:
     # of equals the one that the search found first
     return max((m for m in candidates if len(m.by_seed) == seeds), key=lambda m: (m.value, -m.trial))
 
 
 def _against(candidates: Sequence[Mean], most: int, reference: Mean) -> Against | None:
-    """Several candidates were compared for the best: each gets its part of the error (Bonferroni)."""
     rivals = [m for m in candidates if m.macs <= COSTLIER * reference.macs and len(m.by_seed) == most]
     if not rivals:
         return None
     best = _best(rivals, most)
-    seeds = sorted(best.by_seed.keys() & reference.by_seed.keys())
-    if not seeds:
-        return None
-    differences = [best.by_seed[seed] - reference.by_seed[seed] for seed in seeds]
-    return Against(best, reference.label, len(seeds), paired(differences, 1 - (1 - LEVEL) / len(rivals)))
+    found = over_seeds(best.by_seed, reference.by_seed, len(rivals))
+    return None if found is None else Against(best, reference.label, *found)
 
 
 def _mean(trial: Trial, by_seed: Mapping[int, float]) -> Mean:

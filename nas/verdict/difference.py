@@ -9,11 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from space.errors import InputError
-
-Floats = NDArray[np.float64]
 
 BETTER, WORSE, UNCLEAR = "better", "worse", "not distinguishable"
 
@@ -48,22 +43,3 @@ def welch(variances: Sequence[float], sizes: Sequence[float], level: float) -> f
         return 0.0
     freedom = 1 / sum((e / total) ** 2 / (size - 1) for e, size in zip(variances, sizes, strict=True))
     return float(special.stdtrit(freedom, 0.5 + level / 2)) * float(np.sqrt(total))
-
-
-def cost_table(flops: ArrayLike, values: ArrayLike, name: str) -> tuple[Floats, Floats]:
-    """Costs (n,) and values (n, seeds) of the set `name`. Raises `InputError`."""
-    costs, table = np.asarray(flops, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    table = table[:, None] if table.ndim == 1 else table
-    if costs.ndim != 1 or table.ndim != 2 or len(table) != len(costs) or not table.size:
-        raise InputError(f"compare: {name} has flops {costs.shape} and values {table.shape}; n and n x seeds")
-    if not (np.isfinite(costs) & (costs > 0)).all() or not np.isfinite(table).all():
-        raise InputError(f"compare: {name} has flops that are not positive, or values that are not numbers")
-    return costs, table
-
-
-def checked_errors(errors: ArrayLike) -> Floats:
-    """Finite numbers, (n,). Raises `InputError`."""
-    values = np.asarray(errors, dtype=np.float64)
-    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-        raise InputError(f"errors of shape {values.shape} must be finite numbers, of shape (n,)")
-    return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.record.study import Study, Tried
-from nas.verdict.confirm import COSTLIER, LEVEL, paired
+from nas.verdict.confirm import COSTLIER, LEVEL, over_seeds
 from space.errors import InputError
 
 
@@ -40,7 +40,6 @@ def _rivals(study: Study, tried: Tried) -> Sequence[Tried]:
 
 
 def _against(study: Study, tried: Tried, reference: Tried) -> str:
-    fresh = sorted(tried.fresh.keys() & reference.fresh.keys())
     gap = tried.macs / reference.macs - 1
     cost = (
         "at equal FLOPs"
@@ -48,19 +47,18 @@ def _against(study: Study, tried: Tried, reference: Tried) -> str:
         else f"at {abs(gap):.0%} {'more' if gap > 0 else 'less'} FLOPs"
     )
     less = f"Less {reference.label}, {cost}"
-    if not fresh:
-        seeds = sorted(tried.accuracies.keys() & reference.accuracies.keys())
-        if not seeds:
-            return f"Against {reference.label}: no seed in common."
-        value = sum(tried.accuracies[seed] - reference.accuracies[seed] for seed in seeds) / len(seeds)
-        return f"{less}: {100 * value:+.1f} points by one training each: no interval."
     among = sum(1 for one in study.candidates if one.fresh and one.budget == tried.budget)
-    level = 1 - (1 - LEVEL) / max(1, among)
-    difference = paired([tried.fresh[seed] - reference.fresh[seed] for seed in fresh], level)
-    if len(fresh) == 1:
+    found = over_seeds(tried.fresh, reference.fresh, among)
+    if found is None:
+        searched = over_seeds(tried.accuracies, reference.accuracies)
+        if searched is None:
+            return f"Against {reference.label}: no seed in common."
+        return f"{less}: {100 * searched[1].value:+.1f} points by one training each: no interval."
+    fresh, difference = found
+    if fresh == 1:
         return f"{less}: {100 * difference.value:+.1f} points by one fresh seed: no interval."
     choice = f", chosen among {among} confirmed" if among > 1 else ""
     return (
         f"{less}: {100 * difference.value:+.1f} points ({LEVEL:.0%} interval {100 * difference.low:+.1f} to "
-        f"{100 * difference.high:+.1f}, {len(fresh)} fresh seeds paired{choice}): {difference.verdict}."
+        f"{100 * difference.high:+.1f}, {fresh} fresh seeds paired{choice}): {difference.verdict}."
     )

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from nas.proxy.card import card_line
 from nas.record.study import Study, Tried
-from nas.verdict.confirm import COSTLIER, LEVEL, paired
+from nas.verdict.confirm import COSTLIER, LEVEL, over_seeds
 from nas.verdict.difference import Difference
 from nas.verdict.front import front
 from space.budget import quantity
@@ -33,8 +33,8 @@ class Rival:
     """The pick's accuracy less another network's, over seeds that both have; infinite ends: no interval."""
 
     label: str
-    difference: Difference
     seeds: int
+    difference: Difference
 
     @property
     def verdict(self) -> str | None:
@@ -262,6 +262,11 @@ class Field:
     values: tuple[float, ...]
     seeds: frozenset[int]  # fresh ones; none: by the search's own trainings
 
+    @cached_property
+    def candidates(self) -> int:
+        """How many of them were searched."""
+        return sum(one.role == "candidate" for one in self.networks)
+
     def accuracies(self, tried: Tried) -> list[float]:
         """What any network is judged by here: under the fresh seeds, else by the search's own training."""
         fresh = [tried.accuracies[seed] for seed in sorted(self.seeds & tried.fresh.keys())]
@@ -366,17 +371,15 @@ def _others(among: Field, tried: Tried, networks: Sequence[Tried], front: bool) 
 
 
 def _rival(among: Field, tried: Tried, other: Tried) -> Rival | None:
-    """The difference over fresh seeds that both have; the choice among several is charged (Bonferroni)."""
-    seeds = sorted(seed for seed in among.seeds if seed in tried.accuracies and seed in other.accuracies)
-    if seeds:
-        rivals = sum(one.role == "candidate" for one in among.networks)
-        differences = [tried.accuracies[seed] - other.accuracies[seed] for seed in seeds]
-        return Rival(other.label, paired(differences, 1 - (1 - LEVEL) / max(1, rivals)), len(seeds))
+    """The difference over fresh seeds that both have."""
+    ours = {seed: value for seed, value in tried.accuracies.items() if seed in among.seeds}
+    if found := over_seeds(ours, other.accuracies, among.candidates):
+        return Rival(other.label, *found)
     # the pick was judged by fresh seeds: one of the search's trainings is no match for their mean
     if among.seeds:
         return None
     value = searched_value(tried) - searched_value(other)
-    return Rival(other.label, Difference(value, -math.inf, math.inf), 1)
+    return Rival(other.label, 1, Difference(value, -math.inf, math.inf))
 
 
 def _mean(values: Any) -> float:

@@ -20,6 +20,7 @@ from nas.recipe.recipe import read_recipe
 from nas.record.record import Record
 from nas.record.study import Study, read_study
 from nas.targets.exportable import Exportable, by_itself
+from nas.targets.folder import check_folder, write
 from nas.targets.target import Mismatch
 from nas.verdict.pick import recommend
 from space import describe
@@ -274,7 +275,7 @@ def leftovers(folder):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from nas import export
+from nas.targets.folder import write
 at, files = int(sys.argv[1]), {f"{a}/{b}.txt": b"x" for a in ("native", "python") for b in "ab"}
 calls = 0
 def counted(real):
@@ -287,7 +288,7 @@ def counted(real):
     return call
 for name in ("open", "fsync", "mkdir", "replace", "unlink"):
     setattr(os, name, counted(getattr(os, name)))
-export.write(Path(sys.argv[2]), {"architecture.json": sys.argv[3], **files, "README.md": "done"})
+write(Path(sys.argv[2]), {"architecture.json": sys.argv[3], **files, "README.md": "done"})
 """
 
 
@@ -301,8 +302,8 @@ def test_a_kill_at_any_moment_leaves_a_folder_that_the_same_command_completes(tm
         finished = subprocess.run(command, check=False).returncode == 0
         if folder.exists():
             states.add(tuple(name for name in written(folder) if name not in leftovers(folder)))
-        export.check_folder(folder, pick)
-        export.write(folder, {"architecture.json": kept, "python/model.py": "x", "README.md": "done"})
+        check_folder(folder, pick)
+        write(folder, {"architecture.json": kept, "python/model.py": "x", "README.md": "done"})
         assert not [name for name in leftovers(folder) if not name.startswith("native/")]
         if finished:
             break
@@ -336,12 +337,12 @@ def test_no_room_for_all_files_is_room_for_none(tmp_path, monkeypatch):
         "README.md": "new",
     }
     old = tmp_path / "old"
-    export.write(old, dict.fromkeys(files, "old"))
+    write(old, dict.fromkeys(files, "old"))
     monkeypatch.setattr(os, "fsync", full)
     for folder in (old, tmp_path / "deep" / "new"):
         calls.clear()
         with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)$"):
-            export.write(folder, files)
+            write(folder, files)
     assert {name: (old / name).read_text() for name in written(old)} == dict.fromkeys(files, "old")
     assert not (tmp_path / "deep").exists()
 

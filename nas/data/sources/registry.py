@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
-from space.errors import InputError, quoted
+from space.errors import CONTROL, InputError, quoted
 from space.registry import Entry
 
 
@@ -80,6 +81,14 @@ def parsed(spec: str) -> tuple[str, str]:
     if path and not data_set.path:
         raise InputError(f"data: {name} takes no path; {quoted(spec)} should be {name!r}")
     return name, path
+
+
+def called(spec: str) -> str:
+    """A data set for people: by the end of its path, where that is a name, else by its kind."""
+    kind, _, path = spec.partition(":")
+    kind, path = (kind, path or kind) if kind in SOURCES else (FOLDER, spec)
+    name = PurePath(path).name
+    return name if name and not CONTROL.search(name) else kind
 
 
 def _is_path(spec: str, colon: bool) -> bool:

@@ -21,17 +21,11 @@ if TYPE_CHECKING:
 
 from nas.engines.ray.resources import Node
 
-REACH_SECONDS = 5.0
-
-
+REACH_SECONDS = 5.0  # for a first word of what should be a cluster
 # the client's connection preface and empty settings; the server's first frame is its settings, of type 4
 # (RFC 9113, section 3.4): Ray speaks gRPC, which is HTTP/2
 HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-
-
 OBJECT_STORE = 100 * 2**20  # bytes; results travel without it, the trainer does not
-
-
 # what Tune would do beside running trials, switched off; the record keeps a search, not Tune
 TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

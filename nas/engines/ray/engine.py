@@ -106,7 +106,7 @@ class RayEngine:
         import ray
 
         if self._meter is not None:
-            with suppress(Exception):
+            with suppress(Exception):  # where Ray itself is gone there is nothing to stop
                 ray.kill(self._meter)
             self._meter = None
         if self._connected:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 
 MAX_LOSSES = 3  # times a job begins again after its worker was lost
-
-
 LOW_MEMORY = "due to the node running low on memory"  # as Ray words it
 
 

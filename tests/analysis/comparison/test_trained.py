@@ -230,18 +230,16 @@ def test_the_page_has_the_verdict_the_tables_and_the_matrix(tmp_path, said):
     assert rows[0].startswith("name,role,network,seeds,accuracy") and len(rows) == 3
 
 
-def test_the_page_draws_without_an_error(tmp_path, said):
-    from tests.analysis.chromium import chromium
-
+def test_the_page_draws_without_an_error(browser, tmp_path, said):
     folder = trainings(tmp_path / "t", network=[0.86, 0.87], convnext_tiny=[0.71, 0.73])
     said(folder, "--html", tmp_path / "c.html")
-    with chromium() as browser:
-        page, errors = browser.new_page(viewport={"width": 390, "height": 900}), []
-        page.on("console", lambda message: errors.append(message.text))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto((tmp_path / "c.html").as_uri())
-        page.wait_for_selector("#trainings-differences .main-svg")
-        assert errors == [] and page.evaluate("document.documentElement.scrollWidth") == 390
+    page, errors = browser.new_page(viewport={"width": 390, "height": 900}), []
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((tmp_path / "c.html").as_uri())
+    page.wait_for_selector("#trainings-differences .main-svg")
+    assert errors == [] and page.evaluate("document.documentElement.scrollWidth") == 390
+    page.close()
 
 
 def test_what_a_training_started_from_is_said(tmp_path, said):

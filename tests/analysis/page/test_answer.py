@@ -132,12 +132,12 @@ def test_warnings_of_the_search_are_shown():
     ],
 )
 def test_incomplete_records_have_a_head(fields):
-    shown = text(markup(study(**fields)) + method([study(**fields)]))
+    shown = text(markup(study(**fields)) + method([recommend(study(**fields))]))
     assert "None" not in shown and "nan" not in shown
 
 
 def test_how_it_was_measured_can_be_read_again():
-    known = dict(facts(read_study(ROOT / "studies" / "default")))
+    known = dict(facts(recommend(read_study(ROOT / "studies" / "default"))))
     assert "LayerScale from 1 where there is one, stochastic depth 0, in place of" in known["Trained with"]
     assert known["Sampling error"].startswith("±") and "images" in known["Sampling error"]
     assert known["Space"] == "convnext: 2.67 billion networks"

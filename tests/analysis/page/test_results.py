@@ -12,7 +12,6 @@ from playwright.sync_api import expect
 from analysis import dashboard
 from analysis.points.packaged import packaged_points
 from analysis.points.printed import CONVNEXT_PAPER
-from tests.analysis.chromium import chromium
 
 ROOT = Path(__file__).parents[3]
 HOSTILE = "</script><img src=x onerror=window.hacked=1><b>b</b>"
@@ -57,12 +56,6 @@ def written(files, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "results.html"
     assert dashboard.main(["--results", *files, "--out", str(path)]) == 0
     return path
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

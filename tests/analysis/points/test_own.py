@@ -13,7 +13,6 @@ from analysis.comparison.equal_flops import at_equal_flops
 from analysis.laws.fit import fit_law
 from analysis.points.own import read_files, read_results, table
 from analysis.points.printed import CONVNEXT_PAPER, PublishedPoint, published_points, select
-from analysis.points.timm import is_timm, read_timm
 from analysis.points.timm_names import timm_family, timm_pretrain
 from space.errors import InputError
 
@@ -176,39 +175,35 @@ mobilenetv3_large_150d,320,6128.32,167.083,14.62,,
 
 def test_timm_is_joined_by_model_and_image_size(write):
     accuracies, costs = write(ACCURACIES, "results-imagenet.csv"), write(COSTS, "benchmark-infer.csv")
-    found = read_timm(costs, accuracies)
-    by_name = {point.name: point for point in found.points}
+    points, _ = read_files([costs, accuracies])
+    by_name = {point.name: point for point in points}
     tiny = by_name["convnext_tiny.fb_in1k"]
     # top-1 was measured at 288 pixels: so are the FLOPs, not the 4.47 of 224
     assert (tiny.resolution, tiny.gflops, tiny.top1, tiny.params_m) == (288, 7.39, 82.698, 28.59)
     assert (tiny.family, tiny.pretrain, tiny.source) == ("convnext", "imagenet-1k", "results-imagenet.csv")
     assert by_name["eva_giant_patch14_336.clip_ft_in1k"].params_m == 1013.01
     assert tiny.recipe == "fb_in1k" and tiny.test_set == "imagenet-1k val"
-    (left,) = found.left_out
-    assert "line 5: mobilenetv3_large_150d" in left and "not of this model" in left
     with pytest.raises(InputError, match="resolution differs"):
-        select(found.points, pretrain="imagenet-1k")
+        select(points, pretrain="imagenet-1k")
 
 
 def test_costs_at_another_size_are_no_costs(write):
     accuracies = write(ACCURACIES, "results-imagenet.csv")
-    found = read_timm(accuracies, write(COSTS.replace("convnext_tiny,288", "other,288"), "benchmark.csv"))
-    assert any(
-        "convnext_tiny.fb_in1k at 288 pixels: costs are at 224 pixels only" in x for x in found.left_out
+    points, said = read_files(
+        [accuracies, write(COSTS.replace("convnext_tiny,288", "other,288"), "benchmark.csv")]
     )
+    assert "convnext_tiny.fb_in1k" not in {point.name for point in points}
+    assert "without costs at their image size (convnext_tiny.fb_in1k" in said[1]
     with pytest.raises(InputError, match="no model has costs at its image size"):
-        read_timm(accuracies, write("model,infer_img_size,infer_gmacs\nother,224,4.47\n", "benchmark.csv"))
+        read_files([accuracies, write("model,infer_img_size,infer_gmacs\nother,224,4.47\n", "benchmark.csv")])
 
 
 def test_timm_files_are_known_by_their_columns(write):
     accuracies, costs = write(ACCURACIES, "results-imagenet.csv"), write(COSTS, "benchmark-infer.csv")
-    assert is_timm(accuracies) and is_timm(costs) and not is_timm(write(MINE))
     with pytest.raises(InputError, match=r"no file of costs: benchmark-infer"):
-        read_timm(accuracies)
+        read_files([accuracies])
     with pytest.raises(InputError, match=r"no file of accuracies: results-imagenet"):
-        read_timm(costs)
-    with pytest.raises(InputError, match=r"mine.csv: neither timm's accuracies"):
-        read_timm(accuracies, costs, write(MINE))
+        read_files([costs, write(MINE)])
     with pytest.raises(InputError, match=r"train.csv: no file of timm's that is read here.* infer_gmacs$"):
         read_files([write("model,infer_img_size,train_step_time\nx,224,1\n", "train.csv")])
 
@@ -218,28 +213,29 @@ def test_of_files_that_count_otherwise_most_are_right_and_that_is_said(write):
     again = "model,infer_img_size,infer_gmacs,infer_macts\nconvnext_tiny,288,9,1\n"
     files.append(write(again, "benchmark-infer-old.csv"))
     for most in (7.39, 9):
-        found = read_timm(*files)
-        (tiny,) = (point for point in found.points if point.name == "convnext_tiny.fb_in1k")
+        points, said = read_files(files)
+        (tiny,) = (point for point in points if point.name == "convnext_tiny.fb_in1k")
         assert (tiny.gflops, tiny.activations_m) == (most, {7.39: 22.21, 9: 1}[most])
         files.append(write(again, "benchmark-infer-older.csv"))
-    assert found.said[0].endswith(
+    assert said[0].endswith(
         "1 counted otherwise than in most files, convnext_tiny at 288 pixels 7.39, 9 kept"
     )
     # printed to two digits, another file may round otherwise
-    rounded = read_timm(*files[:2], write(again.replace(",9", ",7.4"), "again.csv"))
-    assert not any("otherwise" in line for line in rounded.said)
+    _, said = read_files([*files[:2], write(again.replace(",9", ",7.4"), "again.csv")])
+    assert not any("otherwise" in line for line in said)
 
 
 def test_speeds_stand_by_device_and_activations_with_their_count(write):
     bare = "model,infer_img_size,infer_samples_per_sec\nconvnext_tiny,288,11.5\n"
     bare += "swin_tiny_patch4_window7_224,224,0\n"
-    found = read_timm(
+    files = [
         write(ACCURACIES, "results-imagenet.csv"),
         write(COSTS, "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv"),
         write(bare, "benchmark-infer-fp32-cpu (1).csv"),  # as a browser calls a second download
-    )
-    tiny, swin = (p for p in found.points if p.family in ("convnext", "swin"))
-    assert found.said[1].endswith("2 rows, all read: speeds only, there is no column of GMACs")
+    ]
+    points, said = read_files(files)
+    tiny, swin = (p for p in points if p.family in ("convnext", "swin"))
+    assert said[1].endswith("2 rows, all read: speeds only, there is no column of GMACs")
     assert tiny.activations_m == 22.21
     assert dict(tiny.speeds) == {"amp-nhwc-pt240-cu124-rtx3090": 1490.25, "fp32-cpu": 11.5}
     assert dict(swin.speeds) == {"amp-nhwc-pt240-cu124-rtx3090": 2100.85}  # 0 of what did not run
@@ -313,7 +309,7 @@ def test_files_on_other_images_or_labels_are_planes_of_their_own(write):
         "renamed.csv": "that of renamed.csv",
     }
     for name, test_set in expected.items():
-        assert {p.test_set for p in read_timm(write(accuracies, name), costs).points} == {test_set}
+        assert {p.test_set for p in read_files([write(accuracies, name), costs])[0]} == {test_set}
     both = read_files(
         [write(accuracies, "results-imagenet.csv"), write(accuracies, "results-sketch.csv"), costs]
     )

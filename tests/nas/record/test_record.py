@@ -215,7 +215,7 @@ def test_optuna_has_costs_to_sort_by_and_the_learning_curves(searched, theirs):
     assert "value_accuracy" in frame and frame["user_attrs_macs"].dtype == "int64"
 
 
-def test_optuna_s_importances_pictures_and_terminator_work(theirs):
+def test_optuna_s_importances_and_terminator_work(theirs):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for evaluator in (
@@ -226,8 +226,23 @@ def test_optuna_s_importances_pictures_and_terminator_work(theirs):
             assert "base_width" in found and abs(sum(found.values()) - 1) < 1e-6
         evaluator = BestValueStagnationEvaluator(max_stagnation_trials=100)
         assert Terminator(evaluator, min_n_trials=2).should_terminate(theirs) is False
-        curves = optuna.visualization.plot_intermediate_values(theirs)
-        assert len(curves.data) == len(theirs.trials)
+
+
+# a study of one objective has neither a front nor a volume of its own, and the terminator asks for a Gaussian
+# process of every trial
+PLOTS = sorted(
+    {name for name in optuna.visualization.__all__ if name.startswith("plot_")}
+    - {"plot_pareto_front", "plot_hypervolume_history", "plot_terminator_improvement"}
+)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_every_picture_of_optuna_s_shows_the_study(theirs, name):
+    few = {"params": ["base_width", "norm"]} if name in ("plot_contour", "plot_rank") else {}
+    drawn = getattr(optuna.visualization, name)(theirs, **few)
+    shown = len(theirs.trials) if name == "plot_intermediate_values" else 1
+    points = [trace.dimensions if trace.type == "parcoords" else trace.x for trace in drawn.data]
+    assert len(points) >= shown and any(len(each) for each in points)
 
 
 def begin(record, network, role, proposer, seed=0):
