@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,6 +144,7 @@ def targets_of(names: Sequence[str]) -> tuple[str, ...]:
 
 def export(args: Namespace, targets: Sequence[str]) -> list[str]:
     """Check and write every network, each step said as it is done; what failed. Raises `InputError`."""
+    from nas.data.layout import refuse_inside
     from nas.targets.exportable import asked_for
     from nas.targets.folder import check_folder
 
@@ -155,6 +158,7 @@ def export(args: Namespace, targets: Sequence[str]) -> list[str]:
     folders = [folder_of(args, one, len(found)) for one in found]
     for one, folder in zip(found, folders, strict=True):
         check_folder(folder, one)
+        refuse_inside(folder, spec_of(one, args) or "", "--out")
     failed: list[str] = []
     for one, folder in zip(found, folders, strict=True):
         failed += export_one(one, folder, args, targets, named)
@@ -203,6 +207,8 @@ def export_one(
     )
     write(folder, files)
     print(f"  {folder / 'README.md'}", flush=True)
+    if images is not None and "recipe.yaml" in files:
+        print(f"next    {next_of(one, args, folder)}", flush=True)
     return failed
 
 
@@ -228,8 +234,9 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
     from nas.data.sources.registry import SOURCES, called, parsed
     from nas.recipe.fitted import Images
 
-    data = {} if args.data is not None or one.study is None else one.study.mapping.get("data") or {}
-    spec, there = str(data.get("spec")) if args.data is None else args.data, data.get("there")
+    spec, there = spec_of(one, args), _study_data(one).get("there") if args.data is None else None
+    if spec is None:
+        return None
     try:
         kind, _ = parsed(spec)
         if args.data is None and not SOURCES[kind].path:
@@ -246,6 +253,31 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
         return None  # it lies elsewhere, and its study is of a version that kept no count
     names = class_names_of(one, there["classes"])
     return Images(called(spec), there["train"], there["classes"], names, there["pixels"])
+
+
+def _study_data(one: Exportable) -> Mapping[str, Any]:
+    return {} if one.study is None else one.study.mapping.get("data") or {}
+
+
+def spec_of(one: Exportable, args: Namespace) -> str | None:
+    """The data set of --data, else of the study."""
+    spec: str | None = args.data or _study_data(one).get("spec")
+    return spec
+
+
+def next_of(one: Exportable, args: Namespace, folder: Path) -> str:
+    """The command that trains it on these images, and a control where it is not one itself."""
+    from nas.data.sources.registry import parsed
+    from nas.training.controls import control
+
+    spec = spec_of(one, args) or ""
+    kind, path = parsed(spec)
+    words = ["python", "-m", "nas.train", str(folder / "recipe.yaml"), "--data"]
+    words.append(path if path and parsed(path) == (kind, path) else spec)  # as a user writes it
+    with suppress(InputError):
+        control("nearest", one.network)
+        words += ["--seeds", "3", "--control", "nearest"]
+    return shlex.join(words)
 
 
 def class_names_of(one: Exportable, count: int) -> tuple[str, ...] | None:

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from nas.data.once import listed_once
 from nas.driver.agenda import Agenda
 from nas.driver.controller import Callback, SearchController, SearchEnded
 from nas.driver.interrupts import interrupts
@@ -66,7 +67,7 @@ def run(
             engine = held.enter_context(engine_of(plan, folder))
             record = open_record(plan, folder)
             held.callback(record.close)
-        for line in filter(None, (plan.judge.read, plan.judge.fitted, plan.judge.card)):
+        for line in filter(None, (plan.judge.read, plan.judge.few, plan.judge.fitted, plan.judge.card)):
             console.print(line, markup=False, soft_wrap=True)
         with unwritable(folder):
             interrupted = train(plan, engine, record, console, callbacks)
@@ -112,7 +113,8 @@ def train(
 
 def plan_of(settings: Settings | MeasureSettings) -> Plan | Measurement:
     """What is going to be trained. Raises `InputError`."""
-    return Plan.of(settings) if isinstance(settings, Settings) else Measurement.of(settings)
+    with listed_once():  # the proxy is fitted to the images, then they are read
+        return Plan.of(settings) if isinstance(settings, Settings) else Measurement.of(settings)
 
 
 def check_engine(settings: Settings | MeasureSettings) -> None:

@@ -18,18 +18,18 @@ from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
 from space.command import COUNT, POSITIVE_COUNT, Command
 from space.errors import InputError
-from space.words import percentage
+from space.words import duration, percentage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
-    from torch import Tensor
 
     from nas.recipe.recipe import Recipe
     from nas.training.asked import Asked
+    from nas.training.display import TrainingProgress
     from nas.training.distributed import Ranks
-    from nas.training.full import FullTraining
+    from nas.training.full import FullTraining, Initial
     from nas.training.state import Run
     from nas.training.trainings import Training
     from space.networks import Network
@@ -109,6 +109,8 @@ def beside(recipe: Path) -> Path:
 
 def train(args: argparse.Namespace) -> None:
     """Train as the command line says. Raises `InputError`, `TrialFailed`."""
+    from nas.data.layout import refuse_inside
+    from nas.data.once import listed_once
     from nas.training.asked import asked
     from nas.training.distributed import joined
     from nas.training.full import check_batch, check_folder
@@ -123,9 +125,10 @@ def train(args: argparse.Namespace) -> None:
         cost_of(each.recipe.network, each.recipe.data.resolution)
         check_batch(each.recipe)
     check_folder(args.out, args.resume, several=_several(args))
+    refuse_inside(args.out, args.data, "--out")
     if args.init is not None:
         _check_init(Path(args.init), [each.recipe.network for each in trainings])
-    with joined(args.device) as (ranks, device):
+    with joined(args.device) as (ranks, device), listed_once():
         _train_all(args, trainings, wanted, ranks, device)
 
 
@@ -236,25 +239,45 @@ def _train(
             if place[1] == 1 or done < last:
                 for note in (lead + _title(run, full), *notes):
                     progress.note(note)
-            while len(full.curve) < last:
-                progress.epoch(full.epoch(progress.step))
+            _epochs(full, last, progress, place)
         full.close()
     for line in _outcome(full, folder, recipe):
         _say(console, lead + line)
 
 
+def _epochs(full: FullTraining, last: int, progress: TrainingProgress, place: tuple[int, int]) -> None:
+    """Up to epoch `last`; of several trainings the first one's first epoch tells how long all will take."""
+    while len(full.curve) < last:
+        progress.epoch(full.epoch(progress.step))
+        number, count = place
+        if number == 1 < count and len(full.curve) == 1 < last:
+            whole = duration(full.rows[0]["seconds"] * last * count)
+            progress.note(
+                f"about {whole} for all {count} trainings, if each takes as long; fewer --seeds, or --set "
+                "epochs=N, take less"
+            )
+
+
 def _initial(
     args: argparse.Namespace, run: Run, folder: Path, notes: list[str], begun: bool
-) -> Mapping[str, Tensor] | None:
+) -> Initial | None:
     """The weights to start from; `notes` get what was taken. None where the training has its own."""
     from nas.training.full import LAST, initial_weights
+    from space.cost import RESOLUTION  # the published weights'
 
     if args.init is None or (begun and (folder / LAST).exists()):
         return None
     recipe = run.recipe
-    return initial_weights(
+    initial = initial_weights(
         args.init, recipe.network, recipe.data.num_classes, recipe.data.classes, notes.append
     )
+    own, seen = recipe.data.resolution, initial.facts["resolution"] or RESOLUTION
+    if args.finetune and own < seen:
+        notes.append(
+            f"--finetune: at the recipe's {own} pixels, where the weights have seen {seen}; --set "
+            f"data.resolution={seen} takes about {(seen / own) ** 2:.0f} times as long"
+        )
+    return initial
 
 
 def _notes(run: Run) -> list[str]:

@@ -33,12 +33,14 @@ SCALE = re.compile(r"stages\.\d+\.(?:blocks\.|layers\.)?\d+\.(?:gamma|layer_scal
 
 @dataclass(frozen=True)
 class Transfer:
-    """Weights under our names to start from; so many of the network's parameters, its head's not counted, are
-    the source's."""
+    """Weights under our names to start from; so many of the network's parameters are the source's, in so many
+    tensors that were `sliced` or `padded`. Its head is not counted."""
 
     state: State
     taken: int
     parameters: int
+    sliced: int
+    padded: int
 
 
 def architecture_of(state: Mapping[str, Tensor]) -> Architecture | None:
@@ -89,18 +91,22 @@ def transferred(state: Mapping[str, Tensor], source: Architecture, target: Archi
         torch.manual_seed(0)  # what is new beside what is taken
         fresh = build(target, classes).state_dict()
     found: State = {}
-    taken = 0
+    taken = sliced = padded = 0
     for name, value in fresh.items():
         origin = state.get(name)
         if _is_norm(name) and (source.norm != target.norm or origin is None):
             continue
         if origin is not None and origin.dim() == value.dim():
             found[name], count = _taken(name, origin, value)
-            taken += 0 if name.startswith("head.") else count
+            if not name.startswith("head."):
+                taken += count
+                pairs = [*zip(origin.shape, value.shape, strict=True)]
+                sliced += any(there > here for there, here in pairs)
+                padded += any(there < here for there, here in pairs)
     _join_scales(found, state, source, target)
     _silence_new_blocks(found, fresh, source, target)
     parameters = sum(value.numel() for name, value in fresh.items() if not name.startswith("head."))
-    return Transfer(found, taken, parameters)
+    return Transfer(found, taken, parameters, sliced, padded)
 
 
 def _refuse(network: Architecture, whose: str) -> None:

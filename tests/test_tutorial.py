@@ -49,6 +49,10 @@ def test_its_commands_go_from_photographs_to_a_comparison(photos, capsys):
     outputs = [said(place, words, capsys) for place, words in own]
     assert "photos: 2 classes, 48 + 24 images" in outputs[0]
     assert "2 fresh seeds" in outputs[2]
+    assert (
+        "next    python -m nas.train best/recipe.yaml --data photos/ --seeds 3 --control nearest"
+        in outputs[4]
+    )
     folder = photos.parent
     recipe = (folder / "best" / "recipe.yaml").read_text()
     assert "classes: [boxes, suns]" in recipe
@@ -59,7 +63,7 @@ def test_its_commands_go_from_photographs_to_a_comparison(photos, capsys):
 
 def test_the_commands_with_pretrained_weights_are_taken(capsys):
     others = [(place, words) for place, words in COMMANDS if any(PRETRAINED in word for word in words)]
-    assert [place for place, _ in others] == ["nas.export", "nas.train"]
+    assert [place for place, _ in others] == ["nas.export", "nas.train", "analysis.compare"]
     for place, words in others:
         importlib.import_module(place).parser().parse_args(words)
 

@@ -22,6 +22,7 @@ from nas.training.trainings import CONTROL, NETWORK, Entry, read_trainings
 from nas.training.trainings import FILE as SEVERAL
 from space.errors import InputError, quoted, shortened, word
 from space.files import parse_json, parse_yaml, read_text
+from space.words import listed
 
 SUMMARY, RECIPE, LAST = "summary.json", "recipe.yaml", "checkpoint-last.pt"
 BESIDE = ("trained", "*/trained")  # where nas.train puts what it trains of a recipe in an export
@@ -189,7 +190,7 @@ def read_folders(folders: Sequence[str | Path]) -> Trainings:
         )
     for group in controls:
         _refuse_other_data(network.first, group.first)
-    notes += _differences(network, controls)
+    notes += _starts(groups) + _differences(network, controls)
     return Trainings(network, tuple(replace(group, role=CONTROL) for group in controls), tuple(notes))
 
 
@@ -307,6 +308,24 @@ def _refuse_other_data(one: Trained, other: Trained) -> None:
             f"{one.folder} and {other.folder}: trained on other images ({word(data[0])}, {word(data[1])}): "
             "their accuracies are not compared"
         )
+
+
+def _starts(groups: Sequence[Group]) -> list[str]:
+    """Whose trainings start from weights, in lines, and whose do not, where some do."""
+    lines, scratch = [], []
+    for group in groups:
+        init = group.first.summary.get("init")
+        if not isinstance(init, Mapping):
+            scratch.append(group.name)
+            continue
+        counts = [init.get(name) for name in ("taken", "parameters")]
+        taken, parameters = (float(n or 0) if _number(n) else 0.0 for n in counts)
+        share = f", {taken / parameters:.0%} of its parameters" if parameters else ""
+        network, file = (word(str(init.get(name))) for name in ("network", "file"))
+        lines.append(f"{group.name} starts from the weights of {network} in {file}{share}")
+    if lines and scratch:
+        lines.append(f"{listed(scratch)} from scratch")
+    return lines
 
 
 def _differences(network: Group, controls: Sequence[Group]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nas.api.data_set import NAME
 from nas.api.data_set import offered as data_offered
 from nas.api.results import Results
-from space.errors import InputError, word
+from space.errors import InputError, first_line, word
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,8 +41,8 @@ def search(
     `resume=True`, `set={"proxy.mixup": 0.8}`; `quiet` prints nothing.
 
     `data` is what `--data` takes, or a data set of your own: a sequence of (image, label) as torchvision's
-    without transforms, a pair (train, val) of them, or what `nas.data.from_dataset` gives. The search reads
-    it at the proxy's pixels, and goes on with its study where it is given again.
+    without transforms, one of Hugging Face's, a pair (train, val) of either, or what `nas.data.from_dataset`
+    gives. The search reads it at the proxy's pixels, and goes on with its study where it is given again.
 
     `objective` is `best` or `front`, as the flag, or a function of yours that judges a network in place of
     the proxy: `objective(network, budget)` or, where it can tell seeds apart, `objective(network, budget,
@@ -76,6 +76,8 @@ def search(
             raise InputError(
                 "data: Ray's workers see no data set of Python; give it as a folder or a CSV file"
             )
+        if callable(objective) and settings.get("engine") == "ray":
+            _check_sendable(objective)
         read = read_settings(given | chosen, None if study_file is None else Path(study_file))
         code = run(read, _console(quiet), finish, callbacks)
     assert finish.folder is not None  # `run` has come to its end
@@ -135,6 +137,21 @@ def _judged_by(objective: Callable[..., Any] | str | None) -> Iterator[dict[str,
 
     with offered(objective) as name:
         yield {"proxy": name}
+
+
+def _check_sendable(objective: Callable[..., Any]) -> None:
+    """Raises `InputError` where Ray's workers cannot be given the function."""
+    try:
+        from ray import cloudpickle
+    except ImportError:  # the engine says so
+        return
+    try:
+        cloudpickle.dumps(objective)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise InputError(
+            f"objective: cannot be sent to Ray's workers ({first_line(error)}); let it make what it uses, or "
+            "leave out engine"
+        ) from None
 
 
 def _console(quiet: bool) -> Console:

@@ -24,6 +24,7 @@ THREADS = 16  # for disks that are far away; they wait, and do not work
 HIDDEN = "hidden"
 OUTSIDE = "outside of the class folders"
 NAME = "not named as an image"
+FORMAT = "in a format that is not read, JPEG would be"
 CONTENT = "without an image's content"
 CUT = "cut short"
 EMPTY = "empty"
@@ -48,6 +49,13 @@ class LeftOut:
         names = self._names.setdefault(why, [])
         if len(names) < NAMED:
             names.append(shortened(printable(place), NAME_LENGTH))
+
+    def extend(self, other: LeftOut) -> None:
+        """Count what another has counted, too."""
+        for why, count in other._counts.items():
+            self._counts[why] += count
+            names = self._names.setdefault(why, [])
+            names += other._names[why][: NAMED - len(names)]
 
     def __bool__(self) -> bool:
         return bool(self._counts)

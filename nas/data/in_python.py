@@ -12,6 +12,7 @@ from nas.data.class_names import class_names
 from nas.data.dataset import Data, Split
 from nas.data.files import LeftOut
 from nas.data.held_out import held_out
+from nas.data.hugging_face import splits_of
 from nas.data.images import as_rgb
 from nas.data.listing import FIFTH, summary
 from nas.data.sources.imagefolder import centred
@@ -43,10 +44,12 @@ def from_dataset(
 
     `train` and `val` are sequences of (image, label): a PIL image or uint8 [H, W, 3], an array or a tensor
     (torch's order [3, H, W] is taken too), and 0, 1, ... Give the data set without transforms: images are
-    resized to `resolution` here, as those of a folder are. Without `val` a fifth of each class is kept for
-    it, by the images' content alone. `classes` are names by label (default: `train.classes` where there
-    are some); sizes, `seed` and `num_classes` choose a subset as in `load`. Raises `InputError`.
+    resized to `resolution` here, as those of a folder are. A data set of Hugging Face's, or a `DatasetDict`,
+    is taken as well: its column of images and that of class labels. Without `val` a fifth of each class is
+    kept for it, by the images' content alone. `classes` are names by label (default: `train.classes` where
+    there are some); sizes, `seed` and `num_classes` choose a subset as in `load`. Raises `InputError`.
     """
+    train, val = splits_of(train, val)
     if classes is None:
         classes = getattr(train, "classes", None)
     names = None if classes is None else class_names(classes, "data: classes")

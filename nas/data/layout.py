@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nas.data.files import NAME_LENGTH, NAMED
 from nas.data.images import EXTENSIONS
+from nas.data.sources.registry import FOLDER, parsed
 from space.errors import InputError, printable, shortened
 
 LAYOUT = "PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg"
@@ -56,6 +57,24 @@ def layout_of(root: Path, splits: tuple[str, ...] = SPLITS) -> Layout:
         return Layout(train, val, tuple(unread))
     _refuse_wrong(root, folders, named)
     return Layout("", "")
+
+
+def refuse_inside(folder: Path, spec: str, flag: str) -> None:
+    """Raises `InputError` where what is written to `folder` would be read as images of the data set."""
+    try:
+        kind, path = parsed(spec)
+    except InputError:  # who reads it says so
+        return
+    root = Path(os.path.expanduser(path))  # noqa: PTH111  Path's own raises without a home
+    inside = Path(os.path.relpath(folder.resolve(), root.resolve())).parts
+    if kind != FOLDER or inside[:1] == ("..",) or not is_dir(root):
+        return
+    layout = layout_of(root)
+    if layout.whole or inside[:1] in {(layout.train,), (layout.val,)}:
+        raise InputError(
+            f"{flag} {folder}: lies among the class folders of {root}, where it would be read as one; name "
+            "one elsewhere"
+        )
 
 
 def _named(split: str, folders: list[str]) -> list[str]:

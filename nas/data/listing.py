@@ -12,13 +12,32 @@ from typing import Protocol
 
 import numpy as np
 
-from nas.data.files import AGAIN, HIDDEN, NAME, OUTSIDE, Images, LeftOut, looked_at
+from nas.data.files import AGAIN, FORMAT, HIDDEN, NAME, OUTSIDE, Images, LeftOut, looked_at
 from nas.data.held_out import held_out
 from nas.data.images import EXTENSIONS
 from nas.data.layout import LAYOUT, NEEDED, SPLITS, held, hidden, is_folder, layout_of, listed
+from nas.data.once import listing_of
 from nas.data.sources.subset import existing_folder
 from space.errors import InputError, printable, quoted, reason
+from space.words import plural
 
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
+ARRAYS = (
+    ".npz",
+    ".npy",
+    ".pkl",
+    ".pickle",
+    ".pt",
+    ".pth",
+    ".h5",
+    ".hdf5",
+    ".mat",
+    ".parquet",
+    ".arrow",
+    ".tfrecord",
+)
+# images, but not of a format that is read
+UNREAD = (".heic", ".heif", ".avif", ".jxl", ".svg", ".psd", ".dng", ".cr2", ".nef", ".arw", ".raw")
 NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # not UTF-8 is a surrogate here
 FIFTH = ", a fifth of each class kept for validation"
 
@@ -93,24 +112,31 @@ class Folder:
         """All images of these classes there."""
         key = (place, *classes)
         if key not in self._found:  # where one folder is both splits, it is looked through once
-            tops = [_inside(place, name) for name in classes]
-            walked = [self._walked(top) for top in tops]
-            # flat from here on: a million files are looked at in one go, whatever their classes
-            labels = np.repeat(np.arange(len(classes)), [len(own) for own in walked]).astype(np.int64)
-            files = [f"{self.root}/{name}" for name in chain.from_iterable(walked)]
-            why, facts = looked_at(files)
-            for index in np.flatnonzero(why):
-                self.left_out.add(why[index], self._place(files[index]))
-            images = Images(files, labels, facts[:, 0], facts[:, 1]).taken(np.flatnonzero(why == ""))
+            where = str(self.root), str(self.root.resolve())
+            images, left_out = listing_of((*where, *key), lambda: self._looked(place, classes))
+            self.left_out.extend(left_out)
             counts = np.bincount(images.labels, minlength=len(classes))
             if not counts.all():
-                self._refuse_empty([tops[label] for label in np.flatnonzero(counts == 0)])
+                self._refuse_empty([_inside(place, classes[label]) for label in np.flatnonzero(counts == 0)])
             self._found[key] = images
         return self._found[key]
 
+    def _looked(self, place: str, classes: tuple[str, ...]) -> tuple[Images, LeftOut]:
+        """All images of these classes there, and what else."""
+        left_out = LeftOut()
+        walked = [self._walked(_inside(place, name), left_out) for name in classes]
+        # flat from here on: a million files are looked at in one go, whatever their classes
+        labels = np.repeat(np.arange(len(classes)), [len(own) for own in walked]).astype(np.int64)
+        files = [f"{self.root}/{name}" for name in chain.from_iterable(walked)]
+        why, facts = looked_at(files)
+        for index in np.flatnonzero(why):
+            left_out.add(why[index], self._place(files[index]))
+        images = Images(files, labels, facts[:, 0], facts[:, 1]).taken(np.flatnonzero(why == ""))
+        return images, left_out
+
     def _class_names(self, place: str) -> list[str]:
         names = []
-        for entry in self._entries(place):
+        for entry in self._entries(place, self.left_out):
             if is_folder(entry):
                 names.append(entry.name)
             else:
@@ -128,7 +154,7 @@ class Folder:
                 )
         return names
 
-    def _walked(self, top: str) -> list[str]:
+    def _walked(self, top: str, left_out: LeftOut) -> list[str]:
         """Files below `top` that are named as images, relative to the root, in the order of their bytes."""
         found: list[str] = []
         # a link back to the class, the split or the root is a circle as well
@@ -136,23 +162,23 @@ class Folder:
         pending, seen = deque([top]), {_identity(folder) for folder in above}
         while pending:
             place = pending.popleft()
-            for entry in self._entries(place):
+            for entry in self._entries(place, left_out):
                 name = f"{place}/{entry.name}"
                 if is_folder(entry):
                     identity = _identity(entry.path)
                     if identity in seen:  # a circle, if nothing worse
-                        self.left_out.add(AGAIN, name)
+                        left_out.add(AGAIN, name)
                     else:
                         seen.add(identity)
                         pending.append(name)
                 elif entry.name.lower().endswith(EXTENSIONS):
                     found.append(name)
                 else:
-                    self.left_out.add(NAME, name)
+                    left_out.add(FORMAT if entry.name.lower().endswith(UNREAD) else NAME, name)
         # bytes sort alike in every locale: an image's index, and so its crops, are the same on every machine
         return sorted(found, key=os.fsencode)
 
-    def _entries(self, place: str) -> Iterator[os.DirEntry[str]]:
+    def _entries(self, place: str, left_out: LeftOut) -> Iterator[os.DirEntry[str]]:
         """What a folder shows, sorted."""
         try:
             with os.scandir(f"{self.root}/{place}") as entries:
@@ -161,7 +187,7 @@ class Folder:
             raise InputError(f"data: {self.root / place} cannot be read ({reason(error)})") from None
         for entry in found:
             if hidden(entry.name):
-                self.left_out.add(HIDDEN, _inside(place, entry.name))
+                left_out.add(HIDDEN, _inside(place, entry.name))
             else:
                 yield entry
 
@@ -169,10 +195,13 @@ class Folder:
         return file[len(str(self.root)) + 1 :]
 
     def _refuse_empty(self, tops: list[str]) -> None:
-        others = f", nor have {len(tops) - 1:,} other classes" if len(tops) > 1 else ""
+        count = len(tops) - 1
+        verb = "has" if count == 1 else "have"
+        others = f", nor {verb} {plural(count, 'other class', 'other classes')}" if count else ""
         left_out = f"; left out: {self.left_out}" if self.left_out else ""
         raise InputError(
-            f"data: {self.root / tops[0]} has no images ({' '.join(EXTENSIONS)}){others}{left_out}"
+            f"data: {self.root / tops[0]} has no images ({' '.join(EXTENSIONS)}){others}; a class needs "
+            f"some, and what is no class has to lie elsewhere{left_out}"
         )
 
 
@@ -187,9 +216,18 @@ def summary(
 
 def _needed(path: str | Path) -> str:
     """What would be right in place of what is no folder."""
-    if os.path.isfile(os.path.expanduser(path)):  # noqa: PTH111, PTH113  a NUL, no home: no file
-        return f"an archive has to be unpacked, and a list of images ends in .csv; {NEEDED}"
-    return NEEDED
+    if not os.path.isfile(os.path.expanduser(path)):  # noqa: PTH111, PTH113  a NUL, no home: no file
+        return NEEDED
+    name = str(path).lower()
+    if name.endswith(EXTENSIONS):
+        hint = "an image alone is no data set"
+    elif name.endswith(ARCHIVES):
+        hint = "unpack the archive, and name the folder that comes out of it"
+    elif name.endswith(ARRAYS):
+        hint = "such a file is read in Python, and its images given as nas.search(data=...)"
+    else:
+        hint = "an archive has to be unpacked; a list of images that does not end in .csv is written csv:FILE"
+    return f"{hint}; {NEEDED}"
 
 
 def _inside(place: str, name: str) -> str:

@@ -38,9 +38,9 @@ class Effort:
     references: Sequence[Sequence[Reference]]  # of each budget
     front: bool = False  # wanted is the best network at every cost
 
-    def check(self) -> None:
-        """Raises `InputError` where trials, rungs and budgets do not go together."""
-        self.scheduler  # noqa: B018  works all of it out
+    def check(self, *, rungs: bool = True) -> None:
+        """Raises `InputError` where trials, `rungs` and budgets do not go together."""
+        self.scheduler if rungs else self.shares  # noqa: B018  works it out
 
     @property
     def budgets(self) -> int:

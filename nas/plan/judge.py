@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.plan.fitting import check_data, for_data, is_users, with_fields
+from nas.plan.fitting import check_data, fits, for_data, is_users, with_fields
 from nas.plan.settings import RunSettings, Settings
 from nas.proxy import is_objective, is_simulated, is_table
 from nas.proxy.card import card_line
@@ -22,6 +22,7 @@ from space.errors import MOST_NAME, InputError, first_line, printable, quoted, s
 from space.networks import cost_of
 from space.references import Reference
 from space.tabled import Tabled
+from space.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from space.networks import Recorded
 
 
+FEW = 100  # validation images
 MOST_SIMULATED = 86400.0  # seconds of a simulated epoch
 SIMULATED = re.compile(r"simulated:([a-z_]+)(?::(\d+(?:\.\d+)?))?")
 
@@ -56,6 +58,15 @@ class Judge:
     def card(self) -> str | None:
         """How far its order is ImageNet's, in a line; None where nothing is trained."""
         return card_line(self.facts, self.data)
+
+    @property
+    def few(self) -> str:
+        """What few validation images of the user's own cannot tell, in a line; "" where there are more."""
+        images = self.facts.get("val_size")
+        if images is None or images >= FEW or "there" not in self.data:
+            return ""
+        count = plural(images, "validation image")
+        return f"{count}: each is {100 / images:.2g} points, and no less can be told"
 
     def uses_gpu(self, device: str) -> bool:
         """Whether trainings of a search from this machine want a GPU unless told otherwise."""
@@ -91,6 +102,7 @@ class Chosen:
     epochs: int
     load: Callable[[], Judge]  # raises `InputError`
     table: Table | None = None  # whose networks are searched, where it is a table
+    follows: bool = False  # whether the data may ask for other epochs
 
 
 def chosen_judge(settings: RunSettings) -> Chosen:
@@ -221,7 +233,7 @@ def proxy_judge(settings: RunSettings) -> Chosen:
             passes(proxy),
         )
 
-    return Chosen(name, asked.seen_resolution, asked.epochs, loaded)
+    return Chosen(name, asked.seen_resolution, asked.epochs, loaded, follows=fits(name, asked, settings))
 
 
 def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:

@@ -67,7 +67,7 @@ class Plan:
         for known in references:
             check_resolution(chosen, known)
         effort = Effort(settings, chosen.name, chosen.epochs, references, front)
-        effort.check()
+        effort.check(rungs=not chosen.follows)
         drawn = [BandSampler(space, budget) for budget in budgets] if table is None else []
         bands: Sequence[Band] = drawn
         if table is not None:
@@ -79,8 +79,11 @@ class Plan:
         for band in drawn:
             check_candidates(chosen, band)
         judge = chosen.load()
+        # again: epochs and pixels may have followed from the data
+        effort = replace(effort, epochs=judge.epochs)
+        effort.check()
         for known in references:
-            check_resolution(judge, known)  # again: pixels may have followed from the data
+            check_resolution(judge, known)
         searched = space if table is None else table.space
         return cls(settings, searched, bands, effort, judge, limits)
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.data.layout import refuse_inside
 from nas.data.sources.registry import parsed
 from nas.plan.plan import Plan, space_name
 from nas.plan.settings import MeasureSettings, RunSettings, Settings
@@ -31,6 +32,8 @@ def choose_folder(settings: Settings | MeasureSettings) -> Path:
         folder = study_folder("measured")
     else:
         folder = _numbered(settings)
+    if settings.data is not None:
+        refuse_inside(folder, settings.data, "--study")
     if settings.storage is None:
         Record.check_free(folder, resume=_goes_on(settings, folder))
     else:

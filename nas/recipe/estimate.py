@@ -26,6 +26,8 @@ UNITS = (("days", 24.0), ("hours", 1.0), ("minutes", 1 / 60), ("seconds", 1 / 36
 # of a report on ConvNeXt-B with eight A100: 4.3 times the short time, or 5.3 (docs/recipe.md)
 SLOWER = 5
 """How much longer than the fastest the slowest end of a time is."""
+LEAST_PASS = 0.005
+"""Seconds that a forward and backward pass takes, however small: 500 launches of 10 us (ours)."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def _estimate(recipe: Recipe, gpu: Gpu, images: int, price: float | None) -> Est
         batch_size = largest_batch(memory, share, gpu.memory)
     except InputError:
         return None
-    least = seconds_per_image(recipe, gpu) * images / recipe.devices / 3600
+    seconds = max(seconds_per_image(recipe, gpu) * batch_size, LEAST_PASS)
+    least = seconds * images / recipe.devices / batch_size / 3600
     return Estimate(
         gpu=gpu,
         gpus=recipe.devices,
@@ -162,7 +165,9 @@ def estimate_lines(
     priced = price is not None
     lines = [
         "Estimates; nothing was run. Batches are the largest that fit. The short time is what the GPU's peak",
-        f"figures allow, the long one {SLOWER} times that; reading images and validation come on top.",
+        f"figures allow, and {1000 * LEAST_PASS:g} ms a batch at least; the long one is {SLOWER} times that. "
+        "Reading images and",
+        "validation come on top.",
         "",
         _row([*columns, *(["cost"] if priced else [])]),
         _row(["---"] * (len(columns) + priced)),

@@ -198,8 +198,11 @@ def _evidence(one: Exportable) -> Iterator[str]:
 
 def _recipe(recipe: Recipe, gpu_price: float | None, train_images: int | None) -> list[str]:
     from nas.recipe.estimate import estimate_lines
+    from space.words import plural
 
-    split = f"{recipe.devices} GPUs x {recipe.batch_size} images x {recipe.accumulation} accumulated"
+    split = (
+        f"{plural(recipe.devices, 'device')} x {recipe.batch_size} images x {recipe.accumulation} accumulated"
+    )
     return [
         _wrapped(f"{recipe.epochs} epochs of {in_markdown(recipe.data.name)} at {recipe.data.resolution} "
                  f"pixels, total batch {recipe.total_batch_size} ({split}), stochastic depth "

@@ -17,9 +17,9 @@ def ema_decay(decay: float, steps: int) -> float:
     """The decay in a training of so many optimiser steps: `decay`, or less where the average would not leave
     its start behind, of which e^-7.5 (.06%) may be left in the end.
 
-    .9999 remembers 10,000 steps: in a training of 2,000 most of the average would be the random start. That
-    its memory should be a share of the training, not a number of steps: Busbridge et al. 2023, How to Scale
-    Your EMA.
+    .9999 remembers 10,000 steps: in a training of 2,000 most of the average would be the random start. A
+    memory of a number of steps is of other images where the batch is another (Busbridge et al. 2023,
+    arXiv:2307.13813, who scale it by the batch); that it is a share of the training is ours.
     """
     return min(decay, math.exp(-SPANS / steps))
 

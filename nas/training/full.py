@@ -18,7 +18,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,15 +49,24 @@ HEAD = ("head.weight", "head.bias")
 SPREAD = ("devices", "accumulation")
 
 
+@dataclass(frozen=True)
+class Initial:
+    """Weights to start from, under our names, and what they are, for the record."""
+
+    state: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
 class FullTraining:
     """One training in its folder; every rank makes one and calls the same methods, rank 0 alone writes."""
 
-    def __init__(self, run: Run, folder: Path, initial: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(self, run: Run, folder: Path, initial: Initial | None = None) -> None:
         self._run = run
         self._folder = folder
+        self._init = None if initial is None else initial.facts
         forget_peak_memory(run.device)
         with memory_errors_as_failures():
-            self._state = start(run, initial)
+            self._state = start(run, None if initial is None else initial.state)
         self._log: TrainingLog | None = None
 
     @property
@@ -93,6 +102,7 @@ class FullTraining:
                     raise InputError(f"--data: these are not the images that {self._folder} was trained on")
                 values = dict(kept["training"]) | {"network": kept["model"], "ema": kept.get("model_ema")}
                 self._state.restore(values, self._run.own_slots)
+                self._init = kept.get("init")
         except CheckpointError as error:
             raise self._unusable(path, error) from None
 
@@ -179,6 +189,7 @@ class FullTraining:
             "data": self._run.batches.fingerprint,
             **{name: row.get(name) for name in ("epoch", "val_accuracy", "ema_accuracy")},
             BEST_WEIGHTS: better_weights(row),
+            "init": self._init,
             "training": state,
         }
 
@@ -207,6 +218,7 @@ class FullTraining:
             "ema_decay": run.ema_decay,
             "last": self.rows[-1],
             "seed": run.seed,
+            "init": self._init,
             "precision": run.precision,
             "device": str(run.device),
             "processes": run.ranks.world,
@@ -374,7 +386,7 @@ def initial_weights(
     num_classes: int,
     classes: Sequence[str] | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Tensor]:
+) -> Initial:
     """A checkpoint's weights under our names, for `network` to start from; without the head of other classes.
 
     Reads what `space.checkpoints.load_weights` reads, and networks without a head. Where both have names, the
@@ -388,19 +400,23 @@ def initial_weights(
     for note in start.notes:
         say(f"--init {path}: {note}")
     state, named = start.state, start.classes
+
+    def taken(state: dict[str, Tensor], classifier: str) -> Initial:
+        return Initial(state, {**start.facts, "classifier": classifier})
+
     if HEAD[0] not in state:
-        return state
+        return taken(state, "fresh")
     held = len(state[HEAD[0]])
     if held == num_classes and (named is None or classes is None or list(named) == list(classes)):
-        return state
+        return taken(state, "taken")
     if named is not None and classes is not None and sorted(named) == sorted(classes):
         say(f"--init {path}: its classes are these in another order; its classifier's rows are put in theirs")
         # row i of the head is class i
         rows = torch.tensor([named.index(name) for name in classes])
-        return state | {name: state[name][rows] for name in HEAD}
+        return taken(state | {name: state[name][rows] for name in HEAD}, "taken")
     why = f"of {held} classes" if held != num_classes else f"of other classes ({some(named or ())})"
     say(f"--init {path}: without its classifier, {why}; a fresh one of {num_classes} classes is trained")
-    return {name: value for name, value in state.items() if name not in HEAD}
+    return taken({name: value for name, value in state.items() if name not in HEAD}, "fresh")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,12 +49,13 @@ class Weights:
 class Start:
     """A checkpoint's weights under our names, to start a training from, and the names of its classes.
 
-    `notes` say in lines what was taken and what was not.
+    `notes` say in lines what was taken and what was not, `facts` in plain values, for the record.
     """
 
     state: dict[str, Tensor]
     classes: tuple[str, ...] | None
     notes: tuple[str, ...]
+    facts: Mapping[str, Any]
 
 
 def read_weights(
@@ -120,9 +122,10 @@ def start_from(network: Network, path: str | Path) -> Start:
         try:
             found = read(state, network, head=False)
             _refuse_shapes(found, network, None)
+            taken = _whole(found, network)
         except InputError as mismatch:
             found, taken = _of_another(state, network, mismatch)
-            notes.append(taken)
+            notes.append(_said(taken))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     notes += _left_out(found)
@@ -130,10 +133,31 @@ def start_from(network: Network, path: str | Path) -> Start:
         notes.append(f"without {', '.join(found.missing)}, which start afresh")
     head = found.state.get("head.weight")
     classes = None if head is None else _classes_of(values, path, len(head))
-    return Start(found.state, classes, tuple(notes))
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    data, told = _data_of(values, path, None)
+    seen = {"resolution": data.resolution if told else None}
+    facts = {"file": path.name, "sha256": digest, "weights": which, **seen, **taken}
+    return Start(found.state, classes, tuple(notes), facts)
 
 
-def _of_another(state: dict[str, Tensor], network: Network, mismatch: InputError) -> tuple[Read, str]:
+def _whole(found: Read, network: Network) -> dict[str, Any]:
+    """How much is taken of the network's own weights: all that is there."""
+    import torch
+
+    from space.networks import brief, build_network
+
+    with torch.device("meta"):
+        fresh = build_network(network, 1).state_dict()
+    taken = sum(value.numel() for name, value in found.state.items() if not name.startswith("head."))
+    missing = sum(fresh[name].numel() for name in found.missing if not name.startswith("head."))
+    parameters = taken + missing
+    return {"network": brief(network), "taken": taken, "parameters": parameters, "sliced": 0, "padded": 0}
+
+
+def _of_another(
+    state: dict[str, Tensor], network: Network, mismatch: InputError
+) -> tuple[Read, dict[str, Any]]:
     """What fits of another ConvNeXt's weights, and how much that is; raises `mismatch` for no ConvNeXt's."""
     from space.checkpoints import Read, read
     from space.networks import brief
@@ -145,11 +169,20 @@ def _of_another(state: dict[str, Tensor], network: Network, mismatch: InputError
         raise mismatch
     own = read(state, source, head=False)
     found = transferred(own.state, source, network)
-    taken = (
-        f"of another network, {brief(source)}: {found.taken:,} of {found.parameters:,} parameters below the "
-        f"head are taken from it ({found.taken / found.parameters:.0%})"
-    )
+    taken = {"network": brief(source)} | {
+        name: getattr(found, name) for name in ("taken", "parameters", "sliced", "padded")
+    }
     return Read(found.state, own.left_out, own.missing), taken
+
+
+def _said(taken: Mapping[str, Any]) -> str:
+    """How much of another network's weights is taken."""
+    share = taken["taken"] / taken["parameters"]
+    return (
+        f"of another network, {taken['network']}: {taken['taken']:,} of {taken['parameters']:,} parameters "
+        f"below the head are taken from it ({share:.0%}); of its tensors {taken['sliced']} sliced, "
+        f"{taken['padded']} padded"
+    )
 
 
 def _loaded(

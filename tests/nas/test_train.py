@@ -455,7 +455,7 @@ def test_weights_of_every_layout_are_started_from(place, layout, classes):
     torch.manual_seed(1)
     state = build(NET, classes).state_dict()
     torch.save(other_layout(layout, state, NET), "given.pt")
-    found = initial_weights("given.pt", NET, 3)
+    found = initial_weights("given.pt", NET, 3).state
     expected = {k: v for k, v in state.items() if classes == 3 or not k.startswith("head.")}
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], value) for name, value in expected.items())
@@ -482,7 +482,7 @@ def test_what_is_taken_and_what_is_not_is_said(run, place):
     for values, notes in cases:
         torch.save(values, "given.pt")
         said = []
-        found = initial_weights("given.pt", NET, 3, ("bars", "discs", "frames"), said.append)
+        found = initial_weights("given.pt", NET, 3, ("bars", "discs", "frames"), said.append).state
         assert said == [f"--init given.pt: {note}" for note in notes]
         assert all(
             torch.equal(found[name], state[name]) for name in backbone if values.get("model") is not wide
@@ -499,7 +499,7 @@ def test_a_swin_starts_from_its_official_weights(place):
     state = build_network(swin, 3).state_dict()
     torch.save({"model": state | {"layers.0.blocks.1.attn_mask": torch.zeros(4, 9, 9)}}, "given.pt")
     said = []
-    found = initial_weights("given.pt", swin, 3, None, said.append)
+    found = initial_weights("given.pt", swin, 3, None, said.append).state
     assert all(torch.equal(value, state[name]) for name, value in found.items())
     assert "left out, as they are computed: " in said[1] and "attn_mask" in said[1]
 
@@ -547,7 +547,11 @@ def test_what_it_starts_from_is_kept_from_the_beginning(run, place, monkeypatch)
     Path("given.pt").unlink()
     assert run(values, "--resume", out="cut")[0] == 0
     assert columns(place / "cut") == columns(place / "whole")
+    init = json.loads(Path("cut/summary.json").read_text())["init"]
+    assert init == json.loads(Path("whole/summary.json").read_text())["init"]
+    assert (init["file"], init["classifier"], init["taken"]) == ("given.pt", "taken", init["parameters"])
     assert run(values, out="fresh")[0] == 0
+    assert json.loads(Path("fresh/summary.json").read_text())["init"] is None
     assert columns(place / "fresh") != columns(place / "whole")
 
 
@@ -558,8 +562,10 @@ def test_another_convnext_s_weights_are_a_start(run, place):
     target = recipe(Architecture.convnext([1, 2], [12, 20]), epochs=1)
     code, out, err = run(target, "--init", "source/checkpoint-best.pt", out="taken")
     assert code == 0, err
-    size = sum(p.numel() for name, p in build(target.network, 3).named_parameters() if "head" not in name)
+    sizes = [p.numel() for name, p in build(target.network, 3).named_parameters() if "head" not in name]
+    size = sum(sizes)
     assert f"of another network, 2-2 16-24 k7 e4 layer gelu: {size:,} of {size:,} parameters below the" in out
+    assert f"; of its tensors {len(sizes)} sliced, 0 padded" in out
     assert run(target, out="scratch")[0] == 0
     losses = {each: columns(place / each) for each in ("taken", "scratch")}
     assert losses["taken"]["val_loss"] < losses["scratch"]["val_loss"]
@@ -581,6 +587,9 @@ def test_a_fine_tuning_has_the_published_rates_and_enough_steps(run, place):
     assert code == 0, err
     # of 144 images a batch may have 9, which is 8; 500 steps of 18 an epoch
     assert "batch: 8 images a step, learning rate 5e-05; 512 are too many of 144" in out
+    assert (
+        "at the recipe's 32 pixels, where the weights have seen 224; --set data.resolution=224 takes" in out
+    )
     tuned = read_recipe("out/recipe.yaml")
     assert tuned.optimizer.layer_decay == 0.7 and tuned.optimizer.lr == 5e-5 and tuned.epochs == 30
     assert tuned.augmentation.mixup == 0 and tuned.head_init_scale == 0.001

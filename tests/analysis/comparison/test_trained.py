@@ -240,3 +240,14 @@ def test_the_page_draws_without_an_error(browser, tmp_path, said):
     page.wait_for_selector("#trainings-differences .main-svg")
     assert errors == [] and page.evaluate("document.documentElement.scrollWidth") == 390
     page.close()
+
+
+def test_what_a_training_started_from_is_said(tmp_path, said):
+    init = {"file": "tiny.pth", "network": "3-3-9-3 96-192-384-768", "taken": 90, "parameters": 120}
+    training(tmp_path / "tuned", 0.8, init=init)
+    training(tmp_path / "plain", 0.7, init=None)
+    out = " ".join(said(tmp_path / "tuned", tmp_path / "plain").split())
+    assert (
+        "tuned starts from the weights of 3-3-9-3 96-192-384-768 in tiny.pth, 75% of its parameters. " in out
+    )
+    assert "plain from scratch." in out and "scratch" not in said(tmp_path / "plain")

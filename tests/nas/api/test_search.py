@@ -37,6 +37,14 @@ def noisy(network, budget, seed):
     return shallow(network, budget) * (0.9 + seed % 7 / 100)
 
 
+def holding(lock):
+    def locked(network, budget):
+        with lock:
+            return shallow(network, budget)
+
+    return locked
+
+
 def broken(network, budget):
     raise RuntimeError(f"no room for {network.stages[0].width} channels")
 
@@ -101,6 +109,10 @@ def test_a_study_is_gone_on_with_and_opened_again(workplace):
         ({"objective": shallow, "proxy": None, "scheduler": "asha"}, "which nothing stops early"),
         ({"objective": shallow, "proxy": None, "confirm": "2x2"}, r"objective\(network, budget, seed\)"),
         ({"objective": lambda n, b: 1, "proxy": None}, "known by the function's name; use def"),
+        (
+            {"objective": holding(threading.Lock()), "proxy": None, "engine": "ray"},
+            "objective: cannot be sent to Ray's workers .*lock.*; let it make what it uses",
+        ),
         ({"proxy": "objective:shallow"}, r"nas.search\(..., objective=shallow\)"),
     ],
 )

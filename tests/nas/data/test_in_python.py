@@ -101,3 +101,62 @@ def test_what_is_no_data_set_is_told_where(train, val, classes, words):
     with pytest.raises(InputError) as raised:
         from_dataset(train, val, classes, resolution=16)
     assert words in str(raised.value) and "\n" not in str(raised.value)
+
+
+class Rows:
+    """As `datasets.Dataset` is looked at: features, columns, rows by index."""
+
+    def __init__(self, rows, names=("cat", "dog"), **features):
+        self.rows = rows
+        label = type("ClassLabel", (), {"names": list(names)})()
+        self.features = {"id": type("Value", (), {})(), "photo": type("Image", (), {})(), "kind": label}
+        self.features |= features
+
+    def select_columns(self, names):
+        return [{name: row[name] for name in names} for row in self.rows]
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, place):
+        return self.rows[place]
+
+
+def as_rows(count, first=0):
+    items = Dataset(count, first=first).items
+    return Rows([{"id": i, "photo": image, "kind": label} for i, (image, label) in enumerate(items)])
+
+
+def test_hugging_face_s_columns_are_found_by_their_types_and_its_splits_by_their_names():
+    plain = from_dataset(Dataset(8), Dataset(4, first=50), resolution=16)
+    splits = {"train": as_rows(8), "test": as_rows(4, 50)}
+    for given in ((splits,), (splits["train"], splits["test"])):
+        found = from_dataset(*given, resolution=16)
+        assert (found.fingerprint, found.classes) == (plain.fingerprint, ("cat", "dog"))
+    with pytest.raises(InputError, match=r"has the splits test, and none is called train"):
+        from_dataset({"test": splits["test"]}, resolution=16)
+    twice = as_rows(4)
+    twice.features["other"] = twice.features["kind"]
+    with pytest.raises(InputError, match="has the ClassLabel columns kind, other: remove_columns leaves the"):
+        from_dataset(twice, resolution=16)
+    del twice.features["other"], twice.features["kind"]
+    with pytest.raises(
+        InputError, match="has no ClassLabel column among id Value, photo Image; class_encode"
+    ):
+        from_dataset(twice, resolution=16)
+
+
+def test_the_real_datasets_package_is_read_so(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    label = datasets.ClassLabel(names=["cat", "dog"])
+    features = datasets.Features(photo=datasets.Image(), kind=label)
+
+    def made(count, first=0):
+        images, labels = zip(*Dataset(count, first=first).items, strict=True)
+        return datasets.Dataset.from_dict({"photo": [*images], "kind": [*labels]}, features=features)
+
+    whole = datasets.DatasetDict(train=made(8), validation=made(4, 50))
+    whole.save_to_disk(tmp_path / "pets")
+    plain = from_dataset(Dataset(8), Dataset(4, first=50), resolution=16)
+    for given in (whole, datasets.load_from_disk(tmp_path / "pets")):
+        assert from_dataset(given, resolution=16).fingerprint == plain.fingerprint

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas.data import load
+from nas.data import listing, load
+from nas.data.files import looked_at
+from nas.data.layout import refuse_inside
+from nas.data.once import listed_once
 from nas.data.opening import STREAMED
 from nas.data.sources.registry import parsed
 from nas.data.stream import Streamed
+from nas.data.survey import survey
 from space.errors import InputError
 
 
@@ -186,8 +190,8 @@ READ = {
     ),
     "what is no image": (
         with_extras(("README.md", b"x"), ("a/notes.txt", b"x"), ("a/IMG.HEIC", b"x"), ("b/x.jpg", b"<html>")),
-        "1 outside of the class folders (README.md), 2 not named as an image (a/IMG.HEIC, a/notes.txt), "
-        "1 without an image's content (b/x.jpg)",
+        "1 outside of the class folders (README.md), 1 in a format that is not read, JPEG would be "
+        "(a/IMG.HEIC), 1 not named as an image (a/notes.txt), 1 without an image's content (b/x.jpg)",
     ),
     "downloads that broke off": (cut, "for validation; left out: 2 cut short (a/1.jpg, a/2.jpg)"),
     "of every format": (
@@ -216,7 +220,7 @@ REFUSED = {
     "nothing": (lambda root: None, "is no folder (No such file or directory); an image folder is PATH/CLASS"),
     "a file": (
         an_archive,
-        "is no folder; an archive has to be unpacked, and a list of images ends in .csv; an image",
+        "is no folder; an archive has to be unpacked; a list of images that does not end in .csv is",
     ),
     "an empty folder": (Path.mkdir, "has no class folders; an image folder is PATH/CLASS/*.jpg, or"),
     "images alone": (images, "and PATH/val/CLASS/*.jpg; {root} holds 0.png, 1.png, 2.png and 2 more"),
@@ -344,6 +348,50 @@ def test_it_is_a_line_that_says_what_to_do(place, name):
         lines.append(str(raised.value))
     assert lines[0] == lines[1] and lines[0].startswith(f"data: {place}") and "\n" not in lines[0]
     assert words.format(root=place) in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("pets.tar.gz", "unpack the archive, and name the folder that comes out of it; an image folder is"),
+        ("pets.npz", r"is read in Python, and its images given as nas\.search\(data=\.\.\.\)"),
+        ("cat.JPG", "an image alone is no data set"),
+        ("labels.txt", r"a list of images that does not end in \.csv is written csv:FILE"),
+    ],
+)
+def test_a_file_is_told_what_to_do_with_by_its_name(place, name, says):
+    (place.parent / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=says):
+        load(name if "/" in name else f"./{name}", 8, cache_dir=place.parent / "cache")
+
+
+def test_within_a_command_a_folder_is_listed_once_and_anew_in_the_next(place, monkeypatch):
+    classes(place)
+    looked = []
+    monkeypatch.setattr(listing, "looked_at", lambda files: looked.append(len(files)) or looked_at(files))
+    for seen in (10, 20):
+        with listed_once(), listed_once():
+            there = survey(str(place))
+            data, training = load(str(place), 8, cache_dir=place.parent / "cache"), streamed(str(place))
+        assert looked == [seen] and there.train == len(data.train) == training.train_size == seen * 4 // 5
+        assert data.read == training.read
+        looked.clear()
+        for name in "ab":
+            images(place / name, 5, first=5)
+    survey(str(place)), survey(str(place))
+    assert looked == [20, 20]
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_nothing_is_written_where_it_would_be_read_as_a_class(place, divided):
+    splits(place) if divided else classes(place)
+    says = "--out .*: lies among the class folders of my photos, where it would be read as one"
+    for folder in [place / "train" / "a" / "best"] if divided else [place / "best", place]:
+        with pytest.raises(InputError, match=says):
+            refuse_inside(folder, "my photos", "--out")
+    for folder in (place.parent / "best", place.parent / "my photos-best", *([place / "best"] * divided)):
+        refuse_inside(folder, "my photos", "--out")
+    refuse_inside(place, "digits", "--out")
 
 
 def test_the_held_out_images_follow_from_their_names_alone(place):

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nas
 from nas.engines.job import Job
 from nas.engines.ray.cluster import importable_workers
 from nas.engines.ray.engine import RayEngine
@@ -32,6 +33,7 @@ ray = pytest.importorskip("ray")
 
 ROOT = Path(__file__).parents[3]
 NETWORK = named("convnext_tiny")
+DRIVER = os.getpid()
 
 
 @dataclass
@@ -300,6 +302,29 @@ def test_an_interrupt_ends_the_run_and_its_workers(run):
     assert ray.available_resources().get("CPU") == 2.0
     assert time.monotonic() - began < 40
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def by_depth(network, budget):
+    """An objective of a user's; the driver would be told by its value."""
+    return (1 + (os.getpid() == DRIVER)) / (4 * sum(stage.depth for stage in network.stages))
+
+
+def test_an_objective_of_a_user_s_own_judges_in_the_workers(local_ray, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    share = 0.5
+
+    def closure(network, budget):
+        return share * by_depth(network, budget)
+
+    for objective, factor, workers in ((by_depth, 1, 2), (closure, share, 1)):
+        study = nas.search(
+            "20M..40M", space="micro", objective=objective, engine="ray", workers=workers, trials=2,
+            reference="none", sampler="random", study=objective.__name__, quiet=True,
+        )  # fmt: skip
+        for row in study.trials:
+            depth = sum(stage.depth for stage in study.network(row["trial"]).stages)
+            assert row["accuracy"] == pytest.approx(factor / (4 * depth))
+        assert study.pick is not None
 
 
 def test_latency_is_measured_by_a_process_of_its_own(local_ray, tmp_path):
