@@ -408,8 +408,9 @@ def recipe_said(recipe: Recipe, images: Images | None) -> str | None:
         return None
     steps = images.train // recipe.total_batch_size
     return (
-        f"for {images.train:,} images at {recipe.data.resolution} pixels: {recipe.epochs} epochs of "
-        f"{plural(steps, 'step')} of {recipe.total_batch_size}, learning rate {recipe.optimizer.lr:g}, on "
+        f"for {images.train:,} images at {recipe.data.resolution} pixels: "
+        f"{plural(recipe.epochs, 'epoch')} of {plural(steps, 'step')} of "
+        f"{recipe.total_batch_size}, learning rate {recipe.optimizer.lr:g}, on "
         f"{plural(recipe.devices, 'device')}; docs/recipe.md says why"
     )
 

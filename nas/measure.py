@@ -82,9 +82,10 @@ def table(study: Mapping[str, Any], networks: Sequence[Any]) -> Table:
     from rich.table import Table
 
     from space.budget import quantity
+    from space.words import plural
 
     proxy = study["proxy"]
-    conditions = f"the {proxy['name']} proxy ({proxy['data']}, {proxy['epochs']} epochs)"
+    conditions = f"the {proxy['name']} proxy ({proxy['data']}, {plural(proxy['epochs'], 'epoch')})"
     shown = Table(title=escape(f"accuracy under {conditions}"))
     for heading in ("network", "FLOPs", "params", "accuracy", "sd of seeds", "seeds"):
         shown.add_column(heading, justify="left" if heading == "network" else "right")

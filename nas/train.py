@@ -18,7 +18,7 @@ from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
 from space.command import COUNT, POSITIVE_COUNT, Command
 from space.errors import InputError
-from space.words import duration, percentage
+from space.words import duration, percentage, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -286,7 +286,7 @@ def _notes(run: Run) -> list[str]:
     if run.ema_decay is not None and run.ema_decay != run.recipe.ema_decay:
         notes.append(
             f"EMA: decay {run.ema_decay:.6g}, not {run.recipe.ema_decay:g}, which would not forget the start "
-            f"in {run.recipe.epochs} epochs of {run.steps} steps"
+            f"in {plural(run.recipe.epochs, 'epoch')} of {plural(run.steps, 'step')}"
         )
     return notes
 
@@ -322,8 +322,8 @@ def _title(run: Run, training: FullTraining) -> str:
     processes = f" x {run.ranks.world}" if run.ranks.world > 1 else ""
     goes_on = f", going on after epoch {done}" if done else ""
     return (
-        f"{brief(recipe.network)}: {recipe.epochs} epochs of {run.steps} steps of {recipe.total_batch_size} "
-        f"images at {recipe.data.resolution} pixels on {run.device}{processes} in {run.precision}{goes_on}"
+        f"{brief(recipe.network)}: {plural(recipe.epochs, 'epoch')} of {plural(run.steps, 'step')} of "
+        f"{recipe.total_batch_size} images at {recipe.data.resolution} pixels on {run.device}{processes} in {run.precision}{goes_on}"
     )
 
 

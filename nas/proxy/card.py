@@ -71,6 +71,8 @@ class Measured(BaseModel):
         said = f"{known} tau {self.tau}, measured on {self.over}"
         if self.images:
             said += f", {self.images}"
+        if self.tau.low <= 0:
+            return said
         unclear = [name for name, tau in self.within.items() if tau.low <= 0 <= tau.high]
         return f"{said}; within {listed(unclear)} no agreement can be told" if unclear else said
 

@@ -204,9 +204,9 @@ def _recipe(recipe: Recipe, gpu_price: float | None, train_images: int | None) -
         f"{plural(recipe.devices, 'device')} x {recipe.batch_size} images x {recipe.accumulation} accumulated"
     )
     return [
-        _wrapped(f"{recipe.epochs} epochs of {in_markdown(recipe.data.name)} at {recipe.data.resolution} "
-                 f"pixels, total batch {recipe.total_batch_size} ({split}), stochastic depth "
-                 f"{recipe.architecture['drop_path']:g}, "
+        _wrapped(f"{plural(recipe.epochs, 'epoch')} of {in_markdown(recipe.data.name)} at "
+                 f"{recipe.data.resolution} pixels, total batch {recipe.total_batch_size} ({split}), "
+                 f"stochastic depth {recipe.architecture['drop_path']:g}, "
                  f"{'no EMA' if recipe.ema_decay is None else f'EMA {recipe.ema_decay:g}'}."),
         "",
         *estimate_lines(recipe, train_images=train_images, price=gpu_price),
