@@ -323,7 +323,8 @@ def _title(run: Run, training: FullTraining) -> str:
     goes_on = f", going on after epoch {done}" if done else ""
     return (
         f"{brief(recipe.network)}: {plural(recipe.epochs, 'epoch')} of {plural(run.steps, 'step')} of "
-        f"{recipe.total_batch_size} images at {recipe.data.resolution} pixels on {run.device}{processes} in {run.precision}{goes_on}"
+        f"{recipe.total_batch_size} images at {recipe.data.resolution} pixels on {run.device}{processes} in "
+        f"{run.precision}{goes_on}"
     )
 
 
