@@ -23,19 +23,21 @@ def marked(view: View, keys: Set[Key]) -> View:
 
 
 def _marked(figure: Figure, keys: Set[Key]) -> Figure:
-    panels: dict[tuple[str, str], dict[tuple[float, float], None]] = {}
+    # a trace for each study, which goes when that one is hidden
+    panels: dict[tuple[str, str, int], dict[tuple[float, float], None]] = {}
     for trace in figure.spec["data"]:
         if trace.get("type", "scatter") == "scatter" and trace.get("customdata"):
             axes = trace.get("xaxis", "x"), trace.get("yaxis", "y")
-            panels.setdefault(axes, {}).update(dict.fromkeys(_points(trace, keys)))
-    stars = [_star(axes, list(points)) for axes, points in panels.items() if points]
+            for study, point in _points(trace, keys):
+                panels.setdefault((*axes, study), {})[point] = None
+    stars = [_star(panel, list(points)) for panel, points in panels.items()]
     if stars:
         stars[0]["showlegend"] = True
     return replace(figure, spec={**figure.spec, "data": [*figure.spec["data"], *stars]})
 
 
-def _points(trace: dict[str, Any], keys: Set[Key]) -> Iterator[tuple[float, float]]:
-    """Where the recommended networks stand in a trace; one that is a curve, at its end."""
+def _points(trace: dict[str, Any], keys: Set[Key]) -> Iterator[tuple[int, tuple[float, float]]]:
+    """Where the recommended networks stand in a trace, after their study; one that is a curve, at its end."""
     steps = trace.get("line", {}).get("shape") == "hv"  # a step goes on to the right of its network
     found: dict[Key, tuple[float, float]] = {}
     for custom, x, y in zip(trace["customdata"], trace["x"], trace["y"], strict=True):
@@ -44,15 +46,16 @@ def _points(trace: dict[str, Any], keys: Set[Key]) -> Iterator[tuple[float, floa
         key = custom[0], custom[1]
         if key in keys and not (steps and key in found):
             found[key] = x, y
-    yield from found.values()
+    yield from ((study, point) for (study, _), point in found.items())
 
 
-def _star(axes: tuple[str, str], points: Sequence[tuple[float, float]]) -> dict[str, Any]:
+def _star(panel: tuple[str, str, int], points: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    x, y, study = panel
     # no customdata: what a click finds is the network's own point below
     return {
         "type": "scatter", "mode": "markers", "name": "the pick", "showlegend": False, "hoverinfo": "skip",
-        "x": [x for x, _ in points], "y": [y for _, y in points], "xaxis": axes[0], "yaxis": axes[1],
-        "cliponaxis": False,
+        "x": [x for x, _ in points], "y": [y for _, y in points], "xaxis": x, "yaxis": y,
+        "cliponaxis": False, "meta": {"study": study},
         "marker": {"symbol": PICK_SYMBOL, "size": 14, "color": PICK_COLOUR,
                    "line": {"color": PICK_EDGE, "width": 1.2}},
     }  # fmt: skip

@@ -23,6 +23,7 @@ from typing import Any
 
 from rich.console import Console
 
+from nas.driver.agenda import Agenda
 from nas.driver.controller import SearchController
 from nas.driver.pace import Pace
 from nas.driver.progress import Progress
@@ -122,16 +123,9 @@ def controller_of(plan: Plan, record: Record, trainer: TimedTrainer) -> Timed:
     pace = Pace(None, record.trials())
     progress = Progress(Console(file=StringIO()), "", plan.trainings, plan.judge.epochs, pace)
     progress.resumed(record.trials())
-    return Timed(
-        trainer,
-        record,
-        plan.branches(lambda _: 0.0, 1),
-        progress,
-        pace,
-        seed=0,
-        epochs=plan.judge.epochs,
-        confirm=(0, 0),
-    )
+    branches = plan.branches(lambda _: 0.0, 1)
+    agenda = Agenda(record, branches, pace, seed=0, epochs=plan.judge.epochs, confirm=(0, 0))
+    return Timed(trainer, agenda, progress)
 
 
 def measure(sampler: str, sizes: Sequence[int]) -> list[Row]:
