@@ -196,7 +196,8 @@ def marks(page, figure):
     show(page, figure)
     return page.evaluate(
         """(figure) => document.getElementById(figure).data
-            .filter(t => t.hoverinfo === "skip" && t.showlegend === false && t.name !== "the pick").map(t => [t.mode, t.x.length])""",
+            .filter(t => t.hoverinfo === "skip" && t.showlegend === false && t.name !== "the pick")
+            .map(t => [t.mode, t.x.length])""",
         figure,
     )
 
