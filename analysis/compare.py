@@ -8,8 +8,6 @@ python -m analysis.compare --results FILE...    two families in files of your ow
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import sys
@@ -248,13 +246,9 @@ def _print_lines(lines: Iterable[str]) -> None:
 
 
 def _write_csv(path: Path, columns: Sequence[str], values: Iterable[Mapping[str, Any]]) -> None:
-    from space.files import write_text
+    from space.files import csv_of, write_text
 
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(values)
-    write_text(path, text.getvalue())
+    write_text(path, csv_of(columns, values))
 
 
 if __name__ == "__main__":

@@ -261,7 +261,7 @@ def _study_data(one: Exportable) -> Mapping[str, Any]:
 
 def spec_of(one: Exportable, args: Namespace) -> str | None:
     """The data set of --data, else of the study."""
-    spec: str | None = args.data or _study_data(one).get("spec")
+    spec: str | None = _study_data(one).get("spec") if args.data is None else args.data
     return spec
 
 

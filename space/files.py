@@ -7,13 +7,15 @@ all, under a temporary name that is swept where its writer died.
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
+import io
 import json
 import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -241,6 +243,15 @@ def write_text(path: Path, text: str) -> Path:
     """Text written whole or not at all. Raises `InputError`."""
     # a lone surrogate, which JSON allows in a name, has no UTF-8
     return write_bytes(path, text.encode("utf-8", errors="replace"))
+
+
+def csv_of(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """CSV text: a line of names, and one a row; what a row lacks is left empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

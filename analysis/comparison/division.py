@@ -23,12 +23,8 @@ SCALE = STEP * 1e9 * 1e6  # of GFLOPs times millions of images
 PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18, "z": 1e21, "y": 1e24}
 COMPUTE = re.compile(r"\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*([kmgtpezy]?)(?:flops)?\s*", re.I)
 MOST_DIGITS = 40
-OWN = (
-    "epochs",
-    "train_size",
-    "fingerprint",
-    "warmup_epochs",
-)  # of a proxy: what may differ, or follows from it
+# of a proxy: what may differ, or follows from it
+OWN = ("epochs", "train_size", "fingerprint", "warmup_epochs")
 FEWEST = 3  # networks that all studies trained, or all networks count
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from space.files import write_text
+from space.files import csv_of, write_text
 
 CSV_NAME = "log.csv"
 EVENTS_NAME = "tensorboard"  # a folder
@@ -66,11 +64,7 @@ class TrainingLog:
 
 def csv_text(rows: Sequence[Row]) -> str:
     """One line an epoch under a line of names; what a training does not measure is left empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: row.get(name) for name in COLUMNS} for row in rows)
-    return text.getvalue()
+    return csv_of(COLUMNS, ({name: row.get(name) for name in COLUMNS} for row in rows))
 
 
 def _event_writer(folder: Path, epochs_done: int) -> Any:

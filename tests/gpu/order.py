@@ -10,11 +10,10 @@ import sys
 from collections.abc import Iterator
 
 from nas.proxy.proxy import Proxy, load_proxy
-from nas.proxy.trainer import ProxyTraining
 from space.files import write_text
-from space.networks import named_network
 from tests.gpu.checks import DATA, Finding, Setting, measured, skipped
 from tests.gpu.contestant import ROOT
+from tests.gpu.useful import seconds_of_an_epoch
 
 PROXY = ROOT / "studies" / "order" / "gpu.yaml"
 NETWORKS = 17  # the sixteen steps and Swin-T
@@ -56,7 +55,5 @@ def lasting(setting: Setting, place: str) -> Proxy:
     ConvNeXt-T's second epoch says what one takes; half, because deep BatchNorm networks are slower.
     """
     proxy = load_proxy(str(PROXY)).changed(data=f"imagefolder:{place}")
-    one = ProxyTraining(named_network("convnext_tiny"), proxy, proxy.load_data(), 0, setting.device)
-    one.epoch()
-    epochs = int(0.5 * setting.seconds / NETWORKS / one.epoch().seconds)
+    epochs = int(0.5 * setting.seconds / NETWORKS / seconds_of_an_epoch(proxy, setting.device))
     return proxy.changed(epochs=max(2, min(MOST_EPOCHS, epochs)), warmup_epochs=max(0.25, epochs / 10))

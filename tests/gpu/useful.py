@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from nas.proxy.proxy import load_proxy
+from nas.proxy.proxy import Proxy, load_proxy
 from nas.proxy.trainer import ProxyTraining
 from space.networks import named_network
 from tests.gpu.checks import Finding, Setting, measured
@@ -90,10 +90,7 @@ def shortened(setting: Setting) -> tuple[dict[str, Any], list[str]]:
         flags = ["--budget", "60MFLOPs", "--space", "micro", "--no-reference", "--trials", "1"]
         return proxy.model_dump(mode="json"), flags
     proxy = load_proxy("gpu")
-    data = proxy.load_data()
-    one = ProxyTraining(named_network("convnext_tiny"), proxy, data, 0, setting.device)
-    one.epoch()
-    each = one.epoch().seconds
+    each = seconds_of_an_epoch(proxy, setting.device)
     trainings = TRIALS + TRIALS // 3
     epochs = int(0.6 * setting.seconds / trainings / each)
     epochs = max(2, min(proxy.epochs, epochs))
@@ -101,6 +98,13 @@ def shortened(setting: Setting) -> tuple[dict[str, Any], list[str]]:
     return proxy.model_dump(mode="json"), [
         "--budget", "4.5GFLOPs", "--trials", str(TRIALS), "--confirm", "1x1",
     ]  # fmt: skip
+
+
+def seconds_of_an_epoch(proxy: Proxy, device: str) -> float:
+    """ConvNeXt-T's second epoch; the first warms up."""
+    one = ProxyTraining(named_network("convnext_tiny"), proxy, proxy.load_data(), 0, device)
+    one.epoch()
+    return one.epoch().seconds
 
 
 def summary(folder: Any) -> str:

@@ -10,8 +10,6 @@ Thirteen were trained twice; they stand once, with the mean.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 import tarfile
@@ -20,7 +18,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from space.files import write_text
+from space.files import csv_of, write_text
 
 ARCHIVE = "anb_dataset/anb_dataset_jsons.tar.gz"
 STAGES = range(7)
@@ -51,11 +49,7 @@ def main(clone: str, path: str) -> None:
         files = [archive.extractfile(member) for member in members]
         trained = [row(json.load(file)) for file in files if file is not None]
     rows = averaged(trained)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(Path(path), text.getvalue())
+    write_text(Path(path), csv_of(rows[0], rows))
     print(f"{len(rows):,} networks of {len(trained):,} trainings")
 
 

@@ -19,14 +19,12 @@ operations: three stages of five cells with 16, 32 and 64 channels at 32x32, 16x
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from space.files import write_text
+from space.files import csv_of, write_text
 
 EDGES = ("edge.1", "edge.2", "edge.3", "edge.4", "edge.5", "edge.6")
 CELLS, CLASSES, PIXELS = 5, 100, 32
@@ -65,11 +63,7 @@ def row(cell: str, accuracies: dict[str, float]) -> dict[str, Any]:
 def main(source: str, path: str) -> None:
     """Write the table of a JSON of accuracies by cell."""
     rows = [row(cell, own) for cell, own in json.loads(Path(source).read_text()).items()]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(Path(path), text.getvalue())
+    write_text(Path(path), csv_of(rows[0], rows))
     print(f"{len(rows):,} networks")
 
 
