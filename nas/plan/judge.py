@@ -247,7 +247,7 @@ def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
     name = settings.proxy
     if name == "auto":
         cuda = torch.cuda.is_available() and settings.device.startswith(("auto", "cuda"))
-        # slim networks on whole maps, which see 60,000 photographs where `cpu` shows 4,608 images: studies/order
+        # slim networks on whole maps see 60,000 photographs, where `cpu` shows 4,608 images: studies/order
         photos = settings.data is not None and is_users(settings.data)
         name = "gpu" if cuda else "photos" if photos else "cpu"
     if isinstance(name, str):
