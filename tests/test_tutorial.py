@@ -1,12 +1,16 @@
 """docs/tutorial.md: its commands, in order, on few and small photographs, each with less to do."""
 
 import importlib
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+import torch
 
+from space.architecture import Architecture
+from space.network import build
 from tests.photographs import make
 from tests.test_docs import COMMAND, PYTHON
 
@@ -56,16 +60,26 @@ def test_its_commands_go_from_photographs_to_a_comparison(photos, capsys):
     folder = photos.parent
     recipe = (folder / "best" / "recipe.yaml").read_text()
     assert "classes: [boxes, suns]" in recipe
-    assert "paired" in outputs[6] and (folder / "comparison.html").is_file()
+    assert "How sure: " in outputs[6] and (folder / "comparison.html").is_file()
     assert (folder / "runs" / "photos-150MFLOPs" / "report.html").is_file()
     assert (folder / "ready" / "python" / "model.py").is_file()
 
 
-def test_the_commands_with_pretrained_weights_are_taken(capsys):
+def test_the_commands_with_pretrained_weights_go_from_them_to_a_comparison(photos, capsys):
+    """Of a small network, whose weights are of seven other classes."""
     others = [(place, words) for place, words in COMMANDS if any(PRETRAINED in word for word in words)]
     assert [place for place, _ in others] == ["nas.export", "nas.train", "analysis.compare"]
-    for place, words in others:
-        importlib.import_module(place).parser().parse_args(words)
+    (_, export), (_, tune), (_, compare) = others
+    network = Architecture.convnext([1, 1], [8, 16])
+    (photos.parent / "small.json").write_text(json.dumps(network.to_dict()))
+    torch.save({"model": build(network, 7).state_dict()}, tune[tune.index("--init") + 1])
+    small = ["--arch", "small.json", "--resolution", "32", "--to", "native"]
+    assert "--init WEIGHTS --seeds 3 --control nearest" in said("nas.export", [*export, *small], capsys)
+    assert "without its classifier, of 7 classes" in said("nas.train", tune, capsys)
+    importlib.import_module("analysis.compare").parser().parse_args(compare)
+    assert "tuned starts from the weights of 1-1 8-16" in " ".join(
+        said("analysis.compare", compare[1:], capsys).split()
+    )
 
 
 def test_its_python_runs(photos):
