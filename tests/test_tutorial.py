@@ -77,7 +77,7 @@ def test_the_commands_with_pretrained_weights_go_from_them_to_a_comparison(photo
     assert "--init WEIGHTS --seeds 3 --control nearest" in said("nas.export", [*export, *small], capsys)
     assert "without its classifier, of 7 classes" in said("nas.train", tune, capsys)
     importlib.import_module("analysis.compare").parser().parse_args(compare)
-    assert "tuned starts from the weights of 1-1 8-16" in " ".join(
+    assert "network starts from the weights of 1-1 8-16" in " ".join(
         said("analysis.compare", compare[1:], capsys).split()
     )
 

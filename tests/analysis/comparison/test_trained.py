@@ -215,6 +215,14 @@ def test_an_export_s_trainings_are_found_and_other_recipes_are_told(tmp_path, sa
     assert not is_trained(tmp_path / "control" / "no") and not is_trained("runs/nothing")
 
 
+def test_the_trainings_of_a_second_export_are_called_after_it(tmp_path, said):
+    for name, accuracy in (("best", 0.8), ("tuned", 0.7)):
+        (tmp_path / name).mkdir()
+        trainings(tmp_path / name / "trained", network=[accuracy], control=[0.6])
+    out = " ".join(said(tmp_path / "best" / "trained", tmp_path / "tuned" / "trained").split())
+    assert "network is better than tuned by" in out and "network is better than tuned/control by" in out
+
+
 def test_what_is_not_comparable_is_refused_in_a_line(tmp_path, refused):
     training(tmp_path / "a", 0.8)
     training(tmp_path / "b", 0.8, data="beef")
