@@ -1,4 +1,4 @@
-"""cifar10_50/: of a folder cifar10/ of photographs 50 of each class to train on and 200 to validate on, as links."""
+"""cifar10_50/, links into cifar10/: of each class 50 photographs to train on and 200 to validate on."""
 
 from __future__ import annotations
 
