@@ -19,7 +19,7 @@ COMMANDS = [(place, shlex.split(rest, comments=True)) for place, rest in COMMAND
 FLAG = re.compile(r"--[a-z-]+")
 # of flags that are given twice the last counts
 SMALL = {
-    "nas.search": ["--space", "micro", "--budget", "20M..40M", "--reference", "convnext", "--trials", "3",
+    "nas.search": ["--space", "micro", "--budget", "30M", "--reference", "convnext", "--trials", "3",
                    "--epochs", "1", "--resolution", "32", "--study", "photos-150MFLOPs"],
     "nas.train": ["--set", "epochs=1", "--set", "data.resolution=32", "--seeds", "2"],
 }  # fmt: skip
@@ -85,7 +85,7 @@ def test_the_commands_with_pretrained_weights_go_from_them_to_a_comparison(photo
 def test_its_python_runs(photos):
     (code,) = PYTHON.findall(TEXT)
     for long, short in {
-        '"150MFLOPs"': '"20M..40M", space="micro", reference="none"',
+        '"150MFLOPs"': '"30M", space="micro", reference="none"',
         "=6": "=1",
         "=8": "=1",
     }.items():
