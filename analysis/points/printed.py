@@ -106,10 +106,11 @@ def select(
     return one_plane(left, pool)
 
 
-def listed(names: Iterable[str], most: int = MOST_SHOWN) -> str:
+def listed(names: Iterable[str]) -> str:
     """Different names in their order, the first of them, in a line."""
     known = list(dict.fromkeys(names))
-    return ", ".join(known[:most]) + (f", {len(known) - most} more" if len(known) > most else "") or "nothing"
+    rest = f", {len(known) - MOST_SHOWN} more" if len(known) > MOST_SHOWN else ""
+    return ", ".join(known[:MOST_SHOWN]) + rest or "nothing"
 
 
 def one_plane(points: Iterable[PublishedPoint], pool: Collection[str] = ()) -> tuple[PublishedPoint, ...]:
