@@ -6,6 +6,7 @@ import csv
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any, TypeVar
 
 from space.errors import InputError, quoted
 
@@ -45,6 +46,9 @@ class PublishedPoint:
     def error(self) -> float:
         """Top-1 error in percent."""
         return round(100.0 - self.top1, 4)  # 100 - 82.1 is 17.9, not 17.900000000000006
+
+
+Point = TypeVar("Point", bound=PublishedPoint)
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,17 @@ def select(
         if not left:
             raise InputError(f"results: no {field} {quoted(value)} here; there is {listed(known)}")
     return one_plane(left, pool)
+
+
+def having(points: Iterable[Point], wanted: Mapping[str, Any], none: str) -> list[Point]:
+    """Those of `points` with these fields, named by flags; None: any. Raises `InputError`: `none` has it."""
+    left = list(points)
+    for name, value in wanted.items():
+        known = sorted({str(getattr(point, name)) for point in left})
+        left = [point for point in left if value is None or getattr(point, name) == value]
+        if not left:
+            raise InputError(f"--{name} {quoted(str(value))}: {none} has it; there is {listed(known)}")
+    return left
 
 
 def listed(names: Iterable[str]) -> str:
