@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from nas.targets import verification
+from nas.targets.folder import in_folder
+from nas.targets.lacking import first_lacking, of_block
 from nas.targets.library import BROKEN, library, said, unless_broken
-from nas.targets.target import Check, Chosen, Exported, Mismatch, Refused
-from nas.targets.timm import torchrun
+from nas.targets.native import torchrun
+from nas.targets.target import MEAN, STD, Check, Chosen, Exported, Mismatch, Refused
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,7 +44,7 @@ RESAMPLE = {"bilinear": 2, "bicubic": 3}  # PIL's codes
 def lacks(network: Architecture) -> str | None:
     """The first axis that transformers cannot express, "AXIS: what it is; what transformers has", or None."""
     stages, stem = network.stages, network.stem
-    values = {name: {getattr(stage, name) for stage in stages} for name in ("grn", *BLOCK)}
+    grn = {stage.grn for stage in stages}
     checks = [
         ("stem.type", stem.type == "patchify", f"{stem.type}; transformers has patchify"),
         ("stem.norm", stem.norm, "false; transformers has a norm in the stem"),
@@ -53,17 +53,12 @@ def lacks(network: Architecture) -> str | None:
         ("downsampling", network.downsampling == "separate", "strided; transformers has separate layers"),
         ("norm", network.norm == "layer", f"{network.norm}; transformers has LayerNorm"),
         ("head_norm", network.head_norm, "false; transformers has a norm in the head"),
-        *((name, values[name] == {value}, f"{_words(values[name])}; transformers has {_words({value})}")
-          for name, value in BLOCK.items()),
-        ("grn", len(values["grn"]) == 1, "in some stages; transformers has it in all or none"),
-        ("layer_scale", values["grn"] == {False} or network.layer_scale is None,
+        *of_block(network, BLOCK, "transformers"),
+        ("grn", len(grn) == 1, "in some stages; transformers has it in all or none"),
+        ("layer_scale", grn == {False} or network.layer_scale is None,
          f"{network.layer_scale} beside GRN; transformers' ConvNext V2 has no LayerScale"),
     ]  # fmt: skip
-    return next((f"{axis}: {reason}" for axis, fits, reason in checks if not fits), None)
-
-
-def _words(values: set[Any]) -> str:
-    return ", ".join(sorted(str(list(v) if isinstance(v, tuple) else v) for v in values))
+    return first_lacking(checks)
 
 
 def export(chosen: Chosen) -> Exported:
@@ -122,16 +117,8 @@ def config(chosen: Chosen) -> dict[str, Any]:
         "label2id": {name: i for i, name in enumerate(labels)},
     }
     if not v2:
-        values["layer_scale_init_value"] = _layer_scale(chosen)
+        values["layer_scale_init_value"] = chosen.layer_scale or 0.0  # of none
     return values
-
-
-def _layer_scale(chosen: Chosen) -> float:
-    """LayerScale's start value: the network's, or the recipe's in its place; 0: no LayerScale."""
-    own, start = chosen.network.layer_scale, chosen.recipe.layer_scale
-    if own is None:
-        return 0.0
-    return own if start == "architecture" else float(start)
 
 
 def _drop_path(recipe: Recipe) -> float:
@@ -150,8 +137,8 @@ def preprocessor(recipe: Recipe) -> dict[str, Any]:
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": [0.485, 0.456, 0.406],
-        "image_std": [0.229, 0.224, 0.225],
+        "image_mean": MEAN,
+        "image_std": STD,
     }
 
 
@@ -200,9 +187,7 @@ def _checked(files: Mapping[str, str | bytes], chosen: Chosen, library: str) -> 
 
     data = chosen.recipe.data
     original, images = randomised(chosen.network, data.num_classes, resolution=data.resolution)
-    with TemporaryDirectory() as folder:
-        for name, content in files.items():
-            (Path(folder) / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    with in_folder(files) as folder:
         model = Auto.from_config(AutoConfig.from_pretrained(folder)).eval()  # type: ignore[no-untyped-call]
         _check_rates(model, chosen, library)
         if chosen.weights is not None:

@@ -26,6 +26,7 @@ from space.networks import build_network
 from space.swin import Swin
 from space.weight_files import read_values
 from tests.space.strategies import architectures
+from tests.space.weights import randomised
 
 CLASSES = 6
 DEPTHS, WIDTHS = (1, 2, 1), (8, 16, 24)
@@ -40,16 +41,6 @@ READERS = {
     "timm": (checkpoints.to_timm, checkpoints.from_timm),
     "transformers": (checkpoints.to_transformers, checkpoints.from_transformers),
 }
-
-
-def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Every weight random and of a size that shows in the logits: a swapped key cannot hide."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            scale = 0.3 if parameter.dim() > 1 else 0.5
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
-    return model.eval()
 
 
 def small_network(architecture: Architecture = SMALL) -> Network:
