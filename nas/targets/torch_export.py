@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from nas.targets.target import Chosen, Exported
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
     from torch.export import ExportedProgram
 
     from space.architecture import Architecture
+    from space.network import Network
 
 NAME = "torch"
 SUMMARY = "NAME.pt2 by torch.export, for inference without model code"
@@ -64,7 +65,7 @@ def export(chosen: Chosen) -> Exported:
     )
 
 
-def exported_program(chosen: Chosen, original: nn.Module, images: Tensor) -> ExportedProgram:
+def exported_program(chosen: Chosen, original: Network, images: Tensor) -> ExportedProgram:
     """The network, as its generated source, traced by `torch.export` with a dynamic batch."""
     import torch
 
