@@ -294,7 +294,7 @@ class Record:
         began = time.monotonic()
         if began < self._report_due:
             return
-        self._rows.report(self._ids[number], stored.accuracies(curve))
+        self._rows.change(self._ids[number], {}, stored.accuracies(curve))
         now = time.monotonic()
         # after t seconds of writing, none for t / share: whatever a write takes on this disk
         self._report_due = now + (now - began) / REPORT_SHARE
