@@ -82,26 +82,18 @@ def published_points(
     Raises `InputError` where nothing is left, and where what is left differs in source, pre-training set or
     resolution, unless `pool` names that field.
     """
-    return select(
-        _points(), source=source, pretrain=pretrain, resolution=resolution, family=family, pool=pool
-    )
+    wanted = {"family": family, "source": source, "pretrain": pretrain, "resolution": resolution}
+    return select(_points(), pool, **wanted)
 
 
 def select(
-    points: Iterable[PublishedPoint],
-    *,
-    source: str | None = None,
-    pretrain: str | None = None,
-    resolution: int | None = None,
-    family: str | None = None,
-    pool: Collection[str] = (),
+    points: Iterable[PublishedPoint], pool: Collection[str] = (), **wanted: object
 ) -> tuple[PublishedPoint, ...]:
-    """Those of `points`, published or one's own, with these fields; as `published_points`.
+    """Those of `points`, published or one's own, with the `wanted` fields; as `published_points`.
 
     Raises `InputError`.
     """
     left = tuple(points)
-    wanted = {"family": family, "source": source, "pretrain": pretrain, "resolution": resolution}
     for field, value in wanted.items():
         known = [str(getattr(point, field)) for point in left]
         left = tuple(point for point in left if value is None or getattr(point, field) == value)
