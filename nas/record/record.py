@@ -302,7 +302,9 @@ class Record:
     def progress(self, number: int, **result: Any) -> None:
         """Store how far an unfinished trial has come, or is to come."""
         trial = self._trials[number].changed(**result)
-        self._rows.change(self._ids[number], stored.come(trial), stored.accuracies(result.get("curve", ())))
+        self._rows.change(
+            self._ids[number], stored.result_of(trial), stored.accuracies(result.get("curve", ()))
+        )
         self._trials[number] = trial.changed(state="paused" if trial.paused else "running")
 
     def adopt(self, number: int) -> None:
@@ -383,7 +385,7 @@ class Record:
 
     def _end(self, number: int, state: TrialState, accuracy: float | None, result: Mapping[str, Any]) -> None:
         trial = self._trials[number].changed(**{"paused": False, "order": self._ended, **result})
-        self._rows.end(self._ids[number], state, accuracy, stored.come(trial), trial.accuracies)
+        self._rows.end(self._ids[number], state, accuracy, stored.result_of(trial), trial.accuracies)
         self._trials[number] = trial.changed(state=stored.FINISHED[state], ended=_now())
         self._ended += 1
 

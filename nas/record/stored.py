@@ -33,7 +33,7 @@ def begun(network: Mapping[str, Any], target: int) -> dict[str, Any]:
     return {"network": network, "result": {"target": target, "attempts": 1}, **_shown(network)}
 
 
-def come(trial: Trial) -> dict[str, Any]:
+def result_of(trial: Trial) -> dict[str, Any]:
     """The attributes that tell how far a trial has come."""
     result = {key: getattr(trial, key) for key in RESULT if key != "trained" or trial.trained is not None}
     return {"result": result, **_shown(result)}
