@@ -54,11 +54,6 @@ def file_arguments(chosen: Chosen) -> dict[str, Any]:
     return {"model": chosen.name} | ({"model_kwargs": {"head_init_scale": scale}} if scale != 1 else {})
 
 
-def _drop_path(recipe: Recipe) -> float:
-    network = recipe.network
-    return network.drop_path if isinstance(network, Architecture) else 0.0
-
-
 def train_arguments(recipe: Recipe, timms_class: bool = True) -> dict[str, Any]:
     """The recipe as keys of train.py (argparse's dest names). Raises `Refused` for what train.py lacks."""
     data, optimizer, schedule, augmentation = (
@@ -70,7 +65,7 @@ def train_arguments(recipe: Recipe, timms_class: bool = True) -> dict[str, Any]:
     _refuse_recipe(recipe)
     warmup = int(schedule.warmup_epochs)
     values: dict[str, Any] = {
-        "drop_path": _drop_path(recipe),
+        "drop_path": recipe.network.drop_path,
         "num_classes": data.num_classes,
         "input_size": [3, data.resolution, data.resolution],
         "interpolation": data.interpolation, "train_interpolation": data.interpolation,
