@@ -52,72 +52,34 @@ def parser() -> Command:
         formatter_class=RawDescriptionHelpFormatter,
     )
     add = parse.add_argument
+    # fmt: off
     add("study", nargs="?", metavar="STUDY", help="runs/NAME by its name, or a study folder")
     add("--trial", type=int, metavar="N", help="the network of trial N (default: what the study recommends)")
-    add(
-        "--front",
-        action="store_true",
-        help="every network of the study's accuracy/cost front (the default for a range of budgets)",
-    )
-    add(
-        "--arch",
-        metavar="FILE|NAME",
-        help="a network by itself: architecture.json, a YAML file, convnext_tiny, ...",
-    )
-    add(
-        "--to",
-        nargs="+",
-        default=list(DEFAULT),
-        metavar="TARGET",
-        help=f"{', '.join(TARGETS)}, or all (default: {' '.join(DEFAULT)})",
-    )
+    add("--front", action="store_true", help="every network of the study's accuracy/cost front (the default "
+        "for a range of budgets)")
+    add("--arch", metavar="FILE|NAME", help="a network by itself: architecture.json, a YAML file, "
+        "convnext_tiny, ...")
+    add("--to", nargs="+", default=list(DEFAULT), metavar="TARGET", help=f"{', '.join(TARGETS)}, or all "
+        f"(default: {' '.join(DEFAULT)})")
     add("--out", type=Path, metavar="DIR", help="where to (default: STUDY/export/trial-N, or export/NAME)")
-    add(
-        "--weights",
-        type=Path,
-        metavar="CHECKPOINT",
-        help="trained weights to export with it: the better of the weights and their moving average",
-    )
-    add(
-        "--num-classes",
-        type=int,
-        metavar="N",
-        help="outputs of the head (default: as many as --classes, --weights or the study's own images have, "
-        "else the recipe's data set)",
-    )
-    add(
-        "--classes",
-        type=Path,
-        metavar="FILE",
-        help="the classes' names by label, one a line (default: those of --weights or of the study's data)",
-    )
-    add(
-        "--variant",
-        default="imagenet-1k",
-        metavar="NAME",
-        help="the recipe: imagenet-1k (default), imagenet-22k, finetune-1k or finetune-22k",
-    )
-    add(
-        "--data",
-        metavar="SPEC",
-        help="the images it will be trained on: the recipe is worked out for them (default: the study's, "
-        "where they are your own)",
-    )
+    add("--weights", type=Path, metavar="CHECKPOINT", help="trained weights to export with it: the better of "
+        "the weights and their moving average")
+    add("--num-classes", type=int, metavar="N", help="outputs of the head (default: as many as --classes, "
+        "--weights or the study's own images have, else the recipe's data set)")
+    add("--classes", type=Path, metavar="FILE", help="the classes' names by label, one a line (default: "
+        "those of --weights or of the study's data)")
+    add("--variant", default="imagenet-1k", metavar="NAME", help="the recipe: imagenet-1k (default), "
+        "imagenet-22k, finetune-1k or finetune-22k")
+    add("--data", metavar="SPEC", help="the images it will be trained on: the recipe is worked out for them "
+        "(default: the study's, where they are your own)")
     add("--resolution", type=int, metavar="N", help="pixels of the training images (default: the recipe's)")
-    add(
-        "--gpus",
-        type=int,
-        metavar="N",
-        help="GPUs the total batch is split over (default: 8; for images of your own those of this machine)",
-    )
+    add("--gpus", type=int, metavar="N", help="GPUs the total batch is split over (default: 8; for images of "
+        "your own those of this machine)")
     add("--gpu-memory", metavar="SIZE", help="of each, such as 40GB: sets the batch per GPU")
-    add(
-        "--gpu-price",
-        type=float,
-        metavar="X",
-        help="of a GPU hour, in your currency: the README estimates costs",
-    )
-    return parse  # fmt: skip
+    add("--gpu-price", type=float, metavar="X", help="of a GPU hour, in your currency: the README estimates "
+        "costs")
+    # fmt: on
+    return parse
 
 
 def main(argv: list[str] | None = None) -> int:
