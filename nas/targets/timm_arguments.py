@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from nas.targets.lacking import first_lacking
 from nas.targets.target import MEAN, STD, Chosen, Refused
 from nas.training.layer_decay import head_layer
 from space.architecture import Architecture
@@ -56,12 +57,8 @@ def file_arguments(chosen: Chosen) -> dict[str, Any]:
 
 def train_arguments(recipe: Recipe, timms_class: bool = True) -> dict[str, Any]:
     """The recipe as keys of train.py (argparse's dest names). Raises `Refused` for what train.py lacks."""
-    data, optimizer, schedule, augmentation = (
-        recipe.data,
-        recipe.optimizer,
-        recipe.schedule,
-        recipe.augmentation,
-    )
+    data, optimizer = recipe.data, recipe.optimizer
+    schedule, augmentation = recipe.schedule, recipe.augmentation
     _refuse_recipe(recipe)
     warmup = int(schedule.warmup_epochs)
     values: dict[str, Any] = {
@@ -107,9 +104,9 @@ def _refuse_recipe(recipe: Recipe) -> None:
         ("schedule.warmup_epochs", warmup == int(warmup), f"{warmup:g}; timm's train.py has whole epochs"),
         ("schedule.warmup_epochs", warmup < recipe.epochs, f"all {recipe.epochs}; timm's cosine needs one"),
     ]  # fmt: skip
-    for axis, fits, reason in checks:
-        if not fits:
-            raise Refused(f"{axis}: {reason}")
+    lacking = first_lacking(checks)
+    if lacking is not None:
+        raise Refused(lacking)
 
 
 def _layer_decay(recipe: Recipe, timms_class: bool) -> float | None:
