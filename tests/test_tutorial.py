@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import re
 import shlex
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from tests.test_docs import COMMAND, PYTHON
 
 TEXT = (Path(__file__).parents[1] / "docs" / "tutorial.md").read_text()
 COMMANDS = [(place, shlex.split(rest, comments=True)) for place, rest in COMMAND.findall(TEXT)]
-FLAG = re.compile(r"--[a-z-]+")
 # of flags that are given twice the last counts
 SMALL = {
     "nas.search": ["--space", "micro", "--budget", "30M", "--reference", "convnext", "--trials", "3",

@@ -70,6 +70,13 @@ def commands(recipe: Recipe) -> tuple[str, ...]:
     return (*found, f"python -m nas.evaluate training/{CHECKPOINT} {data}")
 
 
+def torchrun(devices: int) -> str:
+    """The start of a command on so many GPUs: eight of a machine at most, as few machines as possible."""
+    nodes, gpus = nodes_and_gpus(devices)
+    several = f" --nnodes={nodes} --rdzv_backend=c10d --rdzv_endpoint=HOST:29500" if nodes > 1 else ""
+    return f"torchrun{several} --nproc_per_node={gpus}"
+
+
 def nodes_and_gpus(devices: int) -> tuple[int, int]:
     """Machines of at most eight GPUs, as few as possible, all alike."""
     gpus = next(count for count in range(min(devices, GPUS_A_NODE), 0, -1) if devices % count == 0)
