@@ -35,6 +35,7 @@ class Reduced:
 
     network: Network
     stem_stride: int
+    asked: Network | None = None  # of a slim one
 
     @property
     def _resnet_stem(self) -> bool:
@@ -60,12 +61,14 @@ class Reduced:
         return total + replace(stem, saved=stem.saved - 3 * (seen**2 - resolution**2))
 
     def adapt(self, module: nn.Module, init: Init) -> None:
-        """Give a ResNet stem its strides, and begin with the weights of `init`."""
+        """Give a ResNet stem its strides and group norms their channels; begin with the weights of `init`."""
         if self._resnet_stem:
             convolution, *_, pool = module.downsample_layers[0]  # type: ignore[index]
             pool.stride = 1  # the window stays, and so does the norm before it
             if self.stem_stride == 1:
                 convolution.stride = (1, 1)
+        if self.asked is not None:
+            slim_groups(module, self.asked)
         if init != "official":
             fan_in(module)
         if init == "identity":
@@ -74,7 +77,11 @@ class Reduced:
 
 def reduced(network: Network, width_share: float, stem_stride: int) -> Reduced:
     """The network that is trained in place of `network`."""
-    return Reduced(with_stem(slimmed(network, width_share), stem_stride), stem_stride)
+    return Reduced(
+        with_stem(slimmed(network, width_share), stem_stride),
+        stem_stride,
+        network if width_share < 1 else None,
+    )
 
 
 def seen_resolution(resolution: int, stem_stride: int) -> int:
@@ -159,6 +166,27 @@ def _divisors(number: int) -> Sequence[int]:
 def _nearest(values: Iterable[int], wanted: float) -> int:
     """The value nearest in ratio; of two alike the larger."""
     return min(values, key=lambda value: (round(abs(math.log(value / wanted)), 9), -value))
+
+
+def slim_groups(module: nn.Module, asked: Network) -> None:
+    """Let the groups of every GroupNorm have as many channels as in the network asked for, as near as can be.
+
+    By their own rule slim ones are left with two channels, which behind the pool are their mean plus and
+    minus one, whatever comes in.
+    """
+    import torch
+
+    from space.layers import GroupNorm
+    from space.networks import build_network
+
+    if not any(isinstance(layer, GroupNorm) for layer in module.modules()):
+        return
+    with torch.device("meta"):
+        whole = build_network(asked, 1)
+    for layer, before in zip(module.modules(), whole.modules(), strict=True):
+        if isinstance(layer, GroupNorm) and isinstance(before, GroupNorm):
+            size = before.num_channels / before.num_groups
+            layer.num_groups = _nearest(_divisors(layer.num_channels), layer.num_channels / size)
 
 
 def fan_in(module: nn.Module) -> None:

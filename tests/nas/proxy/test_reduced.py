@@ -18,6 +18,7 @@ from nas.proxy.trainer import ProxyTrainer, ProxyTraining, train
 from nas.training.result import TrialFailed
 from space.architecture import Architecture, Stage, Stem
 from space.families import NAMES
+from space.layers import GroupNorm
 from space.network import Block
 from space.networks import build_network, cost_of, named_network
 from space.space_file import load_space, shipped_spaces
@@ -138,6 +139,24 @@ def test_patches_shrink_in_proportion():
     assert [patch(8, 2), patch(4, 1), patch(2, 2), patch(1, 1)] == [4, 1, 1, 1]
     assert with_stem(named_network("swin_tiny"), 2).patch_size == 2
     assert seen_resolution(32, 2) == 64
+
+
+@pytest.mark.parametrize("width", [64, 96, 104])
+def test_the_groups_of_a_slim_norm_keep_their_channels(width):
+    stages = [{"depth": 1, "width": width * 2**i} for i in range(4)]
+    asked = Architecture.from_dict({"norm": "group", "stages": stages})
+    slim = reduced(asked, 0.125, 2)
+    module = build_network(slim.network, 10)
+    slim.adapt(module, "identity")
+    pairs = zip(build_network(asked, 10).modules(), module.modules(), strict=True)
+    groups = [
+        (a.num_channels / a.num_groups, b.num_channels / b.num_groups)
+        for a, b in pairs
+        if isinstance(a, GroupNorm)
+    ]
+    assert len(groups) >= 9 and all(0.6 <= b / a <= 1.5 for a, b in groups)
+    head = module.norm(torch.randn(8, slim.network.stages[-1].width))
+    assert len(head.abs().round(decimals=3).unique()) > 8  # two channels a group: plus and minus one
 
 
 def test_weights_by_fan_in_have_its_deviation():
