@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.comparison.families import ACTIVATIONS, GFLOPS, LEAST, PARAMS, Cost, Plane, planes
+from analysis.comparison.families import (
+    ACTIVATIONS,
+    GFLOPS,
+    LEAST,
+    PARAMS,
+    Cost,
+    Plane,
+    planes,
+    speeds_of,
+    time_on,
+)
 from analysis.comparison.published import PUBLISHED_LEVEL
 from analysis.comparison.shapes import Effect, effect_words, effects, exponent_words, exponents
 from analysis.laws.answer import Answer, Estimate
@@ -18,6 +29,7 @@ from space.errors import InputError, quoted
 from space.words import compact, plural
 
 COSTS = {"macs": (GFLOPS, 1e9), "params": (PARAMS, 1e6), "activations": (ACTIVATIONS, 1e6)}
+THROUGHPUT = re.compile(r"\s*(\d{1,9}(?:\.\d{0,9})?)\s*images/s\s*")
 
 
 @dataclass(frozen=True)
@@ -54,13 +66,39 @@ class Forecast:
     effects: Sequence[Effect]
 
 
-def cost_of(text: str, flag: str) -> tuple[Cost, float]:
-    """`15.4GFLOPs` or `30Mparams` as a cost and a number in its unit. Raises `InputError`."""
+def cost_of(text: str, flag: str, device: str | None = None) -> tuple[Cost, float]:
+    """`15.4GFLOPs` or `30Mparams` as a cost and a number in its unit; `700images/s` as the time on `device`.
+
+    Raises `InputError`.
+    """
+    if speed := THROUGHPUT.fullmatch(text):
+        if device is None:
+            raise InputError(f"{flag} {text}: no result has a throughput")
+        if not float(speed[1]) > 0:
+            raise InputError(f"{flag} {text}: must be above 0")
+        return time_on(device), 1000 / float(speed[1])
     budget = parse_budget(text, (1.0, 1.0))
     if ".." in text:
-        raise InputError(f"{flag} {text}: write one cost like 15.4GFLOPs or 30Mparams")
+        raise InputError(f"{flag} {text}: write one cost like 15.4GFLOPs, 30Mparams or 700images/s")
     cost, unit = COSTS[budget.metric]
     return cost, budget.high / unit
+
+
+def _device(points: Sequence[PublishedPoint], to: str, wanted: str | None) -> str | None:
+    """The device of a throughput: the one that is wanted, or the only one. Raises `InputError`."""
+    there = list(dict.fromkeys(name for point in points for name, _ in speeds_of(point)))
+    if not THROUGHPUT.fullmatch(to):
+        if wanted is not None:
+            raise InputError(
+                f"--device belongs to a throughput such as --to 700images/s, not to {quoted(to)}"
+            )
+        return None
+    if wanted is not None and wanted not in there:
+        known = f"there is {listed(there)}" if there else "no result has a throughput"
+        raise InputError(f"--device {quoted(wanted)}: no result has it; {known}")
+    if wanted is None and len(there) > 1:
+        raise InputError(f"--to {to}: on which device? --device names one: {listed(there)}")
+    return wanted if wanted is not None else next(iter(there), None)
 
 
 def forecasts(
@@ -69,16 +107,14 @@ def forecasts(
     *,
     fit_to: str | None = None,
     noise: float | None = None,
+    device: str | None = None,
     **wanted: Any,
 ) -> list[Forecast]:
     """Of each family with at least four networks up to `fit_to`; `wanted` are fields of the points.
 
-    The interval is that of one more network at 90%. Raises `InputError`, also where no family has enough.
+    A throughput is one on `device`, and up to one are the networks at least as fast. The interval is that of
+    one more network at 90%. Raises `InputError`, also where no family has enough.
     """
-    cost, at = cost_of(to, "--to")
-    last, most = (cost, math.inf) if fit_to is None else cost_of(fit_to, "--fit-to")
-    if last != cost:
-        raise InputError(f"--fit-to {fit_to}: not the cost of --to {to}")
     chosen = tuple(points)
     for name, value in wanted.items():
         left = tuple(p for p in chosen if value is None or getattr(p, name) == value)
@@ -86,6 +122,11 @@ def forecasts(
             known = listed(sorted({str(getattr(p, name)) for p in chosen}))
             raise InputError(f"--{name} {quoted(str(value))}: no result has it; there is {known}")
         chosen = left
+    device = _device(chosen, to, device)
+    cost, at = cost_of(to, "--to", device)
+    last, most = (cost, math.inf) if fit_to is None else cost_of(fit_to, "--fit-to", device)
+    if last.key != cost.key:
+        raise InputError(f"--fit-to {fit_to}: not the cost of --to {to}")
     found = [forecast for plane in planes(chosen) for forecast in _of_plane(plane, cost, at, most, noise)]
     if not found:
         upto = "" if fit_to is None else f" up to {fit_to}"
@@ -128,11 +169,11 @@ def sentences(found: Sequence[Forecast]) -> list[str]:
             f"{one.family} ({where}): error = {one.fit.law.formula}{over} over "
             f"{plural(one.fit.networks, 'network')}: {answers}."
         )
-        lines.append(f"  A network of {one.at:g} {one.cost.unit}: {_error(one.answer)}.")
+        lines.append(f"  A network of {one.cost.told(one.at)}: {_error(one.answer)}.")
         for held in one.held:
             word = "inside" if held.inside else "outside"
             lines.append(
-                f"  {held.name}, {held.at:.3g} {one.cost.unit}: predicted {_error(held.answer)}; measured "
+                f"  {held.name}, {one.cost.told(held.at, 3)}: predicted {_error(held.answer)}; measured "
                 f"{held.error:.2f}%, {word}."
             )
         lines += [f"  {said}" for said in (exponent_words(one.family, one.grown), one.note) if said]
@@ -163,9 +204,9 @@ def as_json(found: Sequence[Forecast]) -> list[dict[str, Any]]:
             "resolution": one.plane.resolution, "family": one.family, "networks": one.fit.networks,
             "law": one.fit.law.formula, "level": one.fit.level,
             "parameters": {name: plain(answer) for name, answer in one.fit.parameters.items()},
-            one.cost.key: one.at, "error": plain(one.answer),
+            **one.cost.plain(one.at), "error": plain(one.answer),
             "beyond": [
-                {"name": held.name, one.cost.key: held.at, "error": held.error, "inside": held.inside,
+                {"name": held.name, **one.cost.plain(held.at), "error": held.error, "inside": held.inside,
                  "predicted": plain(held.answer)}
                 for held in one.held
             ],

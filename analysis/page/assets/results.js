@@ -207,7 +207,7 @@
       if (!own.length) return;
       const group = { legendgroup: Page.escaped(name) }; // the legend hides points, front and law together
       found.push({ ...line(frontOf(own), `front, ${name}`, colour, 1.5), ...group, showlegend: false });
-      if (laws.has(family)) found.unshift(...lawTraces(laws.get(family), name, colour).map((trace) => ({ ...trace, ...group, showlegend: false })));
+      if (laws.has(family)) found.unshift(...lawTraces(laws.get(family), name, colour, rows).map((trace) => ({ ...trace, ...group, showlegend: false })));
       found.push({ ...points(own, name, colour, symbol, 9), ...group });
     });
     const chosen = view.chosen === null ? [] : rows.filter((row) => row === all.rows[view.chosen]);
@@ -218,12 +218,15 @@
 
   const lawsOf = (here) => new Map((here?.laws[view.cost] ?? []).map((law) => [law[0], law]));
 
-  // The law dotted, and its interval shaded where all of its parameters are identified.
-  function lawTraces([, , , [low, high], top1, from, to], name, colour) {
+  // The law dotted, and its interval shaded; far beyond the points it would leave no room for them.
+  function lawTraces([, , , [low, high], top1, from, to], name, colour, rows) {
+    const shown = rows.map((row) => row[TOP1]);
+    const [bottom, top] = [Math.min(...shown), Math.max(...shown)];
+    const inside = (ends) => (ends ?? []).map((end) => Math.min(Math.max(end, bottom), top));
     const turned = costs[view.cost].from ?? ((cost) => cost);
     const x = top1.map((_, i) => turned(low * (high / low) ** (i / (top1.length - 1))));
     const base = { type: "scatter", mode: "lines", hoverinfo: "skip", name: Page.escaped(`law, ${name}`) };
-    const band = { ...base, x: [...x, ...[...x].reverse()], y: [...(from ?? []), ...[...(to ?? [])].reverse()], fill: "toself",
+    const band = { ...base, x: [...x, ...[...x].reverse()], y: [...inside(from), ...inside(to).reverse()], fill: "toself",
       fillcolor: `rgba(${[1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)).join()},0.18)`, line: { width: 0, color: colour } };
     return [...(from ? [band] : []), { ...base, x, y: top1, line: { color: colour, width: 1.2, dash: "dot" } }];
   }

@@ -121,7 +121,7 @@ def test_families_are_chosen_and_throughput_has_its_front(page):
     expect(page.locator("#explorer tbody tr").first).to_contain_text("resnet0.a1_in1k")
 
 
-def test_identified_laws_are_shaded_and_the_legend_hides_all_of_a_family(page):
+def test_laws_are_shaded_and_the_legend_hides_all_of_a_family(page):
     page.select_option("#explorer [name=source]", label="pycls MODEL_ZOO (24)")
     # none of the families chosen is there: those of most networks are
     expect(page.locator("#explorer .chips [aria-pressed=true]")).to_have_text(["regnetx", "regnety"])
@@ -138,10 +138,21 @@ def test_identified_laws_are_shaded_and_the_legend_hides_all_of_a_family(page):
     expect(answers).to_contain_text("regnetx less regnety at equal parameters:")
 
 
-def test_a_law_that_is_not_identified_has_no_shade(page):
-    fills = "document.querySelector('#explorer .plot').data.map(trace => trace.fill)"
-    assert "law, convnext" in page.evaluate("document.querySelector('#explorer .plot').data.map(t => t.name)")
-    assert "toself" not in page.evaluate(fills)
+def test_a_law_is_shaded_where_its_parameters_are_not_identified_too(page):
+    paper = [point for point in packaged_points() if point.source == CONVNEXT_PAPER]
+    page.select_option("#explorer [name=source]", label=f"{CONVNEXT_PAPER} ({len(paper)})")
+    at_once = [point for point in paper if point.pretrain == "imagenet-1k"]
+    page.select_option("#explorer [name=pretrain]", label=f"imagenet-1k ({len(at_once)})")
+    page.select_option("#explorer [name=size]", "224")
+    expect(page.locator("#explorer .answers")).to_contain_text(
+        "convnext, error = a + b GFLOPs^-c over 4 networks: a not identified"
+    )
+    law = "document.querySelector('#explorer .plot').data.filter(t => t.name === 'law, convnext')"
+    assert page.evaluate(f"{law}.map(t => t.fill ?? null)") == ["toself", None]
+    # it leaves the points their room
+    low, high = page.evaluate(f"[Math.min(...{law}[0].y), Math.max(...{law}[0].y)]")
+    shown = [point.top1 for point in at_once if point.resolution == 224]
+    assert min(shown) <= low < high <= max(shown)
 
 
 def test_laws_of_throughput_are_over_the_time_of_an_image(page):
