@@ -79,7 +79,10 @@ def printed_noise() -> float:
 
 
 def _spec(families: dict[str, list[PublishedPoint]], fits: dict[str, Fit]) -> Spec:
-    traces: list[Spec] = []
+    top1 = [p.top1 for points in families.values() for p in points]
+    room = 0.05 * (max(top1) - min(top1))
+    shown = min(top1) - room, max(top1) + room
+    traces = [trace for family, fit in fits.items() for trace in _law(family, families[family], fit, shown)]
     for family, points in families.items():
         colour = colour_of(_family(family))
         traces.append(
@@ -97,9 +100,6 @@ def _spec(families: dict[str, list[PublishedPoint]], fits: dict[str, Fit]) -> Sp
                 "hovertemplate": "%{text}<br>%{x} GFLOPs<br>%{y}%<extra></extra>",
             }
         )
-    top1 = [p.top1 for points in families.values() for p in points]
-    for family, fit in fits.items():
-        traces = [*_law(family, families[family], fit, (min(top1), max(top1))), *traces]
     every = [p.gflops for points in families.values() for p in points]
     axis = log_axis(
         "GFLOPs (multiply-accumulates at 224x224)", [min(every) / 1.4, max(every) * 1.15], GFLOPS_TICKS

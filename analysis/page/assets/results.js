@@ -222,7 +222,8 @@
   function lawTraces([, , , [low, high], top1, from, to], name, colour, rows) {
     const shown = rows.map((row) => row[TOP1]);
     const [bottom, top] = [Math.min(...shown), Math.max(...shown)];
-    const inside = (ends) => (ends ?? []).map((end) => Math.min(Math.max(end, bottom), top));
+    const room = (top - bottom) / 20;
+    const inside = (ends) => (ends ?? []).map((end) => Math.min(Math.max(end, bottom - room), top + room));
     const turned = costs[view.cost].from ?? ((cost) => cost);
     const x = top1.map((_, i) => turned(low * (high / low) ** (i / (top1.length - 1))));
     const base = { type: "scatter", mode: "lines", hoverinfo: "skip", name: Page.escaped(`law, ${name}`) };

@@ -1,0 +1,88 @@
+"""How long the page of what others trained takes until it is drawn and answers a click, and how big it is.
+
+    python -m tests.benchmarks.results_page results-imagenet.csv benchmark-infer-*.csv
+
+with timm's files (docs/results.md); without any, the published points of this package alone. Medians of a few
+loads in Chromium, each in a browser of its own: `drawn` is from navigation until the points are there,
+`clicked` from a click on a point until its network is shown, `interactive` both. `thread` is the processor's
+time of the page's thread alone, which what else the machine does leaves as it is, until both are done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from analysis.page.results import write_results
+from analysis.points.own import read_files
+from analysis.points.packaged import packaged_points
+from analysis.views.results import Results
+from tests.analysis.chromium import chromium
+from tests.benchmarks.measuring import Row, report
+
+LOADS = 5
+
+
+def opened(path: Path) -> dict[str, float]:
+    """Seconds of one load."""
+    with chromium() as browser:
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        tab.set_default_timeout(120_000)
+        session = tab.context.new_cdp_session(tab)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        began = time.perf_counter()
+        tab.goto(path.as_uri(), wait_until="commit")
+        tab.wait_for_selector("#explorer .plot .point")
+        drawn = time.perf_counter()
+        # what Plotly takes for a click: a point under the mouse
+        tab.locator("#explorer .plot .point").first.click(force=True)
+        tab.wait_for_selector("#explorer .choice h3")
+        answered = time.perf_counter()
+        metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+        return {
+            "drawn": drawn - began,
+            "clicked": answered - drawn,
+            "interactive": answered - began,
+            "thread": metrics["TaskDuration"],
+        }
+
+
+def measured(files: Sequence[Path], loads: int) -> list[Row]:
+    """Seconds to write the page and to open it, a step a row."""
+    points, said = read_files(files)
+    everything = [*packaged_points(), *points]
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_results(Results(everything, said), Path(folder) / "results.html")
+        rows: list[Row] = [{"step": "written, processor", "seconds": time.process_time() - began}]
+        runs = [opened(path) for _ in range(loads)]
+        size = path.stat().st_size
+    rows += [{"step": name, "seconds": median(run[name] for run in runs)} for name in runs[0]]
+    print(
+        f"{len(everything):,} results, {size / 1e6:.2f} MB; median of {loads} loads, "
+        f"niceness {os.nice(0)}, load {os.getloadavg()[0]:.1f}"
+    )
+    return [row | {"results a second": len(everything) / row["seconds"]} for row in rows]
+
+
+def main(argv: Sequence[str] | None = None) -> list[Row]:
+    """Measure and print."""
+    parse = argparse.ArgumentParser(
+        description="The page of what others trained: seconds to open and answer."
+    )
+    parse.add_argument("files", nargs="*", type=Path, help="CSV files as of analysis.dashboard --results")
+    parse.add_argument("--quick", action="store_true", help="one load: does it run at all")
+    parse.add_argument("--json", type=Path, metavar="PATH", help="write the figures there as well")
+    options = parse.parse_args(argv)
+    rows = measured(options.files, 1 if options.quick else LOADS)
+    report("page of results", rows, options.json)
+    return rows
+
+
+if __name__ == "__main__":
+    main()
