@@ -859,7 +859,7 @@ def test_nothing_is_read_while_no_browser_asks(monkeypatch, recorded):
 
 def test_the_server_makes_the_views_of_a_tables_study_that_its_page_has(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    flags = ("--proxy", f"table:{write_table(tmp_path)}", "--budget", "50M", "--sampler", "random")
+    flags = ("--proxy", f"table:{write_table(tmp_path)}", "--budget", "60M", "--band", "0.1:1")
     assert nas_search.main([*flags, "--trials", "6", "--study", "small"]) == 0
     follower = live.Follower(["small"])
     names = [section.module for section in follower.sections]
