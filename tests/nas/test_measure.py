@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analysis import agreement
+from analysis import agreement, compare
 from nas import measure
 from nas.plan.named import read_networks
 from nas.record.record import Record
@@ -82,6 +82,7 @@ def test_the_networks_of_a_study_are_trained_longer_on_its_data_and_the_two_orde
     assert agreement.main(["measured", "longer"]) == 0 and "Kendall tau" in capsys.readouterr().out
     code, _, _ = run("measured:1", "convnext_atto", "--proxy", "simulated:rugged", "--study", "one")
     assert code == 0 and [one.name for one in read_study("one").networks] == ["net", "convnext_atto"]
+    assert compare.main(["one"]) == 0 and "net less convnext_atto" in capsys.readouterr().out
     code, _, err = run("measured:7", "--study", "two")
     assert code == 2 and "measured:7: trial 7 is no network that was trained in full" in err
 
