@@ -150,8 +150,7 @@ def sentences(found: Sequence[Forecast]) -> list[str]:
             f"{plural(one.fit.networks, 'network')}: {answers}."
         )
         lines.append(f"  A network of {one.cost.told(one.at)}: {in_percent(one.answer, ' error')}.")
-        for held in one.held:
-            lines.append(held.words(one.cost.told(one.cost.of(held.point), 3), " error"))
+        lines += [held.words(one.cost.told(one.cost.of(held.point), 3), " error") for held in one.held]
         lines += [f"  {said}" for said in (exponent_words(one.family, one.grown), one.note) if said]
     for one in {id(one.plane): one for one in found}.values():
         where = f"{one.plane.source}, {one.plane.pretrain}, {one.plane.resolution} px"
