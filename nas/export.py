@@ -184,6 +184,8 @@ def next_of(one: Exportable, args: Namespace, folder: Path) -> str:
     kind, path = parsed(spec)
     words = ["python", "-m", "nas.train", str(folder / "recipe.yaml"), "--data"]
     words.append(path if path and parsed(path) == (kind, path) else spec)  # as a user writes it
+    if args.variant.startswith("finetune"):
+        words += ["--init", "WEIGHTS"]
     with suppress(InputError):
         control("nearest", one.network)
         words += ["--seeds", "3", "--control", "nearest"]

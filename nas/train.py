@@ -265,9 +265,16 @@ def _initial(
     from nas.training.full import LAST, initial_weights
     from space.cost import RESOLUTION  # the published weights'
 
-    if args.init is None or (begun and (folder / LAST).exists()):
-        return None
     recipe = run.recipe
+    if begun and (folder / LAST).exists():
+        return None
+    if args.init is None:
+        if recipe.fine_tunes:
+            notes.append(
+                f"from scratch by a recipe for fine-tuning (learning rate {recipe.optimizer.lr:g}): it will "
+                "learn little; --init CHECKPOINT names trained weights to start from"
+            )
+        return None
     initial = initial_weights(
         args.init, recipe.network, recipe.data.num_classes, recipe.data.classes, notes.append
     )
@@ -276,6 +283,11 @@ def _initial(
         notes.append(
             f"--finetune: at the recipe's {own} pixels, where the weights have seen {seen}; --set "
             f"data.resolution={seen} takes about {(seen / own) ** 2:.0f} times as long"
+        )
+    if own >= 2 * seen:
+        notes.append(
+            f"--init: at the recipe's {own} pixels, where the weights have seen {seen}; --set "
+            f"data.resolution={seen} is about {(own / seen) ** 2:.0f} times as quick"
         )
     return initial
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,10 +44,12 @@ def _family_sentences(family: FamilyAnswer, level: float) -> list[str]:
 def points(difference: Difference, level: float, scale: float = 100.0) -> str:
     """Such as `+1.2 points, 95% interval +0.4 to +2.0: better`; `scale` makes percent of the values."""
     value = f"{scale * difference.value:+.1f} points"
+    told = difference.interval(level, of="two", scale=scale)
     if math.isinf(difference.low):
-        return f"{value}, no interval"
-    ends = f"{scale * difference.low:+.1f} to {scale * difference.high:+.1f}"
-    return f"{value}, {level:.0%} interval {ends}: {difference.verdict}"
+        return f"{value}, {told}"
+    if difference.too_few:
+        return f"{value} ({told}): {difference.verdict}"
+    return f"{value}, {told}: {difference.verdict}"
 
 
 def basis(match: Match) -> str:
@@ -139,8 +139,7 @@ def interval(claim: Difference | Saving | None) -> dict[str, Any] | None:
     """Value, ends and verdict as plain values; no verdict without an end."""
     if claim is None:
         return None
-    plain: Mapping[str, float | None] = asdict(claim)
-    ends = {name: known(value) for name, value in plain.items()}
+    ends = {name: known(getattr(claim, name)) for name in ("value", "low", "high")}
     unknown = math.isinf(claim.low) and claim.high >= 1  # the highest share that can be saved
     return ends | {"verdict": None if unknown else claim.verdict}
 

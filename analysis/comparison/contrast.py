@@ -27,18 +27,26 @@ class Contrast:
     """The network less a control, in fractions of 1.
 
     `seeds` have both (0: none in common, the means of all are compared); `by_seeds` has no ends for a single
-    training; `by_images` is None where predictions are missing; `won` and `lost` are images that the network
+    training; `fewest` are the trainings of that network that has fewer; `by_images` is None where predictions
+    are missing; `won` and `lost` are images that the network
     alone, or the control alone, has right, a seed on average.
     """
 
     control: Group
     seeds: int
+    fewest: int
     by_seeds: Difference
     by_images: Difference | None
     won: float | None
     lost: float | None
     seeds_to_tell: int | None
     images_to_tell: int | None
+
+    @property
+    def too_few(self) -> bool:
+        """Whether two seeds, of both or not paired of one of them, are all there is and do not decide."""
+        not_paired = self.seeds == 0 and self.fewest == 2 and self.by_seeds.verdict == UNCLEAR
+        return not_paired or self.by_seeds.too_few
 
     @property
     def known(self) -> list[Difference]:
@@ -71,7 +79,7 @@ def contrast(network: Group, control: Group) -> Contrast:
     by_images = None if gains is None else _by_images(*gains)
     won, lost = (None, None) if gains is None else (float(gains[0].sum()), float(gains[1].sum()))
     return Contrast(
-        control, len(seeds), by_seeds, by_images, won, lost,
+        control, len(seeds), min(len(ours), len(theirs)), by_seeds, by_images, won, lost,
         _seeds_to_tell([ours[s] - theirs[s] for s in seeds], by_seeds),
         None if gains is None or by_images is None else _images_to_tell(len(gains[0]), by_images),
     )  # fmt: skip
@@ -127,8 +135,11 @@ def _by_images(won: NDArray[np.float64], lost: NDArray[np.float64]) -> Differenc
 
 
 def _seeds_to_tell(differences: list[float], found: Difference) -> int | None:
-    """With how many seeds a difference as large as this one would be told; None where that is not known."""
-    if len(differences) < 2 or found.verdict != UNCLEAR or found.value == 0:
+    """With how many seeds a difference as large as this one would be told; None where that is not known.
+
+    By the spread of two nobody can say.
+    """
+    if len(differences) < 3 or found.verdict != UNCLEAR or found.value == 0:
         return None
     spread = float(np.std(differences, ddof=1))
     for seeds in range(len(differences) + 1, MOST_SEEDS + 1):

@@ -179,7 +179,7 @@ def read_folders(folders: Sequence[str | Path]) -> Trainings:
         found = [each for place in _places(folder) for each in _groups(place, _title(folder), notes)]
         if not groups:  # the first one's own network comes before its controls
             found.sort(key=lambda group: group.role != NETWORK)
-        groups += _named_apart(found, groups, Path(text))
+        groups += _named_apart(found, groups, _title(folder))
     if not groups:
         raise InputError(f"{folders[0]}: no training is whole yet: {'; '.join(notes)}")
     network, *controls = groups
@@ -216,13 +216,13 @@ def _groups(folder: Path, title: str, notes: list[str]) -> list[Group]:
     return [Group(name, role, by_seed) for (name, role), by_seed in found.items()]
 
 
-def _named_apart(found: Sequence[Group], before: Sequence[Group], folder: Path) -> list[Group]:
-    """No two groups of one name: the folder's name makes them differ."""
+def _named_apart(found: Sequence[Group], before: Sequence[Group], title: str) -> list[Group]:
+    """No two groups of one name: the folder's title makes them differ."""
     taken, named = {group.name for group in before}, []
     for group in found:
         name = group.name
         if name in taken or (name == NETWORK and before):
-            name = folder.resolve().name if name == NETWORK else f"{folder.resolve().name}/{name}"
+            name = title if name == NETWORK else f"{title}/{name}"
         while name in taken:
             name += " (2)"
         taken.add(name)

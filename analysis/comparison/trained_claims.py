@@ -71,6 +71,8 @@ def verdict(network: Group, one: Contrast) -> str:
     ends = f"{LEVEL:.0%} interval {100 * low:+.1f} to {100 * high:+.1f}"
     if one.seeds == 1:
         ends += ", for these two trainings"
+    if one.too_few:
+        ends = "two seeds give no useful interval"
     cost = _cost(network, one.control)
     if one.verdict == UNCLEAR:
         return f"{network.name} is not distinguishable from {name}: {100 * value:+.1f} points, {ends}{cost}."
@@ -88,7 +90,10 @@ def _cost(network: Group, control: Group) -> str:
 def sure(one: Contrast) -> str:
     """What the intervals rest on."""
     parts = []
-    if math.isfinite(one.by_seeds.low):
+    if one.too_few:
+        pairs = " and ".join(f"{100 * each:+.1f}" for each in one.by_seeds.pairs)
+        parts.append(f"by seed {pairs}" if pairs else "of one of them two seeds, not paired")
+    elif math.isfinite(one.by_seeds.low):
         how = f"over {one.seeds} paired seeds" if one.seeds else "over the seeds of both, not paired"
         parts.append(f"{how} {_ends(one.by_seeds)}")
     if one.by_images is not None and one.won is not None and one.lost is not None:
@@ -112,6 +117,11 @@ def would_tell(one: Contrast) -> str:
         return "What would tell: --seeds 3 or more, of both."
     if one.verdict != UNCLEAR:
         return ""
+    if one.too_few:
+        return (
+            "What would tell: --seeds 3 or more, of both (--continue trains what is lacking); how many, two "
+            "cannot say."
+        )
     value = f"{100 * abs(one.by_seeds.value):.1f} points"
     needs = []
     if one.by_seeds.verdict == UNCLEAR:

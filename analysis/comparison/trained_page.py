@@ -136,7 +136,10 @@ def _differences(found: Compared) -> Figure:
     kinds = (("over the seeds", OURS, "circle"), ("over the images", THEIRS, "diamond"))
     for place, (kind, colour, symbol) in enumerate(kinds):
         of_kind = [(i, (each.by_seeds, each.by_images)[place]) for i, each in enumerate(found.contrasts)]
-        known = {i: d for i, d in of_kind if d is not None and math.isfinite(d.low)}
+        known = {
+            i: d for i, d in of_kind
+            if d is not None and math.isfinite(d.low) and not (place == 0 and found.contrasts[i].too_few)
+        }  # fmt: skip
         if known:
             data.append(_whiskers(kind, known, colour, symbol, place))
     ticks = list(range(len(found.contrasts)))

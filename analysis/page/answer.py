@@ -14,6 +14,7 @@ from analysis.views.designs import MISSING
 from analysis.views.planes import band_of, budgets, labels
 from analysis.views.units import UNITS, cost_in
 from nas.record.study import Study
+from nas.verdict.confirm import LEVEL
 from nas.verdict.difference import BETTER, UNCLEAR, WORSE
 from nas.verdict.pick import Pick, Recommendation, Rival
 from space.words import duration, finite, listed, plural, points
@@ -101,7 +102,7 @@ def _one(pick: Pick) -> Iterator[Html]:
     """What to take, and the pick less what it was compared with: each interval, or that there is none."""
     take, _, sure = pick.text.partition(" How sure: ")
     yield tag("p", take, class_="answer")
-    known = [rival for rival in pick.rivals if rival.verdict is not None]
+    known = [rival for rival in pick.rivals if rival.verdict is not None and not rival.difference.too_few]
     if not known:
         yield tag("p", tag("b", "How sure: "), sure, class_="sure")
         return
@@ -126,12 +127,14 @@ def _interval(rival: Rival) -> str:
     d = rival.difference
     if rival.verdict is None:
         return "no interval: one training each"
+    if d.too_few:
+        return d.interval(LEVEL)
     return f"{100 * d.low:+.1f} to {100 * d.high:+.1f}, {plural(rival.seeds, 'paired seed')}"
 
 
 def _strip(rival: Rival, reach: float) -> Html:
-    """The interval drawn around zero; nothing where there is none."""
-    if rival.verdict is None:
+    """The interval drawn around zero; nothing where there is none of use."""
+    if rival.verdict is None or rival.difference.too_few:
         return Html("")
     d = rival.difference
     at = [50 + 48 * end / reach for end in (d.low, d.value, d.high)]
@@ -190,7 +193,8 @@ def _sure(pick: Pick, more: str) -> Html:
     lines = []
     for rival in known:
         d, verdict = rival.difference, rival.verdict or UNCLEAR
-        ends = f"{100 * d.value:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f}): "
+        told = d.interval(LEVEL) if d.too_few else f"{100 * d.low:+.1f} to {100 * d.high:+.1f}"
+        ends = f"{100 * d.value:+.1f} ({told}): "
         lines.append(tag("li", ends, tag("b", verdict), f" {THAN[verdict]} {rival.label}"))
     lines += [tag("li", more)] if more else []
     return tag("td", tag("ul", *lines), class_="sure")

@@ -128,8 +128,8 @@ def rate(published: float, share: float, *, fine_tunes: bool) -> float:
     """The learning rate of a total batch that is this share of the published one.
 
     By its square root, Adam's rule (Malladi et al. 2022, arXiv:2205.10287); that the betas stay as published
-    is ours. A fine-tuning keeps the published rate: in hundreds of steps, not 75,060, AdamW moves
-    a weight little enough (ours).
+    is ours. A fine-tuning keeps its rate (`nas.recipe.published.fine_tuning_rate`): in hundreds of
+    steps, not 75,060, AdamW moves a weight little enough (ours).
     """
     return published if fine_tunes or share == 1 else float(f"{published * math.sqrt(share):.2g}")
 

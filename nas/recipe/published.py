@@ -21,6 +21,8 @@ GPU_MEMORY = 40 * 10**9
 NO_CROP_FROM = 384
 # fine-tuned at 384 pixels ConvNeXt-B has .8, trained from scratch .5: the rule for what has no published rate
 FINE_TUNED_MORE = 1.6
+# a fine-tuning's learning rate from this width of the last stage on, which is T's; and what it is at most
+FINE_TUNING_LR, FINE_TUNED_WIDTH, MOST_FINE_TUNING_LR = 5e-5, 768, 1e-3
 # the published networks' rates, by recipe or family; other networks' lie between them, by their cost
 STOCHASTIC_DEPTH: dict[str, dict[str, float]] = {
     "imagenet-1k": {"convnext_tiny": 0.1, "convnext_small": 0.4, "convnext_base": 0.5, "convnext_large": 0.5},
@@ -130,13 +132,25 @@ def published(network: Network, variant: Variant) -> dict[str, Any]:
         "epochs": 30,
         "total_batch_size": 512,
         "optimizer": {
-            "lr": 5e-5, "weight_decay": 1e-8, "layer_decay": 0.7 if variant == "finetune-1k" else 0.8,
+            "lr": fine_tuning_rate(network), "weight_decay": 1e-8,
+            "layer_decay": 0.7 if variant == "finetune-1k" else 0.8,
         },
         "schedule": {"warmup_epochs": 0.0},
         "augmentation": {"mixup": 0.0, "cutmix": 0.0},
         "ema_decay": averaged if large else None,
         "head_init_scale": 0.001,
     }  # fmt: skip
+
+
+def fine_tuning_rate(network: Network) -> float:
+    """The published learning rate; of a narrower network than T more, in proportion, up to what was measured.
+
+    What Adam changes in a layer's outputs goes with the rate times its inputs: Yang et al. 2022
+    (arXiv:2203.03466), Table 3. Measured: studies/fine_tune.
+    """
+    width = network.stages[-1].out if isinstance(network, Architecture) else FINE_TUNED_WIDTH
+    narrower = max(1.0, FINE_TUNED_WIDTH / width)
+    return float(f"{min(FINE_TUNING_LR * narrower, MOST_FINE_TUNING_LR):.2g}")
 
 
 def is_isotropic(network: Network) -> bool:

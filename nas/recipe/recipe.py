@@ -190,6 +190,11 @@ class Recipe(Part):
         """The network, with the recipe's stochastic depth."""
         return network_from(self.architecture)
 
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether it is for trained weights to start from."""
+        return self.head_init_scale != 1 or self.optimizer.layer_decay not in (None, 1.0)
+
     def changed(self, **fields: Any) -> Recipe:
         """A copy with these fields changed, checked again; of a part, a mapping of what changes in it.
 

@@ -228,9 +228,7 @@ def flags(recipe: Recipe) -> Iterator[str]:
         yield f"--model_ema true --model_ema_eval true --model_ema_decay {recipe.ema_decay:g}"
     decay = "" if optimizer.layer_decay is None else f" --layer_decay {optimizer.layer_decay:g}"
     yield f"--head_init_scale {recipe.head_init_scale:g}{decay} --seed {recipe.seed}"
-    from nas.targets.native import fine_tunes
-
-    if fine_tunes(recipe):
+    if recipe.fine_tunes:
         yield "--finetune /path/to/checkpoint.pth"
 
 

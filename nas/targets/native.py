@@ -58,7 +58,7 @@ def commands(recipe: Recipe) -> tuple[str, ...]:
     """The commands that train the recipe, on one device and on all of them, and evaluate the result."""
     kind = "csv" if recipe.data.name.endswith(".csv") else "imagefolder"
     data = f"--data {kind}:/path/to/{in_shell(recipe.data.name)}"
-    start = " --init /path/to/checkpoint.pth" if fine_tunes(recipe) else ""
+    start = " --init /path/to/checkpoint.pth" if recipe.fine_tunes else ""
     train = f"-m nas.train recipe.yaml {data} --out training{start}"
     found = [f"python {train}"]
     if recipe.devices > 1:
@@ -68,11 +68,6 @@ def commands(recipe: Recipe) -> tuple[str, ...]:
             machines = f"--nnodes={nodes} --rdzv-backend=c10d --rdzv-endpoint=HOST:29500"
         found.append(f"torchrun {machines} --nproc-per-node={gpus} {train}")
     return (*found, f"python -m nas.evaluate training/{CHECKPOINT} {data}")
-
-
-def fine_tunes(recipe: Recipe) -> bool:
-    """Whether the recipe starts from trained weights."""
-    return recipe.head_init_scale != 1 or recipe.optimizer.layer_decay not in (None, 1.0)
 
 
 def torchrun(devices: int) -> str:

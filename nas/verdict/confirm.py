@@ -72,6 +72,7 @@ class Verdict:
         plain = asdict(self)
         for item in plain["against"]:
             ends = item["difference"]
+            del ends["pairs"]  # the means have them by seed
             # JSON has no infinity
             ends.update({end: None for end in ("low", "high") if math.isinf(ends[end])})
         for mean, own in zip(plain["means"], self.means, strict=True):
@@ -123,7 +124,7 @@ def paired(differences: Sequence[float], level: float = LEVEL) -> Difference:
         return Difference(mean, -math.inf, math.inf)
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
     reach = float(special.stdtrit(len(values) - 1, (1 + level) / 2)) * error
-    return Difference(mean, mean - reach, mean + reach)
+    return Difference(mean, mean - reach, mean + reach, tuple(values.tolist()))
 
 
 def over_seeds(

@@ -59,6 +59,6 @@ def _against(study: Study, tried: Tried, reference: Tried) -> str:
         return f"{less}: {100 * difference.value:+.1f} points by one fresh seed: no interval."
     choice = f", chosen among {among} confirmed" if among > 1 else ""
     return (
-        f"{less}: {100 * difference.value:+.1f} points ({LEVEL:.0%} interval {100 * difference.low:+.1f} to "
-        f"{100 * difference.high:+.1f}, {fresh} fresh seeds paired{choice}): {difference.verdict}."
+        f"{less}: {100 * difference.value:+.1f} points ({difference.interval(LEVEL)}, {fresh} fresh seeds "
+        f"paired{choice}): {difference.verdict}."
     )

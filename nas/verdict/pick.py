@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,8 +49,8 @@ class Rival:
         less = f"{points(d.value)} against {self.label}"
         if self.verdict is None:
             return less
-        interval = f"{LEVEL:.0%} interval {100 * d.low:+.1f} to {100 * d.high:+.1f}"
-        return f"{less} ({interval}, {self.seeds} paired seeds): {self.verdict}"
+        seeds = "" if d.too_few else f", {self.seeds} paired seeds"
+        return f"{less} ({d.interval(LEVEL)}{seeds}): {self.verdict}"
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,13 @@ class Recommendation:
         return f"But {best.budget}'s {best.tried.label} costs less and reached {best.accuracy:.1%}."
 
     @property
+    def _by_two(self) -> int:
+        """Networks that two fresh seeds were too few for; 0 where they did, or there were others."""
+        if not any(rival.difference.too_few for pick in self.picks for rival in pick.rivals):
+            return 0
+        return max(Counter(one.budget for one in self.study.candidates if one.fresh).values(), default=0)
+
+    @property
     def next(self) -> str:
         """The command to give next, for a shell."""
         place = shlex.quote(self.study.place)
@@ -232,8 +240,10 @@ class Recommendation:
             again = f"3x{fresh}"
             if self.picks and (self.confirmed or not fresh):
                 return f"python -m analysis.dashboard {place}"
-        elif self.confirmed or self.study.objective is not None:
+        elif self.study.objective is not None or (self.confirmed and not self._by_two):
             return self.export  # no command goes on with a function of Python
+        elif self.confirmed:
+            again = f"{self._by_two}x{CONFIRM[-1]}"
         confirm = f" --confirm {again}" if self.picks else ""
         return f"python -m nas.search --study {place} --resume{confirm}"
 

@@ -586,16 +586,20 @@ def test_a_fine_tuning_has_the_published_rates_and_enough_steps(run, place):
     code, out, err = run(recipe(), "--init", "given.pt", "--finetune", "--epochs-limit", 1)
     assert code == 0, err
     # of 144 images a batch may have 9, which is 8; 500 steps of 18 an epoch
-    assert "batch: 8 images a step, learning rate 5e-05; 512 are too many of 144" in out
+    assert "batch: 8 images a step, learning rate 0.001; 512 are too many of 144" in out
     assert (
         "at the recipe's 32 pixels, where the weights have seen 224; --set data.resolution=224 takes" in out
     )
     tuned = read_recipe("out/recipe.yaml")
-    assert tuned.optimizer.layer_decay == 0.7 and tuned.optimizer.lr == 5e-5 and tuned.epochs == 30
+    assert tuned.optimizer.layer_decay == 0.7 and tuned.optimizer.lr == 1e-3 and tuned.epochs == 30
     assert tuned.augmentation.mixup == 0 and tuned.head_init_scale == 0.001
     assert tuned.data.resolution == 32 and tuned.data.num_classes == 3
+    torch.save({"model": build(NET, 7).state_dict(), "recipe": {"data": {"resolution": 16}}}, "given.pt")
     code, out, _ = run(recipe(), "--init", "given.pt", "--finetune", "--set", "epochs=1", out="short")
     assert code == 0 and read_recipe("short/recipe.yaml").epochs == 1
+    assert "where the weights have seen 16; --set data.resolution=16 is about 4 times as quick" in out
+    code, out, _ = run(recipe(epochs=1, head_init_scale=0.001), out="alone")
+    assert code == 0 and "from scratch by a recipe for fine-tuning (learning rate 0.004)" in out
 
 
 # what is set right

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from scipy import stats
 from analysis import compare
 from analysis.comparison.contrast import contrast
 from analysis.comparison.trained import is_trained, read_folders
+from analysis.comparison.trained_claims import sure
 from nas.training.predictions import write_predictions
 from space.errors import InputError
 from tests.analysis.trained_folders import CLASSES, training, trainings
@@ -52,6 +55,13 @@ def images(folder, right, *, label=None, predicted=None):
     return folder
 
 
+def gaps(folder):
+    """The network less its control, seed by seed."""
+    found = read_folders([folder])
+    ours, theirs = found.network.accuracies, found.controls[0].accuracies
+    return [ours[seed] - theirs[seed] for seed in ours]
+
+
 def test_a_better_network_is_said_to_be_better_by_seeds_and_by_images(tmp_path, said):
     folder = trainings(tmp_path / "t", network=[0.86, 0.87, 0.865], convnext_tiny=[0.71, 0.72, 0.73])
     out = said(folder)
@@ -74,6 +84,40 @@ def test_what_is_not_distinguishable_says_what_would_tell(tmp_path, said):
     assert "network is not distinguishable from swin_tiny: " in out
     line = next(line for line in out.splitlines() if line.startswith("What would tell: "))
     assert "seeds" in line and "if it is as large as it looks" in line
+
+
+def test_two_seeds_that_do_not_decide_are_shown_in_place_of_their_interval(tmp_path, said):
+    """Student's t of two would print -122 to +117 here, which is right and helps nobody."""
+    folder = trainings(tmp_path / "t", network=[0.86, 0.70], control=[0.79, 0.82])
+    out, found = " ".join(said(folder).split()), json.loads(said(folder, "--json"))["differences"][0]
+    by_seed = [f"{100 * gap:+.1f}" for gap in gaps(folder)]
+    assert (
+        f"points, two seeds give no useful interval. How sure: by seed {by_seed[0]} and {by_seed[1]}; " in out
+    )
+    assert "over the validation images" in out and "paired seeds" not in out
+    assert "What would tell: --seeds 3 or more, of both (--continue trains what is lacking)" in out
+    assert found["verdict"] == "not distinguishable" and found["seeds_to_tell"] is None
+    low, high = found["by_seeds"]  # for scripts, as wide as it is
+    assert high - low > 1
+    said(folder, "--html", tmp_path / "c.html")
+    drawn = re.search(
+        r'id="spec-trainings-differences"[^>]*>(.*?)</script>', (tmp_path / "c.html").read_text()
+    )
+    assert "over the images" in drawn[1] and "over the seeds" not in drawn[1]
+
+
+def test_two_seeds_that_agree_are_enough_to_decide(tmp_path, said):
+    out = said(trainings(tmp_path / "t", network=[0.9, 0.9], control=[0.5, 0.5]))
+    assert "network is better than control by" in out and "over 2 paired seeds" in out
+
+
+def test_two_trainings_with_other_seeds_are_too_few_too(tmp_path):
+    folder = trainings(tmp_path / "t", network=[0.9, 0.7, 0.8], control=[0.7, 0.85])
+    found = read_folders([folder])
+    apart = replace(found.controls[0], by_seed={s + 9: one for s, one in found.controls[0].by_seed.items()})
+    one = contrast(found.network, apart)
+    assert one.seeds == 0 and one.too_few and one.verdict == "not distinguishable"
+    assert "of one of them two seeds, not paired" in sure(one)
 
 
 def test_of_one_seed_each_the_images_decide_by_mcnemar(tmp_path, said):
@@ -169,6 +213,14 @@ def test_an_export_s_trainings_are_found_and_other_recipes_are_told(tmp_path, sa
     assert "best is better than control by " in out and "; it costs 25% fewer FLOPs." in out
     assert "were not trained alike: epochs 3 against 9, schedule.min_lr None against 1" in out
     assert not is_trained(tmp_path / "control" / "no") and not is_trained("runs/nothing")
+
+
+def test_the_trainings_of_a_second_export_are_called_after_it(tmp_path, said):
+    for name, accuracy in (("best", 0.8), ("tuned", 0.7)):
+        (tmp_path / name).mkdir()
+        trainings(tmp_path / name / "trained", network=[accuracy], control=[0.6])
+    out = " ".join(said(tmp_path / "best" / "trained", tmp_path / "tuned" / "trained").split())
+    assert "network is better than tuned by" in out and "network is better than tuned/control by" in out
 
 
 def test_what_is_not_comparable_is_refused_in_a_line(tmp_path, refused):

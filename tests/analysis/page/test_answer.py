@@ -27,10 +27,10 @@ def study(mapping=None, **fields):
     return Study.from_dict({**(mapping or sample_study()), **RECORDED, **fields}, Path("runs/a study"))
 
 
-def confirmed(gain):
-    """The sample with three fresh seeds of the reference and of trial 8, `gain` better in each."""
+def confirmed(gain, seeds=3):
+    """The sample with fresh seeds of the reference and of trial 8, `gain` better in each."""
     mapping = sample_study()
-    for seed in (1, 2, 3):
+    for seed in range(1, seeds + 1):
         for of, accuracy in ((0, 0.58), (8, 0.58 + gain)):
             row = copy.deepcopy(mapping["trials"][of])
             row |= {"number": len(mapping["trials"]), "role": "confirmation", "of": of, "seed": seed}
@@ -82,6 +82,13 @@ def test_an_interval_is_written_and_drawn():
     assert page.count('<i class="bar"') == 1 and rival.verdict in text(page)
     left, width = (float(x) for x in re.search(r"left:([\d.]+)%;width:([\d.]+)%", page).groups())
     assert left >= 0 and left + width <= 100 and math.isfinite(width)
+
+
+def test_two_seeds_that_do_not_decide_are_written_and_not_drawn():
+    mapping = confirmed(0.002, seeds=2)
+    mapping["trials"][-1]["accuracy"] += 0.03  # of trial 8 with the second seed
+    page = markup(study(mapping))
+    assert "two seeds give no useful interval" in text(page) and '<i class="bar"' not in page
 
 
 def test_a_list_of_budgets_has_a_pick_for_each():

@@ -10,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.recipe.memory import memory_of
-from nas.recipe.published import STOCHASTIC_DEPTH, drop_path, recipe_for, split, stochastic_depth
+from nas.recipe.published import (
+    STOCHASTIC_DEPTH,
+    drop_path,
+    fine_tuning_rate,
+    recipe_for,
+    split,
+    stochastic_depth,
+)
 from nas.recipe.recipe import VARIANTS, Recipe, read_recipe, recipe_from, recipe_text
+from space.architecture import Architecture
 from space.cost import cost
 from space.errors import InputError
 from space.families import named
@@ -121,6 +129,18 @@ def test_isotropic_networks_go_by_isotropic_ones():
     assert drop_path(network) == 0.2 != stochastic_depth(cost(network).macs)
     assert drop_path(network, "finetune-1k") == 0.32
     assert drop_path(network, "finetune-22k") == stochastic_depth(cost(network).macs, "finetune-22k")
+
+
+def test_a_network_narrower_than_t_is_fine_tuned_at_a_larger_rate():
+    """In proportion to the width of its last stage, up to 1e-3; a ResNet's is that of its outputs."""
+    rates = {
+        name: recipe_for(named_network(name), variant="finetune-1k").optimizer.lr
+        for name in ("convnext_atto", "convnext_pico", "convnext_tiny", "resnet50")
+    }
+    assert rates == {
+        "convnext_atto": 1.2e-4, "convnext_pico": 7.5e-5, "convnext_tiny": 5e-5, "resnet50": 5e-5
+    }  # fmt: skip
+    assert fine_tuning_rate(Architecture.convnext([1, 1], [8, 16])) == 1e-3
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

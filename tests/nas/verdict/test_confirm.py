@@ -48,6 +48,16 @@ def test_what_seeds_cannot_tell_apart_is_said_to_be_so():
     }
 
 
+def test_two_seeds_that_do_not_decide_stand_in_place_of_their_interval():
+    found = paired([0.031, -0.014])
+    assert found.too_few and found.verdict == "not distinguishable"
+    assert found.low == pytest.approx(found.value - stats.t.ppf(0.975, 1) * 0.0225)  # no narrower for that
+    assert found.interval(0.95) == "+3.1 and -1.4: two seeds give no useful interval"
+    assert not paired([0.031, -0.014, 0.01]).too_few
+    decided = paired([0.031, 0.0312])
+    assert not decided.too_few and decided.interval(0.95) == "95% interval +3.0 to +3.2"
+
+
 def test_seeds_are_paired_so_a_shift_common_to_all_networks_is_no_noise():
     shifts = np.array([0.0, 0.1, -0.1])
     (verdict,) = confirmed(study([0.61 + shifts + [0.001, 0, -0.001]], 0.60 + shifts))

@@ -52,6 +52,21 @@ def test_one_training_each_gives_a_pick_without_an_interval_and_says_how_to_get_
     }  # fmt: skip
 
 
+def test_two_fresh_seeds_that_do_not_decide_are_shown_and_a_third_is_next():
+    trials = [made(0, 0.5, "reference", name="ConvNeXt-T"), made(1, 0.9), made(2, 0.6)]
+    trials += again(0, 0.5, 0.6) + again(1, 0.58, 0.57)
+    found = recommend(study(trials))
+    assert found.lines[0].endswith(
+        "How sure: +2.5 points against ConvNeXt-T (+8.0 and -3.0: two seeds give no useful interval): not "
+        "distinguishable."
+    )
+    assert found.next == "python -m nas.search --study runs/one --resume --confirm 1x3"
+    low, high = (found.picks[0].to_dict()["against"][0][end] for end in ("low", "high"))
+    assert high - low > 1  # for scripts, as wide as it is
+    told = recommend(study([t.changed(accuracy=0.09 + t.accuracy / 100) if t.of == 0 else t for t in trials]))
+    assert "95% interval" in told.lines[0] and told.next == told.export
+
+
 def test_fresh_seeds_come_before_what_the_search_saw():
     trials = [made(0, 0.5, "reference", name="ConvNeXt-T"), made(1, 0.9), made(2, 0.6), made(3, 0.8)]
     trials += again(0, 0.5, 0.51) + again(1, 0.55, 0.56) + again(2, 0.60, 0.61)
