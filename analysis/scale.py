@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from analysis.points.result import Result
     from space.architecture import Architecture
 
-RESULTS_FLAGS = ("fit_to", "family", "source", "pretrain", "resolution", "noise")
+RESULTS_FLAGS = ("fit_to", "family", "source", "pretrain", "resolution", "device", "noise")
 INSIDE = 1.05  # times the largest budget: not yet an extrapolation
 
 
@@ -53,7 +53,10 @@ def parser() -> Command:
         nargs="*",
         help="runs/NAME by its name, or a study folder; several with --compute",
     )
-    parse.add_argument("--to", metavar="BUDGET", help="the budget, such as 15.4GFLOPs or 30Mparams")
+    parse.add_argument(
+        "--to", metavar="BUDGET",
+        help="the budget, such as 15.4GFLOPs or 30Mparams; with --results a throughput, too: 700images/s",
+    )  # fmt: skip
     parse.add_argument(
         "--compute",
         metavar="FLOPS",
@@ -79,6 +82,7 @@ def parser() -> Command:
     add("--source", metavar="NAME", help="this source only")
     add("--pretrain", metavar="NAME", help="this pre-training set only")
     add("--resolution", type=int, metavar="N", help="this resolution only, in pixels")
+    add("--device", metavar="NAME", help="the device of a throughput, as the files have it")
     add("--noise", type=POSITIVE, metavar="S", help="standard deviation assumed of one training, in points")
     return parse
 
@@ -124,7 +128,7 @@ def _check(command: Command, args: Namespace) -> None:
     if (args.to is None) == (args.compute is None):
         command.error("what for? --to a budget of one network, or --compute of a whole training")
     if args.compute is not None:
-        given = [name for name in ("out", "space", "noise") if getattr(args, name) is not None]
+        given = [name for name in ("out", "space", "noise", "device") if getattr(args, name) is not None]
         if given:
             command.error(f"--{given[0]} belongs to --to")
 
@@ -135,7 +139,9 @@ def _show_forecasts(args: Namespace) -> None:
     from analysis.points.packaged import packaged_points
 
     everything = [*packaged_points(), *_results(args)]
-    found = forecasts(everything, args.to, fit_to=args.fit_to, noise=args.noise, **_wanted(args))
+    found = forecasts(
+        everything, args.to, fit_to=args.fit_to, noise=args.noise, device=args.device, **_wanted(args)
+    )
     _say(args, sentences(found), as_json(found))
 
 

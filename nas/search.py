@@ -63,7 +63,7 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     from analysis.page.page import FILE, page_of, write_page
     from nas.record.study import study_of
     from nas.verdict.pick import recommend
-    from nas.verdict.ranking import ranking_table
+    from nas.verdict.ranking import print_ranking
 
     study = study_of(record)
     found = recommend(study)
@@ -74,7 +74,7 @@ def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
         if trial.state == "failed":
             console.print(f"trial {trial.number} failed: {trial.reason}", markup=False)
     if found.picks:
-        console.print(ranking_table(found))
+        print_ranking(found, console)
     for line in (*found.lines, *filter(None, [found.note, found.card])):
         console.print(line, markup=False, soft_wrap=True)
     folder = shlex.quote(study.place)

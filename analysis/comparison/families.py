@@ -16,17 +16,34 @@ from analysis.comparison.published import PUBLISHED_LEVEL, one_recipe
 from analysis.laws.fit import Fit, fit_law
 from analysis.points.own import Table, table
 from analysis.points.printed import VALIDATION, PublishedPoint
+from space.words import compact
 
 LEAST = 4  # networks of a family that a law of three parameters is asked of
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What networks are compared at: `of` a point, NaN where it is not known; `unit` in a law's formula."""
+    """What networks are compared at: `of` a point, NaN where it is not known; `unit` in a law's formula.
+
+    `device` is that of a throughput, whose cost is the time of an image.
+    """
 
     key: str
     unit: str
     of: Callable[[PublishedPoint], float] = field(repr=False)
+    device: str = ""
+
+    def told(self, value: float, digits: int = 6) -> str:
+        """A cost in words."""
+        if self.device:
+            return f"{1000 / value:.{digits}g} images/s on {self.device}"
+        return f"{value:.{digits}g} {self.unit}"
+
+    def plain(self, value: float) -> dict[str, float | str]:
+        """A cost by its name, of a throughput with its device."""
+        if self.device:
+            return {"images_per_s": compact(1000 / value), "device": self.device}
+        return {self.key: value}
 
 
 GFLOPS = Cost("gflops", "GFLOPs", lambda point: point.gflops)
@@ -41,7 +58,7 @@ def time_on(device: str) -> Cost:
         speed = dict(speeds_of(point)).get(device, math.nan)
         return 1000 / speed if speed > 0 else math.nan
 
-    return Cost(f"speed:{device}", f"ms an image on {device}", of)
+    return Cost(f"speed:{device}", f"ms an image on {device}", of, device)
 
 
 def speeds_of(point: PublishedPoint) -> tuple[tuple[str, float], ...]:

@@ -1,7 +1,7 @@
 """The dashboard from a server that follows running studies: `python -m analysis.dashboard STUDY... --serve`.
 
-One thread reads the records, when they have changed and for a small share of the time; browsers ask what is
-new every second. Dash carries it; the page and its script are the same as in the file.
+One thread reads the records while browsers ask what is new, every second: when they have changed, and for a
+small share of the time. Dash carries it; the page and its script are the same as in the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from analysis.page.markup import PLOTLY, THEME_BUTTON, asset, script
-from analysis.page.page import PANEL, SCRIPTS, STYLES, VIEWS, Page, payload, view_of
+from analysis.page.page import PANEL, SCRIPTS, STYLES, Page, payload, suited, view_of
 from analysis.page.view import View
 from nas.record.study import Study, read_study
 from space.errors import InputError, reason
@@ -40,6 +40,7 @@ SUITES = "/_dash-component-suites/"
 ROUTES = ("/", "/plotly.js", "/dashboard.js", "/dashboard.css", "/_dash-layout", "/_dash-dependencies")
 PUBLISH = 2.0  # seconds until what is ready is shown while slower views are still computed
 COMPUTING = "Being computed."
+IDLE = 90.0  # seconds without a browser until nothing is read; a tab behind others asks once a minute
 
 
 @dataclass
@@ -80,16 +81,18 @@ class Follower:
     """
 
     names: Sequence[str]
-    modules: Sequence[str] = VIEWS
+    modules: Sequence[str] | None = None  # those that suit the studies
     version: int = 0
     text: str = ""
     read: datetime = field(default_factory=datetime.now)
     problem: str = ""
+    asked: float = field(default_factory=time.monotonic)  # when a browser last did
 
     def __post_init__(self) -> None:
         self.studies = [_followed(name) for name in self.names]
+        modules = suited([one.study for one in self.studies]) if self.modules is None else self.modules
         self.sections = [
-            Section(name, View(name, name.capitalize(), "", empty=COMPUTING)) for name in self.modules
+            Section(name, View(name, name.capitalize(), "", empty=COMPUTING)) for name in modules
         ]
         self._published = 0.0
 
@@ -107,9 +110,10 @@ class Follower:
         return f"Read at {self.read:%H:%M:%S}; {searching}."
 
     def follow(self, stop: threading.Event) -> None:
-        """Look again and again, until `stop` is set."""
+        """Look again and again while a browser asks, until `stop` is set."""
         while not stop.is_set():
-            self.look()
+            if not self.version or time.monotonic() - self.asked < IDLE:
+                self.look()
             stop.wait(POLL)
 
     def look(self) -> None:
@@ -138,10 +142,10 @@ class Follower:
         self._published = time.monotonic()
 
     def _read(self, followed: Followed) -> bool:
-        """Whether the study has changed and was read again."""
+        """Whether the study was read again, and another one was found: its files change without it, too."""
         mark = _mark(followed.study)
         changed = mark != followed.mark and time.monotonic() >= followed.due
-        began = time.monotonic()
+        began, known = time.monotonic(), followed.study
         try:
             if changed:
                 followed.study = read_study(followed.name)
@@ -157,7 +161,7 @@ class Follower:
             return False
         self.problem = ""
         followed.mark = mark  # of before the reading: what was written meanwhile is read the next time
-        return True
+        return followed.study != known
 
 
 def _followed(name: str) -> Followed:
@@ -270,6 +274,7 @@ def app(follower: Follower, host: str = LOOPBACK[0]) -> Dash:
         Input("tick", "n_intervals"), State("version", "data"),
     )  # fmt: skip
     def newer(_: int | None, seen: int | None) -> tuple[Any, int, list[Any]]:
+        follower.asked = time.monotonic()
         version, text = follower.version, follower.text
         return (
             (text if version and version != seen else no_update),

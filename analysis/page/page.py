@@ -135,15 +135,20 @@ def views_of(studies: Sequence[Study], names: Iterable[str] = VIEWS) -> list[Vie
         return [view_of(name, studies) for name in names]
 
 
-def page_of(studies: Sequence[Study], results: Results | None = None) -> Page:
-    """The page of these studies with all views that suit them."""
+def suited(studies: Sequence[Study]) -> list[str]:
+    """The views that suit these studies, in order."""
     names = set(VIEWS)
     if studies and all(study.tabled for study in studies):
         # a table's networks are none that can be built, or compared with published ones
         names -= {"roadmap", "published"}
         if all(study.plane[2] == 1 for study in studies):
             names -= {"curves"}
-    return Page(studies, views_of(studies, [name for name in VIEWS if name in names]), results)
+    return [name for name in VIEWS if name in names]
+
+
+def page_of(studies: Sequence[Study], results: Results | None = None) -> Page:
+    """The page of these studies with all views that suit them."""
+    return Page(studies, views_of(studies, suited(studies)), results)
 
 
 def render(page: Page) -> str:

@@ -13,7 +13,7 @@ from analysis.laws.fit import Fit, fit_law
 from analysis.laws.law import SATURATING_POWER
 from analysis.page.view import Cell, Figure, Table, View, colour_of, symbol_of
 from analysis.points.printed import CONVNEXT_PAPER, ROADMAP_T, PublishedPoint, published_points, roadmap
-from analysis.views.common import escape, figure_spec
+from analysis.views.common import escape, figure_spec, ribbon
 from analysis.views.units import GFLOPS_TICKS, Spec, log_axis
 from nas.record.study import Study
 from nas.verdict.difference import UNCLEAR
@@ -79,7 +79,10 @@ def printed_noise() -> float:
 
 
 def _spec(families: dict[str, list[PublishedPoint]], fits: dict[str, Fit]) -> Spec:
-    traces: list[Spec] = []
+    top1 = [p.top1 for points in families.values() for p in points]
+    room = 0.05 * (max(top1) - min(top1))
+    shown = min(top1) - room, max(top1) + room
+    traces = [trace for family, fit in fits.items() for trace in _law(family, families[family], fit, shown)]
     for family, points in families.items():
         colour = colour_of(_family(family))
         traces.append(
@@ -97,19 +100,6 @@ def _spec(families: dict[str, list[PublishedPoint]], fits: dict[str, Fit]) -> Sp
                 "hovertemplate": "%{text}<br>%{x} GFLOPs<br>%{y}%<extra></extra>",
             }
         )
-    for family, fit in fits.items():
-        gflops = np.geomspace(families[family][0].gflops, families[family][-1].gflops, 30)
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": f"law of {_family(family)}",
-                "x": [compact(value) for value in gflops.tolist()],
-                "y": [compact(100 - value) for value in fit.predict(gflops).tolist()],
-                "line": {"color": colour_of(_family(family)), "width": 1, "dash": "dot"},
-                "hoverinfo": "skip",
-            }
-        )
     every = [p.gflops for points in families.values() for p in points]
     axis = log_axis(
         "GFLOPs (multiply-accumulates at 224x224)", [min(every) / 1.4, max(every) * 1.15], GFLOPS_TICKS
@@ -117,6 +107,30 @@ def _spec(families: dict[str, list[PublishedPoint]], fits: dict[str, Fit]) -> Sp
     return figure_spec(
         traces, xaxis=axis, yaxis={"title": {"text": "ImageNet-1K top-1 (%), as published, 224x224"}}
     )
+
+
+def _law(family: str, points: Sequence[PublishedPoint], fit: Fit, shown: tuple[float, float]) -> list[Spec]:
+    """The law, dotted, and where it is identified its interval, which may go on beyond what is `shown`."""
+    name, colour = _family(family), colour_of(_family(family))
+    gflops = np.geomspace(points[0].gflops, points[-1].gflops, 30)
+    x = [compact(value) for value in gflops.tolist()]
+    law = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"law of {name}",
+        "x": x,
+        "y": [compact(100 - value) for value in fit.predict(gflops).tolist()],
+        "line": {"color": colour, "width": 1, "dash": "dot"},
+        "hoverinfo": "skip",
+    }
+    answers = fit.predict_intervals(gflops)
+    if any(isinstance(answer, NotIdentified) for answer in answers):
+        return [law]
+    low, high = (
+        [compact(float(np.clip(100 - end, *shown))) for end in ends]
+        for ends in zip(*((answer.high, answer.low) for answer in answers), strict=True)
+    )
+    return [ribbon(x, low, high, colour), law]
 
 
 def _family(family: str) -> str:
@@ -214,7 +228,8 @@ def _notes(noise: float) -> list[str]:
         "seeds in the ConvNeXt paper's Table 10, pooled, and of rounding to 0.1. Nobody has published it for "
         "these networks.",
         "Networks of other families were trained with other recipes: their distance is not the network's "
-        "alone. Dotted: the fitted laws, drawn also where their parameters are not identified.",
+        "alone. Dotted: the fitted laws, drawn also where their parameters are not identified; shaded: their "
+        "90% intervals, of the law and not of one more network on it.",
         "Swin's own repository prints other figures for the same networks; the table has the differences by "
         "both, never mixed.",
     ]

@@ -197,10 +197,10 @@ class Results:
 NOTES = (
     "A network counts once in laws and comparisons, however many weights it has: those of the recipe that "
     "most networks of its family have, never the most accurate.",
-    "One run has no interval: that of a mean difference is from how the pairs differ. A law is not "
-    "identified where its interval reaches a bound or covers a factor over 3; it is drawn, dotted. Shaded: "
-    "the 90% interval of a law whose parameters are all identified. Over throughput the cost is the time an "
-    "image.",
+    "One run has no interval: that of a mean difference is from how the pairs differ. A "
+    "parameter is not identified where its interval reaches a bound or covers a factor over 3. Dotted: the "
+    "laws; shaded: their 90% intervals, of the law and not of one more network on it, also where single "
+    "parameters are not identified. Over throughput the cost is the time an image.",
     "Families were trained with other recipes: a distance is not the network's alone. No accuracy under a "
     "proxy is on this plane, and none of these is on a proxy's.",
 )
@@ -259,12 +259,12 @@ def _plane(plane: Plane, laws: Laws, pairs: Pairs, found: Sequence[Effect], text
 
 def _law(side: Side, fit: Fit, cost: Cost) -> list[Any]:
     """Networks, the law's answers in words, and its top-1 over the family's costs: of both ends of the costs,
-    at `STEPS` between, and the ends of its interval where all of its parameters are identified."""
+    at `STEPS` between, and the ends of its interval where it is identified, whatever its parameters are."""
     costs = [cost.of(point) for point in side.known(cost)]
     at = np.geomspace(min(costs), max(costs), STEPS)
     lines = [fit.predict(at).tolist()]
-    if all(isinstance(answer, Estimate) for answer in fit.parameters.values()):
-        answers = fit.predict_intervals(at)
+    answers = fit.predict_intervals(at)
+    if all(isinstance(answer, Estimate) for answer in answers):
         lines += [[answer.high for answer in answers], [answer.low for answer in answers]]
     words = [f"{name} {answer}" for name, answer in fit.parameters.items()]
     ends = [compact(min(costs)), compact(max(costs))]

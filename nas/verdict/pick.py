@@ -20,7 +20,7 @@ from nas.record.study import Study, Tried
 from nas.verdict.confirm import COSTLIER, LEVEL, over_seeds
 from nas.verdict.difference import Difference
 from nas.verdict.front import front
-from space.budget import quantity
+from space.budget import UNITS, quantity
 from space.networks import is_tabled
 from space.words import plural, points
 
@@ -76,7 +76,11 @@ class Pick:
     @property
     def costs(self) -> str:
         """What the network costs, for people."""
-        return f"{quantity(self.tried.macs, 'FLOPs')}, {quantity(self.tried.params)} parameters"
+        macs, params = self.tried.macs, self.tried.params
+        # 0 is what a table does not know
+        known = [quantity(macs, "FLOPs")] if macs else []
+        known += [f"{quantity(params)} parameters"] if params else []
+        return ", ".join(known) or quantity(self.tried.activations, "activations")
 
     @property
     def because(self) -> str:
@@ -191,7 +195,7 @@ class Recommendation:
             why = f"means of {plural(best.seeds, 'fresh seed')}" if best.seeds else NO_INTERVAL
             lines = [
                 f"Take the front's network that you can pay for: {plural(len(self.picks), 'network')}, "
-                f"{quantity(first.tried.macs, 'FLOPs')} to {quantity(last.tried.macs, 'FLOPs')}, "
+                f"{_cost(first.tried, self.study)} to {_cost(last.tried, self.study)}, "
                 f"{first.accuracy:.1%} to "
                 f"{last.accuracy:.1%}. How sure: {why}.",
                 best.text,
@@ -305,7 +309,13 @@ def front_of(study: Study) -> tuple[Pick, ...]:
     """The ConvNets that no other one beats in both cost and accuracy, from the cheapest on."""
     among = _field(study, study.networks, None)
     costs = [getattr(tried, study.metric) for tried in among.networks]
-    return tuple(_pick(among, int(i), study.networks, front=True) for i in front(costs, among.values))
+    return tuple(_pick(among, int(i), study.networks, front=study.metric) for i in front(costs, among.values))
+
+
+def _cost(tried: Tried, study: Study) -> str:
+    """FLOPs, or of a table that has none the cost of the budget."""
+    metric = "macs" if tried.macs else study.metric
+    return quantity(getattr(tried, metric), UNITS[metric])
 
 
 def _takeable(study: Study, tried: Tried, budget: str | None) -> bool:
@@ -355,8 +365,9 @@ def searched_value(tried: Tried) -> float:
 
 
 def _pick(
-    among: Field, best: int, networks: Sequence[Tried], budget: str | None = None, *, front: bool = False
+    among: Field, best: int, networks: Sequence[Tried], budget: str | None = None, *, front: str = ""
 ) -> Pick:
+    """Of a budget, or of a `front` over that cost."""
     tried = among.networks[best]
     seeds = tuple(seed for seed in sorted(among.seeds) if seed in tried.accuracies)
     others = _others(among, tried, networks, front)
@@ -364,11 +375,12 @@ def _pick(
     return Pick(tried, budget, among.values[best], seeds, len(among.networks), tuple(rivals))
 
 
-def _others(among: Field, tried: Tried, networks: Sequence[Tried], front: bool) -> list[Tried]:
+def _others(among: Field, tried: Tried, networks: Sequence[Tried], front: str) -> list[Tried]:
     """Whom a pick is compared with: each reference of its budget; a reference with the best candidate too."""
     same = [one for one in networks if one.budget == tried.budget and one is not tried]
     if front:  # over which a dearer network is more accurate as a rule
-        same = [one for one in same if 1 / COSTLIER <= one.macs / tried.macs <= COSTLIER]
+        cost = getattr(tried, front)
+        same = [one for one in same if cost / COSTLIER <= getattr(one, front) <= cost * COSTLIER]
     others = [one for one in same if one.role == "reference"]
     if tried.role == "candidate":
         return others

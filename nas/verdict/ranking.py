@@ -6,15 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from nas.record.study import Study, Tried
 from nas.verdict.pick import Pick, Recommendation, searched_value
 from space.budget import quantity
-from space.networks import recorded_from, titled
+from space.networks import chosen, recorded_from, titled
+from space.tabled import Tabled
 
+FEWEST = 24  # letters of a table's network in a line
+PIPE = 10_000
 MOST = 5  # searched networks of a budget; the page has all
+COSTS = {"FLOPs": "macs", "params": "params"}  # 0 where a table does not know them
 HEADINGS = ("trial", "FLOPs", "params", "accuracy", "seeds", "network")
 
 
@@ -59,21 +65,84 @@ def _place(tried: Tried, pick: Pick, picked: bool) -> Place:
     return Place(tried, searched_value(tried), 0, picked)
 
 
+def print_ranking(found: Recommendation, console: Console) -> None:
+    """The table; a pipe or a file has it as wide as its longest row."""
+    table = ranking_table(found)
+    if not console.is_terminal:
+        table.width = console.measure(table, options=console.options.update(width=PIPE)).maximum
+    console.print(table, crop=False)
+
+
 def ranking_table(found: Recommendation) -> Table:
-    """The places as a table for a terminal: numbers stay, the network's text is cut where it must."""
+    """The places as a table for a terminal: numbers stay, the network's text is cut where it must.
+
+    A table's networks are told in full, over several lines, but for the axes on which all of them agree.
+    """
     what = "front" if found.kind == "front" else "ranking"
-    title = Text(f"{what} under the {found.study.conditions}")
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    headings = ("budget", *HEADINGS) if found.kind == "budgets" else HEADINGS
-    rows = [(place, cells_of(place, headings)) for place in places(found)]
+    shown = places(found)
+    headings = [
+        heading for heading in ("budget", *HEADINGS)
+        if (heading != "budget" or found.kind == "budgets")
+        and (heading not in COSTS or any(getattr(place.tried, COSTS[heading]) for place in shown))
+    ]  # fmt: skip
+    told, shared = _axes(shown) if found.study.tabled else ([], [])
+    title = f"{what} under the {found.study.conditions}"
+    if shared:
+        title += f"\nthe same in all: {'; '.join(shared)}"
+    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         text = heading in ("network", "budget")
-        # only what may wrap gives way on a narrow terminal: the network, which is then cut
+        # only what may wrap gives way on a narrow terminal: the network
         table.add_column(heading, justify="left" if text else "right", no_wrap=heading != "network")
-    for place, cells in rows:
-        lines = (Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells)
+    for row, place in enumerate(shown):
+        lines: list[Text | Parts] = [
+            Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells_of(place, headings)
+        ]
+        if told:
+            lines[headings.index("network")] = Parts(told[row])
         table.add_row(*lines, style="bold" if place.picked else "")
     return table
+
+
+def _axes(shown: Sequence[Place]) -> tuple[list[list[str]], list[str]]:
+    """What tells a table's networks apart, `axis value` each; and what all of several have in common."""
+    networks = [recorded_from(place.tried.architecture) for place in shown]
+    values = [dict(chosen(one.choices)) for one in networks if isinstance(one, Tabled)]
+    same = [axis for axis in values[0] if len(values) > 1 and len({own[axis] for own in values}) == 1]
+    told = [[f"{axis} {value}" for axis, value in own.items() if axis not in same] for own in values]
+    return told, [f"{axis} {values[0][axis]}" for axis in same]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A network in parts, over as many lines as the width of its column makes of them."""
+
+    parts: Sequence[str]
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """From a few letters to one line."""
+        longest = len(" ".join(self.parts))
+        return Measurement(min(FEWEST, longest), longest).with_maximum(options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """The lines."""
+        yield from (Text(line, no_wrap=True) for line in lines_of(self.parts, options.max_width))
+
+
+def lines_of(parts: Sequence[str], width: int) -> list[str]:
+    """Parts in lines of at most `width` letters: whole where they fit, else after a comma, dash or space."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + 1 + len(part) <= width:
+            lines[-1] += f" {part}"
+            continue
+        rest = part
+        while len(rest) > width:
+            at = max(rest.rfind(end, 0, width) for end in ", -") + 1 or width
+            lines.append(rest[:at].rstrip())
+            rest = rest[at:]
+        lines.append(rest)
+    return lines
 
 
 def cells_of(place: Place, headings: Sequence[str]) -> list[str]:

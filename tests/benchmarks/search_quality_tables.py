@@ -10,8 +10,9 @@ Beside the samplers of `nas.search` (without its references):
 
 * `script`, what one would write with Optuna alone: TPE over the axes, multivariate, both ends of the band as
   constraints; networks outside are pruned before they are trained and cost it nothing.
-* `script_gp`, the same with Optuna's Gaussian process. Both know the axes alone: where a table has few of
-  their combinations, nearly all they ask for is not in it.
+* `script_gp`, the same with Optuna's Gaussian process, which learns nothing from pruned trials: it is told
+  networks outside with an accuracy of 0. Both know the axes alone: where a table has few of their
+  combinations, nearly all they ask for is not in it.
 * `plain_gp`: a Gaussian process over the encoded axes (Matern 5/2, one length, noise; scale, length and noise
   by maximum likelihood), 5 random networks, then expected improvement over all networks of the band.
 * `most_params`: the networks of the band by falling number of parameters, equal ones in random order.
@@ -115,7 +116,9 @@ def searched(sampler: str, case: Case, seed: int, worth: int) -> Found:
     return found
 
 
-def scripted(sampler: Callable[..., BaseSampler], case: Case, seed: int, worth: int) -> Found:
+def scripted(
+    sampler: Callable[..., BaseSampler], outside: TrialState, case: Case, seed: int, worth: int
+) -> Found:
     """The script one would write with Optuna alone; see the module's text."""
     space, budget = case.table.space, case.band.budget
     with silence():
@@ -129,7 +132,7 @@ def scripted(sampler: Callable[..., BaseSampler], case: Case, seed: int, worth: 
             trial.set_constraint("too large", (cost - budget.high) / budget.high)
             trial.set_constraint("too small", (budget.low - cost) / budget.high)
             if not budget.allows(cost):
-                study.tell(trial, state=TrialState.PRUNED)
+                study.tell(trial, None if outside == TrialState.PRUNED else 0.0, outside)
                 continue
             found.append(case.trained(code, seed))
             study.tell(trial, found[-1][0])
@@ -185,8 +188,8 @@ def by_parameters(case: Case, seed: int, worth: int) -> Found:
 def method(name: str) -> Callable[[Case, int, int], Found]:
     """A search by its name."""
     own: dict[str, Callable[[Case, int, int], Found]] = {
-        "script": partial(scripted, partial(TPESampler, multivariate=True)),
-        "script_gp": partial(scripted, GPSampler),
+        "script": partial(scripted, partial(TPESampler, multivariate=True), TrialState.PRUNED),
+        "script_gp": partial(scripted, GPSampler, TrialState.COMPLETE),
         "plain_gp": by_gaussian_process,
         "most_params": by_parameters,
     }

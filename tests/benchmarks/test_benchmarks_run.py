@@ -22,6 +22,7 @@ from tests.benchmarks import (
     isoflop,
     joint,
     reading,
+    results_page,
     sampling,
     search_quality,
     search_quality_tables,
@@ -31,8 +32,8 @@ from tests.benchmarks import (
 from tests.nas.table.conftest import write_table
 
 BENCHMARKS = (
-    costing, dashboard, data, driver, fitting, fronts, importance, isoflop, joint, reading, sampling,
-    search_quality, startup, training_step,
+    costing, dashboard, data, driver, fitting, fronts, importance, isoflop, joint, reading,
+    results_page, sampling, search_quality, startup, training_step,
 )  # fmt: skip
 
 

@@ -149,6 +149,7 @@
 
   function change(what) {
     Object.assign(view, what);
+    if (Object.keys(what).join() === "chosen") return mark(); // nothing else is another
     options();
     const there = new Set(onPlane().map((row) => row[FAMILY]));
     if (!("families" in what) && !view.families.some((family) => there.has(family))) view.families = firstFamilies();
@@ -207,23 +208,41 @@
       if (!own.length) return;
       const group = { legendgroup: Page.escaped(name) }; // the legend hides points, front and law together
       found.push({ ...line(frontOf(own), `front, ${name}`, colour, 1.5), ...group, showlegend: false });
-      if (laws.has(family)) found.unshift(...lawTraces(laws.get(family), name, colour).map((trace) => ({ ...trace, ...group, showlegend: false })));
+      if (laws.has(family)) found.unshift(...lawTraces(laws.get(family), name, colour, rows).map((trace) => ({ ...trace, ...group, showlegend: false })));
       found.push({ ...points(own, name, colour, symbol, 9), ...group });
     });
-    const chosen = view.chosen === null ? [] : rows.filter((row) => row === all.rows[view.chosen]);
-    const ink = state.data.templates[Page.theme()].layout.annotationdefaults.font.color;
-    found.push({ ...points(chosen, "chosen", ink, "circle-open", 20), hoverinfo: "skip", hovertemplate: null, showlegend: false });
     return found;
+  }
+
+  // A ring around the chosen network: a shape, which is drawn again without the points.
+  function ring(rows) {
+    const row = all.rows[view.chosen];
+    if (!rows.includes(row)) return [];
+    const color = state.data.templates[Page.theme()].layout.annotationdefaults.font.color;
+    // a path, as Plotly takes the logarithm of a circle's ends on this axis, though they are pixels
+    const path = "M0,-10C5.5,-10 10,-5.5 10,0C10,5.5 5.5,10 0,10C-5.5,10 -10,5.5 -10,0C-10,-5.5 -5.5,-10 0,-10Z";
+    const at = { xsizemode: "pixel", xanchor: costs[view.cost].value(row), ysizemode: "pixel", yanchor: row[TOP1] };
+    return [{ type: "path", path, ...at, line: { color, width: 2 } }];
+  }
+
+  function mark() {
+    Plotly.relayout(parts.plot, { shapes: ring(shown()) });
+    for (const line of parts.table.querySelectorAll("tbody tr")) line.classList.toggle("chosen", Number(line.dataset.place) === view.chosen);
+    chosen();
   }
 
   const lawsOf = (here) => new Map((here?.laws[view.cost] ?? []).map((law) => [law[0], law]));
 
-  // The law dotted, and its interval shaded where all of its parameters are identified.
-  function lawTraces([, , , [low, high], top1, from, to], name, colour) {
+  // The law dotted, and its interval shaded; far beyond the points it would leave no room for them.
+  function lawTraces([, , , [low, high], top1, from, to], name, colour, rows) {
+    const shown = [...top1, ...rows.map((row) => row[TOP1])];
+    const [bottom, top] = [Math.min(...shown), Math.max(...shown)];
+    const room = (top - bottom) / 20;
+    const inside = (ends) => (ends ?? []).map((end) => Math.min(Math.max(end, bottom - room), top + room));
     const turned = costs[view.cost].from ?? ((cost) => cost);
     const x = top1.map((_, i) => turned(low * (high / low) ** (i / (top1.length - 1))));
     const base = { type: "scatter", mode: "lines", hoverinfo: "skip", name: Page.escaped(`law, ${name}`) };
-    const band = { ...base, x: [...x, ...[...x].reverse()], y: [...(from ?? []), ...[...(to ?? [])].reverse()], fill: "toself",
+    const band = { ...base, x: [...x, ...[...x].reverse()], y: [...inside(from), ...inside(to).reverse()], fill: "toself",
       fillcolor: `rgba(${[1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)).join()},0.18)`, line: { width: 0, color: colour } };
     return [...(from ? [band] : []), { ...base, x, y: top1, line: { color: colour, width: 1.2, dash: "dot" } }];
   }
@@ -231,7 +250,8 @@
   // 1, 2 and 5 times the powers of ten, with their numbers in full.
   function ticks(values) {
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    const steps = Math.log10(high / low) > 2.2 || innerWidth < 560 ? [1, 3] : [1, 2, 5];
+    const decades = Math.log10(high / low);
+    const steps = decades < 0.8 ? [1, 1.5, 2, 3, 4, 5, 6, 8] : decades > 2.2 || innerWidth < 560 ? [1, 3] : [1, 2, 5];
     const found = [];
     for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
       for (const step of steps) found.push(Number((step * 10 ** power).toPrecision(3)));
@@ -250,7 +270,7 @@
       margin: { l: 56, r: 16, t: 28, b: 56 },
       xaxis: { type: "log", title: { text: costs[view.cost].title }, tickvals: at, ticktext: at.map((one) => one.toLocaleString("en")), automargin: false },
       yaxis: { title: { text: `top-1 (%), ${Page.escaped(testNow())}` }, automargin: false },
-      legend: { orientation: "h", yanchor: "bottom", y: 1.01, x: 0 },
+      legend: { orientation: "h", yanchor: "bottom", y: 1.01, x: 0 }, shapes: ring(rows),
     };
     const drawn = traces(rows).map((trace) => Colours.themed(trace, state.data.colours[Page.theme()]));
     parts.plot.setAttribute("aria-label", `Top-1 of ${rows.length} results against ${costs[view.cost].title}, with fronts.`);
@@ -275,7 +295,8 @@
   function answers(rows) {
     const networks = new Set(rows.map((row) => row[NETWORK])).size;
     const best = frontOf(rows).length;
-    parts.count.textContent = `${rows.length.toLocaleString("en")} results of ${networks.toLocaleString("en")} networks; ${best} on the front.`;
+    const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+    parts.count.textContent = `${plural(rows.length, "result")} of ${plural(networks, "network")}; ${best} on the front.`;
     const here = plane();
     const families = view.families;
     const lines = [];
@@ -377,6 +398,7 @@
     for (const row of sorted.slice(0, ROWS)) {
       const line = body.insertRow();
       const place = places.get(row);
+      line.dataset.place = place;
       line.classList.toggle("chosen", place === view.chosen);
       columns.forEach(([, key]) => {
         const td = line.insertCell();

@@ -57,14 +57,45 @@ def test_laws_are_over_parameters_and_activations_too(capsys):
         )
 
 
+def test_laws_are_over_throughput_of_a_device(tmp_path, capsys):
+    mine = tmp_path / "mine.csv"
+    rows = [f"n{i},mine,224,none,{90 - 20 * 2 ** (-i / 2):.4f},{2**i},{4000 / 2**i},card" for i in range(8)]
+    head = "name,family,resolution,pretrain,top1,gflops,images_per_s,device\n"
+    mine.write_text(head + "\n".join(rows) + "\n")
+    argv = ["--results", str(mine), "--source", "mine.csv", "--to", "10images/s", "--fit-to", "100images/s"]
+    assert scale.main([*argv, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    # error = 10 + 20 (ms / .25)^-.5
+    assert found["parameters"]["c"]["value"] == pytest.approx(0.5, abs=0.01)
+    assert (found["images_per_s"], found["device"], found["networks"]) == (10, "card", 6)
+    assert [held["images_per_s"] for held in found["beyond"]] == [62.5, 31.25]
+    assert found["error"]["value"] == pytest.approx(11, abs=0.01)
+    assert scale.main([*argv, "--device", "card"]) == 0
+    out = capsys.readouterr().out
+    assert ", F in ms an image on card, over 6 networks" in out
+    assert "A network of 10 images/s on card: 11.00% error" in out and "n7, 31.2 images/s on card" in out
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
         (["--to", "15G"], "which study? Give a name under runs/ or a folder, or --results"),
         (["sweep", "--to", "15G", "--results"], "--results takes no study"),
         (["sweep", "--to", "15G", "--fit-to", "6G"], "--fit-to belongs to --results"),
-        (["--results", "--to", "1G..2G"], "--to 1G..2G: write one cost like 15.4GFLOPs or 30Mparams"),
+        (["--results", "--to", "1G..2G"], "--to 1G..2G: write one cost like 15.4GFLOPs, 30Mparams or"),
         (["--results", "--to", "30Mparams", "--fit-to", "6G"], "--fit-to 6G: not the cost of --to 30Mparams"),
+        (
+            ["--results", "--to", "9images/s"],
+            "--to 9images/s: on which device? --device names one: V100, A100",
+        ),
+        (["--results", "--to", "0images/s", "--device", "V100"], "--to 0images/s: must be above 0"),
+        (
+            ["--results", "--to", "9images/s", "--device", "TPU"],
+            "--device 'TPU': no result has it; there is V",
+        ),
+        (["--results", "--to", "9images/s", "--source", "pycls MODEL_ZOO"], "no result has a throughput"),
+        (["--results", "--to", "15G", "--device", "V100"], "--device belongs to a throughput such as"),
+        (["sweep", "--to", "15G", "--device", "V100"], "--device belongs to --results"),
         (["--results", "--to", "15G", "--family", "resnext"], "--family 'resnext': no result has it"),
         (["--results", "--to", "15G", "--fit-to", "1M"], "no family has 4 networks up to 1M on one plane"),
     ],

@@ -3,6 +3,7 @@
 
 import contextlib
 import copy
+import dataclasses
 import gc
 import itertools
 import json
@@ -22,17 +23,19 @@ from playwright.sync_api import expect
 from analysis import dashboard
 from analysis.page import live
 from analysis.page.figures import THEMES
-from analysis.page.page import Page, render, views_of, write_page
+from analysis.page.page import Page, page_of, render, views_of, write_page
 from analysis.page.view import DARK, FAMILY_COLOURS, PALETTE, SEQUENCE, Figure, Rows, Table, View
 from analysis.views import networks
 from analysis.views.common import STUDY_COLOURS
-from nas.record.study import Study
+from nas import search as nas_search
+from nas.record.study import Study, read_study
 from space.architecture import Architecture
 from space.cost import RESOLUTION, breakdown
 from space.families import named
 from space.networks import cost_of, parts_of
 from space.swin import named_swin
 from tests.analysis.sample_study import sample_study, trial
+from tests.nas.table.conftest import write_table
 
 ROOT = Path(__file__).parents[3]
 HOSTILE = "</script><img src=x onerror=\"window.hacked=1\"><a href='javascript:window.hacked=2'>b</a>&lt;"
@@ -814,21 +817,64 @@ def test_a_study_is_read_again_when_it_has_changed_only(tmp_path, monkeypatch, r
     assert json.loads(follower.text)["data"]["networks"]["trial"] == list(range(10))
     follower.look()
     assert follower.version == version
+    # its files change without it while a driver has it: nothing is made again then
     os.utime(recorded / "study.db")
     follower.studies[0].due = follower.sections[0].due = 0.0
     follower.look()
+    assert follower.version == version
+    known = follower.studies[0].study
+    more = dataclasses.replace(known, trials=known.trials[:9])
+    monkeypatch.setattr(live, "read_study", lambda _: more)
+    os.utime(recorded / "study.db", ns=(0, 0))
+    follower.studies[0].due = follower.sections[0].due = 0.0
+    follower.look()
     assert follower.version > version
+    assert json.loads(follower.text)["data"]["networks"]["trial"] == list(range(9))
+    monkeypatch.undo()
     (recorded / "study.db").write_bytes(b"no database any more")
     follower.studies[0].due = 0.0
     follower.look()
     assert follower.status.startswith("Cannot be read: ")
 
 
+def test_nothing_is_read_while_no_browser_asks(monkeypatch, recorded):
+    clock, looks = [0.0], []
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+    follower = live.Follower([str(recorded)], ["networks"], version=1)
+    monkeypatch.setattr(follower, "look", lambda: looks.append(clock[0]))
+    follower.asked = 0.0
+
+    class Stop:
+        def is_set(self):
+            return clock[0] > 1000
+
+        def wait(self, seconds):
+            clock[0] += seconds
+            if clock[0] == 500:
+                follower.asked = clock[0]
+
+    follower.follow(Stop())
+    assert looks == [*range(int(live.IDLE)), *range(500, 500 + int(live.IDLE))]
+
+
+def test_the_server_makes_the_views_of_a_tables_study_that_its_page_has(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = ("--proxy", f"table:{write_table(tmp_path)}", "--budget", "60M", "--band", "0.1:1")
+    assert nas_search.main([*flags, "--trials", "6", "--study", "small"]) == 0
+    follower = live.Follower(["small"])
+    names = [section.module for section in follower.sections]
+    assert names == [view.key for view in page_of([read_study("small")]).plain]
+    assert "published" not in names and "roadmap" not in names
+
+
 def test_a_slow_view_is_made_for_a_share_of_the_time(monkeypatch, recorded):
     clock = [0.0]
     follower = live.Follower([str(recorded)], ["networks", "plane"])
     monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(live, "read_study", lambda _: follower.studies[0].study)
+    known = follower.studies[0].study
+    monkeypatch.setattr(
+        live, "read_study", lambda _: dataclasses.replace(known, mapping={**known.mapping, "seed": clock[0]})
+    )
     made = []
 
     def slow(self, studies):

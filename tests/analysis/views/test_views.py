@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.page.view import FAMILY_COLOURS
 from analysis.points.printed import ROADMAP_T, roadmap
 from analysis.views import common, curves, edf, plane, planes, progress, published, units
 from analysis.views import roadmap as road
@@ -448,6 +449,16 @@ def test_published_laws_say_what_is_not_identified():
     assert {answers["Swin", p] for p in "abc"} == {"not identified: 3 networks for 3 parameters"}
     assert "not identified" in answers["ConvNeXt", "c"] and "not identified" not in answers["ConvNeXt", "a"]
     assert "Swin, not identified" in view.lead
+
+
+def test_published_laws_are_shaded_where_their_values_are_identified():
+    shades = [trace for trace in published.view([]).figures[0].spec["data"] if trace.get("fill")]
+    # three Swins are too few
+    (convnext,) = [trace for trace in shades if trace["line"]["color"] == FAMILY_COLOURS["ConvNeXt"]]
+    assert len(shades) == 1
+    half = len(convnext["y"]) // 2
+    high, low = convnext["y"][:half], convnext["y"][half:][::-1]
+    assert all(0 < above - below < 2 for above, below in zip(high, low, strict=True))
 
 
 def test_published_plane_has_one_source_and_no_study():

@@ -280,6 +280,7 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "--source": (("--results", "--to", "15G"), NO_CHOICES),
         "--pretrain": (("--results", "--to", "15G"), NO_CHOICES),
         "--resolution": (("--results", "--to", "15G"), (*NO_COUNTS, "7")),
+        "--device": (("--results", "--to", "9images/s"), NO_CHOICES),
         "--noise": (("--results", "--to", "15G"), NO_POSITIVES),
     },
     "analysis.importance": {
@@ -373,6 +374,9 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("--out", ("sweep", "--compute", "1e15", "--out", "x.json")),
         ("--to", ("--results", "--to", "1G..2G")),
         ("--fit-to", ("--results", "--to", "15G", "--fit-to", "30Mparams")),
+        ("--to", ("--results", "--to", "9images/s")),
+        ("--to", ("--results", "--to", "0images/s", "--device", "V100")),
+        ("--device", ("--results", "--to", "15G", "--device", "V100")),
         ("studies", ("small", "--to", "48M")),
         ("studies", ("sweep", "--to", "48M", "--results")),
         ("--family", ("sweep", "--to", "48M", "--family", "convnext")),

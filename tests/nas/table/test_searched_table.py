@@ -75,6 +75,15 @@ def test_a_front_is_searched_and_its_page_and_axes_are_read(run):
     assert run("wide", command=dashboard)[0] == 0
 
 
+def test_a_front_over_parameters_needs_no_flops(run, table):
+    costs = "costs: {macs: {column: mmacs, times: 1.0e+6}, params: params}"
+    table.write_text(table.read_text().replace(costs, "costs: {params: params}"))
+    flags = ("--proxy", "table:small.yaml", "--budget", "1kparams..6kparams", "--trials", 20)
+    code, out, _ = run(*flags, "--sampler", "random", "--study", "params")
+    assert code == 0 and "front under the table:small proxy" in out and "FLOPs" not in out
+    assert run("params", command=dashboard)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from nas.verdict.pick import recommend
-from nas.verdict.ranking import places, ranking_table
+from nas.verdict.ranking import lines_of, places, print_ranking, ranking_table
 from space.architecture import Architecture
+from space.tabled import Tabled
 from tests.nas.verdict.test_pick import BUDGET, again, study
 from tests.trials import made
 
@@ -57,3 +58,41 @@ def test_each_budget_has_its_rows():
     found = recommend(study(rows, budget={**BUDGET, "each": budgets}))
     assert [place.tried.budget for place in places(found)] == ["1GFLOPs"] * 5 + ["2GFLOPs"] * 4
     assert "budget" in shown(found, 80)
+
+
+def tabled(count=3, parts=9, **values):
+    """A study of a table's networks: a long axis in parts that differs, and one that does not."""
+    found = []
+    for i in range(count):
+        edges = {f"edge.{k}": "avg_pool_3x3" if k == i else "nor_conv_3x3" for k in range(parts)}
+        network = Tabled({**edges, "norm": "batch"}, params=10**6).to_dict()
+        found.append(made(i, 0.5 + 0.1 * i, macs=0, params=10**6, architecture=network))
+    return study(found, proxy={"name": "table:bench", "data": "none", "epochs": 1}, **values)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_tables_networks_are_told_in_full_but_for_what_all_have(width):
+    text = shown(recommend(tabled()), width)
+    assert max(map(len, text.splitlines())) <= width and "…" not in text
+    assert text.count("the same in all: norm batch") == text.count("norm") == 1
+    assert text.count("avg_pool_3x3") == 3 and text.count("nor_conv_3x3") == 24
+    # a cost that the table does not know is not a column of noughts
+    assert "params" in text and "FLOPs" not in text
+
+
+def test_a_single_network_of_a_table_is_told_with_all_its_axes():
+    assert "norm batch" in shown(recommend(tabled(1)), 80)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_pipe_has_a_network_in_one_line_however_long(terminal):
+    console = Console(width=80, force_terminal=terminal, color_system=None, file=io.StringIO())
+    print_ranking(recommend(tabled()), console)
+    longest = max(line.count("_3x3") for line in console.file.getvalue().splitlines())
+    assert longest == 9 if not terminal else longest < 9
+
+
+def test_parts_stay_whole_where_they_fit():
+    assert lines_of(["depth 1-2", "kernel 3-5", "se 0"], 20) == ["depth 1-2 kernel 3-5", "se 0"]
+    assert lines_of(["edge skip-none-none", "x" * 7], 12) == ["edge skip-", "none-none", "xxxxxxx"]
+    assert lines_of(["y" * 15], 10) == ["y" * 10, "y" * 5]
