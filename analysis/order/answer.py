@@ -14,8 +14,9 @@ from analysis.views.planes import labels
 from nas.record.study import Study
 
 COLUMNS = (
-    "group", "networks", "Kendall tau", "low", "high", "low (seeds drawn too)", "high (seeds drawn too)",
-    "Spearman rho", "low", "high", "pairs within 5% of FLOPs", "tau of these pairs", "low", "high",
+    "group", "networks", "Kendall tau", "low of tau", "high of tau", "low (seeds drawn too)",
+    "high (seeds drawn too)", "Spearman rho", "low of rho", "high of rho", "pairs within 5% of FLOPs",
+    "tau of these pairs", "low of these pairs", "high of these pairs",
     *(f"{what} of the best {k} (points)" for k in TOP for what in ("regret", "low", "high")),
 )  # fmt: skip
 
