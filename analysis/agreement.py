@@ -6,8 +6,6 @@ python -m analysis.agreement STUDY STUDY    of two studies: proxy and long train
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -63,7 +61,7 @@ def show(args: Namespace) -> None:
     from analysis.order.card import card_text
     from analysis.order.picture import draw, writer_of
     from nas.record.study import read_studies
-    from space.files import write_text
+    from space.files import csv_of, write_text
 
     if args.plot is not None:
         writer_of(args.plot)  # a wrong name is told before anything is worked out
@@ -72,9 +70,7 @@ def show(args: Namespace) -> None:
     if args.card is not None:
         write_text(args.card, card_text(studies[0], found))
     if args.csv is not None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows(found)])
-        write_text(args.csv, text.getvalue())
+        write_text(args.csv, csv_of(COLUMNS, rows(found)))
     if args.plot is not None:
         draw(found, args.plot)
     if args.json:

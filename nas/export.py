@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.targets.head import Head, head_of, images_of, spec_of
 from space.command import Command
 from space.errors import InputError, quoted
 
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from nas.recipe.fitted import Images
     from nas.recipe.recipe import Recipe
     from nas.targets.exportable import Exportable
-    from nas.targets.model_card import Outcome
-    from nas.targets.target import Chosen, Exported
-    from nas.training.weights import Weights
+    from nas.targets.outcome import Outcome
+    from nas.targets.target import Chosen
 
 HIGHEST_PRICE = 1e6
 CLASSES = {"imagenet-1k": 1000, "imagenet-22k": 21841}
@@ -52,72 +52,34 @@ def parser() -> Command:
         formatter_class=RawDescriptionHelpFormatter,
     )
     add = parse.add_argument
+    # fmt: off
     add("study", nargs="?", metavar="STUDY", help="runs/NAME by its name, or a study folder")
     add("--trial", type=int, metavar="N", help="the network of trial N (default: what the study recommends)")
-    add(
-        "--front",
-        action="store_true",
-        help="every network of the study's accuracy/cost front (the default for a range of budgets)",
-    )
-    add(
-        "--arch",
-        metavar="FILE|NAME",
-        help="a network by itself: architecture.json, a YAML file, convnext_tiny, ...",
-    )
-    add(
-        "--to",
-        nargs="+",
-        default=list(DEFAULT),
-        metavar="TARGET",
-        help=f"{', '.join(TARGETS)}, or all (default: {' '.join(DEFAULT)})",
-    )
+    add("--front", action="store_true", help="every network of the study's accuracy/cost front (the default "
+        "for a range of budgets)")
+    add("--arch", metavar="FILE|NAME", help="a network by itself: architecture.json, a YAML file, "
+        "convnext_tiny, ...")
+    add("--to", nargs="+", default=list(DEFAULT), metavar="TARGET", help=f"{', '.join(TARGETS)}, or all "
+        f"(default: {' '.join(DEFAULT)})")
     add("--out", type=Path, metavar="DIR", help="where to (default: STUDY/export/trial-N, or export/NAME)")
-    add(
-        "--weights",
-        type=Path,
-        metavar="CHECKPOINT",
-        help="trained weights to export with it: the better of the weights and their moving average",
-    )
-    add(
-        "--num-classes",
-        type=int,
-        metavar="N",
-        help="outputs of the head (default: as many as --classes, --weights or the study's own images have, "
-        "else the recipe's data set)",
-    )
-    add(
-        "--classes",
-        type=Path,
-        metavar="FILE",
-        help="the classes' names by label, one a line (default: those of --weights or of the study's data)",
-    )
-    add(
-        "--variant",
-        default="imagenet-1k",
-        metavar="NAME",
-        help="the recipe: imagenet-1k (default), imagenet-22k, finetune-1k or finetune-22k",
-    )
-    add(
-        "--data",
-        metavar="SPEC",
-        help="the images it will be trained on: the recipe is worked out for them (default: the study's, "
-        "where they are your own)",
-    )
+    add("--weights", type=Path, metavar="CHECKPOINT", help="trained weights to export with it: the better of "
+        "the weights and their moving average")
+    add("--num-classes", type=int, metavar="N", help="outputs of the head (default: as many as --classes, "
+        "--weights or the study's own images have, else the recipe's data set)")
+    add("--classes", type=Path, metavar="FILE", help="the classes' names by label, one a line (default: "
+        "those of --weights or of the study's data)")
+    add("--variant", default="imagenet-1k", metavar="NAME", help="the recipe: imagenet-1k (default), "
+        "imagenet-22k, finetune-1k or finetune-22k")
+    add("--data", metavar="SPEC", help="the images it will be trained on: the recipe is worked out for them "
+        "(default: the study's, where they are your own)")
     add("--resolution", type=int, metavar="N", help="pixels of the training images (default: the recipe's)")
-    add(
-        "--gpus",
-        type=int,
-        metavar="N",
-        help="GPUs the total batch is split over (default: 8; for images of your own those of this machine)",
-    )
+    add("--gpus", type=int, metavar="N", help="GPUs the total batch is split over (default: 8; for images of "
+        "your own those of this machine)")
     add("--gpu-memory", metavar="SIZE", help="of each, such as 40GB: sets the batch per GPU")
-    add(
-        "--gpu-price",
-        type=float,
-        metavar="X",
-        help="of a GPU hour, in your currency: the README estimates costs",
-    )
-    return parse  # fmt: skip
+    add("--gpu-price", type=float, metavar="X", help="of a GPU hour, in your currency: the README estimates "
+        "costs")
+    # fmt: on
+    return parse
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -173,7 +135,8 @@ def export_one(
     Raises `InputError`; then nothing is written.
     """
     from nas.targets.folder import write
-    from nas.targets.model_card import folder_of, model_card
+    from nas.targets.model_card import model_card, place_of
+    from nas.targets.outcome import refuse_lacking
     from nas.targets.target import Chosen
 
     weights = None
@@ -200,7 +163,7 @@ def export_one(
     files: dict[str, str | bytes] = {"architecture.json": architecture_json(one, recipe.data.classes)}
     for outcome in outcomes:
         if outcome.exported is not None:
-            place = folder_of(outcome.target)
+            place = place_of(outcome.target)
             files |= {f"{place}{name}": content for name, content in outcome.exported.files.items()}
     files["README.md"] = model_card(
         one, recipe, outcomes, args.gpu_price, which, None if images is None else images.train
@@ -210,59 +173,6 @@ def export_one(
     if images is not None and "recipe.yaml" in files:
         print(f"next    {next_of(one, args, folder)}", flush=True)
     return failed
-
-
-@dataclass(frozen=True)
-class Head:
-    """The classes that the head tells apart; `count` None: as many as the recipe's data set has.
-
-    `folders`: the names are known to be those of the data set's folders; `data` is its name.
-    """
-
-    count: int | None = None
-    names: tuple[str, ...] | None = None
-    said: str = ""
-    folders: bool = False
-    data: str | None = None
-
-
-def images_of(one: Exportable, args: Namespace) -> Images | None:
-    """What is known of the images of the user's own, of --data or of the study; None: the recipe's.
-
-    Raises `InputError` where --data cannot be read.
-    """
-    from nas.data.sources.registry import SOURCES, called, parsed
-    from nas.recipe.fitted import Images
-
-    spec, there = spec_of(one, args), _study_data(one).get("there") if args.data is None else None
-    if spec is None:
-        return None
-    try:
-        kind, _ = parsed(spec)
-        if args.data is None and not SOURCES[kind].path:
-            return None
-        if there is None:
-            from nas.data.survey import survey
-
-            found = survey(spec)
-            names = found.classes if SOURCES[kind].names_tell else None
-            return Images(called(spec), found.train, len(found.classes), names, found.pixels)
-    except InputError:
-        if args.data is not None:
-            raise
-        return None  # it lies elsewhere, and its study is of a version that kept no count
-    names = class_names_of(one, there["classes"])
-    return Images(called(spec), there["train"], there["classes"], names, there["pixels"])
-
-
-def _study_data(one: Exportable) -> Mapping[str, Any]:
-    return {} if one.study is None else one.study.mapping.get("data") or {}
-
-
-def spec_of(one: Exportable, args: Namespace) -> str | None:
-    """The data set of --data, else of the study."""
-    spec: str | None = _study_data(one).get("spec") if args.data is None else args.data
-    return spec
 
 
 def next_of(one: Exportable, args: Namespace, folder: Path) -> str:
@@ -278,85 +188,6 @@ def next_of(one: Exportable, args: Namespace, folder: Path) -> str:
         control("nearest", one.network)
         words += ["--seeds", "3", "--control", "nearest"]
     return shlex.join(words)
-
-
-def class_names_of(one: Exportable, count: int) -> tuple[str, ...] | None:
-    """The names that the study has of its data's classes, where it has so many. Raises `InputError`."""
-    from nas.data.class_names import class_names
-
-    assert one.study is not None
-    names = (one.study.mapping.get("data") or {}).get("classes")
-    if names is None:
-        return None
-    found = class_names(names, f"study {one.study.name}: its data's classes (--classes FILE names them)")
-    return found if len(found) == count else None
-
-
-def head_of(one: Exportable, args: Namespace, weights: Weights | None, images: Images | None = None) -> Head:
-    """The classes that the flags ask for, else of the weights, else of a study of the user's own images.
-
-    Raises `InputError` where two of them differ.
-    """
-    from nas.data.class_names import class_names, read_class_names
-
-    if images is not None:
-        count, whose = (
-            images.num_classes,
-            f"of {images.name}" if args.data else f"of the study's data ({images.name})",
-        )
-        said = f"{count}, those {whose}; --num-classes N for another head"
-        study = Head(count, images.classes, said, images.classes is not None, images.name)
-    else:
-        study = Head() if one.study is None else _head_of_study(one)
-    head = study
-    if weights is not None:
-        count, where = weights.num_classes, f"--weights {args.weights}"
-        head = Head(count, said=f"{count}, as the head of {args.weights.name} has", data=study.data)
-        if weights.classes is not None:
-            names = class_names(weights.classes, where)
-            head = Head(count, names, f"{count}, named in {args.weights.name}", True, study.data)
-        elif study.count == count:
-            head = study
-    if args.classes is not None:
-        where = f"--classes {args.classes}"
-        names = read_class_names(args.classes, where)
-        if weights is not None and len(names) != weights.num_classes:
-            raise InputError(
-                f"{where}: {len(names)} names; the head of {args.weights} has {weights.num_classes} outputs"
-            )
-        head = Head(len(names), names, f"{len(names)}, named in {args.classes.name}", data=study.data)
-    asked = args.num_classes
-    if asked is None or asked == head.count:
-        return head
-    if args.classes is not None:
-        raise InputError(f"--num-classes: {asked}; --classes {args.classes} has {head.count} names")
-    if weights is not None:
-        raise InputError(
-            f"--num-classes: {asked}; the head of {args.weights} has {weights.num_classes} outputs"
-        )
-    return Head(asked)
-
-
-def _head_of_study(one: Exportable) -> Head:
-    """The classes of a study of the user's own images; of any other, the names alone, if any fit."""
-    from nas.data.sources.registry import called
-    from nas.proxy.proxy import PRESETS, load_proxy
-
-    assert one.study is not None
-    record = one.study.mapping
-    data, proxy = record.get("data") or {}, record.get("proxy") or {}
-    spec = str(data.get("spec"))
-    kind, _, path = spec.partition(":")
-    count = proxy.get("num_classes")
-    if kind not in ("imagefolder", "csv", "python") or not isinstance(count, int) or count < 2:
-        return Head()
-    name = called(spec)
-    if proxy.get("name") in PRESETS and load_proxy(proxy["name"]).num_classes == count:
-        # of ImageNet, say: the full training has all of them
-        return Head(said=f"of {name} the proxy took {count}; --num-classes N says how many there are")
-    names = class_names_of(one, count)
-    said = f"{count}, those of the study's data ({name}); --num-classes N for another head"
-    return Head(count, names, said, names is not None, name if path else None)
 
 
 def recipe_of(one: Exportable, args: Namespace, head: Head, images: Images | None = None) -> Recipe:
@@ -415,58 +246,20 @@ def recipe_said(recipe: Recipe, images: Images | None) -> str | None:
     )
 
 
-def refuse_lacking(chosen: Chosen, targets: Sequence[str]) -> None:
-    """Raise `InputError` for a target that cannot express the network, before any is checked."""
-    from nas.targets import load_target, option_lacking
-
-    for name in targets:
-        lacking = option_lacking(name, chosen.network) or load_target(name).lacks(chosen.network)
-        if lacking is not None:
-            raise InputError(f"{chosen.title}: {name}: {lacking}; nothing was written")
-
-
 def shown(name: str, chosen: Chosen, named: bool) -> Outcome:
-    """`export_target`, said before and after it on a terminal, after it elsewhere."""
+    """`outcome_of`, said before and after it on a terminal, after it elsewhere."""
+    from nas.targets.outcome import outcome_of
+
     terminal = sys.stdout is not None and sys.stdout.isatty()
     if terminal:
         print(f"  {name:<12} is checked ...", end="", flush=True)
     try:
-        outcome = export_target(name, chosen, named)
+        outcome = outcome_of(name, chosen, named)
     finally:
         if terminal:
             print("\r\x1b[K", end="", flush=True)
     print(f"  {name:<12} {outcome.verified}", flush=True)
     return outcome
-
-
-def export_target(name: str, chosen: Chosen, named: bool) -> Outcome:
-    """One target's files, checked, or its refusal, or what it failed for, which costs this target alone.
-
-    Raises `InputError` for what is wrong with the network's weights or names, and for a refusal where the
-    target was `named`.
-    """
-    from nas.targets import load_target, option_lacking
-    from nas.targets.library import BROKEN, said
-    from nas.targets.model_card import Outcome
-    from nas.targets.target import Mismatch, Refused
-
-    module = load_target(name)
-    make: Callable[[Chosen], Exported] = module.export
-    try:
-        lacking = option_lacking(name, chosen.network)
-        if lacking is not None:
-            raise Refused(lacking)
-        return Outcome(name, module.SUMMARY, make(chosen))
-    except Refused as refusal:
-        if named:
-            raise InputError(f"{chosen.title}: {name}: {refusal}; nothing was written") from None
-        return Outcome(name, module.SUMMARY, None, str(refusal))
-    except InputError:
-        raise
-    except Mismatch as mismatch:
-        return Outcome(name, module.SUMMARY, None, f"{mismatch}; please report it", failed=True)
-    except BROKEN as error:
-        return Outcome(name, module.SUMMARY, None, f"failed ({said(error)}); please report it", failed=True)
 
 
 def folder_of(args: Namespace, one: Exportable, count: int) -> Path:

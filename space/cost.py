@@ -40,7 +40,7 @@ NUM_CLASSES = 1000
 DEPTHWISE, DENSE = 2, 0  # places in `CONVS`
 BATCH_NORM, RMS_NORM = NORMS.index("batch"), NORMS.index("rms")
 # weight, gradient and AdamW's two moments, fp32
-BYTES_PER_PARAM = 16
+BYTES_PER_PARAM, BYTES_PER_ELEMENT = 16, 4
 METRICS = ("macs", "params", "activations", "saved")
 # networks costed at once: their arrays stay in a processor's second-level cache
 BLOCK = 16_384
@@ -67,9 +67,9 @@ class Cost:
         """So many of it: an int, or one for each network."""
         return Cost(self.macs * count, self.params * count, self.activations * count, self.saved * count)
 
-    def training_bytes(self, batch_size: int, bytes_per_element: int = 4) -> Any:
+    def training_bytes(self, batch_size: int) -> Any:
         """Estimated peak memory of a training step in bytes: AdamW state in fp32 and what backward keeps."""
-        return self.params * BYTES_PER_PARAM + self.saved * batch_size * bytes_per_element
+        return self.params * BYTES_PER_PARAM + self.saved * batch_size * BYTES_PER_ELEMENT
 
 
 @dataclass(frozen=True)

@@ -271,9 +271,8 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
     On the disk first (`sync`), so that a power cut leaves the old file or the new one. What writers of the
     same path left that died is removed. Raises `OSError`.
     """
-    if path.exists() and not (
-        path.is_file() or path.is_dir()
-    ):  # root could put a file in the place of /dev/null
+    # root could put a file in the place of /dev/null
+    if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     sweep(path.parent, path.name)
     file, temporary = _temporary(path)

@@ -1,7 +1,6 @@
 """docs/tutorial.md: its commands, in order, on few and small photographs, each with less to do."""
 
 import importlib
-import re
 import shlex
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from tests.test_docs import COMMAND, PYTHON
 
 TEXT = (Path(__file__).parents[1] / "docs" / "tutorial.md").read_text()
 COMMANDS = [(place, shlex.split(rest, comments=True)) for place, rest in COMMAND.findall(TEXT)]
-FLAG = re.compile(r"--[a-z-]+")
 # of flags that are given twice the last counts
 SMALL = {
     "nas.search": ["--space", "micro", "--budget", "20M..40M", "--reference", "convnext", "--trials", "3",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -18,20 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.axes.axis_sets import SETS
 from analysis.axes.shapes import Shapes, shapes_of
-from nas.record.study import Study, Tried
+from nas.record.study import Tried
 from space.architecture import OPTIONS, Architecture, Stage
-from space.budget import UNITS
 from space.cost import cost_columns
 from space.errors import InputError, quoted
 
 Floats = NDArray[np.float64]
 Network = Tried | Architecture | Mapping[str, Any]
-
-# costs whose largest is this many times the smallest are an axis; inside a budget band they are not
-COSTS_VARY = 1.15
-# a parameter of a space that spans so many times its smallest value is spoken of in ratios
-SPANS = 4
-MOST_LEVELS = 12
 
 
 @dataclass(frozen=True)
@@ -80,6 +73,11 @@ class Axis:
         return _quantity(value) if self.cost else f"{value:.3g}"
 
 
+def _quantity(value: float) -> str:
+    scale, unit = (1e9, "G") if value >= 1e9 else (1e6, "M") if value >= 1e6 else (1.0, "")
+    return f"{value / scale:.3g}{unit}"
+
+
 @dataclass(frozen=True)
 class AxisTable:
     """Axes by name, all of one length; `rows` are the positions of the networks among those given."""
@@ -94,23 +92,6 @@ class AxisTable:
     def varying(self) -> dict[str, Axis]:
         """The axes that have more than one value."""
         return {name: axis for name, axis in self.axes.items() if axis.distinct > 1}
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The networks of one plane with their axes: what importance is measured on.
-
-    `accuracy` (n,) are fractions, `networks` (n,) fingerprints, `points` [study, trial] for each row.
-    """
-
-    axes: Mapping[str, Axis]
-    accuracy: Floats
-    networks: tuple[str, ...]
-    points: tuple[tuple[int, int], ...]
-    notes: tuple[str, ...] = field(default=())
-
-    def __len__(self) -> int:
-        return len(self.networks)
 
 
 # ---- any columns ----------------------------------------------------------------------------------------
@@ -131,7 +112,7 @@ def axis_of(name: str, values: ArrayLike, *, log: bool = False) -> Axis:
         if log and (numbers <= 0).any():
             raise InputError(f"axis {name}: {numbers.min():g} has no logarithm; must be above 0")
         return Axis(name, numbers, log=log)
-    words = [_word(value) for value in array.tolist()]
+    words = [word_of(value) for value in array.tolist()]
     levels = tuple(sorted(set(words)))
     index = {level: i for i, level in enumerate(levels)}
     return Axis(name, np.array([index[word] for word in words], dtype=np.float64), levels)
@@ -152,7 +133,8 @@ def axes_of(columns: Mapping[str, ArrayLike | Axis]) -> dict[str, Axis]:
     return axes
 
 
-def _word(value: Any) -> str:
+def word_of(value: Any) -> str:
+    """A level of a category."""
     return {True: "on", False: "off", None: "none"}.get(value, str(value)) if _is_flag(value) else str(value)
 
 
@@ -277,7 +259,7 @@ def _summary(shapes: Shapes) -> list[Axis]:
         if name == "depth":
             axes += _share(shapes)
     for name, level in CATEGORIES.items():
-        axes.append(axis_of(name, list(map(_word, shapes.each(level)))))
+        axes.append(axis_of(name, list(map(word_of, shapes.each(level)))))
     return axes
 
 
@@ -315,141 +297,3 @@ def _by_stage(shapes: Shapes) -> list[Axis]:
         for name, (values, log) in fields.items()
         for s in range(values.shape[1])
     ]
-
-
-# ---- studies --------------------------------------------------------------------------------------------
-
-
-def sample_of(
-    studies: Sequence[Study], which: str = "summary", budget: str | None = None, *, most: int | None = None
-) -> Sample:
-    """The networks of studies of one plane, of one `budget` where one is named, with the axes that vary.
-
-    Of more than `most` networks so many are drawn at random, and a note says so. A network's accuracy is its
-    mean over the seeds that all of them have, so that a seed's shift, common to all, cancels. Costs are an
-    axis where they vary by more than a budget band. Raises `InputError`.
-    """
-    if len({study.plane for study in studies}) > 1:
-        raise InputError(
-            "studies of different planes ("
-            + "; ".join(sorted({study.conditions for study in studies}))
-            + "): "
-            "their accuracies do not compare; give those of one proxy and data set"
-        )
-    chosen = [
-        (s, tried) for s, study in enumerate(studies) for tried in study.networks if _in(tried, study, budget)
-    ]
-    if budget is not None and not any(budget == band["text"] for study in studies for band in study.bands):
-        known = ", ".join(dict.fromkeys(str(band["text"]) for study in studies for band in study.bands))
-        raise InputError(f"--budget {quoted(budget)}: the studies have {known}")
-    found, outside = len(chosen), 0
-    if most is not None and found > most:
-        drawn = np.sort(np.random.default_rng(0).choice(found, most, replace=False))
-        chosen = [chosen[row] for row in drawn]
-    if which == "space":
-        rows, axes = _choices(studies, chosen)
-    else:
-        table = axis_table([tried for _, tried in chosen], which)
-        inside = np.flatnonzero(_inside(table, [tried.role == "candidate" for _, tried in chosen]))
-        rows, axes = table.rows[inside].tolist(), {name: a.take(inside) for name, a in table.axes.items()}
-        outside = len(table) - len(inside)
-    kept = [chosen[row] for row in rows]
-    # only now: the seeds that all have in common depend on who is left
-    accuracy, notes, split = _accuracies(kept)
-    if split:  # each study has a shift of its own
-        axes["study"] = axis_of("study", [studies[s].name for s, _ in kept])
-    if len(chosen) < found:
-        notes.append(f"Of {found:,} networks {len(chosen):,}, drawn at random, are used")
-    if outside:
-        word = "reference differs" if outside == 1 else "references differ"
-        notes.append(f"{outside} {word} in what the search never varied: left out")
-    skipped = len(chosen) - len(kept) - outside
-    if skipped:
-        why = "have no parameters of the space" if which == "space" else "are not of the ConvNeXt family"
-        notes.append(f"{skipped} of {len(chosen)} networks {why} and are left out")
-    return Sample(
-        axes={name: axis for name, axis in axes.items() if _worth(axis)},
-        accuracy=accuracy,
-        networks=tuple(tried.fingerprint for _, tried in kept),
-        points=tuple((s, tried.trial) for s, tried in kept),
-        notes=tuple(notes),
-    )
-
-
-def _inside(table: AxisTable, candidate: Sequence[bool]) -> NDArray[np.bool_]:
-    """Which networks of the table differ from the candidates in nothing but what these vary, (n,).
-
-    A reference of another kind (a ResNet beside ConvNeXts) differs in many ways at once, none of which could
-    be told from the others. Without candidates every network is inside.
-    """
-    searched = np.array(candidate)[table.rows]
-    inside = np.ones(len(table), dtype=bool)
-    if not searched.any():
-        return inside
-    for axis in table.axes.values():
-        values = axis.values[searched]
-        if (values == values[0]).all():
-            inside &= axis.values == values[0]
-    return inside
-
-
-def _in(tried: Tried, study: Study, budget: str | None) -> bool:
-    """Whether a network costs what a budget allows: references belong to whichever they fit."""
-    if budget is None:
-        return True
-    bands = [band for band in study.bands if band["text"] == budget]
-    return any(band["low"] <= getattr(tried, band["metric"]) <= band["high"] for band in bands)
-
-
-def _worth(axis: Axis) -> bool:
-    if axis.distinct < 2 or len(axis.levels) > MOST_LEVELS:
-        return False
-    return not axis.cost or bool(axis.values.max() > COSTS_VARY * axis.values.min())
-
-
-def _accuracies(kept: Sequence[tuple[int, Tried]]) -> tuple[Floats, list[str], bool]:
-    """Accuracies of networks over common seeds, what to say of them, and whether studies' seeds differ."""
-    common = set.intersection(*(set(tried.accuracies) for _, tried in kept)) if kept else set()
-    if common:
-        means = [np.mean([tried.accuracies[seed] for seed in sorted(common)]) for _, tried in kept]
-        return np.array(means, dtype=np.float64), [], False
-    values = np.array([tried.accuracy for _, tried in kept], dtype=np.float64)
-    split = len({s for s, _ in kept}) > 1
-    note = "the networks share no seed: each has the mean of its own, and a seed's shift adds noise"
-    return values, [note] if kept else [], split
-
-
-def _choices(
-    studies: Sequence[Study], chosen: Sequence[tuple[int, Tried]]
-) -> tuple[list[int], dict[str, Axis]]:
-    """The sampler's parameters, of the networks that have them, and the cost that the budget is of."""
-    names: dict[str, None] = {}
-    found: dict[int, Mapping[str, Any]] = {}
-    by_number = [{trial.number: trial for trial in study.trials} for study in studies]
-    for row, (s, tried) in enumerate(chosen):
-        choices = by_number[s][tried.trial].choices
-        if choices:
-            found[row] = choices
-            names |= dict.fromkeys(choices)
-    # one space at a time: a network of another has no value here
-    rows = [row for row, choices in found.items() if choices.keys() == names.keys()]
-    if not rows:
-        return [], {}
-    axes = {name: _parameter(name, [found[row][name] for row in rows]) for name in names}
-    metric = studies[0].metric
-    costs = np.array([getattr(chosen[row][1], metric) for row in rows], dtype=np.float64)
-    axes[UNITS[metric]] = Axis(UNITS[metric], costs, log=True, cost=True)
-    return rows, axes
-
-
-def _parameter(name: str, values: Sequence[Any]) -> Axis:
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if not numbers:
-        return axis_of(name, [_word(value) for value in values])
-    array = np.array(values, dtype=np.float64)
-    return axis_of(name, array, log=bool(array.min() > 0 and array.max() >= SPANS * array.min()))
-
-
-def _quantity(value: float) -> str:
-    scale, unit = (1e9, "G") if value >= 1e9 else (1e6, "M") if value >= 1e6 else (1.0, "")
-    return f"{value / scale:.3g}{unit}"

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.axes.axes import Axis, axes_of
 from space.errors import InputError
+from space.words import listed
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, ArrayLike | Axis]
@@ -207,8 +208,3 @@ def _association(a: Axis, b: Axis) -> float:
     corrected = max(0.0, phi - (rows - 1) * (columns - 1) / (n - 1))
     smaller = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1))
     return min(1.0, math.sqrt(corrected / (smaller - 1))) if smaller > 1 else 1.0
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

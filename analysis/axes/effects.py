@@ -73,7 +73,6 @@ def main_effects(
     accuracy: ArrayLike,
     *,
     networks: Sequence[str] | None = None,
-    level: float = LEVEL,
     resamples: int = 400,
     seed: int = 0,
 ) -> tuple[Effect, ...]:
@@ -91,8 +90,7 @@ def main_effects(
     weights = np.vstack([np.ones(len(y)), bootstrap_weights(ids, resamples, rng)])
     tests = len(axes)
     return tuple(
-        _effect(name, axes, y, weights, ties.partners(name), int(ids.max()) + 1, level, tests)
-        for name in axes
+        _effect(name, axes, y, weights, ties.partners(name), int(ids.max()) + 1, tests) for name in axes
     )
 
 
@@ -103,7 +101,6 @@ def _effect(
     weights: Floats,
     along: tuple[str, ...],
     groups: int,
-    level: float,
     tests: int,
 ) -> Effect:
     bins, labels, places = _binned(axes[name])
@@ -126,10 +123,10 @@ def _effect(
     levels = []
     for k, label in enumerate(labels):
         value = float(effects[0, k])
-        reach = half_width(float(errors[k]), freedom, level) if common[k] else math.inf
+        reach = half_width(float(errors[k]), freedom, LEVEL) if common[k] else math.inf
         interval = Interval(value, value - reach, value + reach)
         levels.append(Level(label, places[k], int(counts[k]), float(y[bins == k].mean()), interval))
-    verdict = TIED if along else MATTERS if p < (1 - level) / tests else UNCLEAR
+    verdict = TIED if along else MATTERS if p < (1 - LEVEL) / tests else UNCLEAR
     return Effect(name, tuple(levels), adjusted, along, p, verdict)
 
 

@@ -6,17 +6,16 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analysis.axes.axes import Sample, sample_of
-from analysis.axes.confounding import listed
 from analysis.axes.dependence import Curve, partial_dependence
 from analysis.axes.effects import Effect, main_effects
 from analysis.axes.held_out import PERMUTATION
 from analysis.axes.networkwise import EFFECTS, FEWEST, LEVEL, MATTERS, MOST, Interval
 from analysis.axes.ranking import METHODS, QUICK, Importance, importance
+from analysis.axes.sample import Sample, sample_of
 from nas.record.study import Study
 from nas.verdict.difference import UNCLEAR
 from space.errors import InputError
-from space.words import plural
+from space.words import listed, plural
 
 
 @dataclass(frozen=True)

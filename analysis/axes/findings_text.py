@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from analysis.axes.confounding import listed
 from analysis.axes.effects import Effect
 from analysis.axes.findings import Findings, points
 from analysis.axes.networkwise import LEVEL, MATTERS, TIED, Interval
 from analysis.axes.ranking import UNITS
+from space.files import csv_of
+from space.words import listed
 
 # ---- tables ---------------------------------------------------------------------------------------------
 
@@ -77,38 +76,40 @@ def _verdict_text(effect: Effect) -> str:
 CSV_COLUMNS = ("kind", "axis", "level", "at", "networks", "mean", "value", "low", "high", "verdict")
 
 
-def rows_of(found: Findings) -> list[tuple[str | float | int | None, ...]]:
-    """Every number, long: kind, axis, level, at, networks, mean, value, low, high, verdict.
+def as_csv(found: Findings) -> str:
+    """Every number, long, as CSV text: importances by method, effects by level, curves by point.
 
-    Importances by method, effects by level and partial dependence by point; accuracies are fractions.
+    Accuracies are fractions; what is not known is empty.
     """
-    rows: list[tuple[str | float | int | None, ...]] = []
+    return csv_of(CSV_COLUMNS, ({key: _cell(value) for key, value in row.items()} for row in _rows(found)))
+
+
+def _rows(found: Findings) -> Iterator[dict[str, Any]]:
     for method, scores in found.importance.methods.items():
-        rows += [(method, s.label, None, None, None, None, *_ends(s.importance), s.verdict) for s in scores]
+        for score in scores:
+            yield {
+                "kind": method, "axis": score.label, **_ends(score.importance), "verdict": score.verdict,
+            }  # fmt: skip
     for effect in found.effects:
-        for one in effect.levels:
-            numbers = (one.at, one.networks, one.mean)
-            rows.append(("main effect", effect.axis, one.label, *numbers, *_ends(one.effect), effect.verdict))
+        for level in effect.levels:
+            yield {
+                "kind": "main effect", "axis": effect.axis, "level": level.label, "at": level.at,
+                "networks": level.networks, "mean": level.mean, **_ends(level.effect),
+                "verdict": effect.verdict,
+            }  # fmt: skip
     for curve in found.curves:
-        points = zip(curve.labels, curve.at, curve.value, curve.low, curve.high, strict=True)
-        for label, at, *ends in points:
-            rows.append(("partial dependence", curve.axis, label, at, None, None, *ends, None))
+        names = ("level", "at", "value", "low", "high")
+        for row in zip(curve.labels, curve.at, curve.value, curve.low, curve.high, strict=True):
+            yield {"kind": "partial dependence", "axis": curve.axis, **dict(zip(names, row, strict=True))}
     for tie in found.importance.confounding.ties:
         verdict = f"{TIED}: {', '.join(tie.by)}" if tie.tied else None
-        rows.append(
-            ("explained by the others", tie.axis, None, None, None, None, tie.explained, None, None, verdict)
-        )
-    return rows
+        yield {
+            "kind": "explained by the others", "axis": tie.axis, "value": tie.explained, "verdict": verdict,
+        }  # fmt: skip
 
 
-def as_csv(found: Findings) -> str:
-    """`rows_of` as CSV text, with a header; what is not known is empty."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for row in rows_of(found):
-        writer.writerow(["" if v is None else f"{v:.6g}" if isinstance(v, float) else v for v in row])
-    return out.getvalue()
+def _cell(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def as_json(found: Findings) -> dict[str, Any]:
@@ -135,10 +136,9 @@ def as_json(found: Findings) -> dict[str, Any]:
     return cleaned
 
 
-def _ends(interval: Interval) -> tuple[float, float | None, float | None]:
-    if math.isinf(interval.low):
-        return interval.value, None, None
-    return interval.value, interval.low, interval.high
+def _ends(interval: Interval) -> dict[str, float]:
+    ends = {} if math.isinf(interval.low) else {"low": interval.low, "high": interval.high}
+    return {"value": interval.value, **ends}
 
 
 def _finite(value: Any) -> Any:

@@ -83,18 +83,33 @@ class Answer:
     families: tuple[FamilyAnswer, ...]
 
 
+KNOWN = (*FAMILIES, "roadmap")
+
+
 def answer(studies: Sequence[Study]) -> Answer:
     """The searched networks of studies of one plane against each family of their references.
 
     Raises `InputError` where the planes differ, or a study has no searched network or no reference.
     """
     _check(studies)
-    found = [family for study in studies for family in dict.fromkeys(t.family for t in study.references)]
+    found = [family for study in studies for family in dict.fromkeys(t.family for t in published(study))]
     families = sorted(
         dict.fromkeys(found), key=lambda f: FAMILIES.index(f) if f in FAMILIES else len(FAMILIES)
     )
     answers = tuple(_family(studies, family) for family in families)
     return Answer(tuple(study.name for study in studies), studies[0].conditions, LEVEL, answers)
+
+
+def searched(study: Study) -> list[Tried]:
+    """What a search proposed; where networks were measured by name, those that nobody published."""
+    if study.candidates:
+        return study.candidates
+    return [replace(tried, role="candidate") for tried in study.references if tried.family not in KNOWN]
+
+
+def published(study: Study) -> list[Tried]:
+    """What the searched networks are compared with."""
+    return [tried for tried in study.references if study.candidates or tried.family in KNOWN]
 
 
 def _check(studies: Sequence[Study]) -> None:
@@ -110,9 +125,9 @@ def _check(studies: Sequence[Study]) -> None:
                 f"studies {first.name} ({first.conditions}) and {study.name} ({study.conditions}) have "
                 f"different {what}: their accuracies are not compared"
             )
-        if not study.candidates:
+        if not searched(study):
             raise InputError(f"study {study.name}: no searched network was trained to the end")
-        if not study.references:
+        if not published(study):
             raise InputError(
                 f"study {study.name}: no reference was trained to the end: search without --no-reference"
             )
@@ -124,7 +139,7 @@ def _check(studies: Sequence[Study]) -> None:
 def _family(studies: Sequence[Study], family: str) -> FamilyAnswer:
     matches, missing = [], []
     for study in studies:
-        for reference in (tried for tried in study.references if tried.family == family):
+        for reference in (tried for tried in published(study) if tried.family == family):
             found = _match(study, reference)
             if isinstance(found, Match):
                 matches.append(found)
@@ -144,7 +159,7 @@ def _family(studies: Sequence[Study], family: str) -> FamilyAnswer:
 
 def _match(study: Study, reference: Tried) -> Match | str:
     """The best searched network of the reference's budget at its FLOPs, or why there is none."""
-    of_budget = [tried for tried in study.candidates if tried.budget == reference.budget]
+    of_budget = [tried for tried in searched(study) if tried.budget == reference.budget]
     affordable = [tried for tried in of_budget if tried.macs <= COSTLIER * reference.macs]
     equal = [tried for tried in affordable if COSTLIER * tried.macs >= reference.macs]
     # fresh seeds at lower FLOPs come before single trainings at equal ones: those have no interval
@@ -258,17 +273,17 @@ def _saved(studies: Sequence[Study], family: str) -> Saving | None:
 
     Confirmed networks of about equal FLOPs are rivals: see `analysis.comparison.savings.mean_saving`.
     """
-    searched = [tried for study in studies for tried in study.candidates if tried.fresh]
-    theirs = [tried for study in studies for tried in study.references if tried.family == family]
-    most = max((len(tried.fresh) for tried in searched), default=0)
-    searched = [tried for tried in searched if len(tried.fresh) == most]  # a failed seed leaves no gap
+    ours = [tried for study in studies for tried in searched(study) if tried.fresh]
+    theirs = [tried for study in studies for tried in published(study) if tried.family == family]
+    most = max((len(tried.fresh) for tried in ours), default=0)
+    ours = [tried for tried in ours if len(tried.fresh) == most]  # a failed seed leaves no gap
     theirs = [tried for tried in theirs if len(tried.fresh) >= most]
-    if not searched or not theirs:
+    if not ours or not theirs:
         return None
-    seeds = sorted(set.intersection(*(set(tried.fresh) for tried in [*searched, *theirs])))
+    seeds = sorted(set.intersection(*(set(tried.fresh) for tried in [*ours, *theirs])))
     if not seeds:
         return None
-    groups = _of_equal_cost(searched)
+    groups = _of_equal_cost(ours)
     if len(seeds) == 1:  # which has to be left to measure
         groups = [_choice(rivals, seeds) for rivals in groups]
     sides = [tried for rivals in groups for tried in rivals], theirs

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from analysis.laws.answer import Answer, Estimate
+from analysis.comparison.beyond import Held, tally
+from analysis.laws.answer import Estimate, in_percent, plain
 from analysis.laws.joint import FORMULA, Division, JointFit, fit_joint
-from analysis.points.printed import PublishedPoint, listed
+from analysis.points.printed import PublishedPoint, having
 from analysis.points.result import Result
 from nas.record.study import Study, Tried
 from space.errors import InputError, quoted
@@ -53,19 +54,6 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Held:
-    """A training beyond the fit, and the interval that the law has for one of its kind."""
-
-    training: Training
-    answer: Answer
-
-    @property
-    def inside(self) -> bool:
-        """Whether the error is in the interval."""
-        return self.answer.low <= self.training.error <= self.answer.high
-
-
-@dataclass(frozen=True)
 class Divided:
     """The law of a grid, how it divides a compute, and what it says of trainings beyond the fit."""
 
@@ -73,7 +61,7 @@ class Divided:
     fit: JointFit
     compute: float
     division: Division
-    held: Sequence[Held]
+    held: Sequence[Held[Training]]
 
 
 def compute_of(text: str, flag: str) -> float:
@@ -122,14 +110,8 @@ def grids_of_results(points: Iterable[PublishedPoint], **wanted: Any) -> list[Gr
             "--compute: no result says how many images its training saw: a column images_seen (or "
             "images_seen_m, in millions), training images times epochs"
         )
-    for name, value in wanted.items():
-        left = [p for p in seen if value is None or getattr(p, name) == value]
-        if not left:
-            known = listed(sorted({str(getattr(p, name)) for p in seen}))
-            raise InputError(f"--{name} {quoted(str(value))}: no such result has it; there is {known}")
-        seen = left
     groups: dict[tuple[str, str], list[Training]] = {}
-    for p in seen:
+    for p in having(seen, wanted, "no such result"):
         where = f"{p.source}, {p.pretrain}, {p.resolution} px, {p.test_set}"
         where += f", {p.recipe_alone}" if p.recipe_alone else ""
         groups.setdefault((where, p.family), []).append(Training(p.name, p.gflops, p.images_seen_m, p.error))
@@ -217,11 +199,7 @@ def sentences(found: Sequence[Divided]) -> Iterator[str]:
         if fit.fitted:
             yield f"  {_division_words(one)}"
         for held in one.held:
-            word = "inside" if held.inside else "outside"
-            yield (
-                f"  {held.training.name}, {_number(held.training.images)} M images: predicted "
-                f"{_error(held.answer)}; measured {held.training.error:.2f}%, {word}."
-            )
+            yield held.words(f"{_number(held.point.images)} M images")
         if grid.note:
             yield f"  {grid.note}"
     if any(one.fit.fitted and not one.division.inside and not one.held for one in found):
@@ -229,12 +207,7 @@ def sentences(found: Sequence[Divided]) -> Iterator[str]:
             "Beyond what was tried the intervals hold if the law does: --fit-to holds it against larger "
             "trainings."
         )
-    told = [held.inside for one in found for held in one.held if isinstance(held.answer, Estimate)]
-    if told:
-        yield (
-            f"Beyond the fits {sum(told)} of {plural(len(told), 'training')} are inside their intervals "
-            f"({LEVEL:.0%} of one more training)."
-        )
+    yield from tally((held for one in found for held in one.held), "training", LEVEL)
 
 
 def _division_words(one: Divided) -> str:
@@ -245,7 +218,7 @@ def _division_words(one: Divided) -> str:
         return f"How to divide {total} between N and D cannot be told: of N, {why.reason}."
     far = "" if one.division.inside else "; extrapolated, beyond the N and D that were tried"
     best = f"a network of {_shown(n)} GFLOPs that sees {_shown(d)} M images"
-    return f"{total}: {best}; error {_error(error)}{far}."
+    return f"{total}: {best}; error {in_percent(error)}{far}."
 
 
 def _shown(one: Estimate) -> str:
@@ -256,16 +229,8 @@ def _number(value: float) -> str:
     return f"{compact(value, 3):,}"
 
 
-def _error(answer: Answer) -> str:
-    if isinstance(answer, Estimate):
-        return f"{answer.value:.2f}% ({answer.low:.2f} to {answer.high:.2f})"
-    return str(answer)
-
-
 def as_json(found: Sequence[Divided]) -> list[dict[str, Any]]:
     """Everything as plain values; what is not identified has its reason in place of a value."""
-    from analysis.comparison.forecast import plain
-
     return [
         {
             "where": one.grid.where, "family": one.grid.family, "law": FORMULA, "level": one.fit.level,
@@ -274,7 +239,7 @@ def as_json(found: Sequence[Divided]) -> list[dict[str, Any]]:
             "compute": one.compute, "gflops": plain(one.division.n), "images_seen_m": plain(one.division.d),
             "error": plain(one.division.error), "extrapolated": not one.division.inside,
             "beyond": [
-                {**held.training._asdict(), "inside": held.inside, "predicted": plain(held.answer)}
+                {**held.point._asdict(), "inside": held.inside, "predicted": plain(held.answer)}
                 for held in one.held
             ],
             "note": one.grid.note,

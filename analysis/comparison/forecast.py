@@ -7,32 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.comparison.beyond import Held, tally
 from analysis.comparison.families import ACTIVATIONS, GFLOPS, LEAST, PARAMS, Cost, Plane, planes
 from analysis.comparison.published import PUBLISHED_LEVEL
 from analysis.comparison.shapes import Effect, effect_words, effects, exponent_words, exponents
-from analysis.laws.answer import Answer, Estimate
+from analysis.laws.answer import Answer, in_percent, plain
 from analysis.laws.fit import Fit, fit_law
-from analysis.points.printed import PublishedPoint, listed
+from analysis.points.printed import PublishedPoint, having
 from space.budget import parse_budget
-from space.errors import InputError, quoted
-from space.words import compact, plural
+from space.errors import InputError
+from space.words import plural
 
 COSTS = {"macs": (GFLOPS, 1e9), "params": (PARAMS, 1e6), "activations": (ACTIVATIONS, 1e6)}
-
-
-@dataclass(frozen=True)
-class Held:
-    """A network beyond the fit: its error, and the interval that the law has for a network of its cost."""
-
-    name: str
-    at: float
-    error: float
-    answer: Answer
-
-    @property
-    def inside(self) -> bool:
-        """Whether the error is in the interval."""
-        return self.answer.low <= self.error <= self.answer.high
 
 
 @dataclass(frozen=True)
@@ -49,7 +35,7 @@ class Forecast:
     cost: Cost
     at: float
     answer: Answer
-    held: Sequence[Held]
+    held: Sequence[Held[PublishedPoint]]
     grown: Sequence[tuple[Cost, Answer]]
     effects: Sequence[Effect]
 
@@ -79,13 +65,7 @@ def forecasts(
     last, most = (cost, math.inf) if fit_to is None else cost_of(fit_to, "--fit-to")
     if last != cost:
         raise InputError(f"--fit-to {fit_to}: not the cost of --to {to}")
-    chosen = tuple(points)
-    for name, value in wanted.items():
-        left = tuple(p for p in chosen if value is None or getattr(p, name) == value)
-        if not left:
-            known = listed(sorted({str(getattr(p, name)) for p in chosen}))
-            raise InputError(f"--{name} {quoted(str(value))}: no result has it; there is {known}")
-        chosen = left
+    chosen = having(points, wanted, "no result")
     found = [forecast for plane in planes(chosen) for forecast in _of_plane(plane, cost, at, most, noise)]
     if not found:
         upto = "" if fit_to is None else f" up to {fit_to}"
@@ -111,7 +91,7 @@ def _of_plane(plane: Plane, cost: Cost, at: float, most: float, noise: float | N
             level=PUBLISHED_LEVEL,
         )
         answer, *others = fit.predict_networks([at, *map(cost.of, beyond)])
-        held = [Held(p.name, cost.of(p), p.error, said) for p, said in zip(beyond, others, strict=True)]
+        held = list(map(Held, beyond, others))
         grown = list(exponents(side))
         yield Forecast(plane, side.family, side.note, fit, cost, at, answer, held, grown, found)
 
@@ -128,31 +108,15 @@ def sentences(found: Sequence[Forecast]) -> list[str]:
             f"{one.family} ({where}): error = {one.fit.law.formula}{over} over "
             f"{plural(one.fit.networks, 'network')}: {answers}."
         )
-        lines.append(f"  A network of {one.at:g} {one.cost.unit}: {_error(one.answer)}.")
+        lines.append(f"  A network of {one.at:g} {one.cost.unit}: {in_percent(one.answer, ' error')}.")
         for held in one.held:
-            word = "inside" if held.inside else "outside"
-            lines.append(
-                f"  {held.name}, {held.at:.3g} {one.cost.unit}: predicted {_error(held.answer)}; measured "
-                f"{held.error:.2f}%, {word}."
-            )
+            at = f"{one.cost.of(held.point):.3g} {one.cost.unit}"
+            lines.append(held.words(at, " error"))
         lines += [f"  {said}" for said in (exponent_words(one.family, one.grown), one.note) if said]
     for one in {id(one.plane): one for one in found}.values():
         where = f"{one.plane.source}, {one.plane.pretrain}, {one.plane.resolution} px"
         lines += [f"{where}: {effect_words(effect)}" for effect in one.effects]
-    told = [each for one in found for each in one.held if isinstance(each.answer, Estimate)]
-    if told:
-        inside = sum(each.inside for each in told)
-        lines.append(
-            f"Beyond the fits {inside} of {plural(len(told), 'network')} are inside their intervals "
-            f"({PUBLISHED_LEVEL:.0%} of one more network)."
-        )
-    return lines
-
-
-def _error(answer: Answer) -> str:
-    if isinstance(answer, Estimate):
-        return f"{answer.value:.2f}% error ({answer.low:.2f} to {answer.high:.2f})"
-    return str(answer)
+    return [*lines, *tally((held for one in found for held in one.held), "network", PUBLISHED_LEVEL)]
 
 
 def as_json(found: Sequence[Forecast]) -> list[dict[str, Any]]:
@@ -165,8 +129,8 @@ def as_json(found: Sequence[Forecast]) -> list[dict[str, Any]]:
             "parameters": {name: plain(answer) for name, answer in one.fit.parameters.items()},
             one.cost.key: one.at, "error": plain(one.answer),
             "beyond": [
-                {"name": held.name, one.cost.key: held.at, "error": held.error, "inside": held.inside,
-                 "predicted": plain(held.answer)}
+                {"name": held.point.name, one.cost.key: one.cost.of(held.point), "error": held.point.error,
+                 "inside": held.inside, "predicted": plain(held.answer)}
                 for held in one.held
             ],
             "exponents": {cost.key: plain(answer) for cost, answer in one.grown},
@@ -183,14 +147,3 @@ def _effect(effect: Effect) -> dict[str, Any]:
     if d is None:
         return {"not identified": effect.reason, **counts}
     return {"points": round(d.value, 3), "low": round(d.low, 3), "high": round(d.high, 3), **counts}
-
-
-def plain(answer: Answer) -> dict[str, Any]:
-    """An answer as plain values, or why there is none."""
-    ends = {
-        name: compact(end, 4) if math.isfinite(end) else None
-        for name, end in (("low", answer.low), ("high", answer.high))
-    }
-    if isinstance(answer, Estimate):
-        return {"value": compact(answer.value, 4), **ends}
-    return {"not identified": answer.reason, **ends}

@@ -42,7 +42,7 @@ class Effect:
     reason: str = ""
 
 
-def effects(plane: Plane, level: float = PUBLISHED_LEVEL) -> Iterator[Effect]:
+def effects(plane: Plane) -> Iterator[Effect]:
     """Of each shape that two networks of a family or more have.
 
     Least squares of top-1 on the logarithm of the shape, beside what FLOPs give: a curve of the third degree
@@ -54,7 +54,7 @@ def effects(plane: Plane, level: float = PUBLISHED_LEVEL) -> Iterator[Effect]:
         known = [_once(side, shape) for side in plane.sides.values()]
         kept = [points for points in known if len(points) > 1]
         if kept:
-            yield _effect(shape, kept, level)
+            yield _effect(shape, kept)
 
 
 def _once(side: Side, shape: Cost) -> list[tuple[float, float, float]]:
@@ -69,7 +69,7 @@ def _once(side: Side, shape: Cost) -> list[tuple[float, float, float]]:
     ]
 
 
-def _effect(shape: Cost, families: Sequence[Sequence[tuple[float, float, float]]], level: float) -> Effect:
+def _effect(shape: Cost, families: Sequence[Sequence[tuple[float, float, float]]]) -> Effect:
     family = np.repeat(np.arange(len(families)), [len(own) for own in families])
     x, s, y = np.array([row for own in families for row in own]).T
     beside = _beside(x, family)
@@ -94,7 +94,7 @@ def _effect(shape: Cost, families: Sequence[Sequence[tuple[float, float, float]]
     else:
         rest = y_left - slope * s_left
         variance = float(rest @ rest) / freedom / float(s_left @ s_left)
-    reach = float(special.stdtrit(freedom, 0.5 + level / 2)) * math.sqrt(variance)
+    reach = float(special.stdtrit(freedom, 0.5 + PUBLISHED_LEVEL / 2)) * math.sqrt(variance)
     return Effect(shape, Difference(slope, slope - reach, slope + reach), *counts)
 
 
@@ -113,16 +113,16 @@ def _basis(columns: Floats) -> Floats:
     return np.asarray(basis[:, sizes > 1e-9 * sizes[0]])
 
 
-def exponents(side: Side, level: float = PUBLISHED_LEVEL) -> Iterator[tuple[Cost, Answer]]:
+def exponents(side: Side) -> Iterator[tuple[Cost, Answer]]:
     """How each shape grows with FLOPs in a family: s of shape = k FLOPs^s, with its interval."""
     for shape in SHAPES:
         rows = _once(side, shape)
         if len(rows) >= OWN_SLOPE:
             x, s, _ = np.array(rows).T
-            yield shape, _exponent(x, s, level)
+            yield shape, _exponent(x, s)
 
 
-def _exponent(x: Floats, s: Floats, level: float) -> Answer:
+def _exponent(x: Floats, s: Floats) -> Answer:
     span = float(np.ptp(x))
     if span < math.log2(LEAST_SPAN):
         return NotIdentified("its networks cost about the same", -math.inf, math.inf)
@@ -130,7 +130,7 @@ def _exponent(x: Floats, s: Floats, level: float) -> Answer:
     slope = float(centred @ s / (centred @ centred))
     rest = s - s.mean() - slope * centred
     freedom = x.size - 2
-    reach = float(special.stdtrit(freedom, 0.5 + level / 2)) * math.sqrt(
+    reach = float(special.stdtrit(freedom, 0.5 + PUBLISHED_LEVEL / 2)) * math.sqrt(
         float(rest @ rest) / freedom / float(centred @ centred)
     )
     low, high = slope - reach, slope + reach

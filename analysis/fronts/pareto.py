@@ -57,7 +57,6 @@ def seeds_probability(
     values: ArrayLike,
     *,
     draws: int = 10_000,
-    seed: int = 0,
 ) -> Floats:
     """Probability that each point is on the front of true means, from `values` (n, s) of s > 1 seeds.
 
@@ -70,7 +69,7 @@ def seeds_probability(
     costs, means = checked_points(cost, table.mean(axis=1))
     freedom = table.shape[0] * (table.shape[1] - 1)
     pooled = float(np.sqrt(table.var(axis=1, ddof=1).mean() / table.shape[1])) if freedom else 0.0
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     # one factor a draw for all points: their deviation is pooled, so wrong for all alike
     widths = np.sqrt(freedom / rng.chisquare(freedom, size=draws)) if freedom else np.ones(draws)
     return _share_on_front(costs, means, np.full(means.shape, pooled), widths, rng)

@@ -39,7 +39,7 @@ class Profiles:
     level: float = LEVEL
 
 
-def profiles(sample: Sample, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0) -> Profiles:
+def profiles(sample: Sample, *, level: float = LEVEL, resamples: int = RESAMPLES) -> Profiles:
     """Optima of every dimension at every budget, and how they move; intervals at `level`.
 
     Raises `InputError` for a level or a number of resamples that makes no interval.
@@ -48,7 +48,7 @@ def profiles(sample: Sample, *, level: float = LEVEL, resamples: int = RESAMPLES
         raise InputError(
             f"isoflop: level {level} and {resamples} resamples; between 0 and 1, and at least 20"
         )
-    counts = resampled(sample.group, resamples, seed)
+    counts = resampled(sample.group, resamples, seed=0)
     optima, adjusted = {}, {}
     for name in sample.dimensions:
         optima[name], adjusted[name] = optima_of(sample, name, counts, level)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
+
+from space.words import compact
 
 FACTOR = 3.0  # an interval wider than this factor names no number
 
@@ -32,6 +36,24 @@ class NotIdentified:
 
 
 Answer = Estimate | NotIdentified
+
+
+def in_percent(answer: Answer, what: str = "") -> str:
+    """An answer in percent, of `what`, with its interval; or why there is none."""
+    if isinstance(answer, Estimate):
+        return f"{answer.value:.2f}%{what} ({answer.low:.2f} to {answer.high:.2f})"
+    return str(answer)
+
+
+def plain(answer: Answer) -> dict[str, Any]:
+    """An answer as plain values, or why there is none."""
+    ends = {
+        name: compact(end, 4) if math.isfinite(end) else None
+        for name, end in (("low", answer.low), ("high", answer.high))
+    }
+    if isinstance(answer, Estimate):
+        return {"value": compact(answer.value, 4), **ends}
+    return {"not identified": answer.reason, **ends}
 
 
 def answer_of(value: float, interval: tuple[float, float], bounds: tuple[float, float]) -> Answer:

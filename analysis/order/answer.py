@@ -14,10 +14,9 @@ from analysis.views.planes import labels
 from nas.record.study import Study
 
 COLUMNS = (
-    "group", "networks", "Kendall tau", "low of tau", "high of tau", "low (seeds drawn too)",
-    "high (seeds drawn too)", "Spearman rho", "low of rho", "high of rho", "pairs within 5% of FLOPs",
-    "tau of these pairs", "low of these pairs", "high of these pairs",
-    *(f"{what} of the best {k} (points)" for k in TOP for what in ("regret", "low", "high")),
+    "group", "networks", "tau", "tau low", "tau high", "tau low, seeds too", "tau high, seeds too",
+    "rho", "rho low", "rho high", "pairs", "tau of pairs", "tau of pairs low", "tau of pairs high",
+    *(f"regret of {k}{end}" for k in TOP for end in ("", " low", " high")),
 )  # fmt: skip
 
 
@@ -101,15 +100,16 @@ def _noise_sentence(noise: Noise, several: bool) -> str:
     )
 
 
-def rows(found: Answer) -> list[list[Any]]:
-    """Of `COLUMNS`; what is not defined is None."""
-    return [
+def rows(found: Answer) -> list[dict[str, Any]]:
+    """Of `COLUMNS`; pairs are those within 5% of FLOPs, regrets points; what is not defined is None."""
+    values = (
         [
             one.group, one.networks, *_ends(one.tau), *_ends(one.tau_seeds)[1:], *_ends(one.rho), one.pairs,
             *_ends(one.near), *(end for k in TOP for end in _ends(one.regret.get(k), 100)),
         ]
         for one in found.agreements
-    ]  # fmt: skip
+    )  # fmt: skip
+    return [dict(zip(COLUMNS, each, strict=True)) for each in values]
 
 
 def _ends(found: Interval | None, factor: float = 1) -> list[float | None]:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any, TypeVar
 
 from space.errors import InputError, quoted
 
@@ -47,6 +48,9 @@ class PublishedPoint:
         return round(100.0 - self.top1, 4)  # 100 - 82.1 is 17.9, not 17.900000000000006
 
 
+Point = TypeVar("Point", bound=PublishedPoint)
+
+
 @dataclass(frozen=True)
 class RoadmapStep:
     """One row of the ConvNeXt paper's Tables 10 and 11; `top1_std` over 3 seeds, None for one run."""
@@ -78,26 +82,18 @@ def published_points(
     Raises `InputError` where nothing is left, and where what is left differs in source, pre-training set or
     resolution, unless `pool` names that field.
     """
-    return select(
-        _points(), source=source, pretrain=pretrain, resolution=resolution, family=family, pool=pool
-    )
+    wanted = {"family": family, "source": source, "pretrain": pretrain, "resolution": resolution}
+    return select(_points(), pool, **wanted)
 
 
 def select(
-    points: Iterable[PublishedPoint],
-    *,
-    source: str | None = None,
-    pretrain: str | None = None,
-    resolution: int | None = None,
-    family: str | None = None,
-    pool: Collection[str] = (),
+    points: Iterable[PublishedPoint], pool: Collection[str] = (), **wanted: object
 ) -> tuple[PublishedPoint, ...]:
-    """Those of `points`, published or one's own, with these fields; as `published_points`.
+    """Those of `points`, published or one's own, with the `wanted` fields; as `published_points`.
 
     Raises `InputError`.
     """
     left = tuple(points)
-    wanted = {"family": family, "source": source, "pretrain": pretrain, "resolution": resolution}
     for field, value in wanted.items():
         known = [str(getattr(point, field)) for point in left]
         left = tuple(point for point in left if value is None or getattr(point, field) == value)
@@ -106,10 +102,22 @@ def select(
     return one_plane(left, pool)
 
 
-def listed(names: Iterable[str], most: int = MOST_SHOWN) -> str:
+def having(points: Iterable[Point], wanted: Mapping[str, Any], none: str) -> list[Point]:
+    """Those of `points` with these fields, named by flags; None: any. Raises `InputError`: `none` has it."""
+    left = list(points)
+    for name, value in wanted.items():
+        known = sorted({str(getattr(point, name)) for point in left})
+        left = [point for point in left if value is None or getattr(point, name) == value]
+        if not left:
+            raise InputError(f"--{name} {quoted(str(value))}: {none} has it; there is {listed(known)}")
+    return left
+
+
+def listed(names: Iterable[str]) -> str:
     """Different names in their order, the first of them, in a line."""
     known = list(dict.fromkeys(names))
-    return ", ".join(known[:most]) + (f", {len(known) - most} more" if len(known) > most else "") or "nothing"
+    rest = f", {len(known) - MOST_SHOWN} more" if len(known) > MOST_SHOWN else ""
+    return ", ".join(known[:MOST_SHOWN]) + rest or "nothing"
 
 
 def one_plane(points: Iterable[PublishedPoint], pool: Collection[str] = ()) -> tuple[PublishedPoint, ...]:

@@ -58,7 +58,7 @@ class Relation:
 
 
 def relations(
-    scores: Mapping[str, ArrayLike], accuracies: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
+    scores: Mapping[str, ArrayLike], accuracies: ArrayLike, *, resamples: int = RESAMPLES
 ) -> list[Relation]:
     """Every score [n] against the accuracies [n], networks resampled alike for all of them.
 
@@ -71,7 +71,7 @@ def relations(
         raise InputError("accuracies: not all are finite")
     if len(y) < FEWEST:
         raise InputError(f"{len(y)} networks: a rank correlation needs at least {FEWEST}")
-    draws = drawn(len(y), resamples, seed)
+    draws = drawn(len(y), resamples)
     taus = {name: tau_b(x, y, draws) for name, x in columns.items()}
     return [_relation(name, x, y, draws, taus) for name, x in columns.items()]
 

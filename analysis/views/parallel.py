@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.axes.axes import Axis, Sample, axis_of, sample_of
+from analysis.axes.axes import Axis, axis_of
+from analysis.axes.sample import Sample, sample_of
 from analysis.page.view import NEUTRAL, SEQUENCE, Cell, Figure, Table, View
 from analysis.views.common import escape, spread_sample
 from analysis.views.planes import Plane, apart, numbered, only, planes

@@ -1,7 +1,8 @@
 """A proxy with fields that the user sets, and a preset's values for a data set of the user's own.
 
 A preset is written for the images it names. On other images its classes, pixels and batch are those of the
-data, as far as the user has not said them: nothing here touches a proxy file, or a preset on its own images.
+data, and a slim one's widths follow from the budget, as far as the user has not said them: nothing here
+touches a proxy file, or a preset on its own images.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nas.data.sources.registry import SOURCES, parsed
+from nas.plan.settings import RunSettings, Settings
 from nas.proxy.proxy import PRESETS, Proxy, load_proxy, proxy_from
+from space.budget import parse_budgets
 
 if TYPE_CHECKING:
     from nas.data.survey import Survey
-    from nas.plan.settings import RunSettings
 
 # the least that a stem of 4 and three halvings can take, and what they divide evenly
 LEAST_PIXELS = 32
@@ -24,6 +26,9 @@ LEAST_PIXELS = 32
 LEAST_STEPS = 32
 LEAST_BATCH = 8  # norms over the batch need some
 MOST_PASSES = 20  # epochs over few images: as many images seen as the preset has, up to here
+# multiply-accumulates of the networks that a slim preset's share of the widths is meant for: ConvNeXt-T's
+SLIMMED = 4.456e9
+BY_BUDGET = {"width_share"}  # the fields that follow from it
 # of a class, where a preset's sizes leave fewer: below, a training tells little more than chance
 TRAIN_EACH, VAL_EACH = 50, 10
 
@@ -48,7 +53,10 @@ class Fitted:
         if not self.before:
             return ""
         changes = [f"{key} {getattr(self.proxy, key)} ({value})" for key, value in self.before.items()]
-        return f"{name} proxy, fitted to the data: {', '.join(changes)}; --set proxy.FIELD=VALUE sets another"
+        by_budget = [key in BY_BUDGET for key in self.before]
+        to = " and ".join(["data"] * (not all(by_budget)) + ["budget"] * any(by_budget))
+        another = "--set proxy.FIELD=VALUE sets another"
+        return f"{name} proxy, fitted to the {to}: {', '.join(changes)}; {another}"
 
 
 def with_fields(proxy: Proxy, fields: Mapping[str, Any], where: str) -> Proxy:
@@ -87,12 +95,29 @@ def for_data(name: str, proxy: Proxy, settings: RunSettings) -> Fitted:
     from nas.data.survey import survey
 
     there = survey(proxy.data)
-    found = fitted(proxy, load_proxy(name), there, settings.proxy_fields) if preset else Fitted(proxy)
+    if preset:
+        found = fitted(proxy, load_proxy(name), there, settings.proxy_fields, searched_macs(settings))
+    else:
+        found = Fitted(proxy)
     return replace(found, there=there if is_users(proxy.data) else None)
 
 
-def fitted(proxy: Proxy, preset: Proxy, there: Survey, said: Collection[str]) -> Fitted:
-    """A preset for a data set that is not its own; `proxy` has what the user `said`, which stays."""
+def searched_macs(settings: RunSettings) -> float | None:
+    """Multiply-accumulates in the middle, by ratio, of what is searched; None of a budget of others."""
+    if not isinstance(settings, Settings):
+        return None
+    budgets = parse_budgets(settings.budget, settings.band)
+    low, high = min(each.low for each in budgets), max(each.high for each in budgets)
+    return math.sqrt(low * high) if budgets[0].metric == "macs" else None
+
+
+def fitted(
+    proxy: Proxy, preset: Proxy, there: Survey, said: Collection[str], macs: float | None = None
+) -> Fitted:
+    """A preset for a data set that is not its own, and networks of `macs` multiply-accumulates.
+
+    `proxy` has what the user `said`, which stays.
+    """
     whole = len(there.classes)
     values: dict[str, Any] = {}
     if "num_classes" not in said:
@@ -110,6 +135,8 @@ def fitted(proxy: Proxy, preset: Proxy, there: Survey, said: Collection[str]) ->
         values |= _batch(preset, images, said)
     if "epochs" not in said:
         values |= _epochs(preset, images)
+    if "width_share" not in said and preset.width_share < 1 and macs is not None:
+        values |= _share(preset, macs)
     before = {name: getattr(preset, name) for name, value in values.items() if getattr(proxy, name) != value}
     return Fitted(with_fields(proxy, {name: values[name] for name in before}, "proxy"), before)
 
@@ -153,6 +180,15 @@ def _batch(preset: Proxy, images: int, said: Collection[str]) -> dict[str, Any]:
         return {"batch_size": batch}
     # Adam's rule (Malladi et al. 2022, arXiv:2205.10287), by which the gpu preset's own rate was chosen
     return {"batch_size": batch, "lr": float(f"{preset.lr * math.sqrt(batch / preset.batch_size):.2g}")}
+
+
+def _share(preset: Proxy, macs: float) -> dict[str, Any]:
+    """Small networks are slimmed less, down to the cost that the preset is meant for.
+
+    So few layers meet the least width (`nas.proxy.reduced`), and the rate is for the widths it was chosen at.
+    """
+    share = preset.width_share * math.sqrt(SLIMMED / macs)
+    return {"width_share": round(min(share, 1.0), 2)} if share > preset.width_share * 1.1 else {}
 
 
 def _epochs(preset: Proxy, images: int) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def add_search_flags(parse: argparse.ArgumentParser) -> None:
 def add_measure_flags(parse: argparse.ArgumentParser) -> None:
     """What `nas.measure` takes."""
     parse.add_argument("networks", nargs="*", metavar="NETWORK", help="names (python -m space.describe "
-        "--list; swin_tiny to swin_large), roadmap_t or roadmap_b for all its steps, or files")
+        "--list; swin_tiny to swin_large), roadmap_t or roadmap_b for all its steps, files, or a study's: "
+        "STUDY, or STUDY:3,7 for those trials, under its proxy and on its data unless told otherwise")
     add = parse.add_argument_group("how networks are judged").add_argument
     add("--seeds", type=int, metavar="N", help="trainings of each network (default 3)")
     add("--seed", type=int, metavar="N", help="the first seed (default 0)")

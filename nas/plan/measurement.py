@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from nas.driver.branch import Branch
 from nas.driver.rungs import Rungs
 from nas.plan.judge import Judge, check_resolution, chosen_judge
+from nas.plan.named import read_networks
 from nas.plan.settings import MeasureSettings
 from nas.samplers.proposer import NoProposer
-from space.describe import read_network
 from space.errors import InputError
-from space.families import ROADMAP_STEPS
 from space.networks import convnet, cost_of
 from space.references import Reference
 from space.words import plural
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from space.architecture import Architecture
-
-ROADMAP_GROUPS = {"roadmap_t": "t", "roadmap_b": "b"}
 
 
 @dataclass(frozen=True)
@@ -103,22 +100,3 @@ class Measurement:
 
 
 BUDGET = "named networks"
-
-
-def read_networks(names: Sequence[str]) -> list[Reference]:
-    """The networks of names, groups and files, none twice. Raises `InputError`."""
-    found: dict[str, Reference] = {}
-    for text in names:
-        # from 1: steps 0 and 1 are one network under two recipes
-        steps = [f"{text}_{i}" for i in range(1, ROADMAP_STEPS)] if text in ROADMAP_GROUPS else [text]
-        for step in steps:
-            name, network = read_network(step)
-            if name in found:
-                raise InputError(f"{step}: a network called {name} stands twice")
-            twin = next((r.name for r in found.values() if r.network == network), None)
-            if twin is not None:
-                raise InputError(f"{step}: is the same network as {twin}; name one of them")
-            found[name] = Reference(name, network, in_band=True)
-    if not found:
-        raise InputError("which networks? Give names (python -m space.describe --list) or files")
-    return list(found.values())

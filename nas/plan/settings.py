@@ -174,9 +174,13 @@ def read_measure_settings(flags: Mapping[str, Any]) -> MeasureSettings:
     """The flags, over the study's own settings where it is resumed. Raises `InputError` in one line."""
     given = _given(flags)
     values = _over(_resumed(given, {}, measured=True), given)
+    from nas.plan.named import WHICH, with_studies
+
     if "networks" not in values:
-        raise InputError("which networks? Give names (python -m space.describe --list) or files")
+        raise InputError(WHICH)
     settings = validated(MeasureSettings, values, FLAGS, flags=given)
+    if "networks" in given:
+        settings = validated(MeasureSettings, with_studies(values), FLAGS, flags=given)
     _check(settings)
     return settings
 

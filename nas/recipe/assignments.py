@@ -26,9 +26,7 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def nested(
-    values: Mapping[str, Any], model: type[BaseModel], table: str, prefix: str = "", where: str = FLAG
-) -> dict[str, Any]:
+def nested(values: Mapping[str, Any], model: type[BaseModel], table: str, prefix: str = "") -> dict[str, Any]:
     """Fields of a model, and of its parts, from dotted keys.
 
     `table` is the document that has them all. Raises `InputError` for an unknown key, naming the nearest.
@@ -38,7 +36,7 @@ def nested(
     for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(str(key), known, 1, 0.0)[0]
-            raise InputError(f"{where} {word(key)}: unknown key; the nearest is {near}, {table} has them all")
+            raise InputError(f"{FLAG} {word(key)}: unknown key; the nearest is {near}, {table} has them all")
         part, dot, field = key.removeprefix(prefix).partition(".")
         if dot:
             fields.setdefault(part, {})[field] = value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from nas.recipe.estimate import IMAGES
 from nas.recipe.published import NO_CROP_FROM, recipe_for, split
@@ -55,7 +55,6 @@ def fitted_recipe(
     resolution: int | None = None,
     gpus: int = 1,
     gpu_memory: float | None = None,
-    precision: Literal["auto", "fp32", "bf16"] = "auto",
 ) -> Recipe:
     """The recipe that trains this network on these images with so many GPUs of `gpu_memory` bytes each.
 
@@ -73,7 +72,6 @@ def fitted_recipe(
         gpus=1,
         gpu_memory=math.inf,
         num_classes=images.num_classes,
-        precision=precision,
     )
     fine_tunes = variant.startswith("finetune")
     published = recipe.total_batch_size

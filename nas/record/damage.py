@@ -17,6 +17,7 @@ from space.cost import costs
 from space.errors import InputError, quoted
 from space.networks import Recorded, cost_of, recorded_from
 from space.space_file import load_space, shipped_spaces, space_from
+from space.tabled import METRICS
 
 if TYPE_CHECKING:
     from nas.record.trial import Trial
@@ -40,7 +41,6 @@ MORE = {
     "trained": dict,
 }  # fmt: skip
 ROLES = ("reference", "candidate", "confirmation")
-METRICS = ("macs", "params", "activations")
 WORDS = {dict: "mapping", list: "list", str: "text", int: "whole number", float: "number"}
 WELL = ("complete", "paused")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from nas.record.database import FAILURES, said
 from space.errors import InputError, quoted, reason
-from space.files import write_text
+from space.files import parse_json, read_text, write_text
 
 MOST_NAME = 255  # bytes of a file's name, on every system
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -35,10 +35,26 @@ def study_folder(study: str) -> Path:
 
 def is_study(folder: Path) -> bool:
     """Whether a study is there, in the folder or in a database that it names. Raises `InputError`."""
+    return any(is_there(folder / name) for name in ("study.db", "study.json"))
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file, or anything else. Raises `InputError` where nobody may look."""
     try:
-        return any((folder / name).exists() for name in ("study.db", "study.json"))
+        return path.exists()
     except (OSError, ValueError) as error:
-        raise InputError(f"study {folder}: cannot be read ({reason(error)})") from None
+        raise InputError(f"study {path.parent}: cannot be read ({reason(error)})") from None
+
+
+def read_place(path: Path, where: str) -> tuple[str, str]:
+    """Database and study of a `study.json`. Raises `InputError`."""
+    place = parse_json(read_text(path, where), where)
+    if not (isinstance(place, dict) and place.keys() == {"storage", "study"}):
+        raise InputError(f"{where}: must have the keys storage and study, and no other")
+    for key, value in place.items():
+        if not isinstance(value, str):
+            raise InputError(f"{where}: {key} is {quoted(value)}, no text")
+    return place["storage"], place["study"]
 
 
 def versions() -> dict[str, str]:

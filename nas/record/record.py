@@ -6,21 +6,14 @@
               report.html    the page to look at
               checkpoints/   states of trainings that can go on
 
-A trial has two attributes, `NETWORK` and `RESULT` below: what is trained (its role is reference, candidate
-or confirmation), and how far it came (target: epochs to reach; fidelity: epochs trained; order: of ending).
-A trial that is paused or whose driver died stays RUNNING for Optuna: it can go on.
-
-For Optuna's own tools a trial has parameters wherever its network is of the space, its learning curve as
-intermediate values, and what they may sort by (`SHOWN`) as attributes of their own. What was trained to its
-end and is not of the space, such as a Swin, is PRUNED for them: it is none of what is searched.
+`nas.record.stored` says how Optuna has a trial.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -29,38 +22,27 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
-from nas.record.damage import DamagedError, Found, TrialCheck, check_numbers, check_study, values_of
+from nas.record import stored
+from nas.record.binding import BEFORE, BINDING, differences
+from nas.record.damage import DamagedError, TrialCheck, check_numbers, check_study
 from nas.record.database import FAILURES, UnfitError, failure, name_metric, said, study_name
-from nas.record.folder import study_folder, unwritable, versions, write_json
+from nas.record.folder import is_there, read_place, study_folder, unwritable, versions, write_json
 from nas.record.postgres import check_trusted
 from nas.record.rows import TrialStore, trial_store
 from nas.record.sqlite import SqliteStorage
 from nas.record.storage import PostgresStorage, Storage, check_url
-from nas.record.trial import NETWORK, RESULT, Trial
+from nas.record.trial import NETWORK, Trial
 from space.command import uncollected
-from space.errors import InputError, quoted, reason
-from space.files import parse_json, read_text
+from space.errors import InputError, quoted
 from space.networks import Recorded, cost_of
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 FORMAT = 3
-ATTRIBUTES = ("network", "result")
-# what Optuna's tools may sort by, beside them; never read
-SHOWN = (
-    "role", "name", "macs", "params", "activations", "seed", "budget", "of", "fidelity", "train_seconds",
-)  # fmt: skip
 READABLE = (1, 2, 3)
 RESUMABLE = (2, 3)  # 2: without what Optuna's tools want
-# settings that make results comparable; a study is resumed under the same ones only
-BINDING = ("budget", "objective", "limits", "space", "proxy", "data", "seed", "sampler", "scheduler")
-# but for where data and files lie and what they are called: fingerprints tell them apart
-UNBOUND = {"proxy": ("name", "data"), "data": ("spec", "classes", "there", "fitted")}
-# what a study of format 1 was started with
-BEFORE: dict[str, Any] = {"objective": "best", "limits": {}, "scheduler": {"name": "none"}}
-FINISHED = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.PRUNED: "complete"}
 # of the time of a search, at most, that showing curves that go on may take
 REPORT_SHARE = 0.02
 
@@ -86,8 +68,8 @@ class Record:
     @staticmethod
     def check_free(folder: Path, *, resume: bool) -> None:
         """Raises `InputError` where there is a study and none was expected, or the other way round."""
-        exists = _is_there(folder / "study.db")
-        if _is_there(folder / "study.json"):
+        exists = is_there(folder / "study.db")
+        if is_there(folder / "study.json"):
             raise InputError(
                 f"study {folder}: is in a PostgreSQL database (study.json); --storage URL goes on with it, "
                 "--study NAME starts another"
@@ -132,7 +114,7 @@ class Record:
         Raises `InputError` where its settings differ or the database cannot be used.
         """
         check_url(url)
-        if _is_there(folder / "study.db"):
+        if is_there(folder / "study.db"):
             raise InputError(f"study {folder}: is a study of its own (study.db); --study NAME names another")
         storage = PostgresStorage(url, study_name(folder))
         with unwritable(folder):
@@ -160,12 +142,12 @@ class Record:
         """
         folder = study_folder(str(study))
         place = folder / "study.json"
-        if _is_there(place):
-            named, name = _read_place(place, f"study {folder}: study.json")
+        if is_there(place):
+            named, name = read_place(place, f"study {folder}: study.json")
             if url is None:
                 check_trusted(named, f"study {folder}")
             return cls._open(folder, PostgresStorage(url or named, name, write=False))
-        if not _is_there(folder / "study.db"):
+        if not is_there(folder / "study.db"):
             raise InputError(f"study {folder}: no such study (no study.db there)")
         return cls._open(folder, SqliteStorage(folder, write=False))
 
@@ -225,10 +207,10 @@ class Record:
     def refuse_difference(self, settings: Mapping[str, Any]) -> None:
         """Raises `InputError` naming what differs from what the study was started with."""
         self.refuse_earlier()
-        differences = list(_differences(self.settings, settings))
-        if differences:
+        found = list(differences(self.settings, settings))
+        if found:
             self.close()
-            raise InputError(f"study {self.folder}: was started with {'; '.join(differences)}")
+            raise InputError(f"study {self.folder}: was started with {'; '.join(found)}")
 
     @property
     def stopping(self) -> dict[str, Any]:
@@ -300,11 +282,11 @@ class Record:
             state=TrialState.RUNNING,
             params=dict(params or {}),
             distributions=dict(distributions or {}) if params else {},
-            user_attrs={"network": network, "result": {"target": target, "attempts": 1}, **_shown(network)},
+            user_attrs=stored.begun(network, target),
         )
         trial.number = number = self.next_number
         self._know(number, self._rows.begin(number, trial))
-        self._trials[number] = Trial.from_dict(self._plain(trial))
+        self._trials[number] = Trial.from_dict(stored.found(trial, self.storage.alive).trial)
         return number
 
     def report(self, number: int, curve: Sequence[Mapping[str, Any]]) -> None:
@@ -312,7 +294,7 @@ class Record:
         began = time.monotonic()
         if began < self._report_due:
             return
-        self._rows.report(self._ids[number], _accuracies(curve))
+        self._rows.change(self._ids[number], {}, stored.accuracies(curve))
         now = time.monotonic()
         # after t seconds of writing, none for t / share: whatever a write takes on this disk
         self._report_due = now + (now - began) / REPORT_SHARE
@@ -320,7 +302,9 @@ class Record:
     def progress(self, number: int, **result: Any) -> None:
         """Store how far an unfinished trial has come, or is to come."""
         trial = self._trials[number].changed(**result)
-        self._rows.change(self._ids[number], _stored(trial), _accuracies(result.get("curve", ())))
+        self._rows.change(
+            self._ids[number], stored.result_of(trial), stored.accuracies(result.get("curve", ()))
+        )
         self._trials[number] = trial.changed(state="paused" if trial.paused else "running")
 
     def adopt(self, number: int) -> None:
@@ -382,13 +366,12 @@ class Record:
         unfinished = [self._ids[n] for n, trial in self._trials.items() if not trial.over]
         found = []
         # in format 1 a trial's values were attributes of their own
-        keys = ATTRIBUTES if self._attributes["format"] > 1 else None
+        keys = stored.ATTRIBUTES if self._attributes["format"] > 1 else None
         for trial in self._rows.read(max(self._ids.values(), default=0), unfinished, keys):
             if self._ids.get(trial.number, trial._trial_id) != trial._trial_id:
                 raise DamagedError(f"trial {trial.number} is there twice")
             self._know(trial.number, trial._trial_id)
-            stored = values_of(trial.number, trial.user_attrs).get("accuracy")
-            found.append(Found(self._plain(trial), stored))
+            found.append(stored.found(trial, self.storage.alive))
         # once each, when it comes
         self._check([one for one in found if one.trial["number"] not in self._trials], self._trials)
         for one in found:
@@ -402,8 +385,8 @@ class Record:
 
     def _end(self, number: int, state: TrialState, accuracy: float | None, result: Mapping[str, Any]) -> None:
         trial = self._trials[number].changed(**{"paused": False, "order": self._ended, **result})
-        self._rows.end(self._ids[number], state, accuracy, _stored(trial), trial.accuracies)
-        self._trials[number] = trial.changed(state=FINISHED[state], ended=_now())
+        self._rows.end(self._ids[number], state, accuracy, stored.result_of(trial), trial.accuracies)
+        self._trials[number] = trial.changed(state=stored.FINISHED[state], ended=_now())
         self._ended += 1
 
     def _bring_up_to_date(self) -> None:
@@ -416,69 +399,6 @@ class Record:
         self._study.set_user_attr(name, value)
         self._attributes[name] = value
 
-    def _plain(self, trial: FrozenTrial) -> dict[str, Any]:
-        values = values_of(trial.number, trial.user_attrs)
-        plain = {key: values.get(key) for key in (*NETWORK, *RESULT)}
-        # what a trial that has just begun, or is of an earlier format, does not say
-        defaults = {"role": "candidate", "fidelity": 0, "full_fidelity": False, "paused": False, "curve": []}
-        plain |= {key: default for key, default in defaults.items() if plain[key] is None}
-        plain |= {
-            "number": trial.number,
-            "state": self._state(trial, values),
-            "choices": dict(trial.params),
-            "started": _time(trial.datetime_start),
-            "ended": _time(trial.datetime_complete),
-        }
-        if plain["state"] == "complete":
-            plain["accuracy"] = trial.value
-        return plain
-
-    def _state(self, trial: FrozenTrial, values: Mapping[str, Any]) -> str:
-        if values.get("interrupted"):
-            return "interrupted"
-        pruned = trial.state is TrialState.PRUNED  # as only what is not of the space is
-        if trial.state in FINISHED and not (pruned and (trial.params or values.get("role") == "candidate")):
-            return FINISHED[trial.state]
-        if trial.state is not TrialState.RUNNING:
-            raise DamagedError(f"trial {trial.number} is {trial.state.name}, as none of this program is")
-        if values.get("paused"):
-            return "paused"
-        return "running" if self.storage.alive(values.get("driver", 0)) else "interrupted"
-
-
-def _stored(trial: Trial) -> dict[str, Any]:
-    """The attributes that tell how far a trial has come."""
-    result = {key: getattr(trial, key) for key in RESULT if key != "trained" or trial.trained is not None}
-    return {"result": result, **_shown(result)}
-
-
-def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What Optuna's tools may sort by."""
-    return {key: values[key] for key in SHOWN if values.get(key) is not None}
-
-
-def _accuracies(curve: Sequence[Mapping[str, Any]]) -> list[float]:
-    return [point["val_accuracy"] for point in curve]
-
-
-def _is_there(path: Path) -> bool:
-    """Whether there is a file, or anything else. Raises `InputError` where nobody may look."""
-    try:
-        return path.exists()
-    except (OSError, ValueError) as error:
-        raise InputError(f"study {path.parent}: cannot be read ({reason(error)})") from None
-
-
-def _read_place(path: Path, where: str) -> tuple[str, str]:
-    """Database and study of a `study.json`. Raises `InputError`."""
-    place = parse_json(read_text(path, where), where)
-    if not (isinstance(place, dict) and place.keys() == {"storage", "study"}):
-        raise InputError(f"{where}: must have the keys storage and study, and no other")
-    for key, value in place.items():
-        if not isinstance(value, str):
-            raise InputError(f"{where}: {key} is {quoted(value)}, no text")
-    return place["storage"], place["study"]
-
 
 def _new(settings: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a new study."""
@@ -490,28 +410,6 @@ def _new(settings: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any
         "wall_seconds": 0.0,
         "format": FORMAT,
     }
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]:
-    # as what is stored: tuples have become lists
-    now = json.loads(json.dumps(dict(now)))
-    for key in BINDING:
-        old, new = before.get(key), now.get(key)
-        if old == new:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-            names = [name for name in names if name not in UNBOUND.get(key, ())]
-            yield from (
-                f"{key}.{name} {quoted(old.get(name))}, not {quoted(new.get(name))}" for name in names
-            )
-        else:
-            yield f"{key} {quoted(old)}, not {quoted(new)}"
-
-
-def _time(moment: datetime | None) -> str | None:
-    """Optuna keeps local times without a zone."""
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _now() -> str:

@@ -46,11 +46,11 @@ class TrialStore(Protocol):
     def begin(self, number: int, trial: FrozenTrial) -> int:
         """Store a running trial, the study's next; its identity."""
 
-    def report(self, identity: int, curve: Sequence[float]) -> None:
-        """The values of a running trial after epochs 1, 2, ...: all so far."""
-
     def change(self, identity: int, attributes: Mapping[str, Any], curve: Sequence[float] = ()) -> None:
-        """Other values of attributes of a running trial, and its curve where there is one."""
+        """Other values of attributes of a running trial, and its curve where there is one.
+
+        That has the values after epochs 1, 2, ...: all so far.
+        """
 
     def end(
         self,
@@ -89,16 +89,12 @@ class OptunaTrials:
         del number
         return self._rdb.create_new_trial(self._study, trial)
 
-    def report(self, identity: int, curve: Sequence[float]) -> None:
-        """See `TrialStore`; what an earlier curve had beyond this one stays."""
-        for step, value in enumerate(curve, 1):
-            self._rdb.set_trial_intermediate_value(identity, step, value)
-
     def change(self, identity: int, attributes: Mapping[str, Any], curve: Sequence[float] = ()) -> None:
-        """See `TrialStore`."""
+        """See `TrialStore`; what an earlier curve had beyond this one stays."""
         for key, value in attributes.items():
             self._rdb.set_trial_user_attr(identity, key, value)
-        self.report(identity, curve)
+        for step, value in enumerate(curve, 1):
+            self._rdb.set_trial_intermediate_value(identity, step, value)
 
     def end(
         self,
@@ -182,10 +178,6 @@ class TrialRows:
                 if rows:
                     connection.execute(sa.insert(table), [{"trial_id": identity, **row} for row in rows])
         return identity
-
-    def report(self, identity: int, curve: Sequence[float]) -> None:
-        """See `TrialStore`; raises Optuna's error where the trial is over."""
-        self.change(identity, {}, curve)
 
     def change(self, identity: int, attributes: Mapping[str, Any], curve: Sequence[float] = ()) -> None:
         """See `TrialStore`; raises Optuna's error where the trial is over."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # what shells, and the reader of study names, would take for something else
 AS_PATH = ("-", "~")
-METRICS = ("macs", "params", "activations")
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,8 @@ class Tried:
     def accuracy(self) -> float:
         """The mean over all seeds."""
         values = list(self.accuracies.values())
-        return (
-            values[0] if len(values) == 1 else float(np.mean(values))
-        )  # most have one, at a 20th of the time
+        # most have one, at a 20th of the time
+        return values[0] if len(values) == 1 else float(np.mean(values))
 
     @property
     def label(self) -> str:

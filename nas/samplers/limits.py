@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from nas.samplers.band import Band
     from space.architecture import Architecture
 
-METRICS = ("params", "activations")
 SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 MOST_SECONDS = 86400.0
 LATENCY = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s)\s*", re.I)

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import copy
 import functools
+import io
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from nas.targets.source.module import camel_case
 from nas.targets.target import Check, Chosen, Mismatch
 from nas.targets.verification import ALIKE, drawn, weights_of
 from space.architecture import Architecture
@@ -201,6 +204,23 @@ def imported(text: str, name: str) -> Iterator[types.ModuleType]:
             del sys.modules[name]
         else:
             sys.modules[name] = shadowed
+
+
+@contextmanager
+def generated(source: str, name: str, original: Network) -> Iterator[nn.Module]:
+    """The network that this source makes, its class named after `name`, with the original's weights."""
+    with imported(source, f"{name}_model") as module:
+        with torch.device("meta"):
+            network: nn.Module = getattr(module, camel_case(name))()
+        network.load_state_dict(original.state_dict(), assign=True)
+        yield network.eval()
+
+
+def saved(values: Mapping[str, Any]) -> bytes:
+    """What `torch.save` writes."""
+    buffer = io.BytesIO()
+    torch.save(values, buffer)
+    return buffer.getvalue()
 
 
 def probe(module: nn.Module, resolution: int) -> list[float]:

@@ -13,7 +13,6 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nas.data.class_names import FILE, class_file
 from nas.targets.library import BROKEN, library, said
 from nas.targets.quoting import in_shell
 from nas.targets.target import Check, Chosen, Exported, Refused
@@ -65,8 +64,7 @@ def export(chosen: Chosen) -> Exported:
 
     Raises `Refused` for what main.py's training cannot do.
     """
-    from nas.targets.checking import original_of, verify_source
-    from nas.targets.python import saved
+    from nas.targets.checking import original_of, saved, verify_source
     from nas.targets.source.module import chosen_source
 
     # first what is refused, which costs nothing to tell
@@ -84,10 +82,8 @@ def export(chosen: Chosen) -> Exported:
     }
     if chosen.weights is not None:
         files["weights.pth"] = saved({"model": dict(original.state_dict())})
-    if chosen.classes is not None:
-        files[FILE] = class_file(chosen.classes)
     return Exported(
-        files=files,
+        files=files | chosen.class_file,
         check=check,
         verify="python verify.py",
         commands=commands(chosen.recipe, chosen.name, weights=chosen.weights is not None),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from nas.targets import TARGETS
@@ -47,6 +48,15 @@ def is_left_over(path: Path) -> bool:
     if path.is_dir() and not path.is_symlink():
         return path.name in TARGETS and all(is_temporary(entry) for entry in path.iterdir())
     return is_temporary(path)
+
+
+@contextlib.contextmanager
+def in_folder(files: Mapping[str, str | bytes]) -> Iterator[Path]:
+    """These files in a temporary folder, for a library that reads them."""
+    with TemporaryDirectory() as name:
+        for file, content in files.items():
+            (Path(name) / file).write_bytes(content.encode() if isinstance(content, str) else content)
+        yield Path(name)
 
 
 def write(folder: Path, files: Mapping[str, str | bytes]) -> None:

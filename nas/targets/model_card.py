@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas.targets.quoting import in_code, in_markdown
@@ -13,32 +12,12 @@ from space.errors import InputError
 if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
     from nas.targets.exportable import Exportable
-    from nas.targets.target import Check, Exported
+    from nas.targets.outcome import Outcome
+    from nas.targets.target import Check
     from space.architecture import Stage
 
 WIDTH = 110
 MOST_CLASSES = 20  # named here
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one target: files, or the reason why it has none."""
-
-    target: str
-    summary: str
-    exported: Exported | None
-    refused: str | None = None
-    failed: bool = False
-    """Whether that is no refusal but a form that differs, or that something of it raised an error."""
-
-    @property
-    def verified(self) -> str:
-        """In a few words."""
-        if self.exported is None:
-            return f"not written: {self.refused}"
-        if self.exported.check is None:
-            return f"not verified here: {self.exported.unverified}"
-        return f"verified with {self.exported.check.library}"
 
 
 def model_card(
@@ -221,13 +200,13 @@ def _options(stage: Stage) -> str:
     return "".join(f", {option.words(value)}" for option, value in has if value != option.default)
 
 
-def folder_of(target: str) -> str:
+def place_of(target: str) -> str:
     """Where a target's files are: in a folder of its name; the recipe lies beside the network."""
     return "" if target == "native" else f"{target}/"
 
 
 def _target(outcome: Outcome) -> list[str]:
-    exported, place = outcome.exported, folder_of(outcome.target)
+    exported, place = outcome.exported, place_of(outcome.target)
     assert exported is not None
     checked = (
         f"Not verified here: {in_markdown(exported.unverified)}. This verifies it: {in_code(exported.verify)}"

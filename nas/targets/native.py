@@ -75,6 +75,13 @@ def fine_tunes(recipe: Recipe) -> bool:
     return recipe.head_init_scale != 1 or recipe.optimizer.layer_decay not in (None, 1.0)
 
 
+def torchrun(devices: int) -> str:
+    """The start of a command on so many GPUs: eight of a machine at most, as few machines as possible."""
+    nodes, gpus = nodes_and_gpus(devices)
+    several = f" --nnodes={nodes} --rdzv_backend=c10d --rdzv_endpoint=HOST:29500" if nodes > 1 else ""
+    return f"torchrun{several} --nproc_per_node={gpus}"
+
+
 def nodes_and_gpus(devices: int) -> tuple[int, int]:
     """Machines of at most eight GPUs, as few as possible, all alike."""
     gpus = next(count for count in range(min(devices, GPUS_A_NODE), 0, -1) if devices % count == 0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nas.targets.library import library
 from nas.targets.quoting import in_comment
-from nas.targets.target import Chosen, Exported, Refused
+from nas.targets.target import MEAN, STD, Chosen, Exported, Refused
 from nas.targets.torch_export import RANDOM_WEIGHTS, exported_program
 from space.cost import cost
 from space.errors import InputError
@@ -128,8 +128,8 @@ def final_model(chosen: Chosen, program: ONNXProgram) -> ModelProto:
         "architecture": chosen.network.to_json(),
         "fingerprint": chosen.network.fingerprint,
         "weights": "random" if chosen.weights is None else "trained",
-        "mean": json.dumps([0.485, 0.456, 0.406]),
-        "std": json.dumps([0.229, 0.224, 0.225]),
+        "mean": json.dumps(MEAN),
+        "std": json.dumps(STD),
     }
     if chosen.classes is not None:
         facts["classes"] = json.dumps(chosen.classes)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nas.data.class_names import FILE, class_file
 from nas.targets.target import Chosen, Exported
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from space.architecture import Architecture
 
 NAME = "python"
@@ -28,17 +23,14 @@ def export(chosen: Chosen) -> Exported:
     """model.py, an example of its use, a verification, and weights.pt where there are weights."""
     import torch
 
-    from nas.targets.checking import compare_module, imported, original_of, verify_source
+    from nas.targets.checking import compare_module, generated, original_of, saved, verify_source
     from nas.targets.source.module import camel_case, chosen_source
 
     source, class_name = chosen_source(chosen), camel_case(chosen.name)
     original, images = original_of(chosen)
-    with imported(source, f"{chosen.name}_model") as module:
-        with torch.device("meta"):
-            network = getattr(module, class_name)()
-        network.load_state_dict(original.state_dict(), assign=True)
-        library = f"torch {torch.__version__}"
-        check = compare_module(original, images, network.eval(), library=library, relative=RELATIVE)
+    library = f"torch {torch.__version__}"
+    with generated(source, chosen.name, original) as network:
+        check = compare_module(original, images, network, library=library, relative=RELATIVE)
     resolution = chosen.recipe.data.resolution
     imports = f"import torch\nfrom torch import Tensor\n\nfrom model import {class_name}"
     files: dict[str, str | bytes] = {
@@ -48,10 +40,8 @@ def export(chosen: Chosen) -> Exported:
     }
     if chosen.weights is not None:
         files["weights.pt"] = saved(dict(original.state_dict()))
-    if chosen.classes is not None:
-        files[FILE] = class_file(chosen.classes)
     return Exported(
-        files=files,
+        files=files | chosen.class_file,
         check=check,
         verify="python verify.py",
         commands=("python example.py",),
@@ -83,12 +73,3 @@ with torch.no_grad():
     probabilities = model(images).softmax(dim=1)
 print(probabilities.shape, probabilities.topk(3).indices.tolist())
 '''
-
-
-def saved(values: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]]) -> bytes:
-    """What `torch.save` writes."""
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(values, buffer)
-    return buffer.getvalue()

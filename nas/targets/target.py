@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from nas.data.class_names import FILE, class_file
 from space.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from nas.recipe.recipe import Recipe
     from space.architecture import Architecture
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # ImageNet's, as the recipe normalises
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,17 @@ class Chosen:
     def classes(self) -> tuple[str, ...] | None:
         """The classes' names by label, each one line and unlike the others; None: not known."""
         return self.recipe.data.classes
+
+    @property
+    def class_file(self) -> dict[str, str]:
+        """The file of the classes' names; none where they are not known."""
+        return {} if self.classes is None else {FILE: class_file(self.classes)}
+
+    @property
+    def layer_scale(self) -> float | None:
+        """LayerScale's start value: the network's, or the recipe's in its place; None: no LayerScale."""
+        own, start = self.network.layer_scale, self.recipe.layer_scale
+        return own if own is None or start == "architecture" else float(start)
 
 
 @dataclass(frozen=True)

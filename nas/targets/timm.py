@@ -1,36 +1,31 @@
 """Export to timm: YAML for its `train.py -c`, and a model file where its ConvNeXt class lacks an axis.
 
-What is known of timm here, from train.py (huggingface/pytorch-image-models) and timm 1.0.31:
+What is known of timm 1.0.31 here, beside what `timm_arguments` says of train.py:
 
-* train.py makes the model by `create_model(model, drop_path_rate=drop_path, **model_kwargs)`: stochastic
-  depth is the key `drop_path`; as a model argument it would be passed twice. `create_model` drops null
-  arguments, so LayerScale is switched off by naming a V2 model, which starts without.
 * `--model` takes a registered name only, so a network of its own goes through a launcher that registers it.
 * The class strides its first stage again behind a stem of stride 2, and dilates the last one behind a stem of
   stride 8: only the patch sizes in `PATCHES` build what is meant.
 * GroupNorm there has 32 groups, and needs `conv_mlp`; a convolution before BatchNorm keeps its bias.
-* `warmup_prefix` counts the warm-up apart from `epochs`; `sched_on_updates` sets the rate at every step.
-* Its layer-wise decay counts every block, where the recipe's counts groups of three (`Layers`).
 """
 
 from __future__ import annotations
 
-import io
 import json
-import math
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nas.data.class_names import FILE, class_file
+from nas.data.class_names import FILE
 from nas.targets import verification
+from nas.targets.folder import in_folder
+from nas.targets.lacking import first_lacking, of_block
 from nas.targets.library import installed
+from nas.targets.native import torchrun
 from nas.targets.quoting import in_comment
-from nas.targets.target import Check, Chosen, Exported, Mismatch, Refused
+from nas.targets.target import Check, Chosen, Exported, Mismatch
+from nas.targets.timm_arguments import NORMS, file_arguments, model_arguments, train_arguments
 from nas.training.layer_decay import head_layer
 from space.architecture import Architecture
 from space.errors import first_line
@@ -38,16 +33,11 @@ from space.errors import first_line
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nas.recipe.recipe import Recipe
-
 NAME = "timm"
 SUMMARY = "a YAML file for timm's train.py, with a model file where timm's ConvNeXt class lacks an axis"
 
-ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "silu": "silu", "hardswish": "hard_swish"}
-NORMS = {"layer": "layernorm", "rms": "rmsnorm", "group": "groupnorm"}
 PATCHES = (1, 3, 4, 5, 6, 7)
 BLOCK = {"style": "inverted", "conv": "depthwise", "spatial": "first", "norm_after": (1,), "act_after": (2,)}
-MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # ImageNet's, as the recipe normalises
 TRAIN = "PYTORCH_IMAGE_MODELS/train.py"
 
 
@@ -59,7 +49,6 @@ def lacks(network: Architecture) -> str | None:  # noqa: ARG001 - every target a
 def class_lacks(network: Architecture) -> str | None:
     """The first axis that timm's own class cannot express, "AXIS: what it is; what timm has", or None."""
     stages, stem = network.stages, network.stem
-    values = {name: {getattr(stage, name) for stage in stages} for name in ("expansion", "grn", *BLOCK)}
     checks = [
         ("stages", len(stages) == 4, f"{len(stages)} of them; timm's class has 4"),
         ("stem.type", stem.type == "patchify", f"{stem.type}; timm's class has patchify"),
@@ -73,16 +62,12 @@ def class_lacks(network: Architecture) -> str | None:
         ("norm", network.norm != "group" or all(w % 32 == 0 and w > 32 for w in network.widths),
          f"group with widths {list(network.widths)}; timm's GroupNorm always has 32 groups"),
         ("head_norm", network.head_norm, "false; timm's class has a norm in the head"),
-        ("expansion", values["expansion"] == {4}, f"{[s.expansion for s in stages]}; timm's class has 4"),
-        ("grn", len(values["grn"]) == 1, "in some stages; timm's class has it in all or none"),
-        *((name, values[name] == {value}, f"{_words(values[name])}; timm's class has {_words({value})}")
-          for name, value in BLOCK.items()),
+        ("expansion", all(s.expansion == 4 for s in stages),
+         f"{[s.expansion for s in stages]}; timm's class has 4"),
+        ("grn", len({s.grn for s in stages}) == 1, "in some stages; timm's class has it in all or none"),
+        *of_block(network, BLOCK, "timm's class"),
     ]  # fmt: skip
-    return next((f"{axis}: {reason}" for axis, fits, reason in checks if not fits), None)
-
-
-def _words(values: set[Any]) -> str:
-    return ", ".join(sorted(str(list(v) if isinstance(v, tuple) else v) for v in values))
+    return first_lacking(checks)
 
 
 def export(chosen: Chosen) -> Exported:
@@ -90,6 +75,7 @@ def export(chosen: Chosen) -> Exported:
 
     Where timm is installed and can be imported, the files are verified with it, in a process of its own.
     """
+    from nas.targets.checking import saved
     from nas.targets.source.module import chosen_source
 
     # timm's own class where it can build the network: its users know it, and no launcher is needed
@@ -103,15 +89,18 @@ def export(chosen: Chosen) -> Exported:
         command += f" launch.py {TRAIN} -c timm.yaml --data-dir DATA"
         files |= {f"{chosen.name}.py": chosen_source(chosen), "launch.py": _launcher(chosen)}
     arguments |= train_arguments(chosen.recipe, why is None)
-    if chosen.classes is not None:
-        files[FILE] = class_file(chosen.classes)
-        if chosen.folders:
-            arguments["class_map"] = FILE
+    files |= chosen.class_file
+    if chosen.classes is not None and chosen.folders:
+        arguments["class_map"] = FILE
+
+    def mapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return dict(state) if why is not None else timm_state(state, chosen.network)
+
     files["timm.yaml"] = _yaml_text(chosen, why, arguments, command)
     files["verify_timm.py"] = verification.script("timm", MAKE, PILLOW)
     files["verify_timm.json"] = verification.expected(
         chosen,
-        lambda state: state if why is not None else timm_state(state, chosen.network),
+        mapped,
         launcher=why is not None,
         posterizes=chosen.recipe.augmentation.rand_augment is not None,
     )
@@ -120,22 +109,13 @@ def export(chosen: Chosen) -> Exported:
     tuned = chosen.recipe.optimizer.layer_decay is not None
     commands = [INSTALL, f"{command} --pretrained --pretrained-path CHECKPOINT" if tuned else command]
     if chosen.weights is not None:
-        files[f"{chosen.name}.pth"] = _checkpoint(chosen.weights, chosen.network, why)
+        files[f"{chosen.name}.pth"] = saved(mapped(chosen.weights))
         commands.append(f"{command} --initial-checkpoint {chosen.name}.pth")
     notes = _notes(chosen, why)
     if check is not None and said:
         notes.append(f"Here {said}.")
     unverified = "" if check is not None else said
     return Exported(files, check, "python verify_timm.py", tuple(commands), tuple(notes), unverified)
-
-
-def torchrun(devices: int) -> str:
-    """The start of a command on so many GPUs: eight of a machine at most, as few machines as possible."""
-    from nas.targets.native import nodes_and_gpus
-
-    nodes, gpus = nodes_and_gpus(devices)
-    several = f" --nnodes={nodes} --rdzv_backend=c10d --rdzv_endpoint=HOST:29500" if nodes > 1 else ""
-    return f"torchrun{several} --nproc_per_node={gpus}"
 
 
 def _notes(chosen: Chosen, why: str | None) -> list[str]:
@@ -165,141 +145,6 @@ def _notes(chosen: Chosen, why: str | None) -> list[str]:
     return notes
 
 
-# -- the arguments of train.py
-
-
-def model_arguments(chosen: Chosen) -> dict[str, Any]:
-    """The keys of train.py that make timm's ConvNeXt class the network; `class_lacks` must be None."""
-    network, recipe = chosen.network, chosen.recipe
-    grn = network.stages[0].grn
-    arguments: dict[str, Any] = {
-        "depths": list(network.depths),
-        "dims": list(network.widths),
-        "kernel_sizes": [stage.kernel_size for stage in network.stages],
-        "patch_size": network.stem.patch_size,
-        "act_layer": ACTIVATIONS[network.activation],
-        "norm_layer": NORMS[network.norm],
-        "use_grn": grn,
-    }
-    if network.norm == "group":
-        arguments["conv_mlp"] = True
-    if network.layer_scale is not None:
-        arguments["ls_init_value"] = _layer_scale(chosen)
-    if recipe.head_init_scale != 1:
-        arguments["head_init_scale"] = recipe.head_init_scale
-    # a null for ls_init_value would be dropped: V2 starts without LayerScale
-    base = "convnext_tiny" if network.layer_scale is not None else "convnextv2_tiny"
-    return {"model": base, "model_kwargs": arguments}
-
-
-def file_arguments(chosen: Chosen) -> dict[str, Any]:
-    """The keys of train.py that ask for the network that launch.py registers."""
-    scale = chosen.recipe.head_init_scale
-    return {"model": chosen.name} | ({"model_kwargs": {"head_init_scale": scale}} if scale != 1 else {})
-
-
-def _layer_scale(chosen: Chosen) -> float | None:
-    """LayerScale's start value: the network's, or the recipe's in its place; None: no LayerScale."""
-    start, own = chosen.recipe.layer_scale, chosen.network.layer_scale
-    return own if own is None or start == "architecture" else float(start)
-
-
-def _drop_path(recipe: Recipe) -> float:
-    network = recipe.network
-    return network.drop_path if isinstance(network, Architecture) else 0.0
-
-
-def train_arguments(recipe: Recipe, timms_class: bool = True) -> dict[str, Any]:
-    """The recipe as keys of train.py (argparse's dest names). Raises `Refused` for what train.py lacks."""
-    data, optimizer, schedule, augmentation = (
-        recipe.data,
-        recipe.optimizer,
-        recipe.schedule,
-        recipe.augmentation,
-    )
-    _refuse_recipe(recipe)
-    warmup = int(schedule.warmup_epochs)
-    values: dict[str, Any] = {
-        "drop_path": _drop_path(recipe),
-        "num_classes": data.num_classes,
-        "input_size": [3, data.resolution, data.resolution],
-        "interpolation": data.interpolation, "train_interpolation": data.interpolation,
-        "crop_pct": data.eval_crop, "mean": MEAN, "std": STD,
-        "batch_size": recipe.batch_size, "grad_accum_steps": recipe.accumulation,
-        "epochs": recipe.epochs - warmup, "warmup_epochs": warmup, "warmup_prefix": True,
-        "sched": schedule.name, "sched_on_updates": True,
-        "warmup_lr": schedule.warmup_from, "min_lr": schedule.min_lr, "cooldown_epochs": 0,
-        "opt": optimizer.name, "lr": optimizer.lr, "opt_betas": list(optimizer.betas),
-        "opt_eps": optimizer.eps, "weight_decay": optimizer.weight_decay,
-        "scale": list(augmentation.random_resized_crop or ()),
-        "hflip": 0.5 if augmentation.flip else 0.0,
-        "color_jitter": augmentation.color_jitter,
-        "reprob": augmentation.random_erasing, "remode": "pixel",
-        "mixup": augmentation.mixup, "cutmix": augmentation.cutmix,
-        "mixup_prob": augmentation.mixup_prob, "mixup_switch_prob": augmentation.switch_prob,
-        "smoothing": augmentation.label_smoothing,
-        "model_ema": recipe.ema_decay is not None,
-        "amp": recipe.precision != "fp32", "channels_last": recipe.channels_last, "seed": recipe.seed,
-    }  # fmt: skip
-    optional = {
-        "aa": augmentation.rand_augment,
-        "model_ema_decay": recipe.ema_decay,
-        "clip_grad": recipe.clip_norm,
-        "layer_decay": _layer_decay(recipe, timms_class),
-        "amp_dtype": "bfloat16" if recipe.precision != "fp32" else None,
-        "torchcompile": "inductor" if recipe.compile else None,
-    }
-    return values | {key: value for key, value in optional.items() if value is not None}
-
-
-def _refuse_recipe(recipe: Recipe) -> None:
-    augmentation, warmup = recipe.augmentation, recipe.schedule.warmup_epochs
-    checks = [
-        ("augmentation.random_resized_crop", augmentation.random_resized_crop is not None,
-         "none; timm's train.py switches every augmentation off with it"),
-        ("augmentation.crop_padding", augmentation.crop_padding == 0,
-         f"{augmentation.crop_padding}; timm's train.py has random resized crops"),
-        ("schedule.warmup_epochs", warmup == int(warmup), f"{warmup:g}; timm's train.py has whole epochs"),
-        ("schedule.warmup_epochs", warmup < recipe.epochs, f"all {recipe.epochs}; timm's cosine needs one"),
-    ]  # fmt: skip
-    for axis, fits, reason in checks:
-        if not fits:
-            raise Refused(f"{axis}: {reason}")
-
-
-@dataclass(frozen=True)
-class Layers:
-    """Which layer each block is in for a layer-wise decay of the learning rate: three blocks a layer.
-
-    The official rule (optim_factory.py, written there for depths 3-3-27-3) for any depths: the stem is layer
-    0, the layers between stages go with the blocks behind them, norm and classifier are the last layer.
-    """
-
-    depths: tuple[int, ...]
-
-    @property
-    def first(self) -> list[int]:
-        """The layer of each stage's first block."""
-        found = [1]
-        for depth in self.depths[:-1]:
-            found.append(found[-1] + math.ceil(depth / 3))
-        return found
-
-    @property
-    def last(self) -> int:
-        """The layer of the head."""
-        return head_layer(self.depths)
-
-
-def _layer_decay(recipe: Recipe, timms_class: bool) -> float | None:
-    rate, network = recipe.optimizer.layer_decay, recipe.network
-    if rate is None or not timms_class or not isinstance(network, Architecture):
-        return rate
-    # timm's class has more layers: the stem, every block, the head; this root gives the stem the same rate
-    layers = sum(network.depths) + 1
-    return round(math.pow(rate, Layers(network.depths).last / layers), 6)
-
-
 # -- the files
 
 
@@ -319,32 +164,20 @@ def _yaml_text(chosen: Chosen, why: str | None, values: Mapping[str, Any], comma
 
 
 def _launcher(chosen: Chosen) -> str:
-    from nas.targets.source.module import camel_case
+    from nas.targets.source.module import camel_case, template
 
-    data, layers = chosen.recipe.data, Layers(chosen.network.depths)
-    stem = chosen.network.stem
-    return LAUNCH.format(
-        stride=4 if stem.type == "resnet" else stem.patch_size,
-        through=THROUGH_STRIDED if chosen.network.downsampling == "strided" else THROUGH,
+    network, data = chosen.network, chosen.recipe.data
+    text = template("launch.py.jinja").render(
         name=chosen.name,
-        network=camel_case(chosen.name),
+        class_name=camel_case(chosen.name),
         train=TRAIN,
-        classes=data.num_classes,
-        resolution=data.resolution,
-        crop=data.eval_crop,
-        interpolation=data.interpolation,
-        first=layers.first,
-        last=layers.last,
+        data=data,
+        stem_stride=4 if network.stem.type == "resnet" else network.stem.patch_size,
+        strided=network.downsampling == "strided",
+        first_layers=[head_layer(network.depths[:stage]) for stage in range(len(network.depths))],
+        last_layer=head_layer(network.depths),
     )
-
-
-def _checkpoint(weights: Mapping[str, Tensor], network: Architecture, why: str | None) -> bytes:
-    """The weights as timm's --initial-checkpoint reads them."""
-    import torch
-
-    file = io.BytesIO()
-    torch.save(dict(weights) if why is not None else timm_state(weights, network), file)
-    return file.getvalue()
+    return text + "\n"
 
 
 def timm_state(weights: Mapping[str, Tensor], network: Architecture) -> dict[str, Tensor]:
@@ -382,10 +215,7 @@ def verified(files: Mapping[str, str | bytes]) -> tuple[Check | None, str]:
 
 
 def _run(files: Mapping[str, str | bytes]) -> subprocess.CompletedProcess[str]:
-    with TemporaryDirectory() as folder:
-        for name, content in files.items():
-            data = content.encode() if isinstance(content, str) else content
-            (Path(folder) / name).write_bytes(data)
+    with in_folder(files) as folder:
         return subprocess.run(
             # the very script that the user gets; whatever timm's import does stays in its process
             [sys.executable, "verify_timm.py", "--json"],
@@ -421,208 +251,3 @@ PILLOW = """
         return [f"timm's RandAugment fails under Pillow {__version__} ({error}): pip install 'pillow<13'"]
     return []
 """
-
-LAUNCH = '''\
-"""Registers {name} with timm, then runs a script of timm's:
-
-    torchrun --nproc_per_node=8 launch.py {train} -c timm.yaml --data-dir DATA
-"""
-
-import runpy
-import sys
-from pathlib import Path
-
-import torch
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
-from torch import nn
-from torch.utils.checkpoint import checkpoint
-
-from {name} import DIMS, {network}, init_weights
-
-default_cfgs = generate_default_cfgs(
-    {{
-        "{name}": {{
-            "url": "",
-            "num_classes": {classes},
-            "input_size": (3, {resolution}, {resolution}),
-            "pool_size": None,
-            "crop_pct": {crop},
-            "interpolation": "{interpolation}",
-            "mean": IMAGENET_DEFAULT_MEAN,
-            "std": IMAGENET_DEFAULT_STD,
-            "first_conv": "downsample_layers.0.0",
-            "classifier": "head",
-        }}
-    }}
-)
-# image pixels to a pixel of the first stage's map; each stage behind it halves again
-STEM_STRIDE = {stride}
-# the layer of each stage's first block and of the head, for --layer-decay: three blocks a layer
-FIRST_LAYER = {first}
-LAST_LAYER = {last}
-
-
-def layer_of(name):
-    """The layer of a parameter, as in the official optim_factory.py."""
-    part, *place = name.split(".")
-    if part == "downsample_layers":
-        return FIRST_LAYER[int(place[0])] if int(place[0]) > 0 else 0
-    if part == "stages":
-        return FIRST_LAYER[int(place[0])] + int(place[1]) // 3
-    return LAST_LAYER
-
-
-def stage_of(name):
-    """The same with a layer for each stage: the stem 0, the stages 1 to N, the head N + 1."""
-    part, *place = name.split(".")
-    if part == "downsample_layers":
-        return int(place[0]) + 1 if int(place[0]) > 0 else 0
-    return int(place[0]) + 1 if part == "stages" else len(DIMS) + 1
-
-
-class ForTimm({network}):
-    """The network, with what timm asks of a model."""
-
-    def __init__(self, drop_rate=0.0, global_pool="avg", **kwargs):
-        super().__init__(**kwargs)
-        self.num_features = self.head_hidden_size = DIMS[-1]
-        self.in_chans = kwargs.get("in_chans", 3)
-        self.feature_info = [
-            {{"num_chs": dim, "reduction": STEM_STRIDE * 2**i, "module": f"stages.{{i}}"}}
-            for i, dim in enumerate(DIMS)
-        ]
-        self.grad_checkpointing = False
-        self.drop_rate = drop_rate
-        self.head_drop = nn.Dropout(drop_rate)
-        if not hasattr(self, "norm"):
-            self.norm = nn.Identity()
-        self.set_pool(global_pool)
-
-    def set_pool(self, global_pool):
-        if global_pool not in ("avg", ""):
-            raise ValueError(f"global_pool {{global_pool!r}}: the head is average pooling, or '' for none")
-        if not global_pool and self.num_classes > 0:
-            raise ValueError("global_pool '': maps have no classifier, num_classes must be 0")
-        self.global_pool = global_pool
-
-    def stage(self, blocks: nn.Sequential, x):
-        for block in blocks:
-            x = checkpoint(block, x, use_reentrant=False)
-        return x
-
-    def forward_features(self, x):
-        """Images (N, 3, H, W) -> the last map (N, C, h, w)."""
-{through}
-        return x
-
-    def forward_head(self, x, pre_logits: bool = False):
-        if self.global_pool == "":  # the norm of each pixel
-            shape = x.permute(0, 2, 3, 1).shape
-            x = self.norm(x.permute(0, 2, 3, 1).reshape(-1, shape[3])).reshape(shape)
-            x = x.permute(0, 3, 1, 2)
-        else:
-            x = self.norm(x.mean((-2, -1)))
-        x = self.head_drop(x)
-        return x if pre_logits else self.head(x)
-
-    def forward(self, x):
-        return self.forward_head(self.forward_features(x))
-
-    @torch.jit.ignore
-    def get_classifier(self):
-        return self.head
-
-    @torch.jit.ignore
-    def reset_classifier(self, num_classes, global_pool=None, reset_other=False):
-        like = next(self.parameters())
-        self.num_classes = num_classes
-        self.set_pool(self.global_pool if global_pool is None else global_pool)
-        self.head = nn.Linear(self.num_features, num_classes) if num_classes > 0 else nn.Identity()
-        self.head.apply(init_weights)
-        self.head.to(device=like.device, dtype=like.dtype).train(self.training)
-        if reset_other:
-            self.norm = nn.Identity()
-
-    @torch.jit.ignore
-    def set_grad_checkpointing(self, enable=True):
-        self.grad_checkpointing = enable
-
-    @torch.jit.ignore
-    def group_matcher(self, coarse=False):
-        return stage_of if coarse else layer_of
-
-    @torch.jit.ignore
-    def no_weight_decay(self):
-        return set()  # none but biases and 1-D parameters, which timm leaves out by itself
-
-    def taken(self, indices):
-        """The stages that timm's indices mean: all of them, the last few, or these."""
-        count = len(self.stages)
-        if indices is None:
-            return list(range(count))
-        if isinstance(indices, int):
-            indices = range(-indices, 0)
-        if not all(-count <= i < count for i in indices):
-            raise ValueError(f"indices {{list(indices)}}: there are {{count}} stages")
-        return [i % count for i in indices]
-
-    @torch.jit.ignore
-    def forward_intermediates(
-        self, x, indices=None, norm=False, stop_early=False, output_fmt="NCHW", intermediates_only=False
-    ):
-        """The maps of these stages; the norm is behind the pooling, so it is for none of them."""
-        if output_fmt != "NCHW":
-            raise ValueError(f"output_fmt {{output_fmt!r}}: the maps are NCHW")
-        taken = self.taken(indices)
-        maps = {{}}
-        for i in range(max(taken) + 1 if stop_early else len(self.stages)):
-            if i < len(self.downsample_layers):
-                x = self.downsample_layers[i](x)
-            x = self.stage(self.stages[i], x) if self.grad_checkpointing else self.stages[i](x)
-            maps[i] = x
-        found = [maps[i] for i in sorted(set(taken))]
-        return found if intermediates_only else (x, found)
-
-    @torch.jit.ignore
-    def prune_intermediate_layers(self, indices=1, prune_norm=False, prune_head=True):
-        taken = self.taken(indices)
-        last = max(taken)
-        pruned = last < len(self.stages) - 1
-        self.stages = self.stages[: last + 1]
-        self.downsample_layers = self.downsample_layers[: last + 1]
-        self.num_features = self.head_hidden_size = DIMS[last]
-        if prune_norm or pruned:
-            self.norm = nn.Identity()
-        if prune_head or pruned:
-            self.reset_classifier(0, "")
-        return taken
-
-
-@register_model
-def {name}(pretrained=False, **kwargs):
-    features = {{"out_indices": tuple(range(len(DIMS))), "feature_cls": "getter"}}
-    return build_model_with_cfg(ForTimm, "{name}", pretrained, feature_cfg=features, **kwargs)
-
-
-if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    sys.argv = sys.argv[1:]
-    sys.path.insert(0, str(Path(sys.argv[0]).resolve().parent))
-    runpy.run_path(sys.argv[0], run_name="__main__")
-'''
-THROUGH = """\
-        for downsample, stage in zip(self.downsample_layers, self.stages):
-            x = downsample(x)
-            if self.grad_checkpointing and not torch.jit.is_scripting():
-                x = self.stage(stage, x)
-            else:
-                x = stage(x)"""
-THROUGH_STRIDED = """\
-        x = self.downsample_layers[0](x)
-        for stage in self.stages:
-            if self.grad_checkpointing and not torch.jit.is_scripting():
-                x = self.stage(stage, x)
-            else:
-                x = stage(x)"""

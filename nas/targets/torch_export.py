@@ -6,14 +6,14 @@ import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from nas.data.class_names import FILE, class_file
 from nas.targets.target import Chosen, Exported
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
     from torch.export import ExportedProgram
 
     from space.architecture import Architecture
+    from space.network import Network
 
 NAME = "torch"
 SUMMARY = "NAME.pt2 by torch.export, for inference without model code"
@@ -56,11 +56,8 @@ def export(chosen: Chosen) -> Exported:
         f"For inference with images of {size}x{size}, in batches of any size; stochastic depth is gone.",
         "Read it with torch.export.load, in this version of torch or a later one; only files you trust.",
     )
-    files: dict[str, str | bytes] = {name: content}
-    if chosen.classes is not None:
-        files[FILE] = class_file(chosen.classes)
     return Exported(
-        files=files,
+        files={name: content, **chosen.class_file},
         check=check,
         verify=command,
         commands=(command,),
@@ -68,23 +65,20 @@ def export(chosen: Chosen) -> Exported:
     )
 
 
-def exported_program(chosen: Chosen, original: nn.Module, images: Tensor) -> ExportedProgram:
+def exported_program(chosen: Chosen, original: Network, images: Tensor) -> ExportedProgram:
     """The network, as its generated source, traced by `torch.export` with a dynamic batch."""
     import torch
 
-    from nas.targets.checking import imported
-    from nas.targets.source.module import camel_case, chosen_source
+    from nas.targets.checking import generated
+    from nas.targets.source.module import chosen_source
 
     # the source permutes once a block, so its graph has half of the transpositions
-    with imported(chosen_source(chosen), f"{chosen.name}_model") as module:
-        with torch.device("meta"):
-            network = getattr(module, camel_case(chosen.name))()
-        network.load_state_dict(original.state_dict(), assign=True)
+    with generated(chosen_source(chosen), chosen.name, original) as network:
         # traced with two images: torch takes a size of 1 for a constant
         batch = {0: torch.export.Dim("batch")}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
-            program = torch.export.export(network.eval(), (images,), dynamic_shapes=(batch,))
+            program = torch.export.export(network, (images,), dynamic_shapes=(batch,))
     for node in program.graph.nodes:  # paths of this machine
         node.meta.pop("stack_trace", None)
     return program

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from nas.targets import verification
+from nas.targets.folder import in_folder
+from nas.targets.lacking import first_lacking, of_block
 from nas.targets.library import BROKEN, library, said, unless_broken
-from nas.targets.target import Check, Chosen, Exported, Mismatch, Refused
-from nas.targets.timm import torchrun
+from nas.targets.native import torchrun
+from nas.targets.target import MEAN, STD, Check, Chosen, Exported, Mismatch, Refused
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,7 +44,7 @@ RESAMPLE = {"bilinear": 2, "bicubic": 3}  # PIL's codes
 def lacks(network: Architecture) -> str | None:
     """The first axis that transformers cannot express, "AXIS: what it is; what transformers has", or None."""
     stages, stem = network.stages, network.stem
-    values = {name: {getattr(stage, name) for stage in stages} for name in ("grn", *BLOCK)}
+    grn = {stage.grn for stage in stages}
     checks = [
         ("stem.type", stem.type == "patchify", f"{stem.type}; transformers has patchify"),
         ("stem.norm", stem.norm, "false; transformers has a norm in the stem"),
@@ -53,17 +53,12 @@ def lacks(network: Architecture) -> str | None:
         ("downsampling", network.downsampling == "separate", "strided; transformers has separate layers"),
         ("norm", network.norm == "layer", f"{network.norm}; transformers has LayerNorm"),
         ("head_norm", network.head_norm, "false; transformers has a norm in the head"),
-        *((name, values[name] == {value}, f"{_words(values[name])}; transformers has {_words({value})}")
-          for name, value in BLOCK.items()),
-        ("grn", len(values["grn"]) == 1, "in some stages; transformers has it in all or none"),
-        ("layer_scale", values["grn"] == {False} or network.layer_scale is None,
+        *of_block(network, BLOCK, "transformers"),
+        ("grn", len(grn) == 1, "in some stages; transformers has it in all or none"),
+        ("layer_scale", grn == {False} or network.layer_scale is None,
          f"{network.layer_scale} beside GRN; transformers' ConvNext V2 has no LayerScale"),
     ]  # fmt: skip
-    return next((f"{axis}: {reason}" for axis, fits, reason in checks if not fits), None)
-
-
-def _words(values: set[Any]) -> str:
-    return ", ".join(sorted(str(list(v) if isinstance(v, tuple) else v) for v in values))
+    return first_lacking(checks)
 
 
 def export(chosen: Chosen) -> Exported:
@@ -71,6 +66,8 @@ def export(chosen: Chosen) -> Exported:
 
     Raises `Refused` with the axis, `Mismatch` where transformers builds another network.
     """
+    from space.checkpoints import to_transformers
+
     reason = lacks(chosen.network)
     if reason is not None:
         raise Refused(reason)
@@ -84,26 +81,21 @@ def export(chosen: Chosen) -> Exported:
         if safetensors.module is None:
             notes.append(f"model.safetensors is not written: {safetensors.missing}; pip install safetensors")
         else:
-            state = state_for(chosen.weights, chosen.network)
+            state = to_transformers(chosen.weights, chosen.network)
             files["model.safetensors"] = _safetensors(safetensors.module, state)
     check, unverified = verified(files, chosen)
     files["verify_transformers.py"] = verification.script("transformers", MAKE)
     files["verify_transformers.json"] = verification.expected(
-        chosen, lambda state: state_for(state, chosen.network)
+        chosen, lambda state: to_transformers(state, chosen.network)
     )
     verify = "python verify_transformers.py"
     return Exported(files, check, verify, commands(chosen), tuple(notes), unverified)
 
 
-def is_v2(network: Architecture) -> bool:
-    """Whether the network is ConvNext V2's to transformers: GRN in its blocks."""
-    return network.stages[0].grn
-
-
 def config(chosen: Chosen) -> dict[str, Any]:
     """The values of config.json."""
     network, recipe = chosen.network, chosen.recipe
-    v2 = is_v2(network)
+    v2 = network.stages[0].grn  # transformers has a class of its own for it
     labels = chosen.classes or [f"LABEL_{i}" for i in range(recipe.data.num_classes)]
     values: dict[str, Any] = {
         "architectures": ["ConvNextV2ForImageClassification" if v2 else "ConvNextForImageClassification"],
@@ -116,26 +108,14 @@ def config(chosen: Chosen) -> dict[str, Any]:
         "hidden_act": ACTIVATIONS[network.activation],
         "initializer_range": 0.02,
         "layer_norm_eps": EPS,
-        "drop_path_rate": _drop_path(recipe),
+        "drop_path_rate": recipe.network.drop_path,
         "image_size": recipe.data.resolution,
         "id2label": {str(i): name for i, name in enumerate(labels)},
         "label2id": {name: i for i, name in enumerate(labels)},
     }
     if not v2:
-        values["layer_scale_init_value"] = _layer_scale(chosen)
+        values["layer_scale_init_value"] = chosen.layer_scale or 0.0  # of none
     return values
-
-
-def _layer_scale(chosen: Chosen) -> float:
-    """LayerScale's start value: the network's, or the recipe's in its place; 0: no LayerScale."""
-    own, start = chosen.network.layer_scale, chosen.recipe.layer_scale
-    if own is None:
-        return 0.0
-    return own if start == "architecture" else float(start)
-
-
-def _drop_path(recipe: Recipe) -> float:
-    return float(recipe.architecture.get("drop_path", 0.0))
 
 
 def preprocessor(recipe: Recipe) -> dict[str, Any]:
@@ -150,28 +130,9 @@ def preprocessor(recipe: Recipe) -> dict[str, Any]:
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": [0.485, 0.456, 0.406],
-        "image_std": [0.229, 0.224, 0.225],
+        "image_mean": MEAN,
+        "image_std": STD,
     }
-
-
-def state_for(weights: Mapping[str, Tensor], network: Architecture) -> dict[str, Tensor]:
-    """Our weights under the names and shapes of transformers' class."""
-    from dataclasses import replace
-
-    from space.checkpoints import to_transformers
-
-    if not is_v2(network):
-        return to_transformers(weights, network)
-    # V2 names the two vectors of GRN otherwise, as [1, 1, 1, C], and the body convnextv2
-    plain = replace(network, stages=tuple(replace(stage, grn=False) for stage in network.stages))
-    state = {}
-    for name, value in to_transformers(weights, plain).items():
-        renamed = name.replace(".grn.gamma", ".grn.weight").replace(".grn.beta", ".grn.bias")
-        if renamed.startswith("convnext."):
-            renamed = "convnextv2." + renamed.removeprefix("convnext.")
-        state[renamed] = value.view(1, 1, 1, -1) if ".grn." in name else value
-    return state
 
 
 def verified(files: Mapping[str, str | bytes], chosen: Chosen) -> tuple[Check | None, str]:
@@ -197,19 +158,18 @@ def _checked(files: Mapping[str, str | bytes], chosen: Chosen, library: str) -> 
     from transformers.utils import logging
 
     from nas.targets.checking import compare_module, randomised
+    from space.checkpoints import to_transformers
 
     data = chosen.recipe.data
     original, images = randomised(chosen.network, data.num_classes, resolution=data.resolution)
-    with TemporaryDirectory() as folder:
-        for name, content in files.items():
-            (Path(folder) / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    with in_folder(files) as folder:
         model = Auto.from_config(AutoConfig.from_pretrained(folder)).eval()  # type: ignore[no-untyped-call]
         _check_rates(model, chosen, library)
         if chosen.weights is not None:
             logging.disable_progress_bar()  # type: ignore[no-untyped-call]
             _check_weights(Auto.from_pretrained(folder), chosen, library)
     # not strict: keys that are missing or too many make a message of one line
-    missing = model.load_state_dict(state_for(original.state_dict(), chosen.network), strict=False)
+    missing = model.load_state_dict(to_transformers(original.state_dict(), chosen.network), strict=False)
     if missing.missing_keys or missing.unexpected_keys:
         raise Mismatch(
             f"{library}: other weights, {(missing.missing_keys + missing.unexpected_keys)[0]} first"
@@ -234,9 +194,11 @@ def _check_weights(model: nn.Module, chosen: Chosen, library: str) -> None:
     """model.safetensors, read by transformers, has every weight."""
     import torch
 
+    from space.checkpoints import to_transformers
+
     assert chosen.weights is not None
     found = model.state_dict()
-    for name, value in state_for(chosen.weights, chosen.network).items():
+    for name, value in to_transformers(chosen.weights, chosen.network).items():
         if name not in found or not torch.equal(found[name], value.to(found[name].dtype)):
             raise Mismatch(f"{library}: {name} of model.safetensors is not the network's")
 

@@ -74,8 +74,8 @@ def rates_of(chosen: Chosen) -> list[float]:
 
     from space.network import drop_path_rates
 
-    rate = float(chosen.recipe.architecture.get("drop_path", 0.0))
-    return [rate for rate in drop_path_rates(replace(chosen.network, drop_path=rate)) if rate > 0]
+    network = replace(chosen.network, drop_path=chosen.recipe.network.drop_path)
+    return [rate for rate in drop_path_rates(network) if rate > 0]
 
 
 def expected(chosen: Chosen, mapped: Mapped, **more: object) -> str:

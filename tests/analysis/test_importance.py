@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +18,6 @@ from nas import search as nas_search
 from nas.proxy.simulated import LAWS, traits_of
 from nas.record.study import Study, read_study
 from space.architecture import Architecture
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,6 @@ RECIPE: dict[str, Any] = {
     "augmentation": {"rand_augment": None, "mixup": 0.0, "cutmix": 0.0},
 }
 FILES = ("study.db", ".lock", "summary.json")
-LOAD = "from nas.data import load; load('digits', 32, 32, 32, 0, None, 10); load('fractal', 32, 192, 128)"
 
 
 def make(folder: Path, server: Server) -> Path:

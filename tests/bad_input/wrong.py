@@ -87,7 +87,6 @@ CHOICE = ("x", "", 5, 1.5, True, None, [], {}, ["x"], LONG, ESCAPE, LINES, "a\x0
 PAIR = ("x", "", 5, [], [1], [1, 2, 3], ["a", "b"], {}, [NAN, 1], [None, None], [[], []], HUGE)
 MAPPING = ("x", "", 5, 1.5, True, [], [1], [[1, 2]], LONG, "a\x00b", HUGE)
 LIST = ("x", "", 5, True, {}, {"a": 1}, [5], ["x"], [None], [[]], "a\x00b", HUGE)
-NULL = (None,)
 
 
 def document(values: Any, suffix: str) -> str:

@@ -21,6 +21,7 @@ from nas.record.record import Record
 from nas.record.study import Study, read_study
 from nas.targets.exportable import Exportable, by_itself
 from nas.targets.folder import check_folder, write
+from nas.targets.head import Head, head_of, images_of
 from nas.targets.target import Mismatch
 from nas.verdict.pick import recommend
 from space import describe
@@ -460,25 +461,25 @@ def of_images(name="smoke", count=3, classes=("cat", "dog", "eel"), spec="imagef
     return dataclasses.replace(pick, study=Study.from_dict(mapping, Path("runs/s")), trial=0)
 
 
-def head_of(pick, *arguments):
-    return export.head_of(pick, export.parser().parse_args(list(map(str, arguments))), None)
+def asked_head(pick, *arguments):
+    return head_of(pick, export.parser().parse_args(list(map(str, arguments))), None)
 
 
 def test_a_study_of_the_user_s_own_images_has_their_classes():
-    head = head_of(of_images())
+    head = asked_head(of_images())
     assert (head.count, head.names, head.folders) == (3, ("cat", "dog", "eel"), True)
     assert head.said == "3, those of the study's data (my photos); --num-classes N for another head"
     args = export.parser().parse_args([])
     data = export.recipe_of(of_images(), args, head).data
     assert (data.name, data.num_classes, data.classes) == ("my photos", 3, ("cat", "dog", "eel"))
-    older = head_of(of_images(classes=None))
+    older = asked_head(of_images(classes=None))
     assert (older.count, older.names) == (3, None)
-    assert head_of(of_images(), "--num-classes", 1000) == export.Head(1000)
-    assert head_of(of_images(spec="fractal", classes=None)) == export.Head()
-    capped = head_of(of_images("imagenet-subset", 100, None))
+    assert asked_head(of_images(), "--num-classes", 1000) == Head(1000)
+    assert asked_head(of_images(spec="fractal", classes=None)) == Head()
+    capped = asked_head(of_images("imagenet-subset", 100, None))
     assert capped.count is None and "the proxy took 100; --num-classes N says" in capped.said
     with pytest.raises(InputError, match=r"--classes FILE names them\): class 1 is "):
-        head_of(of_images(classes=["a", "b\nc", "d"]))
+        asked_head(of_images(classes=["a", "b\nc", "d"]))
 
 
 def with_images(there=None, **more):
@@ -490,13 +491,13 @@ def with_images(there=None, **more):
 def test_a_study_of_the_user_s_own_images_has_a_recipe_for_them():
     args = export.parser().parse_args(["--gpus", "2"])
     pick = with_images()
-    images = export.images_of(pick, args)
+    images = images_of(pick, args)
     assert (images.name, images.train, images.classes) == ("my photos", 600, ("cat", "dog", "eel"))
-    recipe = export.recipe_of(pick, args, export.head_of(pick, args, None, images), images)
+    recipe = export.recipe_of(pick, args, head_of(pick, args, None, images), images)
     assert (recipe.total_batch_size, recipe.devices, recipe.data.resolution) == (32, 2, 64)
     assert recipe.data.classes == ("cat", "dog", "eel")
     assert "600 images at 64 pixels: 300 epochs of 18 steps of 32" in export.recipe_said(recipe, images)
-    here = export.recipe_of(pick, export.parser().parse_args([]), export.Head(7), images)
+    here = export.recipe_of(pick, export.parser().parse_args([]), Head(7), images)
     assert here.devices >= 1 and here.data.num_classes == 7 and here.data.classes is None
 
 
@@ -504,17 +505,17 @@ def test_a_study_of_some_classes_has_a_recipe_for_all_of_them():
     there = {"classes": 1000, "train": 1_281_167, "val": 50_000, "pixels": 375}
     args = export.parser().parse_args(["--gpus", "8"])
     pick = with_images(there, name="imagenet-subset", count=100, classes=None)
-    images = export.images_of(pick, args)
-    recipe = export.recipe_of(pick, args, export.head_of(pick, args, None, images), images)
-    published = export.recipe_of(by_itself("convnext_tiny"), args, export.Head())
+    images = images_of(pick, args)
+    recipe = export.recipe_of(pick, args, head_of(pick, args, None, images), images)
+    published = export.recipe_of(by_itself("convnext_tiny"), args, Head())
     assert recipe.changed(data={"name": "imagenet-1k"}) == published
 
 
 def test_images_that_are_nobody_s_have_the_published_recipe():
     args = export.parser().parse_args([])
     for pick in (by_itself("convnext_tiny"), of_images(spec="fractal", classes=None), of_images()):
-        assert export.images_of(pick, args) is None  # the last lies nowhere, and no count was kept
-    assert export.recipe_of(by_itself("convnext_tiny"), args, export.Head()).devices == 8
+        assert images_of(pick, args) is None  # the last lies nowhere, and no count was kept
+    assert export.recipe_of(by_itself("convnext_tiny"), args, Head()).devices == 8
 
 
 def test_a_control_is_exported_for_the_same_images(ran, tmp_path):
@@ -530,7 +531,7 @@ def test_a_control_is_exported_for_the_same_images(ran, tmp_path):
 def test_a_data_set_s_name_is_one_word_of_a_command():
     from nas.targets import convnext, native
 
-    recipe = export.recipe_of(of_images(), export.parser().parse_args([]), head_of(of_images()))
+    recipe = export.recipe_of(of_images(), export.parser().parse_args([]), asked_head(of_images()))
     for name in ("my photos", "it's", "$HOME `x`", "a;b"):
         changed = recipe.changed(data={"name": name})
         words = shlex.split(native.commands(changed)[0])

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from analysis import agreement, compare
 from nas import measure
-from nas.plan import measurement
+from nas.plan.named import read_networks
 from nas.record.record import Record
 from nas.record.study import read_study
 from nas.training.state import parameter_groups
@@ -69,8 +70,25 @@ def test_one_seed_gives_one_accuracy_whatever_else_is_measured(run):
     assert trained("both")[1] == trained("one")[0]
 
 
+def test_the_networks_of_a_study_are_trained_longer_on_its_data_and_the_two_orders_compared(run, capsys):
+    run("swin.json", "net.json", "resnet50", "--proxy", "tiny.yaml", "--seeds", 1, "--set", "proxy.lr=0.002")
+    code, _, _ = run("measured", "--epochs", 3, "--seeds", 1, "--study", "longer")
+    assert code == 0
+    asked, proxy = Record.read("longer").asked, Record.read("longer").settings["proxy"]
+    assert asked["networks"] == ["runs/measured:0,1,2"]  # more trials of it change nothing
+    assert proxy["name"] == "tiny" and proxy["epochs"] == 3 and proxy["lr"] == 0.002
+    short, longer = read_study("measured"), read_study("longer")
+    assert [t.fingerprint for t in longer.networks] == [t.fingerprint for t in short.networks]
+    assert agreement.main(["measured", "longer"]) == 0 and "Kendall tau" in capsys.readouterr().out
+    code, _, _ = run("measured:1", "convnext_atto", "--proxy", "simulated:rugged", "--study", "one")
+    assert code == 0 and [one.name for one in read_study("one").networks] == ["net", "convnext_atto"]
+    assert compare.main(["one"]) == 0 and "net less convnext_atto" in capsys.readouterr().out
+    code, _, err = run("measured:7", "--study", "two")
+    assert code == 2 and "measured:7: trial 7 is no network that was trained in full" in err
+
+
 def test_the_roadmap_is_all_its_steps_once():
-    networks = measurement.read_networks(["roadmap_t", "swin_tiny"])
+    networks = read_networks(["roadmap_t", "swin_tiny"])
     assert [r.name for r in networks] == [f"roadmap_t_{i}" for i in range(1, 17)] + ["swin_tiny"]
     assert networks[0].network == named("resnet50") and networks[15].network == named("convnext_tiny")
 
@@ -80,9 +98,10 @@ def test_the_roadmap_is_all_its_steps_once():
     [
         ([], "which networks? Give names"),
         (["swin_tny"], "swin_tny: no Swin of this name; did you mean swin_tiny?"),
-        (["convnext_tiny", "roadmap_t"], "roadmap_t_16: is the same network as convnext_tiny"),
+        (["convnext_tiny", "roadmap_t"], "roadmap_t: roadmap_t_16 is the same network as convnext_tiny"),
         (["resnet50", "resnet50"], "resnet50: a network called resnet50 stands twice"),
         (["nowhere.json"], "nowhere.json: cannot be read"),
+        (["nowhere:3"], "nowhere: no such study"),
         (["net.json", "--seeds", 0], "--seeds: input should be greater than or equal to 1, not 0"),
         (["swin.json", "--proxy", "simulated:separable"], "swin: a Swin Transformer"),
         (["resnet50", "--workers", 2], "workers needs --engine ray"),

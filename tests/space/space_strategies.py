@@ -72,7 +72,7 @@ def stage_axes(draw: st.DrawFn, field: str, stages: int) -> dict[str, Any]:
 
 
 @st.composite
-def declarations(draw: st.DrawFn, max_stages: int = 4) -> dict[str, Any]:
+def declarations(draw: st.DrawFn, max_stages: int) -> dict[str, Any]:
     """Any small space with axes of several kinds."""
     base = draw(bases(max_stages))
     stages = len(base["stages"])

@@ -26,7 +26,7 @@ EXPANSIONS = st.one_of(st.integers(1, 4), st.sampled_from((0.5, 1.5, 2.67)))
 
 
 @st.composite
-def stems(draw: st.DrawFn, max_width: int = 12) -> Stem:
+def stems(draw: st.DrawFn, max_width: int) -> Stem:
     kind = draw(st.sampled_from(("patchify", "resnet")))
     return Stem(
         type=kind,
@@ -37,7 +37,7 @@ def stems(draw: st.DrawFn, max_width: int = 12) -> Stem:
     )
 
 
-def stages(max_depth: int = 2, max_width: int = 12) -> st.SearchStrategy[Stage]:
+def stages(max_depth: int, max_width: int) -> st.SearchStrategy[Stage]:
     """Stages without grouped convolutions: their groups depend on the stages before."""
     return st.builds(
         Stage,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from space.networks import build_network
 from space.swin import Swin
 from space.weight_files import read_values
 from tests.space.strategies import architectures
+from tests.space.weights import randomised
 
 CLASSES = 6
 DEPTHS, WIDTHS = (1, 2, 1), (8, 16, 24)
@@ -40,16 +42,6 @@ READERS = {
     "timm": (checkpoints.to_timm, checkpoints.from_timm),
     "transformers": (checkpoints.to_transformers, checkpoints.from_transformers),
 }
-
-
-def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Every weight random and of a size that shows in the logits: a swapped key cannot hide."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            scale = 0.3 if parameter.dim() > 1 else 0.5
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
-    return model.eval()
 
 
 def small_network(architecture: Architecture = SMALL) -> Network:
@@ -192,14 +184,14 @@ class Timm(nn.Module):
         return self.head["fc"](x.flatten(1))
 
 
-def transformers_network() -> nn.Module:
-    from transformers import ConvNextConfig, ConvNextForImageClassification
+def transformers_network(version: str = "") -> nn.Module:
+    import transformers
 
-    config = ConvNextConfig(
+    config = getattr(transformers, f"ConvNext{version}Config")(
         depths=list(DEPTHS), hidden_sizes=list(WIDTHS), num_stages=len(DEPTHS), layer_norm_eps=1e-6,
         num_labels=CLASSES, patch_size=4,
     )  # fmt: skip
-    return ConvNextForImageClassification(config)
+    return getattr(transformers, f"ConvNext{version}ForImageClassification")(config)
 
 
 class Logits(nn.Module):
@@ -319,16 +311,6 @@ def test_architectures_without_a_layout_are_refused_by_field(architecture: Archi
                 convert(state, architecture)
 
 
-def transformers_v2() -> nn.Module:
-    from transformers import ConvNextV2Config, ConvNextV2ForImageClassification
-
-    config = ConvNextV2Config(
-        depths=list(DEPTHS), hidden_sizes=list(WIDTHS), num_stages=len(DEPTHS), layer_norm_eps=1e-6,
-        num_labels=CLASSES, patch_size=4,
-    )  # fmt: skip
-    return ConvNextV2ForImageClassification(config)
-
-
 def transformers_swin() -> nn.Module:
     from transformers import SwinConfig, SwinForImageClassification
 
@@ -339,7 +321,9 @@ def transformers_swin() -> nn.Module:
     return SwinForImageClassification(config)
 
 
-@pytest.mark.parametrize(("make", "network"), [(transformers_v2, V2), (transformers_swin, SWIN)])
+@pytest.mark.parametrize(
+    ("make", "network"), [(partial(transformers_network, "V2"), V2), (transformers_swin, SWIN)]
+)
 def test_same_logits_as_transformers_v2_and_swin_both_ways(tmp_path: Path, make, network: Network):
     from safetensors.torch import save_file
 

@@ -32,6 +32,7 @@ from space.swin import (
     window_of,
 )
 from space.swin_network import SwinNetwork, build_swin, shift_mask, to_windows
+from tests.space.weights import randomised
 
 CLASSES = 5
 SMALL = Swin(width=8, depths=(2, 2, 2), heads=(1, 2, 4), window=3, patch_size=2)
@@ -86,19 +87,9 @@ def images(height: int, width: int, count: int = 2) -> Tensor:
     return torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(1))
 
 
-def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Every weight random and of a size that shows in the logits: a swapped key cannot hide."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            scale = 0.3 if parameter.dim() > 1 else 0.5
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
-    return model.eval()
-
-
-def on_meta(swin: Swin, num_classes: int = 1000) -> SwinNetwork:
+def on_meta(swin: Swin) -> SwinNetwork:
     with torch.device("meta"):
-        return build_swin(swin, num_classes).eval()
+        return build_swin(swin, 1000).eval()
 
 
 def params_of(model: nn.Module) -> int:

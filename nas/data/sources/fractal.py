@@ -80,7 +80,8 @@ def _category(stream: tuple[int, ...]) -> System:
     attempt = 0
     while True:
         system = random_system((*stream, attempt))
-        points, _ = chaos_game(_copies(system, 1), 1000, (*stream, attempt, 1))
+        one = System(system.matrices[None], system.shifts[None], system.cumulative)
+        points, _ = chaos_game(one, 1000, (*stream, attempt, 1))
         if MIN_FILL <= filling_rate(points[0]) <= MAX_FILL:
             return system
         attempt += 1
@@ -100,15 +101,6 @@ def random_system(stream: tuple[int, ...]) -> System:
     determinant = matrices[:, 0, 0] * matrices[:, 1, 1] - matrices[:, 0, 1] * matrices[:, 1, 0]
     weights = np.cumsum(np.abs(determinant) + 0.05)  # area draws points; no map is left out
     return System(matrices, raw[:, 4:6], weights / weights[-1])
-
-
-def _copies(system: System, count: int) -> System:
-    """`count` equal systems: [N, M, 2, 2] and [N, M, 2]."""
-    return System(
-        np.repeat(system.matrices[None], count, 0),
-        np.repeat(system.shifts[None], count, 0),
-        system.cumulative,
-    )
 
 
 def chaos_game(systems: System, steps: int, stream: tuple[int, ...]) -> tuple[Floats, NDArray[np.int64]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -56,9 +55,9 @@ SOURCES: dict[str, DataSet] = {
 FOLDER, LIST = "imagefolder", "csv"  # what a path without a name is
 
 
-def forms(sources: Mapping[str, DataSet] = SOURCES) -> list[str]:
+def forms() -> list[str]:
     """How each data set is written after --data."""
-    return [f"{name}:PATH" if source.path else name for name, source in sources.items()]
+    return [f"{name}:PATH" if source.path else name for name, source in SOURCES.items()]
 
 
 def parsed(spec: str) -> tuple[str, str]:

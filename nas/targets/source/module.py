@@ -71,7 +71,7 @@ def module_source(
     Raises `ValueError` for a name that is no identifier or that the module uses itself.
     """
     _refuse_names(class_name, register_as)
-    body = _template().render(
+    body = template("network.py.jinja").render(
         plan=Plan(network),
         network=network,
         norm_attributes=NORM_ATTRIBUTES,
@@ -94,13 +94,12 @@ def module_source(
 
 
 @functools.cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A file of this package."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    return environment.from_string(
-        resources.files(__package__).joinpath("network.py.jinja").read_text("utf-8")
-    )
+    return environment.from_string(resources.files(__package__).joinpath(name).read_text("utf-8"))
 
 
 def camel_case(name: str) -> str:

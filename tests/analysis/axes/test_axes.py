@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.axes.axes import axes_of, axis_of, axis_table, sample_of
+from analysis.axes.axes import axes_of, axis_of, axis_table
+from analysis.axes.sample import sample_of
 from nas.record.study import Study
 from space.architecture import Architecture
 from space.cost import cost

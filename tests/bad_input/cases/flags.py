@@ -309,6 +309,7 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("--resume", (*SEARCH, "--resume")),
         ("--resume", (*SEARCH, "--resume", "--study", "nope")),
         ("--epochs", (*SEARCH, "--epochs", "2")),
+        ("--data", (*SEARCH, "--data", "digits")),
         ("--workers", (*SEARCH, "--workers", "2")),
         ("--cpus-per-trial", (*SEARCH, "--cpus-per-trial", "1")),
         ("--gpus-per-trial", (*SEARCH, "--gpus-per-trial", "1")),

@@ -13,7 +13,7 @@ from typing import Any
 from tests.bad_input.case import Case, Make
 from tests.bad_input.cases.flags import MEASURE, SMOKE
 from tests.bad_input.stock import images
-from tests.bad_input.wrong import LONG, fifo, folder, link, sparse, stocked
+from tests.bad_input.wrong import fifo, folder, link, sparse, stocked
 
 Change = Callable[[Path], Any]
 
@@ -178,7 +178,6 @@ WHOLE: Mapping[str, Make] = {
     "no class but one of another encoding": lambda path, _: Path(f"{path}/val/\udcff").mkdir(parents=True),
 }
 
-FOLDER = f"{LONG[:200]}/{LONG[:200]}"
 ONE_CLASS: Mapping[str, Make] = {"one class": lambda path, _: images(path, "a")}
 
 CIFAR: Mapping[str, Mapping[str, bytes | Make]] = {

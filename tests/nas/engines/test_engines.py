@@ -158,9 +158,9 @@ class Told:
         self.told.append((job.trial, reason, unexpected))
 
 
-def told_of(trainer, count=3):
+def told_of(trainer):
     network = load_space("micro").sample(1)[0]
-    told = Told(Job(number, network, 0, 2) for number in range(count))
+    told = Told(Job(number, network, 0, 2) for number in range(3))
     LocalEngine(trainer).run(told)
     return told.told
 

@@ -12,8 +12,10 @@ from nas.plan.plan import Plan
 from nas.plan.settings import MeasureSettings, read_measure_settings, read_settings
 from nas.proxy.card import NEVER, conditions, load_card
 from nas.proxy.proxy import PRESETS, load_proxy
+from nas.proxy.reduced import reduced
 from nas.record.record import Record
 from space.errors import InputError
+from space.families import named
 
 
 def there(classes=10, train=600, val=200, pixels=64):
@@ -45,6 +47,22 @@ def test_few_images_are_seen_more_often():
     assert (few.epochs, few.batch_size) == (20, 8) and few.warmup_epochs == 0.25
     assert fit("photos", there(10, 5_000), epochs=3).proxy.epochs == 3
     assert fit("photos", there(10, 50_000)).before == {}
+
+
+def test_small_networks_are_slimmed_to_the_cost_that_the_preset_is_meant_for():
+    preset, data = load_proxy("photos"), there(10, 50_000)
+    share = {
+        macs: fitted(preset, preset, data, (), macs).proxy.width_share for macs in (15e9, 4.4e9, 0.6e9, 6e7)
+    }
+    assert share == {15e9: 0.125, 4.4e9: 0.125, 0.6e9: 0.34, 6e7: 1.0}
+    slim = [reduced(named(name), share[macs], 2).cost(32, 10).macs for name, macs in COSTS]
+    assert max(slim) < 1.6 * min(slim)
+    said = with_fields(preset, {"width_share": 0.5}, "proxy")
+    assert fitted(said, preset, data, {"width_share"}, 6e8) == Fitted(said)
+    assert fitted(load_proxy("cpu"), load_proxy("cpu"), data, (), 6e8).proxy.width_share == 1
+
+
+COSTS = ("convnext_tiny", 4.4e9), ("convnext_femto", 0.6e9)
 
 
 def test_small_sets_have_small_batches_and_the_rate_that_goes_with_them():

@@ -10,7 +10,6 @@ from space.errors import InputError
 from space.networks import named_network
 
 TINY = named_network("convnext_tiny")
-IMAGENET = Images("imagenet-1k", 1_281_167, 1000, pixels=375)
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,10 @@ def life(rdb, trials, first, study=None):
         begun.append(trials.begin(number, trial))
     complete, failed, running = begun
     result = {"accuracy": 0.1 + 0.2, "loss": math.nan}
-    trials.report(complete, CURVE[:2])
+    trials.change(complete, {}, CURVE[:2])
     trials.end(complete, TrialState.COMPLETE, 0.1 + 0.2, {"result": result, "fidelity": 4}, CURVE)
     trials.end(failed, TrialState.FAIL, None, {"result": {"reason": "out of memory"}})
-    trials.report(running, [0.1, 0.3])
+    trials.change(running, {}, [0.1, 0.3])
     trials.change(running, {"result": {"target": 9, "curve": [1.5]}}, [0.1, 0.2])
     trials.change(running, {"network": NETWORK | {"driver": 7}})
     return rdb.get_all_trials(study_id(rdb) if study is None else study)[first : first + 3]

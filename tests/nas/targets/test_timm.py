@@ -188,10 +188,11 @@ def test_every_refused_axis_of_the_space_can_be_set_back():
         assert steps <= 2  # expansion and norm are all that this space varies beyond timm
 
 
-def test_layers_of_the_official_rule():
+def test_layers_of_the_official_rule(no_timm):
     """optim_factory.py, get_num_layer_for_convnext: 12 layers of depths 3-3-27-3 and the head."""
-    layers = timm.Layers((3, 3, 27, 3))
-    assert (layers.first, layers.last) == ([1, 2, 3, 12], 13)
+    network = dataclasses.replace(named("convnext_small"), head_norm=False)
+    text = timm.export(chosen_for(network)).files["launch.py"]
+    assert "FIRST_LAYER = [1, 2, 3, 12]\nLAST_LAYER = 13\n" in text
 
 
 def test_weights_go_to_timms_names(no_timm):
