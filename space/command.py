@@ -27,6 +27,8 @@ class Command(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         if self.called is not None:
             options["prog"] = self.called
+        if os.environ.get("COLUMNS") == "0":  # a terminal that does not know: rich would print nothing
+            del os.environ["COLUMNS"]
         super().__init__(allow_abbrev=False, **options)
         # or the interpreter would look through all there is for cycles before it ends: up to 2 s with torch
         atexit.unregister(gc.freeze)

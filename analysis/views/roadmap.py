@@ -45,8 +45,8 @@ COLUMNS = (
     "counted GFLOPs", "study", "proxy top-1 (%)", "standard error", "seeds",
 )  # fmt: skip
 RELATION_COLUMNS = (
-    "regime", "study", "steps", "Kendall tau", "low (90%)", "high (90%)", "Spearman rho", "low (90%)",
-    "high (90%)",
+    "regime", "study", "steps", "Kendall tau", "low of tau (90%)", "high of tau (90%)", "Spearman rho",
+    "low of rho (90%)", "high of rho (90%)",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nas.api.data_set import NAME
 from nas.api.data_set import offered as data_offered
 from nas.api.results import Results
-from space.errors import InputError, first_line, word
+from space.errors import InputError, first_line, quoted, word
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Results", "open_study", "search"]
 
+COSTS = ("budget", "max_params", "max_activations", "max_latency", "time_limit")
 Setting = Any  # of the command's flags, as text or as the number that the text stands for
 
 
@@ -64,9 +65,11 @@ def search(
     for name in given:
         if name not in known:
             raise InputError(f"nas.search: there is no setting {word(name)}; there are {', '.join(known)}")
+    if callable(callbacks) or not all(map(callable, callbacks)):
+        raise InputError(f"nas.search: callbacks {quoted(callbacks)}: give a list of functions of a trial")
     if callable(objective) and settings.get("proxy") is not None:
         raise InputError("nas.search: an objective takes the place of the proxy; leave one of them out")
-    given = {name: _text(value) for name, value in given.items()}
+    given = {name: _text(value) if name not in COSTS else _cost(value) for name, value in given.items()}
     if isinstance(given.get("set"), Mapping):
         given["set"] = [f"{key}={json.dumps(value)}" for key, value in given["set"].items()]
     finish = _Finish()
@@ -115,6 +118,11 @@ def _text(value: Setting) -> Setting:
         place = os.fsdecode(value)
         return place if os.sep in place else os.path.join(os.curdir, place)  # noqa: PTH118  Path drops the dot
     return repr(value) if isinstance(value, float) else value
+
+
+def _cost(value: Setting) -> Setting:
+    """A cost or a time that was given as a number, as the text that stands for it."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
 
 
 @contextmanager

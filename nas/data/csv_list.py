@@ -27,7 +27,7 @@ COLUMNS = {
 }
 DELIMITERS = ",;\t"
 MOST_BYTES = 1 << 30
-NUMBER = re.compile(r"\d{1,9}")
+NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class CsvList:
     def __init__(self, path: str | Path, splits: Sequence[str] = SPLITS) -> None:
         self.root = Path(os.path.expanduser(path))  # noqa: PTH111  Path's own raises without a home
         self.left_out = LeftOut()
-        rows = self._unlike(_rows(self.root))
-        self._how, self._rows = self._divided(rows, splits)
+        rows, columns = _rows(self.root)
+        self._how, self._rows = self._divided(self._unlike(rows), splits)
+        self._how += columns
         labels = {split: {row.label for row in rows} for split, rows in self._rows.items()}
         self.classes = tuple(sorted(set.union(*labels.values()), key=_order))
         for name in self.classes:
@@ -81,10 +82,11 @@ class CsvList:
         return summary(str(self.root), (classes, len(self.classes)), images, self._how, self.left_out)
 
     def _unlike(self, rows: list[_Row]) -> list[_Row]:
-        """Every file once."""
+        """Every file once, however its path is written."""
         first: dict[str, _Row] = {}
+        parent = os.path.abspath(self.root.parent)  # noqa: PTH100  Path's own keeps ..
         for row in rows:
-            known = first.setdefault(os.path.normpath(row.file), row)
+            known = first.setdefault(os.path.normpath(os.path.join(parent, row.file)), row)  # noqa: PTH118
             if (known.label, known.split) != (row.label, row.split):
                 told = "labels" if known.label != row.label else "splits"
                 raise InputError(
@@ -138,11 +140,12 @@ class CsvList:
 
 
 def _order(label: str) -> tuple[int, bytes]:
-    return (int(label), b"") if NUMBER.fullmatch(label) else (10**9, os.fsencode(label))
+    # 1 and 01 are two labels
+    return int(label) if NUMBER.fullmatch(label) else 10**9, os.fsencode(label)
 
 
-def _rows(path: Path) -> list[_Row]:
-    """The rows, whole. Raises `InputError`."""
+def _rows(path: Path) -> tuple[list[_Row], str]:
+    """The rows, whole, and which columns were read where others have such names, too. Raises `InputError`."""
     try:
         if not path.is_file():
             raise InputError(f"data: {path} is no file; {NEEDED}")
@@ -152,7 +155,7 @@ def _rows(path: Path) -> list[_Row]:
             first = file.readline()
             delimiter = max(DELIMITERS, key=first.count)
             file.seek(0)
-            found = list(_parsed(path, csv.reader(file, delimiter=delimiter, strict=True)))
+            found, columns = _parsed(path, csv.reader(file, delimiter=delimiter, strict=True))
     except (OSError, csv.Error, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -160,19 +163,27 @@ def _rows(path: Path) -> list[_Row]:
         raise InputError(f"data: {path} cannot be read as a list ({why}); {NEEDED}") from None
     if not found:
         raise InputError(f"data: {path} lists no images; {NEEDED}")
-    return found
+    return found, columns
 
 
-def _parsed(path: Path, reader: Iterator[list[str]]) -> Iterator[_Row]:
+def _parsed(path: Path, reader: Iterator[list[str]]) -> tuple[list[_Row], str]:
     places: dict[str, int] | None = None
+    rows, width, columns = [], 0, ""
     for line, row in enumerate(reader, 1):
         cells = [cell.strip() for cell in row]
         if not any(cells):
             continue
         if places is None:
             places, header = _places(path, cells)
+            width = len(cells)
             if header:
+                columns = _unread(path, cells, places)
                 continue
+        if any(cells[width:]):  # a split without a name would be lost, and half of a label with a comma
+            raise InputError(
+                f"data: {path}, line {line}: {quoted(','.join(cells))} has {len(cells)} cells, the first "
+                f"line {width}; name every column, and put a cell that holds a comma into quotation marks"
+            )
         file, label, split = (
             cells[places[name]] if 0 <= places.get(name, -1) < len(cells) else "" for name in COLUMNS
         )
@@ -180,7 +191,8 @@ def _parsed(path: Path, reader: Iterator[list[str]]) -> Iterator[_Row]:
             raise InputError(f"data: {path}, line {line}: {quoted(','.join(cells))} has no file or no label")
         if "split" in places and not split:
             raise InputError(f"data: {path}, line {line}: {quoted(file)} has no split, as others have")
-        yield _Row(line, file, label, split)
+        rows.append(_Row(line, file, label, split))
+    return rows, columns
 
 
 def _places(path: Path, cells: list[str]) -> tuple[dict[str, int], bool]:
@@ -199,6 +211,22 @@ def _places(path: Path, cells: list[str]) -> tuple[dict[str, int], bool]:
     raise InputError(
         f"data: {path} begins with {quoted(','.join(cells))}; {NEEDED}, with a header or in this order"
     )
+
+
+def _unread(path: Path, cells: list[str], places: dict[str, int]) -> str:
+    """Which columns are read, where others have such names, too. Raises `InputError` at equal names."""
+    low = [cell.lower() for cell in cells]
+    others = []
+    for column, place in places.items():
+        if low.count(low[place]) > 1:
+            raise InputError(f"data: {path} has {low.count(low[place])} columns {quoted(cells[place])}")
+        others += [
+            cells[low.index(name)] for name in COLUMNS[column] if name in low[:place] + low[place + 1 :]
+        ]
+    if not others:
+        return ""
+    read = ", ".join(quoted(cells[place]) for place in places.values())
+    return f"; by its columns {read}, not {', '.join(map(quoted, others))}"
 
 
 def _is_split(name: str) -> bool:

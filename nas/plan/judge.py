@@ -149,6 +149,8 @@ def simulated_judge(settings: RunSettings) -> Chosen | None:
 
     if not is_simulated(settings.proxy):
         return None
+    if settings.data is not None:
+        raise InputError("--data: a simulated proxy looks at no images; leave it out")
     refuse_fields(settings, "a simulated proxy trains nothing, and has no fields")
     match = SIMULATED.fullmatch(settings.proxy) if len(settings.proxy) <= 100 else None
     seconds = float(match[2] or 0) if match else 0.0

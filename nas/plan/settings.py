@@ -26,7 +26,9 @@ MOST_TEXT = 4096
 Text = Annotated[str, Field(max_length=MOST_TEXT)]
 MOST_SECONDS = 10 * 365 * 86400.0
 CONFIRM = re.compile(r"(\d{1,3})x(\d{1,3})")
-DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+NUMBER = r"(\d+(?:\.\d+)?)"
+# a number without a unit stands alone: 1h30 is as much half an hour as half a minute
+DURATION = re.compile(f"(?:{NUMBER}h)?(?:{NUMBER}m)?(?:{NUMBER}s)?|{NUMBER}")
 
 
 class RunSettings(BaseModel):
@@ -111,7 +113,12 @@ class Settings(RunSettings):
     @field_validator("band", mode="before")
     @classmethod
     def _read_band(cls, value: Any) -> Any:
-        return value.split(":") if isinstance(value, str) else value
+        """A text as it is written; a study file may have a list of two."""
+        if not isinstance(value, str):
+            return value
+        if value.count(":") != 1:
+            raise ValueError(f"{quoted(value)}: write it like 0.95:1, two shares of the budget")
+        return value.split(":")
 
     @field_validator("sampler", mode="before")
     @classmethod
@@ -276,8 +283,8 @@ def parse_duration(text: str) -> float:
     match = DURATION.fullmatch(text.strip()) if len(text) <= 100 else None
     if match is None or not any(match.groups()):
         raise InputError(f"time limit {quoted(text)}: write it like 90s, 10m or 1h30m")
-    hours, minutes, seconds = (float(group or 0) for group in match.groups())
-    total = hours * 3600 + minutes * 60 + seconds
+    hours, minutes, seconds, alone = (float(group or 0) for group in match.groups())
+    total = hours * 3600 + minutes * 60 + seconds + alone
     if total <= 0:
         raise InputError(f"time limit {quoted(text)}: must be more than nothing")
     if total > MOST_SECONDS:

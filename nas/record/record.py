@@ -28,7 +28,7 @@ from nas.record import stored
 from nas.record.binding import BEFORE, BINDING, differences
 from nas.record.damage import DamagedError, TrialCheck, check_numbers, check_study
 from nas.record.database import FAILURES, UnfitError, failure, name_metric, said, study_name
-from nas.record.folder import is_there, read_place, study_folder, unwritable, versions, write_json
+from nas.record.folder import is_study, is_there, read_place, study_folder, unwritable, versions, write_json
 from nas.record.postgres import check_trusted
 from nas.record.rows import TrialStore, trial_store
 from nas.record.sqlite import SqliteStorage
@@ -148,7 +148,9 @@ class Record:
                 check_trusted(named, f"study {folder}")
             return cls._open(folder, PostgresStorage(url or named, name, write=False))
         if not is_there(folder / "study.db"):
-            raise InputError(f"study {folder}: no such study (no study.db there)")
+            here = Path(study)  # as a path, where a name was given
+            hint = f"; ./{study} is one" if here != folder and is_study(here) else ""
+            raise InputError(f"study {folder}: no such study (no study.db there){hint}")
         return cls._open(folder, SqliteStorage(folder, write=False))
 
     @classmethod

@@ -65,10 +65,14 @@ class SqliteStorage:
         """A new study with these attributes; under another name first, so that it is whole or not there."""
         self._sweep_part()  # of one that was killed; its journal is no longer true
         part = self._path.with_name(PART)
-        rdb = self._opened(part, "mode=rwc")
-        make_study(rdb, self.name, attributes)
-        rdb.engine.dispose()
-        part.replace(self._path)
+        try:
+            rdb = self._opened(part, "mode=rwc")
+            make_study(rdb, self.name, attributes)
+            rdb.engine.dispose()
+            part.replace(self._path)
+        except BaseException:  # a full disk is not to be kept full
+            self._sweep_part()
+            raise
 
     def sweep(self) -> None:
         """Remove the temporary files of a driver that was killed while it wrote."""

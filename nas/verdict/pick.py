@@ -22,10 +22,12 @@ from nas.verdict.difference import Difference
 from nas.verdict.front import front
 from space.budget import UNITS, quantity
 from space.networks import is_tabled
+from space.space_file import shipped_spaces
 from space.words import plural, points
 
 MOST_LINES = 12  # of a front or of budgets; the table has all
 NO_INTERVAL = "no interval, by one training each"
+DEFAULT_SPACE = "convnext"
 CONFIRM = "3x3"  # networks and seeds that tell luck from merit
 
 
@@ -229,8 +231,7 @@ class Recommendation:
         if mapping.get("objective") == "measure":
             return self.export if self.picks else f"python -m nas.measure --study {place} --resume"
         if self.study.simulated:
-            # after a rehearsal the search itself
-            return f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
+            return _rehearsed(mapping)
         if self.running:
             return f"python -m analysis.dashboard {place} --serve"
         again = CONFIRM
@@ -254,6 +255,17 @@ class Recommendation:
         if self.kind == "one" and self.picks:
             return f"{command} --trial {self.picks[0].tried.trial}"
         return f"{command} --front" if self.kind == "front" else command
+
+
+def _rehearsed(mapping: Mapping[str, Any]) -> str:
+    """After a rehearsal the search itself."""
+    command = f"python -m nas.search --budget {shlex.quote(str(mapping['budget']['text']))}"
+    space = mapping.get("space", {}).get("name", DEFAULT_SPACE)
+    if space != DEFAULT_SPACE:  # of one of the user's own the record has no path
+        command += f" --space {space if space in shipped_spaces() else 'FILE'}"
+    for name, most in mapping["limits"].items():
+        command += f" --{name.replace('_', '-')} {most}{'s' if name == 'max_latency' else ''}"
+    return command
 
 
 def recommend(study: Study) -> Recommendation:

@@ -335,6 +335,13 @@ def test_export_refuses_in_one_line(run, capsys, flags, message):
     assert message in err and err.count("\n") == 1
 
 
+def test_a_study_that_was_moved_here_is_named_by_its_path(run, workplace, capsys):
+    run("--trials", 1, "--study", "one")
+    (workplace / "runs/one").rename(workplace / "one")
+    assert export.main(["one"]) == 2
+    assert capsys.readouterr().err.endswith("runs/one: no such study (no study.db there); ./one is one\n")
+
+
 def test_a_default_search_meets_the_published_network_first(run):
     code, _, _ = run(
         "--space",

@@ -1,5 +1,7 @@
 """Scaling laws: known ones recovered, intervals that cover, and no number where there is none."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -136,6 +138,9 @@ def test_a_fit_without_an_optimum_names_no_number(monkeypatch):
     assert all("reached no optimum" in answer.reason for answer in fit.parameters.values())
 
 
+ROOT = Path(__file__).parents[3]
+
+
 def published(family):
     points = published_points(family=family, source=CONVNEXT_PAPER, pretrain="imagenet-1k", resolution=224)
     return [p.gflops for p in points], [p.error for p in points]
@@ -155,6 +160,8 @@ def test_convnexts_four_points_identify_the_floor_but_not_the_exponent():
     assert isinstance(floor, Estimate) and 12.5 < floor.low < 13.5 and 15.3 < floor.high < 15.7
     assert isinstance(exponent, NotIdentified) and "factor over 3" in exponent.reason
     assert 0.25 < exponent.low < 0.4 and 0.9 < exponent.high < 1.1
+    pages = ("docs/analysis.md", "studies/scaling/README.md")
+    assert all(exponent.reason in (ROOT / page).read_text() for page in pages)
     unknown = fit_law(*published("convnext"))
     assert all(isinstance(answer, NotIdentified) for answer in unknown.parameters.values())
 

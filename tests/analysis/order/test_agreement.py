@@ -210,6 +210,7 @@ def test_the_command_prints_a_table_and_writes_csv_and_a_page(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "+0.38 [+0.03, +0.67]" in out and "on ImageNet +0.49 to +0.60" in out and "2404.08005" in out
     rows = list(csv.reader(table.open(encoding="utf-8")))
+    assert len(set(COLUMNS)) == len(COLUMNS)  # as programs read them, by name
     assert tuple(rows[0]) == COLUMNS and len(rows) == 5 and rows[1][1] == "16"
     text = page.read_text(encoding="utf-8")
     assert "Plotly.newPlot" in text and "+0.38" in text

@@ -73,7 +73,9 @@ def _printed(command: str, argv: tuple[str, ...]) -> Iterator[Case]:
     yield replace(
         case, name="printed with COLUMNS=10", env={"COLUMNS": "10"}, code=0, told=False, printed=True
     )
-    yield replace(case, name="printed with COLUMNS=x", env={"COLUMNS": "x"}, code=0, told=False, printed=True)
+    for width in ("0", "x"):
+        name = f"printed with COLUMNS={width}"
+        yield replace(case, name=name, env={"COLUMNS": width}, code=0, told=False, printed=True)
 
 
 def _homeless() -> Iterator[Case]:

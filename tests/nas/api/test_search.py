@@ -97,6 +97,13 @@ def test_a_study_is_gone_on_with_and_opened_again(workplace):
         assert len(nas.open(place).trials) == 6
 
 
+def test_costs_and_times_may_be_whole_numbers(workplace):
+    settings = {"max_params": 10**9, "time_limit": 600, "trials": 2, "study": "numbers", "quiet": True}
+    found = nas.search(30_000_000, space=SPACE, proxy=LAW, **settings)
+    assert [trial["state"] for trial in found.trials] == ["complete"] * 2
+    assert all(28_500_000 <= trial["flops"] <= 30_000_000 for trial in found.trials)
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -113,6 +120,8 @@ def test_a_study_is_gone_on_with_and_opened_again(workplace):
             {"objective": holding(threading.Lock()), "proxy": None, "engine": "ray"},
             "objective: cannot be sent to Ray's workers .*lock.*; let it make what it uses",
         ),
+        ({"callbacks": print}, "give a list of functions of a trial"),
+        ({"callbacks": ["print"]}, "callbacks .*print.*: give a list of functions of a trial"),
         ({"proxy": "objective:shallow"}, r"nas.search\(..., objective=shallow\)"),
     ],
 )

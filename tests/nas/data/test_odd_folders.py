@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from nas.data import listing, load
+from nas.data.csv_list import _order
 from nas.data.files import looked_at
 from nas.data.layout import refuse_inside
 from nas.data.once import listed_once
@@ -290,6 +291,25 @@ REFUSED = {
         written(rows() + "\na/0.png,b"),
         "'a/0.png' has two labels, in lines 1 and 11",
     ),
+    "two labels of an image, by two paths": (
+        lambda root: [
+            classes(root),
+            (root / "list.csv").write_text(f"{rows()}\n{root.resolve()}/a/0.png,b"),
+        ],
+        "/a/0.png' has two labels, in lines 1 and 11",
+    ),
+    "a list whose splits have no name": (
+        written(rows("file,label", form="{c}/{i}.png,{c},train")),
+        "list.csv, line 2: 'a/0.png,a,train' has 3 cells, the first line 2; name every column, and",
+    ),
+    "labels with a comma": (
+        written(rows(form="{c}/{i}.png,{c}") + "\na/4.png,a, or b"),
+        "line 11: 'a/4.png,a,or b' has 3 cells, the first line 2",
+    ),
+    "two columns of one name": (
+        written(rows("file,label,Label", form="{c}/{i}.png,{c},0")),
+        "list.csv has 2 columns 'label'",
+    ),
     "a list of train alone": (
         written(rows("file,label,split", form="{c}/{i}.png,{c},train")),
         "has no val images: its splits are train; they are called train|training and val|",
@@ -418,3 +438,16 @@ def test_numbers_are_classes_in_their_order(place):
     (place / "list.csv").write_text(rows(names=("2", "10")))
     assert streamed(str(place)).classes == ("10", "2")  # as torchvision has them
     assert streamed(str(place / "list.csv")).classes == ("2", "10")
+
+
+def test_labels_that_are_one_number_keep_their_order_in_every_process():
+    for names in (["1", "01", "001", "2", "\uff11", "a"], ["a", "\uff11", "2", "001", "01", "1"]):
+        assert sorted(names, key=_order) == ["001", "01", "1", "2", "a", "\uff11"]  # the last is no ASCII
+
+
+def test_of_two_columns_of_labels_it_is_said_which_is_read(place):
+    classes(place)
+    (place / "list.csv").write_text(rows("image,label,category", form="{c}/{i}.png,{c},other"))
+    data = load(str(place / "list.csv"), 8, cache_dir=place.parent / "cache")
+    assert data.classes == ("a", "b")
+    assert data.read.endswith("kept for validation; by its columns 'image', 'label', not 'category'")

@@ -348,6 +348,7 @@ def test_no_more_can_be_written(workplace, studies, capsys, size, words):
     flags = [*SEARCH, "--study", "./one", "--trials", "8"]
     code, _, err = ended(driver(*flags, before=LIMIT.format(size=size)))
     assert code == 2 and words in err and err.count("\n") == 1, err
+    assert not list((workplace / "one").glob(".study.db.part*"))
     if size > 100_000:
         kept, expected = results("./one"), results(studies / "eight")
         finished = [r for r in kept if r[3] == "complete"]

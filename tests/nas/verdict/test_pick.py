@@ -143,6 +143,11 @@ def test_what_is_not_there_or_was_not_trained_is_said():
     rehearsed = study([made(0, 0.5)], proxy={"name": "simulated:interacting", "data": "-", "epochs": 4})
     assert "nothing was trained" in recommend(rehearsed).note
     assert recommend(rehearsed).next == "python -m nas.search --budget 1GFLOPs"
+    told = {"space": {"name": "micro"}, "limits": {"max_params": 30_000_000, "max_latency": 0.005}}
+    again = recommend(Study(rehearsed.mapping | told, rehearsed.trials, rehearsed.folder)).next
+    assert again == f"{recommend(rehearsed).next} --space micro --max-params 30000000 --max-latency 0.005s"
+    own = rehearsed.mapping | {"space": {"name": "mine"}}
+    assert recommend(Study(own, rehearsed.trials, rehearsed.folder)).next.endswith(" --space FILE")
     running = recommend(study([made(0, 0.5), made(1)]))
     assert "so far" in running.note and running.next == "python -m analysis.dashboard runs/one --serve"
 
