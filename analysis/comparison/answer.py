@@ -83,7 +83,7 @@ class Answer:
     families: tuple[FamilyAnswer, ...]
 
 
-KNOWN = (*FAMILIES, "roadmap")
+KNOWN = (*FAMILIES, "roadmap")  # families that were published
 
 
 def answer(studies: Sequence[Study]) -> Answer:
