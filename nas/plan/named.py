@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nas.proxy import is_simulated, is_table
 from nas.record.folder import NAME, is_study, study_folder
 from nas.record.record import Record
 from nas.record.study import Study, read_study
@@ -88,7 +89,7 @@ def with_studies(values: Mapping[str, Any]) -> dict[str, Any]:
         if not trials:
             raise InputError(f"study {study.place}: has no network that was trained in full")
         networks.append(f"{study.place}:{','.join(map(str, trials))}")
-        judges.append(_judge(study, named="proxy" in values))
+        judges.append(_judge(study, values.get("proxy")))
     inherited = judges[0] if judges else {}
     if any(judge != inherited for judge in judges):
         raise InputError("networks of studies with different proxies: say under which (--proxy, --data)")
@@ -96,13 +97,15 @@ def with_studies(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**inherited, **values, "networks": networks, **({"set": fields} if fields else {})}
 
 
-def _judge(study: Study, *, named: bool) -> dict[str, Any]:
+def _judge(study: Study, named: Any) -> dict[str, Any]:
     """A study's settings of data and, unless a proxy is `named`, of its proxy. Raises `InputError`."""
+    if isinstance(named, str) and (is_simulated(named) or is_table(named)):
+        return {}  # which take no data
     assert study.folder is not None
     record = Record.read(study.folder)
     asked = record.asked
     record.close()
-    names = ("data",) if named else ("data", "set", "proxy")
+    names = ("data", "set", "proxy") if named is None else ("data",)
     judge = {name: asked[name] for name in names if asked.get(name)}
     if judge.get("proxy") == "auto":  # what it was, where this machine would choose another
         judge["proxy"] = study.mapping["proxy"]["name"]

@@ -71,12 +71,18 @@ def test_one_seed_gives_one_accuracy_whatever_else_is_measured(run):
 
 
 def test_the_networks_of_a_study_are_trained_longer_on_its_data_and_the_two_orders_compared(run, capsys):
-    run("swin.json", "net.json", "resnet50", "--proxy", "tiny.yaml", "--seeds", 1, "--set", "proxy.lr=0.002")
+    tiny = ("--proxy", "tiny.yaml", "--data", "digits", "--set", "proxy.lr=0.002")
+    run("swin.json", "net.json", "resnet50", *tiny, "--seeds", 1)
     code, _, _ = run("measured", "--epochs", 3, "--seeds", 1, "--study", "longer")
     assert code == 0
     asked, proxy = Record.read("longer").asked, Record.read("longer").settings["proxy"]
     assert asked["networks"] == ["runs/measured:0,1,2"]  # more trials of it change nothing
-    assert proxy["name"] == "tiny" and proxy["epochs"] == 3 and proxy["lr"] == 0.002
+    assert (
+        asked["data"] == "digits"
+        and proxy["name"] == "tiny"
+        and proxy["epochs"] == 3
+        and proxy["lr"] == 0.002
+    )
     short, longer = read_study("measured"), read_study("longer")
     assert [t.fingerprint for t in longer.networks] == [t.fingerprint for t in short.networks]
     assert agreement.main(["measured", "longer"]) == 0 and "Kendall tau" in capsys.readouterr().out
