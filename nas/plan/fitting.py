@@ -16,6 +16,7 @@ from nas.data.sources.registry import SOURCES, parsed
 from nas.plan.settings import RunSettings, Settings
 from nas.proxy.proxy import PRESETS, Proxy, load_proxy, proxy_from
 from space.budget import parse_budgets
+from space.networks import cost_of, named_network
 
 if TYPE_CHECKING:
     from nas.data.survey import Survey
@@ -26,8 +27,7 @@ LEAST_PIXELS = 32
 LEAST_STEPS = 32
 LEAST_BATCH = 8  # norms over the batch need some
 MOST_PASSES = 20  # epochs over few images: as many images seen as the preset has, up to here
-# multiply-accumulates of the networks that a slim preset's share of the widths is meant for: ConvNeXt-T's
-SLIMMED = 4.456e9
+SLIMMED = "convnext_tiny"  # a slim preset's share of the widths is meant for networks of its cost
 BY_BUDGET = {"width_share"}  # the fields that follow from it
 # of a class, where a preset's sizes leave fewer: below, a training tells little more than chance
 TRAIN_EACH, VAL_EACH = 50, 10
@@ -135,7 +135,7 @@ def fitted(
         values |= _batch(preset, images, said)
     if "epochs" not in said:
         values |= _epochs(preset, images)
-    if "width_share" not in said and preset.width_share < 1 and macs is not None:
+    if "width_share" not in said:
         values |= _share(preset, macs)
     before = {name: getattr(preset, name) for name, value in values.items() if getattr(proxy, name) != value}
     return Fitted(with_fields(proxy, {name: values[name] for name in before}, "proxy"), before)
@@ -182,12 +182,14 @@ def _batch(preset: Proxy, images: int, said: Collection[str]) -> dict[str, Any]:
     return {"batch_size": batch, "lr": float(f"{preset.lr * math.sqrt(batch / preset.batch_size):.2g}")}
 
 
-def _share(preset: Proxy, macs: float) -> dict[str, Any]:
+def _share(preset: Proxy, macs: float | None) -> dict[str, Any]:
     """Small networks are slimmed less, down to the cost that the preset is meant for.
 
     So few layers meet the least width (`nas.proxy.reduced`), and the rate is for the widths it was chosen at.
     """
-    share = preset.width_share * math.sqrt(SLIMMED / macs)
+    if macs is None or preset.width_share == 1:
+        return {}
+    share = preset.width_share * math.sqrt(cost_of(named_network(SLIMMED)).macs / macs)
     return {"width_share": round(min(share, 1.0), 2)} if share > preset.width_share * 1.1 else {}
 
 

@@ -172,14 +172,14 @@ class MeasureSettings(RunSettings):
 
 def read_measure_settings(flags: Mapping[str, Any]) -> MeasureSettings:
     """The flags, over the study's own settings where it is resumed. Raises `InputError` in one line."""
-    given = _given(flags)
-    values = _over(_resumed(given, {}, measured=True), given)
     from nas.plan.named import WHICH, with_studies
 
+    given = _given(flags)
+    values = _over(_resumed(given, {}, measured=True), given)
     if "networks" not in values:
         raise InputError(WHICH)
     settings = validated(MeasureSettings, values, FLAGS, flags=given)
-    if "networks" in given:
+    if "networks" in given:  # no study is read before every flag is right
         settings = validated(MeasureSettings, with_studies(values), FLAGS, flags=given)
     _check(settings)
     return settings
