@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from space.command import Command
+from space.command import Command, table_console
 from space.errors import printable
 
 if TYPE_CHECKING:
@@ -119,12 +119,7 @@ def _points(regret: Interval | None) -> str:
 
 def print_table(found: Answer) -> None:
     """The table; a pipe gets plain text, as wide as it needs to be."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=200)
-    console.print(table(found))
+    table_console().print(table(found))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from space.command import POSITIVE, Command
+from space.command import POSITIVE, Command, table_console
 from space.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -224,7 +224,6 @@ def _show_published(found: Published, args: Namespace) -> None:
 
 
 def _print_table(title: str, columns: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -234,10 +233,7 @@ def _print_table(title: str, columns: Sequence[str], cells: Iterable[Sequence[st
         table.add_column(name, justify="right" if name in numbers else "left")
     for row in cells:
         table.add_row(*(Text(printable(cell)) for cell in row))  # Text: a bracket in a name is no markup
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)  # a file or pipe has no edge to wrap at
-    console.print(table)
+    table_console().print(table)
 
 
 def _print_lines(lines: Iterable[str]) -> None:

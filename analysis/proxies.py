@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.scores.measure import Measured, measure
 from analysis.scores.rank import BASELINES, LEVEL, OFFERED, Relation, relations
-from space.command import Command
+from space.command import Command, table_console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -110,12 +110,9 @@ def table(title: str, found: Sequence[Relation]) -> Table:
 
 def print_table(measured: Measured, found: Sequence[Relation]) -> None:
     """The table, with notes; a pipe gets plain text, as wide as it needs to be."""
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=200)
+    console = table_console()
     count = len(measured.accuracies)
     title = f"{measured.study}: {count} networks in the band of {measured.band}, {LEVEL:.0%} intervals"
     console.print(table(escape(title), found))

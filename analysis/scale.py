@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.proposal.proposal import Plan, Scaled, plan
 from analysis.proposal.rules import published_exponents
 from analysis.proposal.wishes import KEPT, RULE
-from space.command import POSITIVE, Command
+from space.command import POSITIVE, Command, table_console
 from space.errors import InputError, printable, reason
 
 if TYPE_CHECKING:
@@ -207,13 +207,9 @@ def write_proposal(found: Plan, out: Path | None) -> Path:
 
 def print_plan(found: Plan, path: Path) -> None:
     """Rules, networks, prediction and remarks; a pipe gets plain text, as wide as it needs to be."""
-    from rich.console import Console
-
     from space.words import plural
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=220)
+    console = table_console()
 
     def say(line: str = "") -> None:
         console.print(line, markup=False, soft_wrap=True)

@@ -40,6 +40,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "space.families.named": "space.families:named",
         "space.cost.cost": "space.cost:cost",
         "space.network.build": "space.network:build",
+        "nas.training.weights.read_weights": "nas.training.weights:read_weights",
     },
     "The analysis, on plain arrays": {
         "nas.verdict.front.front": "nas.verdict.front:front",

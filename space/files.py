@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -245,12 +245,14 @@ def write_text(path: Path, text: str) -> Path:
     return write_bytes(path, text.encode("utf-8", errors="replace"))
 
 
-def csv_of(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """CSV text: a line of names, and one a row; what a row lacks is left empty."""
+def csv_of(columns: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> str:
+    """CSV text: a line of names, and one a row, by name or in their order; what is None or lacks is empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        cells = map(row.get, columns) if isinstance(row, Mapping) else row
+        writer.writerow(str(cell).lower() if isinstance(cell, bool) else cell for cell in cells)
     return text.getvalue()
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.plan.fitting import check_data, fits, for_data, is_users, with_fields
+from nas.data.sources.registry import is_users
+from nas.plan.fitting import check_data, fits, for_data, with_fields
 from nas.plan.settings import RunSettings, Settings
 from nas.proxy import is_objective, is_simulated, is_table
 from nas.proxy.card import card_line

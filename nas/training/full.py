@@ -7,8 +7,9 @@
     log.csv, tensorboard/, summary.json
     .lock                held by the process that writes
 
-Both checkpoints are in torch's own format and load with `weights_only=True`; `space.checkpoints.load_weights`
-reads either. `best_weights` in them says which of the two had the better top-1, `classes` the classes' names.
+Both checkpoints are in torch's own format and load with `weights_only=True`; `read_weights` of
+nas/training/weights.py reads either. `best_weights` in them says which of the two had the better top-1,
+`classes` the classes' names.
 """
 
 from __future__ import annotations
@@ -389,9 +390,8 @@ def initial_weights(
 ) -> Initial:
     """A checkpoint's weights under our names, for `network` to start from; without the head of other classes.
 
-    Reads what `space.checkpoints.load_weights` reads, and networks without a head. Where both have names, the
-    head's rows go to the `classes` of their names. `say` is told what was taken and what was not. Raises
-    `InputError`.
+    Reads what `read_weights` reads, and networks without a head. Where both have names, the head's rows go to
+    the `classes` of their names. `say` is told what was taken and what was not. Raises `InputError`.
     """
     try:
         start = start_from(network, path)

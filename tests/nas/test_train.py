@@ -24,8 +24,9 @@ from nas.training.controls import control
 from nas.training.full import difference, initial_weights
 from nas.training.predictions import read_predictions
 from nas.training.result import TrialFailed
+from nas.training.weights import read_weights
 from space.architecture import Architecture
-from space.checkpoints import load_weights, to_official, to_timm, to_transformers
+from space.checkpoints import to_official, to_timm, to_transformers
 from space.errors import InputError
 from space.families import named
 from space.files import TEMPORARY
@@ -146,7 +147,7 @@ def test_an_image_folder_is_learned_through_the_whole_recipe(run, place):
     assert best["best_weights"] == summary["best_weights"] == which
     assert f" of {'their moving average' if which == 'model_ema' else 'the weights'} after" in out
     for name in ("last", "best"):  # the project's own reader
-        load_weights(build(values.network, 3), f"out/checkpoint-{name}.pt")
+        assert read_weights(f"out/checkpoint-{name}.pt").network == values.network
 
 
 def test_events_of_tensorboard_are_the_log(run, place):
