@@ -13,19 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import getitem
 from typing import Any
 
-from space.architecture import (
-    NETWORK_FIELDS,
-    STAGE_FIELDS,
-    STEM_FIELDS,
-    Architecture,
-    Stage,
-    Stem,
-    assembled,
-    checked_network,
-    checked_stage,
-)
+from space.architecture import NETWORK_FIELDS, Architecture, assembled, checked_network
 from space.columns import Array
 from space.factors import NETWORK, Factor, Target
+from space.stage import STAGE_FIELDS, Stage, checked_stage
+from space.stem import STEM_FIELDS, Stem
 
 # values of one part that are kept: about 20 MB
 MAX_KEPT = 65_536

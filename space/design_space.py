@@ -28,24 +28,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from space.architecture import (
-    CONVS,
-    MAX_STAGES,
-    NETWORK_FIELDS,
-    NORMS,
-    OPTIONS,
-    STAGE_FIELDS,
-    STEM_FIELDS,
-    Architecture,
-    stage_fields,
-    stem_fields,
-)
+from space.architecture import MAX_STAGES, NETWORK_FIELDS, NORMS, Architecture
 from space.assembly import Assembly
 from space.coded import CodedSpace
 from space.columns import Array, Columns, StageColumns, Values, bits, scaled_array, where
 from space.cost import Cost, cost_columns
 from space.errors import InputError, checked_name
 from space.factors import NETWORK, Factor, Target
+from space.stage import CONVS, OPTIONS, STAGE_FIELDS, stage_fields
+from space.stem import STEM_FIELDS, stem_fields
 
 if TYPE_CHECKING:
     from space.networks import Recorded

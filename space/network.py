@@ -13,8 +13,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from space.architecture import OPTIONS, Architecture, Stage, Stem
+from space.architecture import Architecture
 from space.layers import DropPath, Pointwise, activation_layer, init_weights, norm_layer
+from space.stage import OPTIONS, Stage
+from space.stem import Stem
 
 
 def build(architecture: Architecture, num_classes: int = 1000) -> Network:

@@ -8,9 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from space.architecture import (
-    Architecture,
-)
+from space.architecture import Architecture
 from space.axes import read_axis
 from space.derive import growth_rule, lookup_rule, ratio_rule
 from space.design_space import MAX_AXES, DesignSpace

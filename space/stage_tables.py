@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from space.architecture import OPTIONS
 from space.columns import Array, Columns, StageColumns
 from space.cost import Cost, Flow, downsampling_cost, head_cost, stage_cost, stem_cost
 from space.design_space import DesignSpace, columns_from
 from space.errors import InputError, counted
 from space.factors import NETWORK, Target
+from space.stage import OPTIONS
 
 # fields that a metric's closed form reads; the others never change it
 _SHAPE = {

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from space.architecture import Architecture, Stage
+from space.architecture import Architecture
 from space.cost import breakdown, cost
 from space.errors import InputError
+from space.stage import Stage
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

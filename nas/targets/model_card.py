@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nas.targets.exportable import Exportable
     from nas.targets.outcome import Outcome
     from nas.targets.target import Check
-    from space.architecture import Stage
+    from space.stage import Stage
 
 WIDTH = 110
 MOST_CLASSES = 20  # named here
@@ -194,7 +194,7 @@ def _recipe(recipe: Recipe, gpu_price: float | None, train_images: int | None) -
 
 def _options(stage: Stage) -> str:
     """Declared fields that its blocks have, each after a comma."""
-    from space.architecture import OPTIONS
+    from space.stage import OPTIONS
 
     has = ((o, getattr(stage, o.name)) for o in OPTIONS)
     return "".join(f", {option.words(value)}" for option, value in has if value != option.default)

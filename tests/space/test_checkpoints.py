@@ -20,11 +20,13 @@ from torch import Tensor, nn
 
 from nas.training.weights import read_weights
 from space import checkpoints
-from space.architecture import Architecture, Stage, Stem
+from space.architecture import Architecture
 from space.errors import InputError
 from space.families import named
 from space.network import Network, build
 from space.networks import build_network
+from space.stage import Stage
+from space.stem import Stem
 from space.swin import Swin
 from space.weight_files import read_values
 from tests.space.strategies import architectures

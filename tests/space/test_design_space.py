@@ -14,14 +14,17 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from space import assembly
-from space.architecture import Architecture, ArchitectureError, Stage, Stem
+from space.architecture import Architecture
 from space.axes import read_axis
+from space.checks import ArchitectureError
 from space.cost import cost_columns, costs
 from space.design_space import DesignSpace
 from space.errors import InputError
 from space.factors import NETWORK, NETWORK_FIELDS, STAGE_FIELDS, make_factors
 from space.families import ROADMAP_STEPS, named
 from space.space_file import load_space, parse_space, shipped_spaces, space_from
+from space.stage import Stage
+from space.stem import Stem
 from tests.space.space_strategies import small_spaces
 
 ENUMERABLE = ("micro", "roadmap")

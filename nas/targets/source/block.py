@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from nas.targets.source.lines import wrapped
-from space.architecture import Architecture, Stage
+from space.architecture import Architecture
 from space.layers import ACTIVATION_LAYERS, NORM_LAYERS
 from space.network import spatial_name
+from space.stage import Stage
 
 Value = TypeVar("Value")
 

@@ -32,11 +32,13 @@ from analysis.scores.scores import (
 )
 from nas.data import Data, Split
 from nas.proxy.proxy import Proxy
-from space.architecture import Architecture, Stage, Stem
+from space.architecture import Architecture
 from space.errors import InputError
 from space.layers import LayerNorm
 from space.network import Block, build
 from space.space_file import load_space
+from space.stage import Stage
+from space.stem import Stem
 from tests.space.strategies import architectures, random_architectures, smallest_resolution
 
 NEEDING_DATA = [name for name, found in SCORES.items() if found.needs_data]
