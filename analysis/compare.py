@@ -49,8 +49,13 @@ def parser() -> Command:
     add("--json", action="store_true", help="print everything as JSON in place of the tables")
     add("--csv", metavar="FILE", type=Path, help="write the differences there as well")
     add("--html", metavar="FILE", type=Path, help="of trainings: write a page with pictures there as well")
-    plane = command.add_argument_group("the published plane, in place of studies")
-    add = plane.add_argument
+    _add_published_flags(command)
+    return command
+
+
+def _add_published_flags(command: Command) -> None:
+    """Those of comparisons of what was published."""
+    add = command.add_argument_group("the published plane, in place of studies").add_argument
     add("--published", action="store_true", help="compare two published families at equal FLOPs")
     add("--family", metavar="NAME", help="the first family (default: convnext)")
     add(
@@ -82,7 +87,6 @@ def parser() -> Command:
         "resolution, pretrain, accuracy or top1, gflops), or timm's: results-imagenet.csv and "
         "benchmark-infer-*.csv",
     )
-    return command  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
