@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from analysis.order.answer import Answer
-    from analysis.scores.rank import Interval
+    from analysis.order.answer import OrderAnswer
+    from analysis.scores.rank import RankInterval
 
 MOST_STUDIES = 2
 
@@ -81,7 +81,7 @@ def show(args: Namespace) -> None:
         print(printable(line))
 
 
-def table(found: Answer) -> Table:
+def table(found: OrderAnswer) -> Table:
     """A row a group."""
     from rich import box
     from rich.table import Table
@@ -110,14 +110,14 @@ def table(found: Answer) -> Table:
     return it
 
 
-def _points(regret: Interval | None) -> str:
+def _points(regret: RankInterval | None) -> str:
     """In points of the second side's accuracy."""
     if regret is None or regret.value is None or regret.low is None or regret.high is None:
         return "-"
     return f"{100 * regret.value:.1f} [{100 * regret.low:.1f}, {100 * regret.high:.1f}]"
 
 
-def print_table(found: Answer) -> None:
+def print_table(found: OrderAnswer) -> None:
     """The table; a pipe gets plain text, as wide as it needs to be."""
     table_console().print(table(found))
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from analysis.scores.measure import Measured, measure
+from analysis.scores.measure import MeasuredBand, measure
 from analysis.scores.rank import BASELINES, LEVEL, OFFERED, Relation, relations
 from space.command import Command, table_console
 
@@ -69,7 +69,7 @@ def _names(text: str) -> list[str]:
     return list(dict.fromkeys([*BASELINES, *asked]))
 
 
-def as_json(measured: Measured, found: Sequence[Relation]) -> dict[str, Any]:
+def as_json(measured: MeasuredBand, found: Sequence[Relation]) -> dict[str, Any]:
     """Everything behind one band's table as plain values; a number that is not finite is null."""
     networks = [
         {
@@ -108,7 +108,7 @@ def table(title: str, found: Sequence[Relation]) -> Table:
     return it
 
 
-def print_table(measured: Measured, found: Sequence[Relation]) -> None:
+def print_table(measured: MeasuredBand, found: Sequence[Relation]) -> None:
     """The table, with notes; a pipe gets plain text, as wide as it needs to be."""
     from rich.markup import escape
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.proposal.proposal import Plan, Scaled, plan
+from analysis.proposal.proposal import Scaled, ScalingPlan, plan
 from analysis.proposal.rules import published_exponents
 from analysis.proposal.wishes import KEPT, RULE
 from space.command import POSITIVE, Command, table_console
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from analysis.isoflop.profiles import Profiles
     from analysis.isoflop.series import Series
     from analysis.laws.answer import Answer
-    from analysis.points.result import Result
+    from analysis.points.result import OwnResult
     from space.architecture import Architecture
 
 RESULTS_FLAGS = ("fit_to", "family", "source", "pretrain", "resolution", "device", "noise")
@@ -158,7 +158,7 @@ def _show_divisions(args: Namespace) -> None:
     _say(args, sentences(found), as_json(found))
 
 
-def _results(args: Namespace) -> Sequence[Result]:
+def _results(args: Namespace) -> Sequence[OwnResult]:
     """The results in the files; what was read of each is told on stderr."""
     from analysis.points.own import read_files
 
@@ -180,7 +180,7 @@ def _say(args: Namespace, lines: Iterable[str], plain: Any) -> None:
         print(printable(line))
 
 
-def write_proposal(found: Plan, out: Path | None) -> Path:
+def write_proposal(found: ScalingPlan, out: Path | None) -> Path:
     """The proposed network as a file that `python -m space.describe` reads. Raises `InputError`."""
     from space.files import folders, write_text
 
@@ -205,7 +205,7 @@ def write_proposal(found: Plan, out: Path | None) -> Path:
 # ---- tables and sentences -------------------------------------------------------------------------------
 
 
-def print_plan(found: Plan, path: Path) -> None:
+def print_plan(found: ScalingPlan, path: Path) -> None:
     """Rules, networks, prediction and remarks; a pipe gets plain text, as wide as it needs to be."""
     from space.words import plural
 
@@ -237,7 +237,7 @@ def _how_far(beyond: float) -> str:
     return f"extrapolated, {beyond:.3g} times the largest budget tried"
 
 
-def _rule_table(found: Plan) -> Any:
+def _rule_table(found: ScalingPlan) -> Any:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -277,7 +277,7 @@ def short(answer: Answer) -> str:
     return "at the edge" if answer.reason.startswith("at the edge") else "not identified"
 
 
-def _reasons(found: Plan) -> Iterator[str]:
+def _reasons(found: ScalingPlan) -> Iterator[str]:
     """Why a dimension has no exponent."""
     from analysis.isoflop.sample import LABELS
 
@@ -309,7 +309,7 @@ def comparisons(found: Profiles, metric: str) -> list[str]:
     return lines
 
 
-def _network_table(found: Plan) -> Any:
+def _network_table(found: ScalingPlan) -> Any:
     from rich import box
     from rich.table import Table
 
@@ -334,7 +334,7 @@ def _network_table(found: Plan) -> Any:
     return table
 
 
-def prediction(found: Plan) -> list[str]:
+def prediction(found: ScalingPlan) -> list[str]:
     """The accuracy at the target, in sentences."""
     from analysis.laws.answer import Estimate
     from space.words import plural
@@ -356,7 +356,7 @@ def prediction(found: Plan) -> list[str]:
     return [*lines, *(f"  by {name}: {_accuracy(one)}" for name, one in others.items())]
 
 
-def by_law(found: Plan) -> dict[str, Answer]:
+def by_law(found: ScalingPlan) -> dict[str, Answer]:
     """Percent error at the target under every law to choose among: how much hangs on the choice."""
     choice = found.series.choice
     rows = () if choice is None else choice.table
@@ -379,7 +379,7 @@ def _accuracy(error: Answer) -> str:
 # ---- plain values ---------------------------------------------------------------------------------------
 
 
-def as_json(found: Plan) -> dict[str, Any]:
+def as_json(found: ScalingPlan) -> dict[str, Any]:
     """Everything as plain values; numbers that are not finite are None."""
     return {
         "study": found.study.name,
@@ -405,7 +405,7 @@ def as_json(found: Plan) -> dict[str, Any]:
     }
 
 
-def _dimension_json(found: Plan, name: str) -> dict[str, Any]:
+def _dimension_json(found: ScalingPlan, name: str) -> dict[str, Any]:
     wish, rule = found.wishes[name], found.profiles.rules[name]
     return {
         "optima": [
@@ -443,7 +443,7 @@ def _network_json(network: Architecture) -> dict[str, Any]:
     }
 
 
-def _prediction_json(found: Plan) -> dict[str, Any]:
+def _prediction_json(found: ScalingPlan) -> dict[str, Any]:
     series = found.series
     if series.fit is None:
         return {"law": None, "fresh": series.fresh, "reason": series.reason}

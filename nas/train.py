@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nas.training.distributed import Ranks
     from nas.training.full import FullTraining, Initial
     from nas.training.state import Run
-    from nas.training.trainings import Training
+    from nas.training.trainings import PlannedTraining
     from space.networks import Network
 
 EPILOG = (
@@ -136,13 +136,13 @@ def _several(args: argparse.Namespace) -> bool:
     return args.seeds > 1 or bool(args.control)
 
 
-def _trainings(args: argparse.Namespace, recipe: Recipe) -> list[Training]:
+def _trainings(args: argparse.Namespace, recipe: Recipe) -> list[PlannedTraining]:
     """What is to be trained; one alone has the folder for itself. Raises `InputError`."""
     from nas.training.controls import control, trained_alike
-    from nas.training.trainings import NETWORK, Entry, Training, planned
+    from nas.training.trainings import NETWORK, PlannedTraining, TrainingEntry, planned
 
     if not _several(args):
-        return [Training(Entry(NETWORK, NETWORK, recipe.seed, ""), recipe, args.out)]
+        return [PlannedTraining(TrainingEntry(NETWORK, NETWORK, recipe.seed, ""), recipe, args.out)]
     controls: dict[str, Recipe] = {}
     for text in args.control:
         name, network = control(text, recipe.network)
@@ -167,7 +167,7 @@ def _check_init(path: Path, networks: Sequence[Network]) -> None:
 
 
 def _train_all(
-    args: argparse.Namespace, trainings: list[Training], asked: Asked, ranks: Ranks, device: str
+    args: argparse.Namespace, trainings: list[PlannedTraining], asked: Asked, ranks: Ranks, device: str
 ) -> None:
     from rich.console import Console
 
@@ -206,7 +206,7 @@ def _say(console: Console, line: str) -> None:
 
 def _train(
     args: argparse.Namespace,
-    training: Training,
+    training: PlannedTraining,
     run: Run,
     notes: list[str],
     console: Console,
@@ -304,7 +304,7 @@ def _notes(run: Run) -> list[str]:
 
 
 def _run(
-    args: argparse.Namespace, training: Training, asked: Asked, ranks: Ranks, device: str
+    args: argparse.Namespace, training: PlannedTraining, asked: Asked, ranks: Ranks, device: str
 ) -> tuple[Run, tuple[str, ...]]:
     """What the training is given, checked, and what was set right for it. Raises `InputError`."""
     from nas.data.opening import open_batches

@@ -35,11 +35,6 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def covers_zero(self) -> bool:
-        """Whether 0 cannot be excluded."""
-        return self.low <= 0 <= self.high
-
 
 def checked_rows(
     columns: Columns, accuracy: ArrayLike, networks: Sequence[str] | None

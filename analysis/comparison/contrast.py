@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats  # type: ignore[import-untyped]
 
-from analysis.comparison.trained import Group
+from analysis.comparison.trained import TrainedNetwork
 from nas.verdict.confirm import LEVEL, paired
 from nas.verdict.difference import UNCLEAR, Difference, welch
 
@@ -32,7 +32,7 @@ class Contrast:
     alone, or the control alone, has right, a seed on average.
     """
 
-    control: Group
+    control: TrainedNetwork
     seeds: int
     fewest: int
     by_seeds: Difference
@@ -70,7 +70,7 @@ class Contrast:
         return min(each.low for each in self.known), max(each.high for each in self.known)
 
 
-def contrast(network: Group, control: Group) -> Contrast:
+def contrast(network: TrainedNetwork, control: TrainedNetwork) -> Contrast:
     """The difference with its intervals."""
     ours, theirs = network.accuracies, control.accuracies
     seeds = sorted(ours.keys() & theirs.keys())
@@ -97,7 +97,7 @@ def _by_seeds(ours: dict[int, float], theirs: dict[int, float], seeds: list[int]
 
 
 def _gains(
-    network: Group, control: Group, seeds: list[int]
+    network: TrainedNetwork, control: TrainedNetwork, seeds: list[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Shares of the seeds, [images] each, in which the network alone has an image right, and the control."""
     ours, theirs = network.answers, control.answers

@@ -10,7 +10,7 @@ from typing import Any
 
 from analysis.comparison.claims import COST_TOLD, interval, known, points
 from analysis.comparison.equal_flops import at_equal_flops
-from analysis.points.own import Table, table
+from analysis.points.own import SeedTable, table
 from analysis.points.printed import (
     CONVNEXT_PAPER,
     IMAGENET_1K,
@@ -87,7 +87,7 @@ def published(
     sides = [points for points, _ in both]
     _check_test_sets(sides)
     notes = [note for _, note in both if note] + _unused(own, sides)
-    pairs, mean = _difference(*sides, noise)
+    pairs, mean = _difference(sides[0], sides[1], noise)
     named = ((family, sides[0][0].source), (against, sides[1][0].source))
     fits = tuple(_fit(side, noise) for side in sides)
     conditions = f"{pretrain}, {resolution} px"
@@ -180,7 +180,7 @@ def one_recipe(
     return kept, f"{note}{remarks}."
 
 
-def _described(side: Sequence[PublishedPoint], networks: Table) -> str:
+def _described(side: Sequence[PublishedPoint], networks: SeedTable) -> str:
     """A side of a comparison in a few words."""
     recipe = f" of the recipe {side[0].recipe}" if side[0].recipe else ""
     costs = f"{networks.gflops.min():.3g} to {networks.gflops.max():.3g} GFLOPs"

@@ -27,7 +27,7 @@ from analysis.laws.law import SATURATING_POWER, Floats, Law
 from analysis.laws.losses import LOSSES, LossShape, spread
 from analysis.laws.problem import (
     GRID_POINTS,
-    Optimum,
+    LeastLoss,
     Problem,
     log_flops,
     project,
@@ -58,7 +58,7 @@ class Fit:
     gradient: float
     point: Mapping[str, float] = field(repr=False)
     _problem: Problem = field(repr=False)
-    _optimum: Optimum = field(repr=False)
+    _optimum: LeastLoss = field(repr=False)
 
     @property
     def networks(self) -> int:
@@ -158,7 +158,7 @@ def fit_law(
 
 def _answer(
     problem: Problem,
-    optimum: Optimum,
+    optimum: LeastLoss,
     value: float,
     interval: tuple[float, float],
     bounds: tuple[float, float],
@@ -178,7 +178,7 @@ def _answer(
 # ---- the fit --------------------------------------------------------------------------------------------
 
 
-def _solve(problem: Problem) -> Optimum:
+def _solve(problem: Problem) -> LeastLoss:
     squared = LOSSES["squared"]
     # least squares first: a robust loss needs a scale, which takes residuals, which take a fit
     theta, gradient = _polish(problem, squared, 1.0, _starts(problem, problem.weight, 3))
@@ -196,7 +196,7 @@ def _solve(problem: Problem) -> Optimum:
             # one start from a grid without the outliers, one from where the fit is
             theta, gradient = _polish(problem, loss, scale, np.vstack([_starts(problem, robust, 1), theta]))
     shapes = len(problem.law.axes)
-    return Optimum(
+    return LeastLoss(
         theta[:shapes], theta[shapes:], scale, gradient, _pseudo_values(problem, loss, scale, theta)
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped]
 
 from analysis.laws.law import Floats
-from analysis.laws.problem import GRID_POINTS, Optimum, Problem, project, shape_grid
+from analysis.laws.problem import GRID_POINTS, LeastLoss, Problem, project, shape_grid
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def _allowance(problem: Problem, least: float, level: float) -> float:
     return float(special.stdtrit(freedom, tail)) ** 2 * least / freedom
 
 
-def region_of(problem: Problem, optimum: Optimum, level: float) -> Region:
+def region_of(problem: Problem, optimum: LeastLoss, level: float) -> Region:
     """Zoom a grid onto the region below the allowance, and add where its edges cross it."""
     law = problem.law
     _, least = project(law, problem.logs, optimum.shape[None], optimum.pseudo, problem.weight)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import yaml
 
-from analysis.order.answer import Answer
-from analysis.scores.rank import Interval
+from analysis.order.answer import OrderAnswer
+from analysis.scores.rank import RankInterval
 from nas.data.sources.registry import called
 from nas.proxy.card import Card, Measured, Tau, conditions, values_of
 from nas.record.study import Study
@@ -16,7 +16,7 @@ HEAD = "# What the order under this proxy agreed with: python -m analysis.agreem
 DIGITS = 3
 
 
-def card(study: Study, found: Answer) -> Card:
+def card(study: Study, found: OrderAnswer) -> Card:
     """Of the study's proxy and data, by its agreement with the published order. Raises `InputError`."""
     if study.simulated:
         raise InputError(f"study {study.name}: was simulated, so its proxy has no card")
@@ -58,13 +58,13 @@ def _images(study: Study) -> str:
     return f"{plural(proxy['train_size'], 'image')} of {called(spec)}"
 
 
-def card_text(study: Study, found: Answer) -> str:
+def card_text(study: Study, found: OrderAnswer) -> str:
     """The file. Raises `InputError`."""
     values = card(study, found).model_dump(mode="json")
     return HEAD.format(study=study.name) + yaml.safe_dump(values, sort_keys=False)
 
 
-def _tau(found: Interval) -> Tau | None:
+def _tau(found: RankInterval) -> Tau | None:
     if found.value is None or found.low is None or found.high is None:
         return None
     ends = (round(end, DIGITS) for end in (found.value, found.low, found.high))

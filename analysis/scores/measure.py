@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredBand:
     """The distinct networks of a study inside one band: trained accuracy, how often trained, and scores."""
 
     study: str
@@ -32,7 +32,7 @@ class Measured:
     warnings: list[str] = field(default_factory=list)
 
 
-def measure(study: Study, names: Sequence[str] | None = None) -> list[Measured]:
+def measure(study: Study, names: Sequence[str] | None = None) -> list[MeasuredBand]:
     """The scores of the networks that a study trained inside its band or bands.
 
     Complete trials at full fidelity, one fidelity; repeated trainings of a network count as their mean. Bands
@@ -58,7 +58,7 @@ def measure(study: Study, names: Sequence[str] | None = None) -> list[Measured]:
         few = f"{len(found)} networks: fewer than {ENOUGH} offer no score, whatever the table says"
         networks = [Architecture.from_dict(trials[0].architecture) for trials in found.values()]
         measured.append(
-            Measured(
+            MeasuredBand(
                 study=study.name,
                 band=band,
                 fingerprints=list(found),

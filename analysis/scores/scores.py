@@ -370,9 +370,9 @@ def _nwot_of(network: nn.Module, batch: Batch) -> float:
 
 
 def _synflow_of(network: nn.Module, batch: Batch) -> float:
-    from space.network import Block, Network
+    from space.network import Block, ConvNet
 
-    assert isinstance(network, Network)
+    assert isinstance(network, ConvNet)
     blocks = [module for module in network.modules() if isinstance(module, Block)]
     joints = [*network.downsample_layers, *blocks]
     return synflow(network, (3, batch.resolution, batch.resolution), joints)

@@ -28,14 +28,14 @@ def splits_of(train: Any, val: Any) -> tuple[Any, Any]:
 
 
 def _columns(part: Any) -> Any:
-    return Columns(part) if _is_one(part) else part
+    return ImageColumns(part) if _is_one(part) else part
 
 
 def _is_one(part: Any) -> bool:
     return hasattr(part, "features") and hasattr(part, "select_columns")
 
 
-class Columns:
+class ImageColumns:
     """The one column of images and the one of labels, found by their types. Raises `InputError`."""
 
     def __init__(self, dataset: Any) -> None:

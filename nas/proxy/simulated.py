@@ -95,7 +95,7 @@ def _same_for_all(t: Traits) -> Array:
 
 
 @dataclass(frozen=True)
-class Law:
+class SimulatedLaw:
     """`penalty` of networks, [N]; `tau` of their learning curves, [N] or one for all."""
 
     name: str
@@ -209,16 +209,24 @@ def _deep_is_slow(t: Traits) -> Array:
 LAWS = {
     law.name: law
     for law in (
-        Law("separable", "stages apart from each other, the optimum moves with the stage", _separable),
-        Law(
+        SimulatedLaw(
+            "separable", "stages apart from each other, the optimum moves with the stage", _separable
+        ),
+        SimulatedLaw(
             "interacting",
             "kernel, width, depth and norm depend on each other; large kernels learn slowly",
             _interacting,
             _large_kernels_are_slow,
         ),
-        Law("rugged", "no model foresees all of it; deep networks learn slowly", _rugged, _deep_is_slow),
-        Law("norm_activation", "norm and activation decide, with two good pairs", _norm_and_activation),
-        Law("published", "ConvNeXt is near the best; deep networks learn slowly", _published, _deep_is_slow),
+        SimulatedLaw(
+            "rugged", "no model foresees all of it; deep networks learn slowly", _rugged, _deep_is_slow
+        ),
+        SimulatedLaw(
+            "norm_activation", "norm and activation decide, with two good pairs", _norm_and_activation
+        ),
+        SimulatedLaw(
+            "published", "ConvNeXt is near the best; deep networks learn slowly", _published, _deep_is_slow
+        ),
     )
 }
 
@@ -230,7 +238,9 @@ class SimulatedTrainer:
     An epoch sleeps for `seconds`, so that a test can interrupt it.
     """
 
-    def __init__(self, law: Law, epochs: int = EPOCHS, noise: float = NOISE, seconds: float = 0.0) -> None:
+    def __init__(
+        self, law: SimulatedLaw, epochs: int = EPOCHS, noise: float = NOISE, seconds: float = 0.0
+    ) -> None:
         self.law = law
         self.epochs = epochs
         self.noise = noise

@@ -60,7 +60,7 @@ GPUS = (
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TrainingEstimate:
     """One training on GPUs of one kind; `hours` and `cost` are (least, most)."""
 
     gpu: Gpu
@@ -111,7 +111,7 @@ def estimates(
     train_images: int | None = None,
     price: float | None = None,
     gpus: Iterable[Gpu] = GPUS,
-) -> tuple[Estimate, ...]:
+) -> tuple[TrainingEstimate, ...]:
     """The training on as many GPUs as the recipe has, for each kind that one image fits.
 
     `price` is that of a GPU and hour. Raises `InputError` where the data set's size is not known (`IMAGES`)
@@ -127,7 +127,7 @@ def estimates(
     return tuple(found for gpu in gpus if (found := _estimate(recipe, gpu, images, price)) is not None)
 
 
-def _estimate(recipe: Recipe, gpu: Gpu, images: int, price: float | None) -> Estimate | None:
+def _estimate(recipe: Recipe, gpu: Gpu, images: int, price: float | None) -> TrainingEstimate | None:
     precision = precision_on(recipe, gpu)
     memory = memory_of(recipe, precision=precision)
     share = recipe.total_batch_size // recipe.devices
@@ -137,7 +137,7 @@ def _estimate(recipe: Recipe, gpu: Gpu, images: int, price: float | None) -> Est
         return None
     seconds = max(seconds_per_image(recipe, gpu) * batch_size, LEAST_PASS)
     least = seconds * images / recipe.devices / batch_size / 3600
-    return Estimate(
+    return TrainingEstimate(
         gpu=gpu,
         gpus=recipe.devices,
         precision=precision,

@@ -12,7 +12,7 @@ from space.errors import InputError
 if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
     from nas.targets.exportable import Exportable
-    from nas.targets.outcome import Outcome
+    from nas.targets.outcome import TargetOutcome
     from nas.targets.target import Check
     from space.stage import Stage
 
@@ -23,7 +23,7 @@ MOST_CLASSES = 20  # named here
 def model_card(
     one: Exportable,
     recipe: Recipe,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[TargetOutcome],
     gpu_price: float | None = None,
     weights: str | None = None,
     train_images: int | None = None,
@@ -205,7 +205,7 @@ def place_of(target: str) -> str:
     return "" if target == "native" else f"{target}/"
 
 
-def _target(outcome: Outcome) -> list[str]:
+def _target(outcome: TargetOutcome) -> list[str]:
     exported, place = outcome.exported, place_of(outcome.target)
     assert exported is not None
     checked = (

@@ -23,7 +23,7 @@ from space import checkpoints
 from space.architecture import Architecture
 from space.errors import InputError
 from space.families import named
-from space.network import Network, build
+from space.network import ConvNet, build
 from space.networks import build_network
 from space.stage import Stage
 from space.stem import Stem
@@ -47,9 +47,9 @@ WRITERS = {
 }
 
 
-def small_network(architecture: Architecture = SMALL) -> Network:
+def small_network(architecture: Architecture = SMALL) -> ConvNet:
     model = randomised(build(architecture, CLASSES))
-    assert isinstance(model, Network)
+    assert isinstance(model, ConvNet)
     return model
 
 
@@ -326,7 +326,7 @@ def transformers_swin() -> nn.Module:
 @pytest.mark.parametrize(
     ("make", "network"), [(partial(transformers_network, "V2"), V2), (transformers_swin, SWIN)]
 )
-def test_same_logits_as_transformers_v2_and_swin_both_ways(tmp_path: Path, make, network: Network):
+def test_same_logits_as_transformers_v2_and_swin_both_ways(tmp_path: Path, make, network: ConvNet):
     from safetensors.torch import save_file
 
     theirs = randomised(make())

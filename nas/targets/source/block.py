@@ -45,7 +45,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SourcePlan:
     """What is constant over the network (written into the code) and what is not (lists and arguments)."""
 
     network: Architecture
