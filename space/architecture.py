@@ -174,7 +174,7 @@ class Architecture:
     @classmethod
     def from_json(cls, text: str) -> Architecture:
         """An architecture from JSON text, canonical or not."""
-        from space.files import parse_json
+        from space.reading import parse_json
 
         try:
             values = parse_json(text, "architecture")

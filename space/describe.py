@@ -126,8 +126,8 @@ def read_file(file: str | Path) -> tuple[str, Network]:
 
     Raises `InputError`.
     """
-    from space.files import read_values
     from space.networks import network_from
+    from space.reading import read_values
 
     path = Path(file)
     name = shortened(printable(path.stem), MOST_NAME)

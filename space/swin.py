@@ -142,7 +142,7 @@ class Swin:
     @classmethod
     def from_json(cls, text: str) -> Swin:
         """A Swin from JSON text, canonical or not."""
-        from space.files import parse_json
+        from space.reading import parse_json
 
         return cls.from_dict(parse_json(text, "architecture"))
 

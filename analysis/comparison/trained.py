@@ -21,7 +21,7 @@ from nas.training.predictions import Predictions, read_predictions
 from nas.training.trainings import CONTROL, NETWORK, TrainingEntry, read_trainings
 from nas.training.trainings import FILE as SEVERAL
 from space.errors import InputError, quoted, shortened, word
-from space.files import parse_json, parse_yaml, read_text
+from space.reading import parse_json, parse_yaml, read_text
 from space.words import listed
 
 SUMMARY, RECIPE, LAST = "summary.json", "recipe.yaml", "checkpoint-last.pt"

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from space.errors import InputError, printable, quoted
-from space.files import MOST_DIGITS, read_text
+from space.reading import MOST_DIGITS, read_text
 
 MOST_CHARACTERS = 16 << 20
 MOST_ROWS = 10_000

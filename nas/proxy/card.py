@@ -19,7 +19,7 @@ from nas.data.sources.registry import is_users
 from nas.proxy import is_objective, is_simulated, is_table
 from nas.proxy.proxy import PRESETS
 from nas.recipe.mistakes import validated
-from space.files import parse_yaml
+from space.reading import parse_yaml
 from space.words import listed
 
 # of a proxy as a study has it; the training loop's version is in the fingerprint, and does not count here

@@ -39,7 +39,7 @@ def tuned(run: Run, started: Callable[[Run], State], rates: Sequence[float]) -> 
         state = started(attempt)
         try:
             for _ in range(attempt.recipe.epochs):
-                losses[rate] = run_epoch(state, attempt).val_loss
+                losses[rate] = run_epoch(state, attempt).val_loss  # the last epoch's stays
         except TrialFailed as failure:
             losses.pop(rate, None)
             reason = str(failure)

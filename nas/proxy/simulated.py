@@ -85,6 +85,7 @@ class Traits:
         state = np.full(len(self.norm), _digest(salt), dtype=np.uint64)
         for column in columns:
             state = _mixed(state ^ np.asarray(np.rint(column * 64), dtype=np.int64).astype(np.uint64))
+        # Box and Muller 1958, from two uniform numbers of 53 bits, as many as a double holds; never log(0)
         low = (_mixed(state) >> np.uint64(11)) / 2.0**53
         high = ((state >> np.uint64(11)) + 0.5) / 2.0**53
         return np.asarray(np.sqrt(-2 * np.log(high)) * np.cos(2 * np.pi * low))
@@ -258,6 +259,7 @@ class SimulatedTrainer:
         """The validation accuracies that a training measures, [epochs]."""
         rng = np.random.default_rng(_digest(f"{self.law.name} {architecture.fingerprint} {seed}"))
         once, each = rng.standard_normal(), rng.standard_normal(self.epochs)
+        # of the noise's variance .64 is the training's own, the same at every epoch, and .36 each epoch's
         measured = self.expected_curve(architecture) + self.noise * (0.8 * once + 0.6 * each)
         return np.asarray(np.clip(measured, 0, 1))
 

@@ -26,8 +26,8 @@ from nas.recipe.bounds import Alpha, BelowOne, NonNegative, Positive, Share
 from nas.recipe.mistakes import part_of, validated
 from nas.recipe.policy import parse_policy
 from space.errors import quoted
-from space.files import parse_yaml, read_text
 from space.networks import Network, network_from
+from space.reading import parse_yaml, read_text
 from space.swin import Swin
 
 Variant = Literal["imagenet-1k", "imagenet-22k", "finetune-1k", "finetune-22k"]

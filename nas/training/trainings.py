@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from space.errors import InputError, checked_name, quoted
-from space.files import parse_json, read_text, write_text
+from space.files import write_text
+from space.reading import parse_json, read_text
 from space.words import plural
 
 if TYPE_CHECKING:

@@ -229,7 +229,7 @@ def _data_of(values: Any, path: Path, name: str | None) -> tuple[DataSpec, bool]
     whether it was either of the first two."""
     from nas.recipe.recipe import data_from
     from space.describe import is_file
-    from space.files import read_values
+    from space.reading import read_values
 
     where = f"{path}: recipe"
     recipe = _mapping(_mapping(values).get("recipe"))

@@ -638,7 +638,7 @@ def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         raise PermissionError(13, "Permission denied")
 
     # removing the permission itself would not stop root
-    monkeypatch.setattr("space.files.os.open", denied)
+    monkeypatch.setattr("space.reading.os.open", denied)
     with pytest.raises(InputError, match=r"cannot be read \(Permission denied\)") as caught:
         load_space(path)
     assert "\n" not in str(caught.value)
