@@ -18,13 +18,11 @@ from space.words import duration
 
 if TYPE_CHECKING:
     import torch
-    from rich.console import Console
     from torch import Tensor
 
     from nas.data.batches import Batches
 
 CONFIDENCE = 0.95
-SILENCE = 30.0  # seconds after which a pipe hears how far it is
 
 
 @dataclass(frozen=True)
@@ -219,12 +217,13 @@ def evaluation(
     import torch
     from rich.console import Console
 
+    from nas.training.display import EvaluationProgress
     from nas.training.evaluation import TOP, totals
 
     model = weights.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     began, images = time.perf_counter(), batches.val_size
     groups = torch.split(torch.arange(images), batch_size)
-    with _Progress(Console(stderr=True), images) as progress:
+    with EvaluationProgress(Console(stderr=True), images) as progress:
         found = totals(
             [model], batches, groups, device, precision,
             places=places, exact=True, on_batch=lambda done, sums: progress.done(done, float(sums[0, 1])),
@@ -294,40 +293,6 @@ def _report(
 def _line(name: str, share: float, interval: tuple[float, float]) -> str:
     low, high = interval
     return f"{name}   {share:.2%}  (95% interval {low:.2%} to {high:.2%})"
-
-
-class _Progress:
-    """How far the evaluation is: a live line on a terminal, now and then a plain line on a pipe."""
-
-    def __init__(self, console: Console, images: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        self._console, self._images, self._done, self._right = console, images, 0, 0.0
-        self._began = self._spoke = time.monotonic()
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"))
-        self._live = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._live.add_task("", total=images, told="")
-
-    def __enter__(self) -> _Progress:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-
-    def done(self, images: int, right: float) -> None:
-        """So many more images are done, `right` of them rightly."""
-        self._done += images
-        self._right += right
-        now = time.monotonic()
-        left = (now - self._began) * (self._images - self._done) / self._done
-        told = f"top-1 so far {self._right / self._done:.1%}, {duration(left)} left"
-        if self._console.is_terminal:
-            self._live.update(self._task, completed=self._done, told=told)
-        elif now - self._spoke >= SILENCE and self._done < self._images:
-            self._spoke = now
-            text = f"{self._done:,} of {self._images:,} images: {told}"
-            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

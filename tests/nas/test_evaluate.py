@@ -285,7 +285,7 @@ def test_image_folder_needs_val_only_and_is_cropped_as_the_recipe_says(place, ca
 
 
 def test_a_pipe_hears_how_far_it_is(place, capsys, monkeypatch):
-    monkeypatch.setattr(evaluate, "SILENCE", 0.0)
+    monkeypatch.setattr("nas.training.display.EvaluationProgress.silence", 0.0)
     path = checkpoint(place / "c.pt")
     assert evaluate.main([str(path), "--data", "digits", "--batch-size", "200"]) == 0
     lines = capsys.readouterr().err.splitlines()
