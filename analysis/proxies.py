@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.scores.measure import MeasuredBand, measure
 from analysis.scores.rank import BASELINES, LEVEL, OFFERED, Relation, relations
 from space.command import Command, table_console
+from space.words import finite
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -76,7 +76,7 @@ def as_json(measured: MeasuredBand, found: Sequence[Relation]) -> dict[str, Any]
             "fingerprint": measured.fingerprints[i],
             "accuracy": accuracy,
             "trainings": measured.trainings[i],
-            "scores": {name: _finite(values[i]) for name, values in measured.scores.items()},
+            "scores": {name: finite(values[i]) for name, values in measured.scores.items()},
         }
         for i, accuracy in enumerate(measured.accuracies)
     ]
@@ -86,10 +86,6 @@ def as_json(measured: MeasuredBand, found: Sequence[Relation]) -> dict[str, Any]
         "relations": [asdict(relation) for relation in found],
         "networks": networks,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def table(title: str, found: Sequence[Relation]) -> Table:

@@ -13,7 +13,7 @@ from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
 from nas.training.weights import Weights, read_weights
 from space.command import COUNT, POSITIVE_COUNT, SHARE, Command
-from space.errors import InputError, printable, shortened
+from space.errors import InputError, some
 from space.words import duration
 
 if TYPE_CHECKING:
@@ -159,23 +159,17 @@ def labels_of(batches: Batches, weights: Weights, spec: str, path: str) -> Label
     strange = [name for name in names if name not in places]
     missing = [name for name in known if name not in set(names)]
     if strange:
-        lacking = f"; it knows {_listed(missing)}" if missing else ""
+        lacking = f"; it knows {some(missing, 10)}" if missing else ""
         raise InputError(
-            f"data: {spec} has classes that the network does not know: {_listed(strange)}{lacking}"
+            f"data: {spec} has classes that the network does not know: {some(strange, 10)}{lacking}"
         )
     note = (
         f"classes: {len(names)} of the network's {len(known)}, among all of which it chooses; without "
-        f"{_listed(missing)}"
+        f"{some(missing, 10)}"
         if missing
         else ""
     )
     return Labels(torch.tensor([places[name] for name in names]), note)
-
-
-def _listed(names: list[str]) -> str:
-    """The first ten names and how many more."""
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(printable(shortened(name, 40)) for name in names[:10]) + more
 
 
 def open_validation(args: argparse.Namespace, weights: Weights, resolution: int) -> Batches:

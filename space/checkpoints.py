@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from space.architecture import Architecture
-from space.errors import InputError, shortened
+from space.errors import InputError, some
 from space.networks import Network, build_network
 from space.swin import Swin
 from space.weight_files import State
@@ -270,12 +270,6 @@ def refuse_shapes(state: State, expected: Mapping[str, Tensor]) -> None:
         raise InputError(
             f"{name}: shape {list(state[name].shape)}, the network has {list(expected[name].shape)}{more}"
         )
-
-
-def some(names: Collection[str]) -> str:
-    """The first three names and how many more."""
-    shown = ", ".join(shortened(name, 80) for name in list(names)[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
 def _renamed(name: str, rules: Rules) -> str:

@@ -137,20 +137,6 @@ class DesignSpace(CodedSpace):
             parts.append(np.array([i / max(count - 1, 1)]) if variable.ordered else np.eye(count)[i])
         return np.concatenate(parts)
 
-    def decode(self, vector: Array) -> Architecture:
-        """The architecture nearest to a vector of `encode`'s shape, variable by variable."""
-        choices, start = {}, 0
-        for variable in self.variables:
-            count = len(variable.values)
-            width = 1 if variable.ordered else count
-            part = vector[start : start + width]
-            nearest = np.rint(np.clip(part[0], 0, 1) * (count - 1)) if variable.ordered else np.argmax(part)
-            choices[variable.name] = int(nearest)
-            start += width
-        if start != len(vector):
-            raise InputError(f"a vector of {self.name} has {start} numbers, not {len(vector)}")
-        return self.build(self.code(choices))
-
     def columns(self, codes: Array) -> Columns:
         """The columns of codes [N, F]: the first depth an array, fields that no factor sets plain numbers."""
         arrays = self.base_arrays()

@@ -68,9 +68,7 @@ def csv_of(columns: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[A
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    for row in rows:
-        cells = map(row.get, columns) if isinstance(row, Mapping) else row
-        writer.writerow(str(cell).lower() if isinstance(cell, bool) else cell for cell in cells)
+    writer.writerows(map(row.get, columns) if isinstance(row, Mapping) else row for row in rows)
     return text.getvalue()
 
 

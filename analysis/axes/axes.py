@@ -89,11 +89,6 @@ class AxisTable:
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
-    def varying(self) -> dict[str, Axis]:
-        """The axes that have more than one value."""
-        return {name: axis for name, axis in self.axes.items() if axis.distinct > 1}
-
 
 # ---- any columns ----------------------------------------------------------------------------------------
 

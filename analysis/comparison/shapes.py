@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special  # type: ignore[import-untyped]
 
 from analysis.comparison.families import ACTIVATIONS, PARAMS, CostAxis, ResultPlane, Side
 from analysis.comparison.published import PUBLISHED_LEVEL
 from analysis.laws.answer import FACTOR, Answer, Estimate, NotIdentified
 from analysis.laws.law import Floats
 from analysis.points.printed import PublishedPoint
-from nas.verdict.difference import UNCLEAR, Difference
+from nas.verdict.difference import UNCLEAR, Difference, student
 from space.words import plural
 
 DEPTH = CostAxis("depth", "blocks", lambda point: getattr(point, "depth", math.nan))
@@ -94,7 +93,7 @@ def _effect(shape: CostAxis, families: Sequence[Sequence[tuple[float, float, flo
     else:
         rest = y_left - slope * s_left
         variance = float(rest @ rest) / freedom / float(s_left @ s_left)
-    reach = float(special.stdtrit(freedom, 0.5 + PUBLISHED_LEVEL / 2)) * math.sqrt(variance)
+    reach = student(freedom, PUBLISHED_LEVEL) * math.sqrt(variance)
     return ShapeEffect(shape, Difference(slope, slope - reach, slope + reach), *counts)
 
 
@@ -130,7 +129,7 @@ def _exponent(x: Floats, s: Floats) -> Answer:
     slope = float(centred @ s / (centred @ centred))
     rest = s - s.mean() - slope * centred
     freedom = x.size - 2
-    reach = float(special.stdtrit(freedom, 0.5 + PUBLISHED_LEVEL / 2)) * math.sqrt(
+    reach = student(freedom, PUBLISHED_LEVEL) * math.sqrt(
         float(rest @ rest) / freedom / float(centred @ centred)
     )
     low, high = slope - reach, slope + reach

@@ -20,7 +20,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special  # type: ignore[import-untyped]
+from scipy import optimize  # type: ignore[import-untyped]
 
 from analysis.laws.answer import Answer, Estimate, NotIdentified, answer_of
 from analysis.laws.law import SATURATING_POWER, Floats, Law
@@ -36,6 +36,7 @@ from analysis.laws.problem import (
     values_of,
 )
 from analysis.laws.profile import Region, corners_of, parameter_ranges, range_of, region_of
+from nas.verdict.difference import student
 from space.errors import InputError, quoted
 
 STATIONARY = 1e-6  # cosine between the residual and the steepest free direction, at most
@@ -102,7 +103,7 @@ class Fit:
             return answers
         freedom = max(1, self._problem.error.size - len(self.law.parameters))
         squares = float(np.sum(self.residuals**2)) / freedom
-        reach = float(special.stdtrit(freedom, 0.5 + self.level / 2)) * math.sqrt(squares)
+        reach = student(freedom, self.level) * math.sqrt(squares)
         widened = []
         for value, answer in zip(self.predict(flops).tolist(), answers, strict=True):
             low = max(0.0, value - math.hypot(value - answer.low, reach))

@@ -12,6 +12,7 @@ from scipy import special  # type: ignore[import-untyped]
 
 from analysis.laws.law import Floats
 from analysis.laws.problem import GRID_POINTS, LeastLoss, Problem, project, shape_grid
+from nas.verdict.difference import student
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,11 @@ def _allowance(problem: Problem, least: float, level: float) -> float:
 
     F for an estimated noise, so that few networks get wider intervals; chi-squared for a known one.
     """
-    tail = 0.5 + level / 2
     freedom = problem.error.size - len(problem.law.parameters)
     if problem.noise_known:
-        return float(special.ndtri(tail)) ** 2 * problem.loss.variance
+        return float(special.ndtri(0.5 + level / 2)) ** 2 * problem.loss.variance
     # t squared is F of one and `freedom` degrees
-    return float(special.stdtrit(freedom, tail)) ** 2 * least / freedom
+    return student(freedom, level) ** 2 * least / freedom
 
 
 def region_of(problem: Problem, optimum: LeastLoss, level: float) -> Region:

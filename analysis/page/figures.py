@@ -108,7 +108,8 @@ def export(views: Sequence[View], folder: Path) -> list[Path]:
 
 def csv_bytes(table: Table) -> bytes:
     """UTF-8, the columns with their units first; a missing value is empty."""
-    return csv_of(table.columns, table.rows).encode("utf-8", errors="replace")
+    rows = ([str(cell).lower() if isinstance(cell, bool) else cell for cell in row] for row in table.rows)
+    return csv_of(table.columns, rows).encode("utf-8", errors="replace")
 
 
 def images(figures: Mapping[str, Figure]) -> dict[str, bytes]:

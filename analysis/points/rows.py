@@ -11,13 +11,13 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 
-from space.errors import InputError, printable, quoted
+from space.errors import InputError, printable, quoted, some
 from space.reading import MOST_DIGITS, read_text
 
 MOST_CHARACTERS = 16 << 20
@@ -230,14 +230,9 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
 def reading(path: Path, rows: int, used: int, left_out: Mapping[str, Sequence[str]]) -> str:
     """What was read of a file, in a line; `left_out` are names by the reason."""
     told = f"{path.name}: {_rows(rows)}, {'all' if used == rows else f'{used:,}'} read"
-    parts = [f"{len(names)} {reason} ({_some(names)})" for reason, names in left_out.items() if names]
+    parts = [f"{len(names)} {reason} ({some(names)})" for reason, names in left_out.items() if names]
     return f"{told}; left out: {'; '.join(parts)}" if parts else told
 
 
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _some(names: Iterable[str]) -> str:
-    known = list(names)
-    return ", ".join(known[:3]) + (", ..." if len(known) > 3 else "")

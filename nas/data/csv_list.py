@@ -15,9 +15,9 @@ import numpy as np
 from nas.data.files import MISSING, NOWHERE, TWICE, ImageFiles, LeftOut, looked_at
 from nas.data.held_out import held_out
 from nas.data.images import EXTENSIONS
-from nas.data.layout import NAMES, SPLITS, listed
+from nas.data.layout import NAMES, SPLITS
 from nas.data.listing import FIFTH, NO_NAME, summary
-from space.errors import InputError, quoted, reason
+from space.errors import InputError, quoted, reason, some
 
 NEEDED = "a list has columns file and label, and split if the images are divided already"
 COLUMNS = {
@@ -107,7 +107,7 @@ class CsvList:
             names = [name for name in NAMES[split] if counts[name]]
             if not names:
                 raise InputError(
-                    f"data: {self.root} has no {split} images: its splits are {listed(sorted(counts))}; they "
+                    f"data: {self.root} has no {split} images: its splits are {some(sorted(counts))}; they "
                     f"are called {' and '.join('|'.join(NAMES[one]) for one in SPLITS)}, or have no column"
                 )
             chosen[split] = names[0]

@@ -15,10 +15,10 @@ import numpy as np
 from nas.data.files import AGAIN, FORMAT, HIDDEN, NAME, OUTSIDE, ImageFiles, LeftOut, looked_at
 from nas.data.held_out import held_out
 from nas.data.images import EXTENSIONS
-from nas.data.layout import LAYOUT, NEEDED, SPLITS, held, hidden, is_folder, layout_of, listed
+from nas.data.layout import LAYOUT, NEEDED, SPLITS, held, hidden, is_folder, layout_of
 from nas.data.once import listing_of
 from nas.data.sources.subset import existing_folder
-from space.errors import InputError, printable, quoted, reason
+from space.errors import InputError, printable, quoted, reason, some
 from space.words import plural
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
@@ -252,7 +252,7 @@ def _refuse_different(root: Path, names: dict[str, list[str]]) -> None:
     if train == val:
         return
     odd = [
-        f"{listed(sorted(own))} {'is' if len(own) == 1 else 'are'} only in {where}"
+        f"{some(sorted(own))} {'is' if len(own) == 1 else 'are'} only in {where}"
         for where, own in (("train", train - val), ("val", val - train))
         if own
     ]

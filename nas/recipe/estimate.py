@@ -46,6 +46,7 @@ class Gpu:
         return self.fp32 if precision == "fp32" or self.bf16 is None else self.bf16
 
 
+# dense, without sparsity: the sparse figures of some data sheets are twice these
 GPUS = (
     Gpu("V100 32GB", 32 * GB, None, 15.7e12, 0.900e12),
     Gpu("RTX 3090", 24 * GB, 71e12, 35.6e12, 0.936e12),

@@ -37,8 +37,7 @@ from nas.training.state import Run, start
 from nas.training.trainings import FILE as TRAININGS
 from nas.training.weights import BEST as BEST_WEIGHTS
 from nas.training.weights import WEIGHTS, better, start_from
-from space.checkpoints import some
-from space.errors import InputError, quoted, reason
+from space.errors import InputError, quoted, reason, some
 from space.files import locked, make_folder, sweep, write_text
 from space.networks import Network, brief, build_network, cost_of
 from space.swin import Swin

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from space.errors import InputError, quoted
+from space.errors import InputError, quoted, some
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -213,8 +213,6 @@ def _refuse_shapes(found: Read, network: Network) -> None:
 
 
 def _left_out(found: Read) -> tuple[str, ...]:
-    from space.checkpoints import some
-
     if not found.left_out:
         return ()
     return (f"left out, as they are computed: {some(found.left_out)}",)
