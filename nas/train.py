@@ -113,7 +113,8 @@ def train(args: argparse.Namespace) -> None:
     from nas.data.once import listed_once
     from nas.training.asked import asked
     from nas.training.distributed import joined
-    from nas.training.full import check_batch, check_folder
+    from nas.training.folder import check_folder
+    from nas.training.full import check_batch
     from space.networks import cost_of
 
     # all that can be wrong is found before the first image is read, as far as that can be
@@ -171,7 +172,7 @@ def _train_all(
 ) -> None:
     from rich.console import Console
 
-    from nas.training.full import hold
+    from nas.training.folder import hold
     from nas.training.trainings import said, write_trainings
 
     console = Console(quiet=not ranks.main)
@@ -214,7 +215,8 @@ def _train(
 ) -> None:
     """One training, number so many of so many."""
     from nas.training.display import TrainingProgress
-    from nas.training.full import FullTraining, check_folder, check_recipe, hold, is_begun
+    from nas.training.folder import check_folder, check_recipe, hold, is_begun
+    from nas.training.full import FullTraining
 
     recipe, folder = run.recipe, training.folder
     begun = args.resume and is_begun(folder)
@@ -262,7 +264,8 @@ def _initial(
     args: argparse.Namespace, run: Run, folder: Path, notes: list[str], begun: bool
 ) -> Initial | None:
     """The weights to start from; `notes` get what was taken. None where the training has its own."""
-    from nas.training.full import LAST, initial_weights
+    from nas.training.folder import LAST
+    from nas.training.full import initial_weights
     from space.cost import RESOLUTION  # the published weights'
 
     recipe = run.recipe
@@ -310,7 +313,8 @@ def _run(
     from nas.data.opening import open_batches
     from nas.training.asked import fitted
     from nas.training.device import choose_device, choose_precision
-    from nas.training.full import as_begun, check_batch
+    from nas.training.folder import as_begun
+    from nas.training.full import check_batch
     from nas.training.state import Run
 
     recipe = training.recipe
@@ -341,7 +345,8 @@ def _title(run: Run, training: FullTraining) -> str:
 
 
 def _outcome(training: FullTraining, folder: Path, recipe: Recipe) -> list[str]:
-    from nas.training.full import BEST, better_weights, top1
+    from nas.training.folder import BEST
+    from nas.training.full import better_weights, top1
 
     best, done = training.best, len(training.curve)
     if best is None:

@@ -21,7 +21,8 @@ from nas.recipe.recipe import read_recipe, recipe_from, recipe_text
 from nas.training import full as full_training
 from nas.training.checkpoint import CheckpointError, load_plain, save_plain
 from nas.training.controls import control
-from nas.training.full import difference, initial_weights
+from nas.training.folder import difference, hold
+from nas.training.full import initial_weights
 from nas.training.predictions import read_predictions
 from nas.training.result import TrialFailed
 from nas.training.weights import read_weights
@@ -337,7 +338,7 @@ def test_the_recipe_s_classes_are_the_folder_s(run, place):
 
 
 def test_two_trainings_in_one_folder_are_refused(run, place, folder):
-    with full_training.hold(place / "out"):
+    with hold(place / "out"):
         code, out, err = run(recipe(epochs=1))
         assert (code, out) == (2, "") and f"another nas.train is at work there (process {os.getpid()})" in err
         assert err.count("\n") == 1 and "torchrun that was killed" in err
