@@ -17,7 +17,7 @@ from analysis.views.common import escape, spread_sample
 from analysis.views.planes import Plane, apart, numbered, only, planes
 from analysis.views.units import GFLOPS_TICKS, Spec, round_step, ticks
 from nas.record.study import Study
-from nas.verdict.pick import searched_value
+from nas.verdict.field import searched_value
 from space.words import compact, percent, plural
 
 KEY, TITLE = "parallel", "Choices and accuracy"
