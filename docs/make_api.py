@@ -34,7 +34,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Networks and their costs": {
         "space.budget.parse_budget": "space.budget:parse_budget",
-        "space.design_space.load_space": "space.space_file:load_space",
+        "space.space_file.load_space": "space.space_file:load_space",
         "space.band.BandSampler": "space.band:BandSampler",
         "space.architecture.Architecture": "space.architecture:Architecture",
         "space.families.named": "space.families:named",
