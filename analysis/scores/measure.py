@@ -13,7 +13,8 @@ from analysis.scores.rank import ENOUGH, FEWEST
 from space.errors import InputError
 
 if TYPE_CHECKING:
-    from analysis.scores.scores import Batch, Score
+    from analysis.scores.batch import Batch
+    from analysis.scores.scores import Score
     from nas.record.study import Study
     from nas.record.trial import Trial
     from space.architecture import Architecture
@@ -100,7 +101,8 @@ def _by_network(trials: Sequence[Trial], band: Mapping[str, Any]) -> dict[str, l
 
 def _batch(study: Study) -> tuple[Batch, list[str]]:
     """The images that the study's proxy trains on, and a warning where they are not the same any more."""
-    from analysis.scores.scores import SCORES, draw_batch
+    from analysis.scores.batch import draw_batch
+    from analysis.scores.scores import SCORES
     from nas.proxy.proxy import Proxy, proxy_from
 
     fields = {name: value for name, value in study.mapping["proxy"].items() if name in Proxy.model_fields}

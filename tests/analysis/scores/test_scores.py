@@ -14,20 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from torch import nn
 from torch.nn import functional
 
-from analysis.scores.scores import (
+from analysis.scores.batch import Batch, draw_batch
+from analysis.scores.closed_form import effectiveness, entropy, widths_by_stage
+from analysis.scores.scores import SCORES, score
+from analysis.scores.untrained import (
     INITIALISATIONS,
-    SCORES,
-    Batch,
-    draw_batch,
-    effectiveness,
-    entropy,
     gradient_norm,
     linearise,
     nwot,
-    score,
     sign_kernel,
     synflow,
-    widths_by_stage,
     zico,
 )
 from nas.data import Data, Split
