@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nas.training.display import TrainingProgress
     from nas.training.distributed import Ranks
     from nas.training.full import FullTraining, Initial
-    from nas.training.state import Run
+    from nas.training.run import Run
     from nas.training.trainings import PlannedTraining
     from space.networks import Network
 
@@ -315,7 +315,7 @@ def _run(
     from nas.training.device import choose_device, choose_precision
     from nas.training.folder import as_begun
     from nas.training.full import check_batch
-    from nas.training.state import Run
+    from nas.training.run import Run
 
     recipe = training.recipe
     try:

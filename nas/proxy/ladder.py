@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from nas.recipe.recipe import Recipe
 from nas.training.loop import run_epoch
 from nas.training.result import TrialFailed
-from nas.training.state import Run, State
+from nas.training.run import Run
+from nas.training.state import State
 
 SHARE = 4  # a try has this part of the epochs, at least one
 

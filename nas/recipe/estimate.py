@@ -123,7 +123,7 @@ def estimates(
         raise InputError(f"{recipe.data.name}: how many training images? Known are {', '.join(IMAGES)}")
     if count < recipe.total_batch_size:
         raise InputError(f"{count} training images are fewer than a total batch of {recipe.total_batch_size}")
-    # an epoch's last incomplete batch is not trained on (nas.training.state)
+    # an epoch's last incomplete batch is not trained on (nas.training.run)
     images = recipe.epochs * (count // recipe.total_batch_size) * recipe.total_batch_size
     return tuple(found for gpu in gpus if (found := _estimate(recipe, gpu, images, price)) is not None)
 

@@ -33,7 +33,8 @@ from nas.training.log import TrainingLog
 from nas.training.loop import run_epoch
 from nas.training.predictions import write_predictions
 from nas.training.result import Epoch, StepDone
-from nas.training.state import Run, start
+from nas.training.run import Run
+from nas.training.state import start
 from nas.training.weights import BEST as BEST_WEIGHTS
 from nas.training.weights import WEIGHTS, better, start_from
 from space.errors import InputError, reason, some
