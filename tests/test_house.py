@@ -15,8 +15,8 @@ COMMANDS = {
 }
 # what these hand on is imported when it is asked for
 LAZY = ("nas", "nas.data")
-# the last act of a search, here or from Python: it writes its page
-UPWARDS = {("nas.search", "analysis.page.page"), ("nas.api.results", "analysis.page.page")}
+# the last act of a search: it writes its page
+UPWARDS = {("nas.api.results", "analysis.page.page")}
 
 
 def modules() -> dict[str, ast.Module]:
