@@ -1,9 +1,9 @@
 """`python -m analysis.scale STUDY --to 15.4GFLOPs`: the network of a larger budget, by what a study found.
 
-How the best depth, width, expansion, kernel size and stage ratio moved with the budget (`isoflop.py`) is
-carried on to the target, and the nearest network inside its band is proposed: a dimension whose exponent is
-not identified keeps the value of the largest budget and gives way first. Beside it stand what ConvNeXt's own
-rule does, and depth alone, width alone and both together, in the same band.
+How the best depth, width, expansion, kernel size and stage ratio moved with the budget (`analysis.isoflop`)
+is carried on to the target, and the nearest network inside its band is proposed: a dimension whose exponent
+is not identified keeps the value of the largest budget and gives way first. Beside it stand what ConvNeXt's
+own rule does, and depth alone, width alone and both together, in the same band.
 
 `--results FILE... --to 15.4GFLOPs` has no study: it fits the laws of families that others trained, and says
 what they predict there; with `--fit-to` also of the networks beyond, beside what was measured.

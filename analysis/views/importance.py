@@ -32,7 +32,7 @@ LONGEST_LABEL = 44
 def view(studies: Sequence[Study], which: str = "summary", *, thorough: bool = False) -> View:
     """A group of figures for every plane; `which` axes are those of `analysis.axes.axis_sets.SETS`.
 
-    `thorough` as in `analysis.importance.find`.
+    `thorough` as in `analysis.axes.findings.find`.
     """
     found: list[tuple[Plane, Findings]] = []
     missing: list[str] = []

@@ -1,6 +1,6 @@
 """The proxy: one short training, fully written down, under which every candidate of a study is compared.
 
-Reading, checking and printing a proxy needs no torch; `nas.training.loop.train` runs it.
+Reading, checking and printing a proxy needs no torch; `nas.proxy.trainer` runs it.
 """
 
 from __future__ import annotations
