@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from space.command import Command
+from space.command import Command, table_console
 from space.errors import printable
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from analysis.order.answer import Answer
-    from analysis.scores.rank import Interval
+    from analysis.order.answer import OrderAnswer
+    from analysis.scores.rank import RankInterval
 
 MOST_STUDIES = 2
 
@@ -65,7 +65,8 @@ def show(args: Namespace) -> None:
     from analysis.order.card import card_text
     from analysis.order.picture import draw, writer_of
     from nas.record.study import read_studies
-    from space.files import csv_of, read_text, write_text
+    from space.files import csv_of, write_text
+    from space.reading import read_text
 
     if args.plot is not None:
         writer_of(args.plot)  # a wrong name is told before anything is worked out
@@ -86,7 +87,7 @@ def show(args: Namespace) -> None:
         print(printable(line))
 
 
-def table(found: Answer) -> Table:
+def table(found: OrderAnswer) -> Table:
     """A row a group."""
     from rich import box
     from rich.table import Table
@@ -115,21 +116,16 @@ def table(found: Answer) -> Table:
     return it
 
 
-def _points(regret: Interval | None) -> str:
+def _points(regret: RankInterval | None) -> str:
     """In points of the second side's accuracy."""
     if regret is None or regret.value is None or regret.low is None or regret.high is None:
         return "-"
     return f"{100 * regret.value:.1f} [{100 * regret.low:.1f}, {100 * regret.high:.1f}]"
 
 
-def print_table(found: Answer) -> None:
+def print_table(found: OrderAnswer) -> None:
     """The table; a pipe gets plain text, as wide as it needs to be."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=200)
-    console.print(table(found))
+    table_console().print(table(found))
 
 
 if __name__ == "__main__":

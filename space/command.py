@@ -10,11 +10,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 from space.errors import InputError, reason
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 Number = TypeVar("Number", int, float)
+PIPE = 220  # columns of a table where nobody looks at it on a terminal
 CUT = 141  # a shell's word for a program whose reader has gone
 
 
@@ -115,6 +119,14 @@ COUNT = _number("number, at least 0,", int, lambda value: value >= 0)
 POSITIVE_COUNT = _number("number, at least 1,", int, lambda value: value >= 1)
 POSITIVE = _number("number above 0", float, lambda value: 0 < value < math.inf)
 SHARE = _number("share, above 0 and at most 1,", float, lambda value: 0 < value <= 1)
+
+
+def table_console() -> Console:
+    """Where a command prints its tables: a file or a pipe has no edge to wrap at."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
+from collections.abc import Collection
 from typing import Any
 
 MOST_LINE = 1200  # characters of a line about a mistake: the longest list of keys there is has 700
@@ -61,6 +62,12 @@ def checked_name(value: Any, where: str) -> str:
             f"{where}: {quoted(value)} is no name: one printable line of at most {MOST_NAME} characters"
         )
     return value
+
+
+def some(names: Collection[str], most: int = 3) -> str:
+    """The first names, each cut short, and how many more."""
+    shown = ", ".join(shortened(printable(name), MOST_QUOTED) for name in list(names)[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
 def counted(number: int) -> str:

@@ -16,7 +16,7 @@ from space.swin import SWIN_NAMES, Swin, named_swin, swin_breakdown, swin_cost
 from space.tabled import FAMILY, Tabled
 
 if TYPE_CHECKING:
-    from space.network import Network as ConvNet
+    from space.network import ConvNet
     from space.swin_network import SwinNetwork
 
 Network = Architecture | Swin

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import yaml
 
-from analysis.order.answer import Answer
-from analysis.scores.rank import Interval
+from analysis.order.answer import OrderAnswer
+from analysis.scores.rank import RankInterval
 from nas.data.sources.registry import called
 from nas.proxy.card import Card, Measured, Tau, conditions, values_of
 from nas.recipe.mistakes import validated
 from nas.record.study import Study
 from space.errors import InputError
-from space.files import parse_yaml
+from space.reading import parse_yaml
 from space.words import plural
 
 HEAD = "# What the order under this proxy agreed with: python -m analysis.agreement {study} --card FILE\n"
 DIGITS = 3
 
 
-def card(study: Study, found: Answer) -> Card:
+def card(study: Study, found: OrderAnswer) -> Card:
     """Of the study's proxy and data, by its agreement with the published order. Raises `InputError`."""
     if study.simulated:
         raise InputError(f"study {study.name}: was simulated, so its proxy has no card")
@@ -60,7 +60,7 @@ def _images(study: Study) -> str:
     return f"{plural(proxy['train_size'], 'image')} of {called(spec)}"
 
 
-def card_text(study: Study, found: Answer, held: str | None = None) -> str:
+def card_text(study: Study, found: OrderAnswer, held: str | None = None) -> str:
     """The file; `held`, a card of the same proxy and images over other networks, with this tau added.
 
     Raises `InputError`.
@@ -82,7 +82,7 @@ def _added(held: Card, own: Card) -> Card:
     return Card(measured=there.model_copy(update={"also": there.also | {here.over: here.tau}}))
 
 
-def _tau(found: Interval) -> Tau | None:
+def _tau(found: RankInterval) -> Tau | None:
     if found.value is None or found.low is None or found.high is None:
         return None
     ends = (round(end, DIGITS) for end in (found.value, found.low, found.high))

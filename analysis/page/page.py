@@ -30,7 +30,7 @@ from space.command import uncollected
 from space.files import write_text
 
 if TYPE_CHECKING:
-    from analysis.views.results import Results
+    from analysis.views.results import PlaneResults
 
 # modules of analysis.views in their order on the page
 OPEN = ("plane", "networks", "progress", "curves")
@@ -58,7 +58,7 @@ class Page:
 
     studies: Sequence[Study]
     plain: Sequence[View]  # as analysis.views makes them
-    results: Results | None = None  # of others, in a section of their own
+    results: PlaneResults | None = None  # of others, in a section of their own
 
     @cached_property
     def recommended(self) -> list[Recommendation]:
@@ -146,7 +146,7 @@ def suited(studies: Sequence[Study]) -> list[str]:
     return [name for name in VIEWS if name in names]
 
 
-def page_of(studies: Sequence[Study], results: Results | None = None) -> Page:
+def page_of(studies: Sequence[Study], results: PlaneResults | None = None) -> Page:
     """The page of these studies with all views that suit them."""
     return Page(studies, views_of(studies, suited(studies)), results)
 

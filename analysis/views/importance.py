@@ -9,7 +9,7 @@ from analysis.axes.effects import Effect
 from analysis.axes.findings import Findings, find
 from analysis.axes.held_out import PERMUTATION
 from analysis.axes.networkwise import LEVEL, MATTERS, TIED, Interval
-from analysis.axes.ranking import UNITS, Score
+from analysis.axes.ranking import UNITS, AxisScore
 from analysis.page.view import NEUTRAL, PALETTE, Cell, Figure, Table, View
 from analysis.views.common import escape, ribbon
 from analysis.views.panels import Panels
@@ -32,7 +32,7 @@ LONGEST_LABEL = 44
 def view(studies: Sequence[Study], which: str = "summary", *, thorough: bool = False) -> View:
     """A group of figures for every plane; `which` axes are those of `analysis.axes.axis_sets.SETS`.
 
-    `thorough` as in `analysis.importance.find`.
+    `thorough` as in `analysis.axes.findings.find`.
     """
     found: list[tuple[Plane, Findings]] = []
     missing: list[str] = []
@@ -99,7 +99,7 @@ def _figures(plane: Plane, one: Findings, index: int, several: bool) -> Iterator
 # ---- importances ----------------------------------------------------------------------------------------
 
 
-def _bars(method: str, scores: Sequence[Score], where: str, index: int) -> Figure:
+def _bars(method: str, scores: Sequence[AxisScore], where: str, index: int) -> Figure:
     labels = [_short(score.label) for score in scores]
     data = []
     for verdict, colour in COLOURS.items():
@@ -132,7 +132,7 @@ def _bars(method: str, scores: Sequence[Score], where: str, index: int) -> Figur
     return Figure(numbered(f"importance-{name}", index), title, {"data": data, "layout": layout}, alt)
 
 
-def _bar_trace(verdict: str, colour: str, scores: Sequence[Score], labels: Sequence[str]) -> Spec:
+def _bar_trace(verdict: str, colour: str, scores: Sequence[AxisScore], labels: Sequence[str]) -> Spec:
     return {
         "type": "bar",
         "orientation": "h",

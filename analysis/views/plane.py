@@ -38,7 +38,8 @@ from analysis.views.scaling import lines_of
 from analysis.views.units import UNITS, Spec, cost_axis, cost_in
 from nas.record.study import Study
 from nas.record.trial import SEARCHED
-from nas.verdict.pick import recommend, searched_value
+from nas.verdict.field import searched_value
+from nas.verdict.pick import recommend
 from space.words import compact, finite, listed, percent, plural, said
 
 KEY, TITLE = "plane", "Accuracy and cost"

@@ -27,7 +27,7 @@ from analysis.views.planes import Plane, apart, band_of, labels, numbered, plane
 from analysis.views.units import Spec
 from nas.record.study import Study, Tried
 from nas.record.trial import Trial
-from nas.verdict.pick import searched_value
+from nas.verdict.field import searched_value
 from space.words import compact, duration, finite, listed, percent, plural
 
 KEY, TITLE = "progress", "Progress"

@@ -57,21 +57,14 @@ def search(
     Raises `InputError` for what the command would refuse, `KeyboardInterrupt` after Ctrl-C; the record is
     whole all the same.
     """
-    from nas.plan.settings import PROXY_FLAGS, Settings, read_settings
+    from nas.plan.settings import read_settings
     from nas.run import run
 
-    given = {"budget": budget, **settings}
-    known = [*Settings.model_fields, *PROXY_FLAGS]
-    for name in given:
-        if name not in known:
-            raise InputError(f"nas.search: there is no setting {word(name)}; there are {', '.join(known)}")
+    given = _as_flags({"budget": budget, **settings})
     if callable(callbacks) or not all(map(callable, callbacks)):
         raise InputError(f"nas.search: callbacks {quoted(callbacks)}: give a list of functions of a trial")
     if callable(objective) and settings.get("proxy") is not None:
         raise InputError("nas.search: an objective takes the place of the proxy; leave one of them out")
-    given = {name: _text(value) if name not in COSTS else _cost(value) for name, value in given.items()}
-    if isinstance(given.get("set"), Mapping):
-        given["set"] = [f"{key}={json.dumps(value)}" for key, value in given["set"].items()]
     finish = _Finish()
     with _read_from(data) as spec, _judged_by(objective) as chosen:
         given["data"] = spec
@@ -94,6 +87,20 @@ def open_study(study: str | os.PathLike[str]) -> Results:
     from nas.record.study import read_study
 
     return Results(read_study(_text(study)))
+
+
+def _as_flags(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """Settings as the command line has them. Raises `InputError` for a name that is none."""
+    from nas.plan.settings import PROXY_FLAGS, Settings
+
+    known = [*Settings.model_fields, *PROXY_FLAGS]
+    for name in settings:
+        if name not in known:
+            raise InputError(f"nas.search: there is no setting {word(name)}; there are {', '.join(known)}")
+    flags = {name: _text(value) if name not in COSTS else _cost(value) for name, value in settings.items()}
+    if isinstance(flags.get("set"), Mapping):
+        flags["set"] = [f"{key}={json.dumps(value)}" for key, value in flags["set"].items()]
+    return flags
 
 
 class _Finish:

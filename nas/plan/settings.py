@@ -15,7 +15,7 @@ from nas.recipe.mistakes import FLAGS, flag, validated
 from nas.recipe.sizes import bytes_of
 from nas.samplers.registry import DEFAULT, SAMPLERS
 from space.errors import InputError, quoted
-from space.files import parse_yaml, read_text
+from space.reading import parse_yaml, read_text
 
 # fields of the proxy with a flag of their own; a study file has them beside `set`, too
 PROXY_FLAGS = ("num_classes", "resolution", "epochs", "train_size", "batch_size", "lr")

@@ -14,7 +14,8 @@ from typing import Any
 
 from nas.record.database import FAILURES, said
 from space.errors import InputError, quoted, reason
-from space.files import parse_json, read_text, write_text
+from space.files import write_text
+from space.reading import parse_json, read_text
 
 MOST_NAME = 255  # bytes of a file's name, on every system
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

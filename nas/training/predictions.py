@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from space.errors import InputError, first_line, reason
-from space.files import MOST_BYTES, write_bytes
+from space.files import write_bytes
+from space.reading import MOST_BYTES
 
 FILE = "predictions.npz"
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.record.study import Study, Tried
-from nas.verdict.pick import Pick, Recommendation, searched_value
+from nas.verdict.field import searched_value
+from nas.verdict.pick import Pick, Recommendation
 from space.budget import quantity
 from space.networks import chosen, recorded_from, titled
 from space.tabled import Tabled

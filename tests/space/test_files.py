@@ -13,18 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from space.errors import InputError, quoted
-from space.files import (
-    TEMPORARY,
-    folders,
-    locked,
-    make_folder,
-    parse_json,
-    parse_yaml,
-    read_text,
-    replacing,
-    sweep,
-    write_text,
-)
+from space.files import TEMPORARY, folders, locked, make_folder, replacing, sweep, write_text
+from space.reading import parse_json, parse_yaml, read_text
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)

@@ -15,7 +15,7 @@ from analysis import agreement as command
 from analysis.order.agreement import agreement, near, regret
 from analysis.order.answer import COLUMNS, answer, sentence
 from analysis.order.card import card_text
-from analysis.order.common import Network, with_published, with_study
+from analysis.order.common import CommonNetwork, with_published, with_study
 from analysis.order.signs import fullest_band, noises, signs
 from analysis.scores.rank import drawn, tau_b
 from nas.record.study import Study, read_study
@@ -37,7 +37,9 @@ def networks(ours, theirs, macs=None):
     """A list of seeds a network, on each side."""
     macs = macs or [1000] * len(ours)
     return [
-        Network(str(i), "searched", "candidate", f"{i:016x}", m, 1, 1, dict(enumerate(a)), dict(enumerate(b)))
+        CommonNetwork(
+            str(i), "searched", "candidate", f"{i:016x}", m, 1, 1, dict(enumerate(a)), dict(enumerate(b))
+        )
         for i, (a, b, m) in enumerate(zip(ours, theirs, macs, strict=True))
     ]
 
