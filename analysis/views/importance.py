@@ -150,9 +150,20 @@ def _bar_trace(verdict: str, colour: str, scores: Sequence[Score], labels: Seque
     }
 
 
+def _known(intervals: Sequence[Interval]) -> list[bool]:
+    """Which of them are intervals: an end may be infinite, and one of no width is of a single network."""
+    return [0 < i.high - i.low < float("inf") for i in intervals]
+
+
+def _marker(intervals: Sequence[Interval], colour: str) -> Spec:
+    """Filled where there is an interval, hollow where there is none."""
+    symbols = ["circle" if known else "circle-open" for known in _known(intervals)]
+    return {"color": colour, "size": 9, "symbol": symbols, "line": {"width": 2, "color": colour}}
+
+
 def _errors(intervals: Sequence[Interval], scale: float) -> Spec:
     """Error bars; none where there is no interval."""
-    known = [i.high - i.low < float("inf") for i in intervals]
+    known = _known(intervals)
     return {
         "type": "data",
         "symmetric": False,
@@ -181,7 +192,7 @@ def _effects(effects: Sequence[Effect], where: str, index: int) -> Figure:
             "x": [escape(level.label) for level in levels],
             "y": [compact(100 * level.effect.value) for level in levels],
             "error_y": _errors([level.effect for level in levels], 100) | {"color": COLOURS[effect.verdict]},
-            "marker": {"color": COLOURS[effect.verdict], "size": 9},
+            "marker": _marker([level.effect for level in levels], COLOURS[effect.verdict]),
             "hovertext": [
                 f"{escape(effect.axis)} {escape(level.label)}: {_signed(level.effect)}<br>"
                 f"{level.networks} networks, mean accuracy {level.mean:.1%}"
@@ -235,7 +246,7 @@ def _dots(curve: Curve, verdict: str) -> list[Spec]:
             "x": [escape(label) for label in curve.labels],
             "y": [compact(100 * v) for v in curve.value],
             "error_y": _errors(intervals, 100) | {"color": COLOURS[verdict]},
-            "marker": {"color": COLOURS[verdict], "size": 9},
+            "marker": _marker(intervals, COLOURS[verdict]),
             "hovertext": _hover(curve),
             "hoverinfo": "text",
             "showlegend": False,

@@ -16,7 +16,7 @@
   });
   const LOOKS = [["#d55e00", "diamond"], ["#009e73", "square"], ["#0072b2", "circle"], ["#cc79a7", "triangle-up"],
     ["#7a68c9", "hexagon"], ["#8c5a2b", "cross"]]; // of chosen families; the others are grey
-  const OWN = { convnext: 0, swin: 1 }; // the same colour as everywhere
+  const OWN = { convnext: 0, swin: 1, resnet: 3 }; // the same look as everywhere
   const OTHER = "#999999", NEUTRAL = "#808080", ANY = "any", ROWS = 100, CHIPS = 14;
   const COSTS = {
     gflops: { title: "GFLOPs (multiply-accumulates)", unit: "GFLOPs", value: (row) => row[GFLOPS] },
@@ -72,7 +72,10 @@
   function lookOf(place) {
     const name = all.family[view.families[place]];
     if (name in OWN) return LOOKS[OWN[name]];
-    const free = LOOKS.filter((_, i) => !Object.entries(OWN).some(([own, at]) => at === i && view.families.includes(all.family.indexOf(own))));
+    const owner = (i) => Object.keys(OWN).find((own) => OWN[own] === i);
+    const absent = (i) => owner(i) && !view.families.includes(all.family.indexOf(owner(i)));
+    // what is nobody's first
+    const free = [(i) => !owner(i), absent].flatMap((wanted) => LOOKS.filter((_, i) => wanted(i)));
     const before = view.families.slice(0, place).filter((family) => !(all.family[family] in OWN)).length;
     return free[before % free.length];
   }
@@ -290,7 +293,7 @@
 
   // ---- the words ----
 
-  const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)}`;
+  const signed = (value) => `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(1)}`;
 
   function answers(rows) {
     const networks = new Set(rows.map((row) => row[NETWORK])).size;

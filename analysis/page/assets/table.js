@@ -61,6 +61,7 @@ const Table = (() => {
     for (const [name, column] of shownColumns()) {
       const cell = line.appendChild(element("th"));
       cell.scope = "col";
+      cell.className = ["trial", "study", "state", "design"].includes(name) ? name : "number";
       const order = view.ascending ? "ascending" : "descending";
       cell.setAttribute("aria-sort", view.column === name ? order : "none");
       cell.append(Page.button(column.title, () => {
@@ -115,6 +116,9 @@ const Table = (() => {
           find("detail").focus();
         }));
         if (Networks.isPick(i)) cell.append(element("span", "★", "star"));
+      } else if (name === "design") {
+        // a row of sizes is not parted at the end of a line
+        value.split(" ").forEach((word, n) => cell.append(n ? " " : "", element("span", word)));
       } else cell.textContent = column.text ? column.text(value) : value ?? "–";
       cell.className = typeof value === "number" && name !== "trial" ? "number" : name;
     }
