@@ -212,8 +212,8 @@ def _cells(start: str, study: Study, one: Recommendation, pick: Pick, each: bool
     button = tag("button", tried.label, type="button", data_key=f"{start}{tried.trial}", class_="network")
     yield tag("td", button, class_="pick")
     yield tag("td", quantity(getattr(tried, metric), UNITS[metric]), class_="cost")
-    seeds = plural(pick.seeds, "fresh seed") if pick.seeds else "one training"
-    yield tag("td", f"{pick.accuracy:.1%} ", tag("small", seeds), class_="accuracy")
+    seeds = tag("small", plural(pick.seeds, "fresh seed") if pick.seeds else "one training")
+    yield tag("td", f"{pick.accuracy:.1%} ", seeds if each else "", class_="accuracy")
     if each:
         yield _sure(pick, one.cheaper(pick) if one.kind == "budgets" else "")
     if not study.tabled:

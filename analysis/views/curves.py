@@ -181,6 +181,8 @@ def _figures(curves: _Curves, index: int, several: bool) -> Iterator[Figure]:
     """Accuracy by epoch; and the losses, where they were recorded, folded."""
     start = f"{curves.label}: " if several else ""
     yield _figure(curves, numbered("curves", index), start, ACCURACY)
+    if curves.study.simulated or curves.study.tabled:  # nothing was trained: its losses are only made up
+        return
     for of in LOSSES:
         if any(_points(trial, of) for trials in curves.groups.values() for trial in trials):
             yield _figure(curves, numbered(f"curves_{of}", index), start, of)

@@ -285,7 +285,7 @@ def _reference(one: _Course, tried: Tried, by_epochs: bool, last: int, named: bo
     return {
         "type": "scatter", "mode": "lines+markers", "name": escape(tried.label), "showlegend": named,
         "x": [one.epochs_by[tried.trial] if by_epochs else tried.trial, last], "y": [value, value],
-        "customdata": [[one.index, tried.trial]] * 2,
+        "customdata": [[one.index, tried.trial]] * 2, "cliponaxis": False,
         # a step, whose network is where it begins
         "line": {"shape": "hv", "color": colour, "dash": "dash", "width": 1.2},
         "marker": {"color": colour, "symbol": f"{symbol_of(tried.family)}-open", "size": [9, 0],

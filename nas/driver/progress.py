@@ -277,7 +277,7 @@ def trial_row(trial: Trial) -> list[str]:
         quantity(trial.macs),
         quantity(trial.params),
         _reached(trial),
-        duration(trial.train_seconds) if trial.train_seconds else "-",
+        duration(trial.train_seconds) if trial.train_seconds and not trial.is_simulated else "-",
         f"{trial.reason}: {label}" if trial.reason else label,
     ]
 

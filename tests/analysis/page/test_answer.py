@@ -118,6 +118,29 @@ def test_several_studies_each_have_an_answer():
         assert recommend(one).lines[0].partition(" How sure: ")[0] in shown
 
 
+def test_what_is_known_of_a_proxy_is_said_once_of_all_studies_under_it():
+    recorded = [read_study(ROOT / "studies" / name) for name in ("default", "sweep")]
+    assert text(markup(*recorded)).count("agrees with ImageNet") == 1
+    assert "The proxy of default and sweep:" in text(markup(*recorded))
+    alone = text(markup(recorded[0]))
+    assert alone.index("Next:") < alone.index("The proxy:")
+
+
+def test_of_many_rivals_the_nearest_stand_there_and_the_others_are_folded():
+    page = markup(read_study(ROOT / "studies" / "roadmap"))
+    first, _, rest = page.partition("and 10 networks further away: 10 better")
+    assert first.count("<tr") - 1 == 6 and "roadmap_t_13 less roadmap_t_16" in first
+    assert "roadmap_t_13 less roadmap_t_5" in rest
+
+
+def test_the_page_that_follows_a_search_does_not_propose_to_be_opened():
+    mapping = sample_study()
+    mapping["trials"][-1] |= {"state": "running", "accuracy": None}
+    one = study(mapping)
+    assert "Next:" in text(header([one], [recommend(one)]))
+    assert "Next:" not in text(header([one], [recommend(one)], live=True))
+
+
 def test_a_simulated_study_says_on_its_face_that_nothing_was_trained():
     mapping = sample_study()
     mapping["proxy"] |= {"name": "simulated:interacting"}

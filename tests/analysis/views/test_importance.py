@@ -253,3 +253,15 @@ def keep_by_a_box(page, study):
     # a double-click takes the box away
     page.mouse.dblclick(box[0] - 30, box[1] + 60)
     page.wait_for_function(f"() => new Set(({drawn})()).size === {len(study.networks)}")
+
+
+def test_a_level_without_an_interval_is_hollow():
+    view = check(importance.view([study_of(12)]))
+    if view.empty:
+        view = check(importance.view([study_of(20)]))
+    effects = next(f for f in view.figures if f.name.startswith("importance-effects"))
+    seen = set()
+    for trace in effects.spec["data"]:
+        for symbol, up in zip(trace["marker"]["symbol"], trace["error_y"]["array"], strict=True):
+            seen.add((symbol, up > 0))
+    assert seen == {("circle", True), ("circle-open", False)}
