@@ -35,6 +35,7 @@ STATES = ("complete", "paused", "running", "interrupted", "failed")
 MOST_POINTS = 2000  # of a study
 FRONT_STEPS = 100
 MOST_REFERENCES = 4
+FEW = 10
 BINS, A_BIN = 30, 5  # of the pace: intervals, and trainings in one of them
 MOST_REASONS = 20
 # numbers, paths and addresses differ from one failure to the next of the same kind
@@ -185,7 +186,8 @@ def _best_figure(plane: Plane, members: Sequence[_Course], *, by_epochs: bool, n
     last = max((x for trace in data for x in trace["x"]), default=0)
     spec = figure_spec(
         [*_references(members, by_epochs=by_epochs, last=last), *data],
-        xaxis={"title": {"text": across}, "rangemode": "tozero"},
+        # of few trials there would be ticks at halves
+        xaxis={"title": {"text": across}, "rangemode": "tozero", **({"dtick": 1} if last <= FEW else {})},
         yaxis={"title": plane.title()},
     )
     what = "epochs spent" if by_epochs else "trial number"
