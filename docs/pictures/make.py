@@ -136,6 +136,8 @@ def live(folder: Path, browser: Browser) -> bytes:
     serve = [sys.executable, "-m", "analysis.dashboard", study, "--serve", "--port", "0"]
     options: dict[str, Any] = {"cwd": ROOT, "env": environment(), "text": True, "stdout": subprocess.PIPE}
     with subprocess.Popen(search, **{**options, "stdout": subprocess.DEVNULL}) as searching:
+        while not (Path(study) / "study.db").exists():
+            time.sleep(1)
         time.sleep(25)
         with subprocess.Popen(serve, **options) as serving:
             page = browser.new_page(**DESKTOP)
