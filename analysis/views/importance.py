@@ -21,6 +21,7 @@ from space.errors import InputError
 from space.words import compact, finite, percent
 
 KEY, TITLE = "importance", "Which choices matter"
+LONG_TICK = 10  # letters
 COLOURS = {MATTERS: PALETTE[0], TIED: PALETTE[4], UNCLEAR: NEUTRAL}
 # networks: more changes intervals that are narrow already, and takes seconds
 MOST_READ = 500
@@ -167,11 +168,12 @@ def _errors(intervals: Sequence[Interval], scale: float) -> Spec:
     return {
         "type": "data",
         "symmetric": False,
+        # without an interval not even the caps of one
         "array": [
-            compact(scale * (i.high - i.value)) if k else 0 for i, k in zip(intervals, known, strict=True)
+            compact(scale * (i.high - i.value)) if k else None for i, k in zip(intervals, known, strict=True)
         ],
         "arrayminus": [
-            compact(scale * (i.value - i.low)) if k else 0 for i, k in zip(intervals, known, strict=True)
+            compact(scale * (i.value - i.low)) if k else None for i, k in zip(intervals, known, strict=True)
         ],
         "color": NEUTRAL,
         "thickness": 1.5,
@@ -189,7 +191,7 @@ def _effects(effects: Sequence[Effect], where: str, index: int) -> Figure:
         trace = {
             "type": "scatter",
             "mode": "markers",
-            "x": [escape(level.label) for level in levels],
+            "x": [_tick(level.label) for level in levels],
             "y": [compact(100 * level.effect.value) for level in levels],
             "error_y": _errors([level.effect for level in levels], 100) | {"color": COLOURS[effect.verdict]},
             "marker": _marker([level.effect for level in levels], COLOURS[effect.verdict]),
@@ -208,6 +210,11 @@ def _effects(effects: Sequence[Effect], where: str, index: int) -> Figure:
     )
     title = f"Main effects at equal values of the other axes{where}"
     return Figure(numbered("importance-effects", index), title, panels.spec, f"{alt}.")
+
+
+def _tick(label: str) -> str:
+    """A long range in two lines: in one it would be turned."""
+    return escape(label).replace(" to ", "<br>to ") if len(label) > LONG_TICK else escape(label)
 
 
 def _curves(one: Findings, where: str, index: int) -> Figure:

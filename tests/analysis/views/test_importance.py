@@ -263,5 +263,5 @@ def test_a_level_without_an_interval_is_hollow():
     seen = set()
     for trace in effects.spec["data"]:
         for symbol, up in zip(trace["marker"]["symbol"], trace["error_y"]["array"], strict=True):
-            seen.add((symbol, up > 0))
+            seen.add((symbol, up is not None))
     assert seen == {("circle", True), ("circle-open", False)}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.page.picks import marked
-from analysis.page.view import FAMILY_COLOURS
+from analysis.page.view import FAMILY_COLOURS, Figure, View
 from analysis.points.printed import ROADMAP_T, roadmap
 from analysis.views import common, curves, edf, plane, planes, progress, published, units
 from analysis.views import roadmap as road
@@ -667,6 +667,18 @@ def test_a_recommended_reference_is_marked_in_the_progress_too():
     view = marked(progress.view([study([reference(0, 0.7), trial(1, 0.4)])]), {(0, 0)})
     star = traces(view, "progress_trials")["the pick"]
     assert (star["x"], star["y"]) == ([0], [70])
+
+
+def test_a_network_that_is_a_mark_a_seed_is_starred_at_their_mean():
+    dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [60, 63, 72],
+        "y": ["a"] * 3,
+        "customdata": [[0, 1]] * 3,
+    }
+    [figure] = marked(View("v", "", "", [Figure("f", "", {"data": [dots]}, "")]), {(0, 1)}).figures
+    assert (figure.spec["data"][-1]["x"], figure.spec["data"][-1]["y"]) == ([65], ["a"])
 
 
 def test_of_a_rehearsal_no_time_of_training_is_told():
