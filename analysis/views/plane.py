@@ -79,7 +79,7 @@ def view(studies: Sequence[Study]) -> View:
     return View(
         KEY,
         TITLE,
-        lead=" ".join(map(_lead, drawn)),
+        lead=" ".join(_lead(one, several=len(drawn) > 1) for one in drawn),
         figures=figures,
         tables=[table for table in tables if table.rows],
         notes=[*_notes(drawn, figures), *apart(studies)],
@@ -324,7 +324,7 @@ def _pick_rows(label: str, study: Study) -> Iterator[list[Cell]]:
 # ---- the words ------------------------------------------------------------------------------------------
 
 
-def _lead(drawn: Drawn) -> str:
+def _lead(drawn: Drawn, *, several: bool) -> str:
     # of named networks none is the reference of another
     other = "reference" if drawn.candidates else "network"
     counts = [
@@ -338,7 +338,8 @@ def _lead(drawn: Drawn) -> str:
         if not sure
         else f"{'each' if sure == len(drawn.placed) else sure} with a range of fresh seeds"
     )
-    return f"{listed(counts)} trained in full, {how} ({drawn.plane.conditions})."
+    whose = f"{drawn.plane.names}: " if several else ""
+    return f"{whose}{listed(counts)} trained in full, {how} ({drawn.plane.conditions})."
 
 
 def _notes(drawn: Sequence[Drawn], figures: Sequence[Figure]) -> list[str]:
