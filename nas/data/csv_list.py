@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nas.data.class_names import RULE, is_class_name, nearly_alike
 from nas.data.files import MISSING, NOWHERE, TWICE, Images, LeftOut, looked_at
 from nas.data.held_out import held_out
 from nas.data.images import EXTENSIONS
 from nas.data.layout import NAMES, SPLITS, listed
-from nas.data.listing import FIFTH, NO_NAME, summary
+from nas.data.listing import FIFTH, summary
 from space.errors import InputError, quoted, reason
 
 NEEDED = "a list has columns file and label, and split if the images are divided already"
@@ -54,11 +55,14 @@ class CsvList:
         labels = {split: {row.label for row in rows} for split, rows in self._rows.items()}
         self.classes = tuple(sorted(set.union(*labels.values()), key=_order))
         for name in self.classes:
-            if NO_NAME.search(name):
-                raise InputError(f"data: {self.root} has a label {quoted(name)}; a label is a line of text")
+            if not is_class_name(name):
+                raise InputError(f"data: {self.root} has a label {quoted(name)}; {RULE}")
             for split, own in labels.items():
                 if name not in own:
-                    raise InputError(f"data: {self.root} lists no {split} images of class {quoted(name)}")
+                    hint = nearly_alike([name], sorted(own))
+                    raise InputError(
+                        f"data: {self.root} lists no {split} images of class {quoted(name)}{hint}"
+                    )
         if len(self.classes) < 2 and len(splits) > 1:
             raise InputError(
                 f"data: {self.root} has one label, {quoted(self.classes[0])}; a classifier needs at least "

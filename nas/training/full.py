@@ -25,6 +25,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
+from nas.data.class_names import in_one_form
 from nas.recipe.recipe import Recipe, read_recipe, recipe_text
 from nas.training.checkpoint import CheckpointError, fitting, load_plain, save_plain
 from nas.training.device import forget_peak_memory, memory_errors_as_failures
@@ -407,6 +408,8 @@ def initial_weights(
     if HEAD[0] not in state:
         return taken(state, "fresh")
     held = len(state[HEAD[0]])
+    if named is not None and classes is not None:
+        named, classes = in_one_form(named, classes)
     if held == num_classes and (named is None or classes is None or list(named) == list(classes)):
         return taken(state, "taken")
     if named is not None and classes is not None and sorted(named) == sorted(classes):
