@@ -23,7 +23,7 @@ from space.architecture import Architecture
 from space.errors import InputError, shortened
 from space.networks import Network, build_network
 from space.swin import Swin
-from space.weight_files import State, read_values, unwrapped
+from space.weight_files import BODIES, State, read_values, unwrapped
 
 Rules = tuple[tuple[str, str], ...]
 Layout = Literal["own", "official", "timm", "transformers", "transformers 5"]
@@ -82,7 +82,7 @@ TITLES: dict[Layout, str] = {
     "own": "this network", "official": "the official layout", "timm": "timm's layout",
     "transformers": "transformers' layout", "transformers 5": "transformers' layout",
 }  # fmt: skip
-BODIES = ("convnext.", "convnextv2.", "swin.")  # transformers' names of the network below the classifier
+BODY = tuple(f"{name}." for name in BODIES)
 HEADS = ("head.weight", "head.fc.weight", "classifier.weight")  # official and ours, timm, transformers
 POINTWISE_WEIGHT = re.compile(r"\.pwconv[12]\.weight$")
 GRN_VECTOR = re.compile(r"\.grn\.(gamma|beta)$")
@@ -167,7 +167,7 @@ def layout_of(names: Collection[str]) -> Layout:
     def some_start(*starts: str) -> bool:
         return any(name.startswith(starts) for name in names)
 
-    if "classifier.weight" in names or some_start(*BODIES, "embeddings."):
+    if "classifier.weight" in names or some_start(*BODY, "embeddings."):
         return "transformers 5" if any(".attention.q_proj." in name for name in names) else "transformers"
     if "head.fc.weight" in names or some_start("stem.0.", "stages.0.blocks."):
         return "timm"
@@ -246,7 +246,7 @@ def _read(state: Mapping[str, Tensor], network: Network, layout: Layout, *, head
     # what Swin computes may be in a file or not, and is not compared
     computed = {name for name in state if COMPUTED.search(name)} if isinstance(network, Swin) else set()
     given = {name: value for name, value in state.items() if name not in computed}
-    if layout.startswith("transformers") and not any(name.startswith(BODIES) for name in given):
+    if layout.startswith("transformers") and not any(name.startswith(BODY) for name in given):
         body = next(iter(names.values()))[0].partition(".")[0]  # its bare model, without a classifier
         given = {name if name.startswith("classifier.") else f"{body}.{name}": v for name, v in given.items()}
     # their names, each with ours
@@ -298,7 +298,10 @@ def _own_shape(name: str, value: Tensor) -> Tensor:
 
 
 def refuse_shapes(state: State, expected: Mapping[str, Tensor]) -> None:
-    """Raises `InputError` for the first weight that has another shape than expected."""
+    """Raises `InputError` for the first weight of another shape than expected, or of whole numbers."""
+    for name, value in state.items():
+        if expected[name].is_floating_point() and not value.is_floating_point():
+            raise InputError(f"{name}: is {value.dtype}; weights that are quantised are not read")
     wrong = [name for name, value in state.items() if value.shape != expected[name].shape]
     if wrong:
         name = wrong[0]

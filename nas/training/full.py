@@ -36,7 +36,7 @@ from nas.training.result import Epoch, StepDone
 from nas.training.state import Run, start
 from nas.training.trainings import FILE as TRAININGS
 from nas.training.weights import BEST as BEST_WEIGHTS
-from nas.training.weights import WEIGHTS, better, start_from
+from nas.training.weights import OWN, better, start_from
 from space.checkpoints import some
 from space.errors import InputError, quoted, reason
 from space.files import locked, make_folder, sweep, write_text
@@ -152,7 +152,7 @@ class FullTraining:
     def _write(self, values: dict[str, Any]) -> None:
         # the best first: a crash in between takes both back to the epoch before, which comes again
         if self.best == self.rows[-1]:
-            which = 0 if better_weights(self.rows[-1]) == WEIGHTS[0] else -1
+            which = 0 if better_weights(self.rows[-1]) == OWN[0] else -1
             write_predictions(self._folder, *self._state.answers[which].numpy())
             self._save(BEST, {name: value for name, value in values.items() if name != "training"})
         self._save(LAST, values)
