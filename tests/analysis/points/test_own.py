@@ -61,7 +61,7 @@ def test_what_holds_for_the_whole_file_is_given_once(write):
         224,
         "my runs",
     )
-    with pytest.raises(InputError, match="no column 'family', and no family given"):
+    with pytest.raises(InputError, match="no column 'family'; where all rows have one family, each says it"):
         read_results(path)
     with pytest.raises(InputError, match="has a column 'family', so no family can be given"):
         read_results(write(MINE), family="other")
