@@ -165,7 +165,7 @@ def told_of(trainer):
     return told.told
 
 
-class Mute(RuntimeError):
+class MuteError(RuntimeError):
     """Says nothing, not even that."""
 
     def __str__(self):
@@ -186,7 +186,7 @@ class Mute(RuntimeError):
         (InputError("recipe: wrong"), "InputError: recipe: wrong", True),
         (OSError(5, "Input/output error"), "OSError: [Errno 5] Input/output error", True),
         (RecursionError("x" * 9999), "RecursionError: xxx", True),
-        (Mute(), "Mute", True),
+        (MuteError(), "MuteError", True),
         (MemoryError("std::bad_alloc"), "out of memory: std::bad_alloc", False),
         (TrialFailed("loss is not finite"), "loss is not finite", False),
     ],
