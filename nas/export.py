@@ -182,8 +182,10 @@ def next_of(one: Exportable, args: Namespace, folder: Path) -> str:
 
     spec = spec_of(one, args) or ""
     kind, path = parsed(spec)
-    words = ["python", "-m", "nas.train", str(folder / "recipe.yaml"), "--data"]
-    words.append(path if path and parsed(path) == (kind, path) else spec)  # as a user writes it
+    words = ["python", "-m", "nas.train", str(folder / "recipe.yaml"), "--data", spec]
+    with suppress(InputError):  # a study's images may lie elsewhere by now
+        if parsed(path) == (kind, path):
+            words[-1] = path  # as a user writes it
     if args.variant.startswith("finetune"):
         words += ["--init", "WEIGHTS"]
     with suppress(InputError):
