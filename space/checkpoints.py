@@ -79,7 +79,7 @@ SWIN_TRANSFORMERS_5: Rules = (
     *SWIN_TRANSFORMERS,
 )
 TITLES: dict[Layout, str] = {
-    "own": "this network", "official": "the official layout", "timm": "timm's layout",
+    "own": "this project's layout", "official": "the official layout", "timm": "timm's layout",
     "transformers": "transformers' layout", "transformers 5": "transformers' layout",
 }  # fmt: skip
 BODY = tuple(f"{name}." for name in BODIES)

@@ -367,8 +367,8 @@ class Record:
 
     @contextmanager
     def unless_refused(self) -> Iterator[None]:
-        """Where an `InputError` comes before the first trial, no study is left: the command, once it is set right,
-        finds its name free."""
+        """Where an `InputError` comes before the first trial no study is left: the command, once it is set
+        right, finds its name free."""
         try:
             yield
         except InputError:
