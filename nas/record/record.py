@@ -88,10 +88,14 @@ class Record:
         storage = SqliteStorage(folder, write=True)
         try:
             cls.check_free(folder, resume=False)  # nobody else makes it from now on
+        except InputError:
+            storage.close()
+            raise
+        try:
             with unwritable(folder):
                 storage.make(_new(settings, asked))
         except InputError:
-            storage.close()
+            storage.remove()  # what there is of it
             raise
         return cls._open(folder, storage)
 
