@@ -83,7 +83,8 @@ class CsvList:
 
     def read(self, classes: int, images: Sequence[tuple[int, int]]) -> str:
         """What is read of it, in a line: `classes`, and images that are read and that there are by split."""
-        return summary(str(self.root), (classes, len(self.classes)), images, self._how, self.left_out)
+        how = self._how + nearly_alike(self.classes, self.classes)
+        return summary(str(self.root), (classes, len(self.classes)), images, how, self.left_out)
 
     def _unlike(self, rows: list[_Row]) -> list[_Row]:
         """Every file once, however its path is written."""
@@ -135,9 +136,11 @@ class CsvList:
             of = np.array([labels[row.label] for row in rows], np.int64)
             images = Images(files, of, facts[:, 0], facts[:, 1]).taken(kept)
             for label in np.flatnonzero(np.bincount(images.labels, minlength=len(classes)) == 0):
+                slashes = any("\\" in row.file for row in rows) and os.sep == "/"
                 raise InputError(
                     f"data: {self.root} lists no image of class {quoted(classes[label])} that can be read; "
                     f"left out: {self.left_out}; paths are relative to {self.root.parent}"
+                    f"{', and / stands between folders' if slashes else ''}"
                 )
             self._found[key] = images
         return self._found[key]
@@ -218,19 +221,17 @@ def _places(path: Path, cells: list[str]) -> tuple[dict[str, int], bool]:
 
 
 def _unread(path: Path, cells: list[str], places: dict[str, int]) -> str:
-    """Which columns are read, where others have such names, too. Raises `InputError` at equal names."""
+    """Which columns are read, where there are others. Raises `InputError` at equal names of these."""
     low = [cell.lower() for cell in cells]
-    others = []
-    for column, place in places.items():
+    for place in places.values():
         if low.count(low[place]) > 1:
             raise InputError(f"data: {path} has {low.count(low[place])} columns {quoted(cells[place])}")
-        others += [
-            cells[low.index(name)] for name in COLUMNS[column] if name in low[:place] + low[place + 1 :]
-        ]
+    # one without a name is an index
+    others = [cell for place, cell in enumerate(cells) if cell and place not in places.values()]
     if not others:
         return ""
     read = ", ".join(quoted(cells[place]) for place in places.values())
-    return f"; by its columns {read}, not {', '.join(map(quoted, others))}"
+    return f"; by its columns {read}, not {listed(list(map(quoted, others)))}"
 
 
 def _is_split(name: str) -> bool:

@@ -101,6 +101,7 @@ class Folder:
     def read(self, classes: int, images: Sequence[tuple[int, int]]) -> str:
         """What is read of it, in a line: `classes`, and images that are read and that there are by split."""
         how = FIFTH if self._layout.whole else self._names()
+        how += nearly_alike(self.classes, self.classes)
         return summary(str(self.root), (classes, len(self.classes)), images, how, self.left_out)
 
     def _names(self) -> str:
