@@ -298,10 +298,7 @@ def _own_shape(name: str, value: Tensor) -> Tensor:
 
 
 def refuse_shapes(state: State, expected: Mapping[str, Tensor]) -> None:
-    """Raises `InputError` for the first weight of another shape than expected, or of whole numbers."""
-    for name, value in state.items():
-        if expected[name].is_floating_point() and not value.is_floating_point():
-            raise InputError(f"{name}: is {value.dtype}; weights that are quantised are not read")
+    """Raises `InputError` for the first weight that has another shape than expected."""
     wrong = [name for name, value in state.items() if value.shape != expected[name].shape]
     if wrong:
         name = wrong[0]

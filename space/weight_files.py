@@ -32,6 +32,7 @@ AVERAGES = ("model_ema", "state_dict_ema", "model_ema_state_dict", "ema_state_di
 WRAPPINGS = (*WEIGHTS, *AVERAGES)  # weights come before their average
 # what wrappers put into names: DDP and AveragedModel, torch.compile, FSDP, activation checkpointing
 WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+WHOLE = "relative_position_index"  # of Swin's tensors the one that is no weight; counters have no dimensions
 COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel
 BODIES = ("convnext", "convnextv2", "swin")  # transformers' names of the network below the classifier
 ZIP = b"PK\x03\x04"  # torch's format since 1.6
@@ -235,3 +236,8 @@ def _refuse_odd(value: Any, where: str) -> None:
     # one number repeated by strides of 0 is small in a file and any size in memory
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise InputError(f"{where} is a tensor that claims more numbers than it has")
+    if not value.is_floating_point():
+        if value.dim() and not where.endswith(WHOLE):
+            raise InputError(f"{where} is {value.dtype}; weights that are quantised are not read")
+    elif not value.float().isfinite().all():
+        raise InputError(f"{where} is not finite: its training diverged")

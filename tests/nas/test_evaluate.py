@@ -372,9 +372,12 @@ def test_damaged_files_are_refused(place, capsys):
 
 def test_weights_that_are_not_finite_give_no_accuracy(place, capsys):
     broken = model()
-    with torch.no_grad():
-        broken.head.bias.fill_(float("nan"))
-    assert "not finite" in refused(capsys, checkpoint(place / "c.pt", broken), "--data", "digits", begun=True)
+    torch.nn.init.constant_(broken.head.weight, 3e38)  # whose sums are infinite
+    line = refused(capsys, checkpoint(place / "c.pt", broken), "--data", "digits", begun=True)
+    assert "the network's outputs are not finite" in line
+    torch.nn.init.constant_(broken.head.bias, float("nan"))
+    line = refused(capsys, checkpoint(place / "c.pt", broken), "--data", "digits")
+    assert "c.pt: head.bias is not finite: its training diverged" in line
 
 
 def test_reading_weights_leaves_torch_s_randomness(place):

@@ -475,10 +475,11 @@ def without(name: str) -> dict[str, Tensor]:
         ({"classifier.weight": torch.zeros(6, 24), "x.y": torch.zeros(1)}, "transformers' layout: missing"),
         ({"stem.weight": torch.zeros(6, 24), "x.y": torch.zeros(1)}, "the official layout: missing"),
         ({"teacher": without(""), "epoch": 3}, "holds weights under teacher; they are read bare"),
-        (without("") | {"norm.bias": torch.zeros(24).int()}, "norm.bias: is torch.int32; weights"),
+        (without("") | {"norm.bias": torch.zeros(24).int()}, "norm.bias is torch.int32; weights"),
+        (without("") | {"norm.bias": torch.full((24,), torch.nan)}, "norm.bias is not finite: its training"),
         (SMALL, "holds 'space.architecture.Architecture'; only tensors and plain values are read"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_a_wrong_file_is_one_clear_line(tmp_path: Path, values: object, message: str):
     model = small_network()
