@@ -153,7 +153,13 @@ def export_one(
         refuse_lacking(chosen, targets)
     which = None if weights is None else f"{weights.which}, of {args.weights.name}"
     print(f"{one.title}: {folder}")
-    for what, said in (("classes", head.said), ("recipe", recipe_said(recipe, images)), ("weights", which)):
+    told = {
+        "images": "" if images is None else images.read,
+        "classes": head.said,
+        "recipe": recipe_said(recipe, images),
+        "weights": which,
+    }
+    for what, said in told.items():
         if said:
             print(f"  {what:<12} {said}", flush=True)
     outcomes = [shown(name, chosen, named) for name in targets]
