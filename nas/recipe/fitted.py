@@ -38,8 +38,10 @@ FINE_TUNED_PIXELS = 224
 
 @dataclass(frozen=True)
 class Images:
-    """A data set as a recipe needs to know it; `pixels`: the shorter side of a typical image, if known; `read`
-    says in a line what was read of it and what was left out, where that was now."""
+    """A data set as a recipe needs to know it; `pixels`: the shorter side of a typical image, if known.
+
+    `read` says in a line what was read of it and what was left out, where that was now.
+    """
 
     name: str
     train: int
