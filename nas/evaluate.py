@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from nas.data.class_names import in_one_form, nearly_alike
 from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
 from nas.training.weights import Weights, read_weights
@@ -155,11 +156,12 @@ def labels_of(batches: Batches, weights: Weights, spec: str, path: str) -> Label
             note=f"classes: {weights.num_classes} in both; {without} keeps no names: that they are the same, "
             "in the same order, could not be checked"
         )
+    names, known = in_one_form(names, known)
     places = {name: place for place, name in enumerate(known)}
     strange = [name for name in names if name not in places]
     missing = [name for name in known if name not in set(names)]
     if strange:
-        lacking = f"; it knows {some(missing, 10)}" if missing else ""
+        lacking = f"; it knows {some(missing, 10)}{nearly_alike(strange, missing)}" if missing else ""
         raise InputError(
             f"data: {spec} has classes that the network does not know: {some(strange, 10)}{lacking}"
         )

@@ -153,7 +153,13 @@ def export_one(
         refuse_lacking(chosen, targets)
     which = None if weights is None else f"{weights.which}, of {args.weights.name}"
     print(f"{one.title}: {folder}")
-    for what, said in (("classes", head.said), ("recipe", recipe_said(recipe, images)), ("weights", which)):
+    told = {
+        "images": "" if images is None else images.read,
+        "classes": head.said,
+        "recipe": recipe_said(recipe, images),
+        "weights": which,
+    }
+    for what, said in told.items():
         if said:
             print(f"  {what:<12} {said}", flush=True)
     outcomes = [shown(name, chosen, named) for name in targets]
@@ -182,8 +188,10 @@ def next_of(one: Exportable, args: Namespace, folder: Path) -> str:
 
     spec = spec_of(one, args) or ""
     kind, path = parsed(spec)
-    words = ["python", "-m", "nas.train", str(folder / "recipe.yaml"), "--data"]
-    words.append(path if path and parsed(path) == (kind, path) else spec)  # as a user writes it
+    words = ["python", "-m", "nas.train", str(folder / "recipe.yaml"), "--data", spec]
+    with suppress(InputError):  # a study's images may lie elsewhere by now
+        if parsed(path) == (kind, path):
+            words[-1] = path  # as a user writes it
     if args.variant.startswith("finetune"):
         words += ["--init", "WEIGHTS"]
     with suppress(InputError):

@@ -69,7 +69,7 @@ def run(
             held.callback(record.close)
         for line in filter(None, (plan.judge.read, plan.judge.few, plan.judge.fitted, plan.judge.card)):
             console.print(line, markup=False, soft_wrap=True)
-        with unwritable(folder):
+        with unwritable(folder), record.unless_refused():
             interrupted = train(plan, engine, record, console, callbacks)
             found = finish(record, console, interrupted=interrupted)
     return 130 if interrupted else int(not found)

@@ -22,7 +22,7 @@ from space.architecture import Architecture
 from space.errors import InputError, some
 from space.networks import Network, build_network
 from space.swin import Swin
-from space.weight_files import State
+from space.weight_files import BODIES, State
 
 Rules = tuple[tuple[str, str], ...]
 Layout = Literal["own", "official", "timm", "transformers", "transformers 5"]
@@ -78,10 +78,10 @@ SWIN_TRANSFORMERS_5: Rules = (
     *SWIN_TRANSFORMERS,
 )
 TITLES: dict[Layout, str] = {
-    "own": "this network", "official": "the official layout", "timm": "timm's layout",
+    "own": "this project's layout", "official": "the official layout", "timm": "timm's layout",
     "transformers": "transformers' layout", "transformers 5": "transformers' layout",
 }  # fmt: skip
-BODIES = ("convnext.", "convnextv2.", "swin.")  # transformers' names of the network below the classifier
+BODY = tuple(f"{name}." for name in BODIES)
 HEADS = ("head.weight", "head.fc.weight", "classifier.weight")  # official and ours, timm, transformers
 POINTWISE_WEIGHT = re.compile(r"\.pwconv[12]\.weight$")
 GRN_VECTOR = re.compile(r"\.grn\.(gamma|beta)$")
@@ -131,7 +131,7 @@ def read(state: Mapping[str, Tensor], network: Network, *, head: bool = True) ->
     # what Swin computes may be in a file or not, and is not compared
     computed = {name for name in state if COMPUTED.search(name)} if isinstance(network, Swin) else set()
     given = {name: value for name, value in state.items() if name not in computed}
-    if layout.startswith("transformers") and not any(name.startswith(BODIES) for name in given):
+    if layout.startswith("transformers") and not any(name.startswith(BODY) for name in given):
         body = next(iter(names.values()))[0].partition(".")[0]  # its bare model, without a classifier
         given = {name if name.startswith("classifier.") else f"{body}.{name}": v for name, v in given.items()}
     # their names, each with ours
@@ -159,7 +159,7 @@ def layout_of(names: Collection[str]) -> Layout:
     def some_start(*starts: str) -> bool:
         return any(name.startswith(starts) for name in names)
 
-    if "classifier.weight" in names or some_start(*BODIES, "embeddings."):
+    if "classifier.weight" in names or some_start(*BODY, "embeddings."):
         return "transformers 5" if any(".attention.q_proj." in name for name in names) else "transformers"
     if "head.fc.weight" in names or some_start("stem.0.", "stages.0.blocks."):
         return "timm"

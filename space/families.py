@@ -203,8 +203,8 @@ def canonical(name: str) -> str:
         return name
     bare = re.sub(rf"^{_OWNERS}", "", name.strip().lower())
     bare = re.sub(r"[\s_()-]+", "_", bare.split(".")[0]).strip("_")
-    # the weights: images of 224, 384 .. pixels, ImageNet-1K or 22K
-    bare = re.sub(r"(?:_(?:224|256|288|320|384|512|(?:in)?(?:1|22)k|ft|to))+$", "", bare)
+    # the weights: images of 224, 384 .. pixels, ImageNet-1K or 22K (in22ft1k: timm's older names), an average
+    bare = re.sub(r"(?:_(?:224|256|288|320|384|512|(?:in)?(?:1|12|22)k|in22ft1k|ft|to|ema))+$", "", bare)
     for spelling, own in _SPELLINGS:
         match = spelling.fullmatch(bare)
         if match:

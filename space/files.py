@@ -153,18 +153,22 @@ def locked(path: Path, busy: str) -> IO[str]:
     """
     if fcntl is None:
         raise InputError(f"{path}: this system has no POSIX locks; Linux and macOS have, and Windows has WSL")
-    try:
-        make_folder(path.parent)
-        lock = path.open("a", encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path.parent}: cannot be written ({reason(error)})") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        taken = isinstance(error, BlockingIOError) or error.errno == errno.EACCES
-        raise InputError(busy if taken else f"{path}: cannot be locked ({reason(error)})") from None
-    return lock
+    while True:
+        try:
+            make_folder(path.parent)
+            lock = path.open("a", encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path.parent}: cannot be written ({reason(error)})") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            taken = isinstance(error, BlockingIOError) or error.errno == errno.EACCES
+            raise InputError(busy if taken else f"{path}: cannot be locked ({reason(error)})") from None
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                return lock
+        lock.close()  # who had it has removed it: a lock of a file that nobody finds locks nobody out
 
 
 def _take(handle: int) -> bool:

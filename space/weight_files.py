@@ -22,15 +22,22 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from space.errors import InputError, first_line, quoted, reason
+from space.errors import InputError, first_line, quoted, reason, word
 
 State = dict[str, Tensor]
 
-WRAPPINGS = ("model", "state_dict", "model_ema", "state_dict_ema")
+# keys of the official code and ours, timm's and Lightning's, PyTorch's tutorials', DeepSpeed's
+WEIGHTS = ("model", "state_dict", "model_state_dict", "module")
+AVERAGES = ("model_ema", "state_dict_ema", "model_ema_state_dict", "ema_state_dict")
+WRAPPINGS = (*WEIGHTS, *AVERAGES)  # weights come before their average
 # what wrappers put into names: DDP and AveragedModel, torch.compile, FSDP, activation checkpointing
 WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+WHOLE = "relative_position_index"  # of Swin's tensors the one that is no weight; counters have no dimensions
 COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel
+BODIES = ("convnext", "convnextv2", "swin")  # transformers' names of the network below the classifier
 ZIP = b"PK\x03\x04"  # torch's format since 1.6
+PLAIN = "only tensors and plain values are read"
+STATE_DICT = f"{PLAIN}, such as torch.save(model.state_dict(), FILE) writes"
 
 
 class UnreadableError(ValueError):
@@ -109,6 +116,8 @@ def _looked_into(path: Path) -> tuple[int, bytes]:
             first = file.read(9)
     except UnreadableError:
         raise
+    except IsADirectoryError:
+        raise UnreadableError("is a folder; name the file of weights in it") from None
     except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
         raise UnreadableError(reason(error)) from None
     if not first:
@@ -119,10 +128,15 @@ def _looked_into(path: Path) -> tuple[int, bytes]:
 def _check_records(path: Path, size: int) -> None:
     """Raises `UnreadableError` for records that do not match their CRC-32s, which torch does not check.
 
-    And for those that unpack to more than the file has, which torch never packs.
+    For those that unpack to more than the file has, which torch never packs of weights; for other archives.
     """
     try:
         with zipfile.ZipFile(path) as records:
+            names = {name.rpartition("/")[2] for name in records.namelist()}
+            if "constants.pkl" in names:
+                raise UnreadableError(f"is a TorchScript program; {STATE_DICT}")
+            if names and "data.pkl" not in names:
+                raise UnreadableError("is an archive of something else than a checkpoint")
             if sum(record.file_size for record in records.infolist()) > size:
                 raise UnreadableError("is no checkpoint: it unpacks to more than it has")
             damaged = records.testzip()
@@ -146,8 +160,9 @@ def torch_values(file: str | IO[bytes], *, mmap: bool | None = None) -> Any:
         raise UnreadableError(f"cannot be read ({reason(error)})") from None
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"holds {quoted(refused[1])}" if refused else "is damaged, or no checkpoint"
-        raise UnreadableError(f"{what}; only tensors and plain values are read") from None
+        if refused:
+            raise UnreadableError(f"holds {quoted(refused[1])}; {STATE_DICT}") from None
+        raise UnreadableError(f"is damaged, or no checkpoint; {PLAIN}") from None
     except Exception as error:  # torch.load has no one error for a damaged file
         said = first_line(error).split(". ")[0]
         raise UnreadableError(f"is damaged, or no checkpoint: {said}") from None
@@ -173,10 +188,11 @@ def unwrapped(values: Any, where: str | Path) -> State:
     Raises `InputError` that starts with `where`.
     """
     for wrapping in WRAPPINGS:
-        # the first that is there: weights come before their average
         if isinstance(values, Mapping) and isinstance(values.get(wrapping), Mapping):
             values = values[wrapping]
             break
+    else:
+        _refuse_others(values, where)
     if not isinstance(values, Mapping) or not values:
         raise InputError(f"{where}: holds no weights, bare or under {', '.join(WRAPPINGS)}")
     state: State = {}
@@ -188,9 +204,27 @@ def unwrapped(values: Any, where: str | Path) -> State:
             raise InputError(f"{where}: holds {quoted(bare)} twice")
         _refuse_odd(value, f"{where}: {quoted(name)[1:-1]}")
         state[bare] = value
-    if all(name.startswith("model.") for name in state):  # Lightning's module around the network
-        state = {name.removeprefix("model."): value for name, value in state.items()}
+    # a module around the network, Lightning's say; no layout has one name before all others, but for those of
+    # transformers without a classifier
+    while len(around := {name.partition(".")[0] for name in state}) == 1 and around.isdisjoint(BODIES):
+        if not all("." in name for name in state):
+            break
+        state = {name.partition(".")[2]: value for name, value in state.items()}
     return state
+
+
+def _refuse_others(values: Any, where: str | Path) -> None:
+    """Raises `InputError` for weights under a key that is not known, by that key."""
+    there = [
+        key
+        for key, value in (values.items() if isinstance(values, Mapping) else ())
+        if isinstance(value, Mapping) and any(isinstance(each, Tensor) for each in value.values())
+    ]
+    if there:
+        names = ", ".join(word(key) for key in there[:3])
+        raise InputError(
+            f"{where}: holds weights under {names}; they are read bare or under {', '.join(WRAPPINGS)}"
+        )
 
 
 def _refuse_odd(value: Any, where: str) -> None:
@@ -202,3 +236,8 @@ def _refuse_odd(value: Any, where: str) -> None:
     # one number repeated by strides of 0 is small in a file and any size in memory
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise InputError(f"{where} is a tensor that claims more numbers than it has")
+    if not value.is_floating_point():
+        if value.dim() and not where.endswith(WHOLE):
+            raise InputError(f"{where} is {value.dtype}; weights that are quantised are not read")
+    elif not value.float().isfinite().all():
+        raise InputError(f"{where} is not finite: its training diverged")

@@ -122,7 +122,8 @@ def _check_columns(path: Path, columns: Sequence[str], given: set[str]) -> None:
         lacking = [[name for name in needed if name not in columns] for needed in (TIMM_RESULTS, TIMM_COSTS)]
         raise InputError(
             f"{path}: no file of timm's that is read here: accuracies (results-imagenet.csv) also have "
-            f"{', '.join(lacking[0])}, costs (benchmark-infer-*.csv) {', '.join(lacking[1])}"
+            f"{', '.join(lacking[0])}, costs (benchmark-infer-*.csv) {', '.join(lacking[1])}; in a file of "
+            "your own model is called name"
         )
     known = [*ACCURACY, *COST, *SIZE, *SEEN, *OTHER, "activations_m", "depth", "images_per_s", "device"]
     for kind, choices, needed in (
@@ -138,7 +139,7 @@ def _check_columns(path: Path, columns: Sequence[str], given: set[str]) -> None:
             raise InputError(f"{path}: no column of {kind}: {_one_of(choices)}; there is {listed(columns)}")
     for name in ("name", "family", "resolution", "pretrain"):
         if name not in columns and name not in given:
-            raise InputError(f"{path}: no column {name!r}, and no {name} given for the whole file")
+            raise InputError(f"{path}: no column {name!r}; where all rows have one {name}, each says it")
     for name in given & set(columns):
         raise InputError(f"{path}: has a column {name!r}, so no {name} can be given for the whole file")
     unknown = sorted(set(columns) - set(known))

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nas.data.class_names import RULE, is_class_name, nearly_alike
 from nas.data.files import MISSING, NOWHERE, TWICE, ImageFiles, LeftOut, looked_at
 from nas.data.held_out import held_out
 from nas.data.images import EXTENSIONS
 from nas.data.layout import NAMES, SPLITS
-from nas.data.listing import FIFTH, NO_NAME, summary
+from nas.data.listing import FIFTH, summary
 from space.errors import InputError, quoted, reason, some
 
 NEEDED = "a list has columns file and label, and split if the images are divided already"
@@ -54,11 +55,14 @@ class CsvList:
         labels = {split: {row.label for row in rows} for split, rows in self._rows.items()}
         self.classes = tuple(sorted(set.union(*labels.values()), key=_order))
         for name in self.classes:
-            if NO_NAME.search(name):
-                raise InputError(f"data: {self.root} has a label {quoted(name)}; a label is a line of text")
+            if not is_class_name(name):
+                raise InputError(f"data: {self.root} has a label {quoted(name)}; {RULE}")
             for split, own in labels.items():
                 if name not in own:
-                    raise InputError(f"data: {self.root} lists no {split} images of class {quoted(name)}")
+                    hint = nearly_alike([name], sorted(own))
+                    raise InputError(
+                        f"data: {self.root} lists no {split} images of class {quoted(name)}{hint}"
+                    )
         if len(self.classes) < 2 and len(splits) > 1:
             raise InputError(
                 f"data: {self.root} has one label, {quoted(self.classes[0])}; a classifier needs at least "
@@ -79,7 +83,8 @@ class CsvList:
 
     def read(self, classes: int, images: Sequence[tuple[int, int]]) -> str:
         """What is read of it, in a line: `classes`, and images that are read and that there are by split."""
-        return summary(str(self.root), (classes, len(self.classes)), images, self._how, self.left_out)
+        how = self._how + nearly_alike(self.classes, self.classes)
+        return summary(str(self.root), (classes, len(self.classes)), images, how, self.left_out)
 
     def _unlike(self, rows: list[_Row]) -> list[_Row]:
         """Every file once, however its path is written."""
@@ -131,9 +136,11 @@ class CsvList:
             of = np.array([labels[row.label] for row in rows], np.int64)
             images = ImageFiles(files, of, facts[:, 0], facts[:, 1]).taken(kept)
             for label in np.flatnonzero(np.bincount(images.labels, minlength=len(classes)) == 0):
+                slashes = any("\\" in row.file for row in rows) and os.sep == "/"
                 raise InputError(
                     f"data: {self.root} lists no image of class {quoted(classes[label])} that can be read; "
                     f"left out: {self.left_out}; paths are relative to {self.root.parent}"
+                    f"{', and / stands between folders' if slashes else ''}"
                 )
             self._found[key] = images
         return self._found[key]
@@ -214,19 +221,17 @@ def _places(path: Path, cells: list[str]) -> tuple[dict[str, int], bool]:
 
 
 def _unread(path: Path, cells: list[str], places: dict[str, int]) -> str:
-    """Which columns are read, where others have such names, too. Raises `InputError` at equal names."""
+    """Which columns are read, where there are others. Raises `InputError` at equal names of these."""
     low = [cell.lower() for cell in cells]
-    others = []
-    for column, place in places.items():
+    for place in places.values():
         if low.count(low[place]) > 1:
             raise InputError(f"data: {path} has {low.count(low[place])} columns {quoted(cells[place])}")
-        others += [
-            cells[low.index(name)] for name in COLUMNS[column] if name in low[:place] + low[place + 1 :]
-        ]
+    # one without a name is an index
+    others = [cell for place, cell in enumerate(cells) if cell and place not in places.values()]
     if not others:
         return ""
     read = ", ".join(quoted(cells[place]) for place in places.values())
-    return f"; by its columns {read}, not {', '.join(map(quoted, others))}"
+    return f"; by its columns {read}, not {listed(list(map(quoted, others)))}"
 
 
 def _is_split(name: str) -> bool:

@@ -7,7 +7,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}  # by the first two bytes
 TAIL, MOST_TAIL = 32, 1 << 25  # bytes at the end that it is looked for in
 MOST_PIXELS = 1 << 28  # a phone's 200 megapixels are read; Pillow holds 4 bytes of each
 MOST_BYTES = 2 << 30  # WebP's are in memory as a whole
-BITS_PER_SAMPLE = 258  # the TIFF tag
+BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, PLANES = 258, 259, 262, 284  # tags of TIFF
 
 
 def is_image(head: bytes) -> bool:
@@ -81,12 +81,19 @@ def opened(file: str) -> Iterator[Image]:
     except Image.DecompressionBombError:
         raise _too_large(file) from None
     except UnidentifiedImageError:
-        why = f"damaged, or none of {', '.join(FORMATS)}"
-        raise InputError(f"data: {file} cannot be read as an image: {why}") from None
+        raise InputError(f"data: {file} cannot be read as an image: damaged, or {_unread(file)}") from None
     except MemoryError:
         raise InputError(f"data: {file} cannot be read as an image: out of memory") from None
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError .. by format
         raise InputError(f"data: {file} cannot be read as an image: {reason(error)}") from None
+
+
+def _unread(file: str) -> str:
+    """What a whole file is that Pillow cannot identify."""
+    with suppress(OSError), Path(file).open("rb") as content:
+        if content.read(2) in (b"II", b"MM"):
+            return "a TIFF of other channels or numbers than are read: save it grey or RGB, of 8 or 16 bits"
+    return f"none of {', '.join(FORMATS)}"
 
 
 class _Bounds:
@@ -139,8 +146,15 @@ def _too_large(file: str) -> InputError:
 def as_rgb(image: Image) -> Image:
     """Any image as 8-bit RGB: transparency is dropped as timm does, 16 bits keep their upper 8.
 
-    Raises `ValueError` for pixels whose range nothing tells, floating-point and 32-bit numbers.
+    Raises `ValueError` for pixels whose range nothing tells, floating-point and 32-bit numbers, and for those
+    that Pillow gets wrong.
     """
+    tags = getattr(image, "tag_v2", {})
+    raw = tags.get(COMPRESSION, 1) == 1 and tags.get(BITS_PER_SAMPLE, (8,))[0] > 8
+    if raw and tags.get(PLANES) == 2 and len(image.getbands()) > 1:  # it takes them for 8 bits
+        raise ValueError(
+            "its channels of 16 bits lie one after the other; save it interleaved, or compressed"
+        )
     if image.mode == "RGB":
         image.load()
         return image
@@ -157,6 +171,8 @@ def as_rgb(image: Image) -> Image:
 def _eight_bits(image: Image) -> Image:
     from PIL import Image as Pillow
 
-    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))[0]  # 12-bit TIFF is in 16 as it is
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(BITS_PER_SAMPLE, (16,))[0]  # 12-bit TIFF is in 16 as it is
     grey = (np.asarray(image) >> (bits - 8)).clip(0, 255).astype(np.uint8)
-    return Pillow.fromarray(grey)
+    # white is 0 in X-rays; Pillow turns that round in 8 bits alone
+    return Pillow.fromarray(255 - grey if tags.get(PHOTOMETRIC) == 0 else grey)

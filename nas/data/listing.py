@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -12,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from nas.data.class_names import RULE, is_class_name, nearly_alike
 from nas.data.files import AGAIN, FORMAT, HIDDEN, NAME, OUTSIDE, ImageFiles, LeftOut, looked_at
 from nas.data.held_out import held_out
 from nas.data.images import EXTENSIONS
@@ -37,8 +37,10 @@ ARRAYS = (
     ".tfrecord",
 )
 # images, but not of a format that is read
-UNREAD = (".heic", ".heif", ".avif", ".jxl", ".svg", ".psd", ".dng", ".cr2", ".nef", ".arw", ".raw")
-NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # not UTF-8 is a surrogate here
+UNREAD = (
+    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".tga", ".exr", ".hdr", ".dcm",
+    ".dng", ".cr2", ".nef", ".arw", ".raw",
+)  # fmt: skip
 FIFTH = ", a fifth of each class kept for validation"
 
 
@@ -99,6 +101,7 @@ class Folder:
     def read(self, classes: int, images: Sequence[tuple[int, int]]) -> str:
         """What is read of it, in a line: `classes`, and images that are read and that there are by split."""
         how = FIFTH if self._layout.whole else self._names()
+        how += nearly_alike(self.classes, self.classes)
         return summary(str(self.root), (classes, len(self.classes)), images, how, self.left_out)
 
     def _names(self) -> str:
@@ -147,11 +150,8 @@ class Folder:
                 f"data: {folder} has no class folders; imagefolder needs {LAYOUT}; {held(folder)}"
             )
         for name in names:
-            if NO_NAME.search(name):
-                raise InputError(
-                    f"data: {folder} has a class folder {quoted(name)}; a class's name is text in "
-                    "UTF-8, without control characters"
-                )
+            if not is_class_name(name):
+                raise InputError(f"data: {folder} has a class folder {quoted(name)}; {RULE}")
         return names
 
     def _walked(self, top: str, left_out: LeftOut) -> list[str]:
@@ -259,4 +259,5 @@ def _refuse_different(root: Path, names: dict[str, list[str]]) -> None:
     raise InputError(
         f"data: {root} has {len(train)} classes in train and {len(val)} in val, which must be the same; "
         + "; ".join(odd)
+        + nearly_alike(sorted(train - val), sorted(val - train))
     )

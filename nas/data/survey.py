@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nas.data.dataset import open_source
 
@@ -23,6 +23,8 @@ class Survey:
     pixels: int | None
     """The shorter side, as a median over at most 200 training images; None where images have no size of
     their own, as those that are drawn at the resolution asked for."""
+    read: str = field(default="", compare=False)
+    """What was read and what was left out, in a line."""
 
 
 def survey(spec: str) -> Survey:
@@ -35,4 +37,5 @@ def survey(spec: str) -> Survey:
     source = open_source(spec, ANY_RESOLUTION, None, None, 0, None)
     names = source.classes or tuple(str(label) for label in range(source.num_classes))
     # optional in a source: not every one has images of a size
-    return Survey(names, source.sizes["train"], source.sizes["val"], getattr(source, "pixels", None))
+    pixels = getattr(source, "pixels", None)
+    return Survey(names, source.sizes["train"], source.sizes["val"], pixels, source.read)

@@ -51,6 +51,7 @@ def open_record(plan: Plan | Measurement, folder: Path) -> Record:
         return Record.create(folder, binding, asked)
     record = Record.resume(folder, binding)
     record.ask(**_moved(settings))
+    record.moved_to(binding["data"]["spec"])
     return record
 
 

@@ -38,13 +38,17 @@ FINE_TUNED_PIXELS = 224
 
 @dataclass(frozen=True)
 class Images:
-    """A data set as a recipe needs to know it; `pixels`: the shorter side of a typical image, if known."""
+    """A data set as a recipe needs to know it; `pixels`: the shorter side of a typical image, if known.
+
+    `read` says in a line what was read of it and what was left out, where that was now.
+    """
 
     name: str
     train: int
     num_classes: int
     classes: tuple[str, ...] | None = None
     pixels: int | None = None
+    read: str = ""
 
 
 def fitted_recipe(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -25,9 +25,27 @@ def validated(model: type[Model], values: Any, where: str, flags: Collection[str
         if key not in model.model_fields:
             raise InputError(f"{where}: {word(key)}: {_unknown(model)}")
     try:
-        return model.model_validate(dict(values))
+        found = model.model_validate(dict(values))
     except ValidationError as error:
         raise InputError(_line(model, error, where, flags)) from None
+    for names, value in _turned(values, found):
+        # a flag's value is text until pydantic reads it
+        if isinstance(value, bool) or names[0] not in flags:
+            key = flag(names[0]) if names[0] in flags else f"{where}: {'.'.join(names)}"
+            raise InputError(f"{key}: must be a number, not {quoted(value)}")
+    return found
+
+
+def _turned(given: Any, found: Any, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The names and values of what pydantic has made a number of: of true 1, of the text 1_0 ten."""
+    if isinstance(given, Mapping) and isinstance(found, BaseModel):
+        for name, value in given.items():
+            yield from _turned(value, getattr(found, name), *names, name)
+    elif isinstance(given, list | tuple) and isinstance(found, tuple | list):
+        for value, one in zip(given, found, strict=False):
+            yield from _turned(value, one, *names)
+    elif isinstance(given, bool | str) and isinstance(found, int | float) and not isinstance(found, bool):
+        yield names, given
 
 
 def part_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:

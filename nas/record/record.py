@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -88,10 +88,14 @@ class Record:
         storage = SqliteStorage(folder, write=True)
         try:
             cls.check_free(folder, resume=False)  # nobody else makes it from now on
+        except InputError:
+            storage.close()
+            raise
+        try:
             with unwritable(folder):
                 storage.make(_new(settings, asked))
         except InputError:
-            storage.close()
+            storage.remove()  # what there is of it
             raise
         return cls._open(folder, storage)
 
@@ -342,6 +346,12 @@ class Record:
         if any(asked.get(name) != value for name, value in values.items()):
             self._set("asked", asked | values)
 
+    def moved_to(self, spec: str) -> None:
+        """Keep where the study's images lie now."""
+        settings = dict(self._attributes["settings"])
+        if settings["data"].get("spec") != spec:
+            self._set("settings", {**settings, "data": {**settings["data"], "spec": spec}})
+
     def add_wall_seconds(self, seconds: float) -> None:
         """Add the time of this run to the study's."""
         self._set("wall_seconds", self._attributes["wall_seconds"] + seconds)
@@ -358,6 +368,17 @@ class Record:
             "warnings": self.warnings,
             **{name: attributes[name] for name in ("stopping",) if name in attributes},
         }
+
+    @contextmanager
+    def unless_refused(self) -> Iterator[None]:
+        """Where an `InputError` comes before the first trial no study is left: the command, once it is set
+        right, finds its name free."""
+        try:
+            yield
+        except InputError:
+            if isinstance(self.storage, SqliteStorage) and not self.trials():
+                self.storage.remove()
+            raise
 
     def close(self) -> None:
         """Let another driver have the study."""

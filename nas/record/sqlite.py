@@ -80,6 +80,17 @@ class SqliteStorage:
         for folder in (self._folder, self._folder / "checkpoints"):
             sweep(folder)
 
+    def remove(self) -> None:
+        """Remove the study; its folder too, where nothing else is in it."""
+        for name in ("study.db", "summary.json"):
+            (self._folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self._folder / "checkpoints").rmdir()
+        (self._folder / ".lock").unlink(missing_ok=True)  # while it is held
+        self.close()
+        with contextlib.suppress(OSError):
+            self._folder.rmdir()
+
     def exists(self) -> bool:
         """Whether there is a database."""
         return self._path.exists()

@@ -51,7 +51,7 @@ def images_of(one: Exportable, args: Namespace) -> Images | None:
 
             found = survey(spec)
             names = found.classes if SOURCES[kind].names_tell else None
-            return Images(called(spec), found.train, len(found.classes), names, found.pixels)
+            return Images(called(spec), found.train, len(found.classes), names, found.pixels, found.read)
     except InputError:
         if args.data is not None:
             raise

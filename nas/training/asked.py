@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.data.batches import Batches
+from nas.data.class_names import in_one_form
 from nas.data.sources.registry import called
 from nas.recipe.assignments import FLAG, assignments, nested
 from nas.recipe.fitted import epochs_for, rate, total_batch
@@ -157,9 +158,11 @@ def _with_classes(recipe: Recipe, batches: Batches, spec: str, notes: list[str])
         fields["name"] = called(spec)
         notes.append(f"classes: {batches.num_classes}, those of {spec}; the recipe has {data.num_classes}")
     elif data.classes is not None and there is not None:
-        missing, strange = set(data.classes) - set(there), set(there) - set(data.classes)
+        held, found = in_one_form(data.classes, there)
+        missing, strange = set(held) - set(found), set(found) - set(held)
         what = f"{some(sorted(strange))} in place of {some(sorted(missing))}" if strange else "in their order"
-        notes.append(f"classes: those of {spec}, {what}")
+        if held != found:
+            notes.append(f"classes: those of {spec}, {what}")
     return recipe.changed(data=fields)
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nas.data.class_names import in_one_form
 from nas.recipe.recipe import Recipe, recipe_text
 from nas.training.checkpoint import CheckpointError, fitting, load_plain, save_plain
 from nas.training.device import forget_peak_memory, memory_errors_as_failures
@@ -36,7 +37,7 @@ from nas.training.result import Epoch, StepDone
 from nas.training.run import Run
 from nas.training.state import start
 from nas.training.weights import BEST as BEST_WEIGHTS
-from nas.training.weights import WEIGHTS, better, start_from
+from nas.training.weights import OWN, better, start_from
 from space.errors import InputError, reason, some
 from space.files import sweep, write_text
 from space.networks import Network, brief, build_network, cost_of
@@ -147,7 +148,7 @@ class FullTraining:
     def _write(self, values: dict[str, Any]) -> None:
         # the best first: a crash in between takes both back to the epoch before, which comes again
         if self.best == self.rows[-1]:
-            which = 0 if better_weights(self.rows[-1]) == WEIGHTS[0] else -1
+            which = 0 if better_weights(self.rows[-1]) == OWN[0] else -1
             write_predictions(self._folder, *self._state.answers[which].numpy())
             self._save(BEST, {name: value for name, value in values.items() if name != "training"})
         self._save(LAST, values)
@@ -285,6 +286,8 @@ def initial_weights(
     if HEAD[0] not in state:
         return taken(state, "fresh")
     held = len(state[HEAD[0]])
+    if named is not None and classes is not None:
+        named, classes = in_one_form(named, classes)
     if held == num_classes and (named is None or classes is None or list(named) == list(classes)):
         return taken(state, "taken")
     if named is not None and classes is not None and sorted(named) == sorted(classes):

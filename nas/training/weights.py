@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from space.checkpoints import Read
     from space.networks import Network
 
-AVERAGES = ("model_ema", "state_dict_ema")  # the moving average's key: the official code's and ours, timm's
-WEIGHTS = ("model", "state_dict")
 RECIPES = (".yaml", ".yml")
-BEST = "best_weights"  # of our checkpoints: which of the two was the better one, "model" or "model_ema"
+OWN = ("model", "model_ema")  # the keys of the weights and of their moving average in our checkpoints
+BEST = "best_weights"  # and that of which of the two was the better one
 
 
 @dataclass(frozen=True)
@@ -270,6 +269,8 @@ def _network_of(values: Any, path: Path, name: str | None) -> Network:
 
 def _chosen(values: Any, path: Path, ema: bool | None) -> tuple[Any, bool, str]:
     """The weights to use in a checkpoint, whether they are the moving average, and which they are, said."""
+    from space.weight_files import AVERAGES, WEIGHTS
+
     if not isinstance(values, Mapping):
         return values, False, "weights"
     there = {key: value for key, value in values.items() if isinstance(value, Mapping)}
@@ -285,7 +286,7 @@ def _chosen(values: Any, path: Path, ema: bool | None) -> tuple[Any, bool, str]:
         return average, True, "moving average of the weights, all there is"
     # from here on both are there
     best = _best(values)
-    averaged = best != WEIGHTS[0] if ema is None else ema
+    averaged = best != OWN[0] if ema is None else ema
     name = "moving average of the weights" if averaged else "weights"
     if ema is not None or best is None:
         return (average if averaged else plain), averaged, name
@@ -295,7 +296,7 @@ def _chosen(values: Any, path: Path, ema: bool | None) -> tuple[Any, bool, str]:
 
 def _best(values: Mapping[str, Any]) -> str | None:
     """Which weights of the two the checkpoint says were the better ones; None where it does not."""
-    if values.get(BEST) in (WEIGHTS[0], AVERAGES[0]):
+    if values.get(BEST) in OWN:
         return str(values[BEST])
     own, average = values.get("val_accuracy"), values.get("ema_accuracy")  # of older checkpoints of ours
     if isinstance(own, float) and isinstance(average, float):
@@ -305,4 +306,4 @@ def _best(values: Mapping[str, Any]) -> str | None:
 
 def better(val_accuracy: float, ema_accuracy: float | None) -> str:
     """The key in a checkpoint of the weights with the better top-1; of equals the average's."""
-    return AVERAGES[0] if ema_accuracy is not None and ema_accuracy >= val_accuracy else WEIGHTS[0]
+    return OWN[ema_accuracy is not None and ema_accuracy >= val_accuracy]

@@ -190,6 +190,18 @@ def test_classes_that_the_network_does_not_know_are_named(place, capsys):
     path = checkpoint(place / "c.pt", model(classes=2), num_classes=2, classes=["ant", "bee"])
     line = refused(capsys, path, "--data", spec, "--workers", "0")
     assert line.endswith("has classes that the network does not know: wasp\n")
+    path = checkpoint(place / "c.pt", model(classes=3), num_classes=3, classes=["ant", "bee", "Wasp"])
+    line = refused(capsys, path, "--data", spec, "--workers", "0")
+    assert line.endswith("it knows Wasp; 'wasp' and 'Wasp' differ in case alone\n")
+
+
+def test_a_name_is_the_same_however_its_letters_are_encoded(place, capsys):
+    spec = folder_of(place / "data", "ant", "cafe\u0301")  # as macOS has written it
+    path = checkpoint(place / "c.pt", model(classes=2), num_classes=2, classes=["caf\u00e9", "ant"])
+    assert evaluate.main([str(path), "--data", spec, "--workers", "0"]) == 0
+    assert "classes: " not in capsys.readouterr().out.replace("2 classes", "")
+    both = checkpoint(place / "b.pt", model(classes=2), num_classes=2, classes=["caf\u00e9", "cafe\u0301"])
+    assert "does not know: ant; it knows caf" in refused(capsys, both, "--data", spec, "--workers", "0")
 
 
 def test_without_names_their_number_is_what_can_be_checked(place, capsys):
@@ -360,9 +372,12 @@ def test_damaged_files_are_refused(place, capsys):
 
 def test_weights_that_are_not_finite_give_no_accuracy(place, capsys):
     broken = model()
-    with torch.no_grad():
-        broken.head.bias.fill_(float("nan"))
-    assert "not finite" in refused(capsys, checkpoint(place / "c.pt", broken), "--data", "digits", begun=True)
+    torch.nn.init.constant_(broken.head.weight, 3e38)  # whose sums are infinite
+    line = refused(capsys, checkpoint(place / "c.pt", broken), "--data", "digits", begun=True)
+    assert "the network's outputs are not finite" in line
+    torch.nn.init.constant_(broken.head.bias, float("nan"))
+    line = refused(capsys, checkpoint(place / "c.pt", broken), "--data", "digits")
+    assert "c.pt: head.bias is not finite: its training diverged" in line
 
 
 def test_reading_weights_leaves_torch_s_randomness(place):

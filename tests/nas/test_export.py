@@ -499,6 +499,9 @@ def test_a_study_of_the_user_s_own_images_has_a_recipe_for_them():
     assert "600 images at 64 pixels: 300 epochs of 18 steps of 32" in export.recipe_said(recipe, images)
     here = export.recipe_of(pick, export.parser().parse_args([]), Head(7), images)
     assert here.devices >= 1 and here.data.num_classes == 7 and here.data.classes is None
+    # where the images lie no more, all has been written by now
+    gone = export.next_of(with_images(spec="imagefolder:nowhere"), args, Path("out"))
+    assert "--data imagefolder:nowhere" in gone
 
 
 def test_a_study_of_some_classes_has_a_recipe_for_all_of_them():

@@ -15,9 +15,12 @@ from PIL import Image
 
 from nas import export, search
 from nas.record.record import Record
+from nas.record.study import read_study
+from nas.samplers.proposer import Proposer
 from space.architecture import Architecture
 from space.cost import cost
 from space.describe import read_file
+from space.errors import InputError
 from space.families import named
 from space.networks import cost_of, network_from
 from space.space_file import load_space
@@ -384,6 +387,18 @@ def test_what_is_refused_leaves_no_study(run, workplace, wrong, right):
     assert run(*flags, *right)[0] == 0
 
 
+def test_what_is_refused_before_the_first_trial_leaves_no_study(run, workplace, monkeypatch):
+    """As a latency that no network has, which is known once networks have been measured."""
+    flags = ["--proxy", "simulated:separable", "--study", "s"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Proposer, "next", lambda *_: (_ for _ in ()).throw(InputError("--max-latency: none")))
+        assert run(*flags, "--trials", 3, reference=False)[2] == "nas.search: --max-latency: none\n"
+        assert not list((workplace / "runs").iterdir())
+        assert run(*flags, "--trials", 3, reference=True)[0] == 2  # now that one has been trained: it is kept
+    assert len(Record.read("s").trials()) == 1
+    assert run(*flags, "--trials", 4, "--resume")[0] == 0
+
+
 @pytest.mark.parametrize("name", ["n" * 300, "a\0b", "runs/" + "n" * 300, "a\0b.yaml"])
 @pytest.mark.parametrize(
     "setting", ["study", "space", "proxy", "data", "device", "budget", "max-latency", "reference", "storage"]
@@ -411,6 +426,7 @@ def test_a_study_goes_on_where_its_data_has_moved(run, workplace):
     moved = ["--study", "m", "--resume", "--data", f"imagefolder:{new}"]
     assert run(*moved, "--trials", 3)[0] == 0
     assert run("--study", "m", "--resume", "--trials", 4)[0] == 0  # it has learnt where they are
+    assert read_study("m").mapping["data"]["spec"] == f"imagefolder:{new}"  # and an export too
     Image.new("RGB", (32, 32)).save(new / "val" / "a" / "0.png")
     code, _, err = run(*moved, "--trials", 5)
     assert code == 2 and "data.fingerprint" in err and "data.spec" not in err

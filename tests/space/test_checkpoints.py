@@ -28,7 +28,7 @@ from space.networks import build_network
 from space.stage import Stage
 from space.stem import Stem
 from space.swin import Swin
-from space.weight_files import read_values
+from space.weight_files import WRAPPINGS, read_values
 from tests.space.strategies import architectures
 from tests.space.weights import randomised
 
@@ -406,12 +406,15 @@ def saved(path: Path, values: object) -> Path:
         None,
         "model",
         "state_dict",
+        "model_state_dict",
+        "module",
         "model_ema",
         "ddp",
         "compiled",
         "compiled ddp",
         "ddp compiled",
         "lightning",
+        "backbone compiled net",
     ],
 )
 def test_load_weights_of_every_layout_and_wrapping(tmp_path: Path, layout: str, wrapping: str | None):
@@ -420,9 +423,10 @@ def test_load_weights_of_every_layout_and_wrapping(tmp_path: Path, layout: str, 
     if layout != "own":
         state = WRITERS[layout](state, SMALL)
     prefixes = {"ddp": "module.", "compiled": "_orig_mod.", "lightning": "model."}
+    prefixes |= {"backbone": "backbone.", "net": "0.net."}
     prefix = "".join(prefixes.get(part, "") for part in (wrapping or "").split())
     values: object = {prefix + name: value for name, value in state.items()}
-    if wrapping in ("model", "state_dict", "model_ema"):
+    if wrapping in WRAPPINGS:
         values = {"epoch": 3, "args": argparse.Namespace(lr=4e-3), wrapping: values}
     target = read_weights(saved(tmp_path / "w.pth", values), network=SMALL).model.eval()
     assert_same_logits(source, target)
@@ -468,12 +472,15 @@ def without(name: str) -> dict[str, Tensor]:
         ({"a": torch.zeros(1).expand(10**9)}, "a is a tensor that claims more numbers than it has"),
         ({"a": torch.eye(3).to_sparse()}, "a is a tensor of another kind"),
         ({"a": torch.zeros(1), "module.a": torch.zeros(1)}, "holds 'a' twice"),
-        ({"head.fc.weight": torch.zeros(6, 24)}, "timm's layout: missing"),
-        ({"classifier.weight": torch.zeros(6, 24)}, "transformers' layout: missing"),
-        ({"stem.weight": torch.zeros(6, 24)}, "the official layout: missing"),
+        ({"head.fc.weight": torch.zeros(6, 24), "x.y": torch.zeros(1)}, "timm's layout: missing"),
+        ({"classifier.weight": torch.zeros(6, 24), "x.y": torch.zeros(1)}, "transformers' layout: missing"),
+        ({"stem.weight": torch.zeros(6, 24), "x.y": torch.zeros(1)}, "the official layout: missing"),
+        ({"teacher": without(""), "epoch": 3}, "holds weights under teacher; they are read bare"),
+        (without("") | {"norm.bias": torch.zeros(24).int()}, "norm.bias is torch.int32; weights"),
+        (without("") | {"norm.bias": torch.full((24,), torch.nan)}, "norm.bias is not finite: its training"),
         (SMALL, "holds 'space.architecture.Architecture'; only tensors and plain values are read"),
     ],
-    ids=range(16),
+    ids=range(19),
 )
 def test_a_wrong_file_is_one_clear_line(tmp_path: Path, values: object, message: str):
     path = saved(tmp_path / "w.pth", values)

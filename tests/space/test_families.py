@@ -200,6 +200,8 @@ def test_a_name_of_timm_is_its_network_to_the_unit(name: str):
         ("hf_hub:timm/convnext_small.fb_in22k_ft_in1k_384", "convnext_small"),
         ("facebook/convnext-tiny-224", "convnext_tiny"),
         ("facebook/convnext-xlarge-384-22k-1k", "convnext_xlarge"),
+        ("convnext_base_384_in22ft1k", "convnext_base"),
+        ("convnext_tiny_1k_224_ema", "convnext_tiny"),
         ("ConvNeXt V2-A", "convnextv2_atto"),
         ("facebook/convnextv2-tiny-22k-384", "convnextv2_tiny"),
         ("convnextv2_huge.fcmae_ft_in22k_in1k_512", "convnextv2_huge"),

@@ -232,6 +232,22 @@ def test_a_lock_is_one_process_s(tmp_path):
     locked(tmp_path / "new" / ".lock", "somebody has it").close()
 
 
+def test_a_lock_is_never_taken_of_a_file_that_nobody_finds(tmp_path, monkeypatch):
+    import fcntl
+
+    def removed_meanwhile(file, how, flock=fcntl.flock):
+        if not taken:
+            (tmp_path / ".lock").unlink()  # its holder gave it up between opening and locking
+        taken.append(how)
+        flock(file, how)
+
+    taken: list[int] = []
+    monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
+    lock = locked(tmp_path / ".lock", "")
+    assert len(taken) == 2 and os.path.samestat(os.fstat(lock.fileno()), (tmp_path / ".lock").stat())
+    lock.close()
+
+
 def test_without_posix_locks_the_systems_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr("space.files.fcntl", None)
     write_text(tmp_path / "page", "x")  # writing needs none

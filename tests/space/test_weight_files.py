@@ -93,6 +93,13 @@ def test_what_is_refused_is_named_and_not_run(tmp_path: Path):
     assert not (tmp_path / "run").exists()
 
 
+def test_other_archives_are_told_from_damaged_checkpoints(tmp_path: Path):
+    np.savez(tmp_path / "w.npz", w=np.zeros(3))
+    assert refused(tmp_path / "w.npz").endswith("is an archive of something else than a checkpoint")
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), tmp_path / "w.pt")
+    assert "is a TorchScript program; only tensors and plain values are read" in refused(tmp_path / "w.pt")
+
+
 def test_formats_are_told_by_content(tmp_path: Path):
     from safetensors.torch import save_file
 
@@ -107,7 +114,7 @@ def test_what_is_no_file_is_said_at_once(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty").touch()
     (tmp_path / "dangling").symlink_to("nowhere")
-    assert "Is a directory" in refused(tmp_path)
+    assert refused(tmp_path).endswith(": is a folder; name the file of weights in it")
     assert "a device or pipe" in refused(tmp_path / "pipe")
     assert "a device or pipe" in refused(Path("/dev/zero"))
     assert "is empty" in refused(tmp_path / "empty")

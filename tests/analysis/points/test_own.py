@@ -61,7 +61,7 @@ def test_what_holds_for_the_whole_file_is_given_once(write):
         224,
         "my runs",
     )
-    with pytest.raises(InputError, match="no column 'family', and no family given"):
+    with pytest.raises(InputError, match="no column 'family'; where all rows have one family, each says it"):
         read_results(path)
     with pytest.raises(InputError, match="has a column 'family', so no family can be given"):
         read_results(write(MINE), family="other")
@@ -204,7 +204,10 @@ def test_timm_files_are_known_by_their_columns(write):
         read_files([accuracies])
     with pytest.raises(InputError, match=r"no file of accuracies: results-imagenet"):
         read_files([costs, write(MINE)])
-    with pytest.raises(InputError, match=r"train.csv: no file of timm's that is read here.* infer_gmacs$"):
+    with pytest.raises(
+        InputError,
+        match=r"train.csv: no file of timm's that is read here.* infer_gmacs; in a file of",
+    ):
         read_files([write("model,infer_img_size,train_step_time\nx,224,1\n", "train.csv")])
 
 

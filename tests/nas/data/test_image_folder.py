@@ -127,8 +127,11 @@ def test_names_need_not_be_text_but_classes_are_named(root):
     shutil.copy(root / "val" / "a" / "0.png", os.fsencode(root / "train" / "a") + b"/\xff\xfe.png")
     (root / "train" / "b" / "line\nbreak.JPG").write_bytes((root / "val" / "b" / "0.png").read_bytes())
     assert len(both(root).train) == 10
-    (root / "train" / os.fsdecode(b"\xff")).mkdir()
-    assert "has a class folder '\\udcff'; a class's name is text in UTF-8" in refused(root)
+    for name, shown in ((os.fsdecode(b"\xff"), r"'\udcff'"), (" a", "' a'"), ("a\u2028b", r"'a\u2028b'")):
+        (root / "train" / name).mkdir()
+        line = refused(root)  # no export could write it after the search
+        assert f"has a class folder {shown}; a class's name is one line of text in UTF-8, without" in line
+        (root / "train" / name).rmdir()
 
 
 def test_classes_of_one_split_only_are_named(root):
@@ -138,6 +141,27 @@ def test_classes_of_one_split_only_are_named(root):
         "3 classes in train and 2 in val, which must be the same; b, d are only in train; c is only in val"
         in (refused(root))
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [(("caf\u00e9", "cafe\u0301"), "the encoding of letters (Unicode NFC, NFD)"), (("Cat", "cat"), "case")],
+)
+def test_names_that_hardly_differ_are_told_in_what(root, names, what):
+    for split, name in zip(("train", "val"), names, strict=True):
+        (root / split / "b").rename(root / split / name)
+    assert refused(root).endswith(f"; {names[0]!r} and {names[1]!r} differ in {what} alone")
+
+
+def test_a_tiff_of_another_kind_is_not_called_another_format(tmp_path):
+    file = tmp_path / "x.tif"
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(file)
+    bits = b"\x02\x01\x03\x00\x01\x00\x00\x00"  # BitsPerSample, one number
+    content = file.read_bytes()
+    assert content.count(bits + b"\x20") == 1
+    file.write_bytes(content.replace(bits + b"\x20", bits + b"\x40"))
+    with pytest.raises(InputError, match="a TIFF of other channels or numbers than are read: save it grey"):
+        decode([file], 16)
 
 
 def test_one_class_is_refused(root):

@@ -201,7 +201,18 @@ READ = {
     ),
     "a list": (written(rows()), FIFTH),
     "a list with a header": (written(rows("label,path", form="{c},{c}/{i}.png")), FIFTH),
-    "a list with semicolons": (written(rows("file;width;class", form="{c}/{i}.png;14;{c}")), FIFTH),
+    "a list with semicolons": (
+        written(rows("file;width;class", form="{c}/{i}.png;14;{c}")),
+        FIFTH + "; by its columns 'file', 'class', not 'width'",
+    ),
+    "a list with fastai's column of splits": (
+        written(rows(",file,label,is_valid", form="{i},{c}/{i}.png,{c},False")),
+        FIFTH + "; by its columns 'file', 'label', not 'is_valid'",
+    ),
+    "labels that differ in case": (
+        written(rows("file,label", *(f"a/{i}.png,B" for i in range(5)), names="b")),
+        FIFTH + "; 'B' and 'b' differ in case alone",
+    ),
     "a list with splits": (
         written(rows(form="{c}/{i}.png,{c},train", count=4) + "\n" + "a/4.png,a,test\nb/4.png,b,test\n"),
         "2 classes, 8 + 2 images, validated on test",
@@ -281,6 +292,10 @@ REFUSED = {
     "a list of nothing there": (
         written(rows(names="xy")),
         "left out: 10 not there (x/0.png, x/1.png, x/2.png, ...); paths are relative to {root}",
+    ),
+    "a list made on Windows": (
+        written(rows(form="{c}\\{i}.png,{c}")),
+        "paths are relative to {root}, and / stands between folders",
     ),
     "a list of one label": (written(rows(names="a")), "has one label, 'a'; a classifier needs at least two"),
     "a list with a row cut": (

@@ -293,3 +293,21 @@ def test_twelve_bits_in_a_tiff_keep_their_upper_eight():
     image = Image.fromarray(np.array([[0, 15, 16, 4095]], np.uint16))
     image.tag_v2 = {258: (12,)}
     assert np.asarray(as_rgb(image))[0, :, 0].tolist() == [0, 0, 1, 255]
+
+
+def test_a_tiff_in_which_white_is_zero_is_no_negative(tmp_path):
+    # Pillow turns 8 bits round as it writes and as it reads them, and 16 bits never
+    for kind, white, expected in ((np.uint8, 255, [0, 127, 255]), (np.uint16, 65535, [255, 128, 0])):
+        file = tmp_path / "x.tif"
+        Image.fromarray(np.array([[0, white // 2, white]], kind)).save(file, tiffinfo={262: 0})
+        with Image.open(file) as image:
+            assert np.asarray(as_rgb(image))[0, :, 0].tolist() == expected
+
+
+def test_channels_of_sixteen_bits_that_pillow_takes_for_eight_are_refused():
+    image = Image.new("RGB", (8, 8))
+    image.tag_v2 = {258: (16, 16, 16), 259: 1, 284: 2}
+    with pytest.raises(ValueError, match="save it interleaved, or compressed"):
+        as_rgb(image)
+    image.tag_v2[259] = 5  # libtiff reads these
+    assert as_rgb(image).mode == "RGB"

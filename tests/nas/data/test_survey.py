@@ -35,7 +35,9 @@ def test_an_image_folder_however_its_path_is_written(photos, monkeypatch, spec):
 def test_an_image_that_is_cut_short_is_not_counted(photos):
     file = photos / "train" / "cat" / "0.png"
     file.write_bytes(file.read_bytes()[:20])
-    assert survey(str(photos)) == Survey(("cat", "dog"), 11, 4, 33)
+    found = survey(str(photos))
+    assert found == Survey(("cat", "dog"), 11, 4, 33)
+    assert found.read.endswith("2 classes, 11 + 4 images; left out: 1 cut short (train/cat/0.png)")
 
 
 def test_a_wrong_place_is_a_line(tmp_path):

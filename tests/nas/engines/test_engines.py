@@ -165,6 +165,13 @@ def told_of(trainer):
     return told.told
 
 
+class MuteError(RuntimeError):
+    """Says nothing, not even that."""
+
+    def __str__(self):
+        raise self
+
+
 @pytest.mark.parametrize("at", ["start", "epoch"])
 @pytest.mark.parametrize(
     ("error", "reason", "unexpected"),
@@ -179,6 +186,7 @@ def told_of(trainer):
         (InputError("recipe: wrong"), "InputError: recipe: wrong", True),
         (OSError(5, "Input/output error"), "OSError: [Errno 5] Input/output error", True),
         (RecursionError("x" * 9999), "RecursionError: xxx", True),
+        (MuteError(), "MuteError", True),
         (MemoryError("std::bad_alloc"), "out of memory: std::bad_alloc", False),
         (TrialFailed("loss is not finite"), "loss is not finite", False),
     ],

@@ -245,6 +245,10 @@ def plain(**changes):
         ({"layer_scale": -1}, "layer_scale: input should be greater than 0, not -1"),
         ({"flip": True}, "flip: unknown key"),
         ({"compile": 1}, "compile: "),
+        ({"seed": True}, "seed: must be a number, not True"),  # it would be 1
+        ({"optimizer": {"lr": True}}, "optimizer.lr: must be a number, not True"),
+        ({"optimizer": {"betas": [True, 0.9]}}, "optimizer.betas[0]: input should be less than 1"),
+        ({"epochs": "3_00"}, "epochs: must be a number, not '3_00'"),  # it would be 300
         ({"data": 5}, "data: "),
         ({"architecture": {"stages": [{"depth": 0, "width": 8}]}}, "architecture: stages[0].depth: 0 "),
         ({"architecture": {"stages": [], "deep": 1}}, "architecture: deep: unknown field; "),
