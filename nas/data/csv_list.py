@@ -231,7 +231,7 @@ def _unread(path: Path, cells: list[str], places: dict[str, int]) -> str:
     if not others:
         return ""
     read = ", ".join(quoted(cells[place]) for place in places.values())
-    return f"; by its columns {read}, not {listed(list(map(quoted, others)))}"
+    return f"; by its columns {read}, not {some(list(map(quoted, others)))}"
 
 
 def _is_split(name: str) -> bool:
