@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TextIO, TypeVar
 
 from space.errors import InputError, reason
+from space.paths import at_home
 
 Number = TypeVar("Number", int, float)
 CUT = 141  # a shell's word for a program whose reader has gone
@@ -49,6 +50,10 @@ class Command(argparse.ArgumentParser):
         # `--flag=--`: argparse before Python 3.13 takes the dashes away and stumbles over what is left
         if arg_strings == ["--"] and action.option_strings and action.nargs is None:
             raise argparse.ArgumentError(action, "expected one argument")
+        try:
+            arg_strings = [at_home(text) for text in arg_strings]
+        except InputError as error:
+            raise argparse.ArgumentError(action, str(error)) from None
         return super()._get_values(action, arg_strings)
 
     @property

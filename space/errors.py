@@ -86,8 +86,16 @@ def printable(text: str) -> str:
 
 def first_line(said: BaseException | str) -> str:
     """The first line of a text or of what an error says that is not empty; else the error's class, or ""."""
-    line = next((line.strip() for line in str(said).splitlines() if line.strip()), "")
+    line = next((line.strip() for line in text_of(said).splitlines() if line.strip()), "")
     return line or (type(said).__name__ if isinstance(said, BaseException) else "")
+
+
+def text_of(said: BaseException | str) -> str:
+    """What an error says; "" of one that fails even at that."""
+    try:
+        return str(said)
+    except Exception:  # a class of somebody else's
+        return ""
 
 
 def reason(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from nas.record.database import FAILURES, said
 from space.errors import InputError, quoted, reason
 from space.files import parse_json, read_text, write_text
+from space.paths import at_home
 
 MOST_NAME = 255  # bytes of a file's name, on every system
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -23,6 +24,7 @@ PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn")
 
 def study_folder(study: str) -> Path:
     """The folder of a study named by NAME (under `runs`) or by a path. Raises `InputError`."""
+    study = at_home(study)
     if os.sep not in study and not NAME.fullmatch(study):
         raise InputError(
             f"study {quoted(study)}: a name holds letters, digits, '.', '_' and '-', or give a path"
