@@ -34,6 +34,8 @@ MOST_VALUES = 200_000  # of a YAML file, what its aliases stand for counted each
 MOST_DEPTH = 64
 MOST_DIGITS = 40
 TEMPORARY = ".convnext-nas-part"
+# what a spreadsheet would work out, or run, of a cell; a signed number and what comes after it is none
+FORMULA = re.compile(r"[=@\t\r]|[-+].*(?:[|!]|\w\()", re.DOTALL)
 
 
 # reading
@@ -250,8 +252,13 @@ def csv_of(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def csv_cell(value: Any) -> Any:
+    """A value as CSV may have it: no name of a stranger's is a formula to the spreadsheet that opens it."""
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

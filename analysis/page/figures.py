@@ -15,7 +15,7 @@ from typing import Any
 
 from analysis.page.view import PALETTE, Cell, Figure, Table, View
 from space.errors import InputError, first_line, reason
-from space.files import make_folder, write_bytes
+from space.files import csv_cell, make_folder, write_bytes
 
 # pixels of a figure for a paper: text of 15 px is of 9 points where it is printed 6.5 inches wide
 PAPER_WIDTH, PAPER_HEIGHT = 800, 500
@@ -113,7 +113,7 @@ def csv_bytes(table: Table) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.columns)
-    writer.writerows([_cell(value) for value in row] for row in table.rows)
+    writer.writerows([csv_cell(_cell(value)) for value in row] for row in table.rows)
     return text.getvalue().encode("utf-8", errors="replace")
 
 

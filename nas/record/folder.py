@@ -18,6 +18,7 @@ from space.files import parse_json, read_text, write_text
 from space.paths import at_home
 
 MOST_NAME = 255  # bytes of a file's name, on every system
+UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # no line and no command could show it
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn")
 
@@ -29,9 +30,11 @@ def study_folder(study: str) -> Path:
         raise InputError(
             f"study {quoted(study)}: a name holds letters, digits, '.', '_' and '-', or give a path"
         )
+    if UNSHOWN.search(study):
+        raise InputError(f"study {quoted(study)}: has line breaks or control characters; rename the folder")
     folder = Path(study) if os.sep in study else Path("runs") / study
-    if "\0" in study or any(len(os.fsencode(part)) > MOST_NAME for part in folder.parts):
-        raise InputError(f"study {quoted(study)}: a folder's name has at most {MOST_NAME} bytes, none a NUL")
+    if any(len(os.fsencode(part)) > MOST_NAME for part in folder.parts):
+        raise InputError(f"study {quoted(study)}: a folder's name has at most {MOST_NAME} bytes")
     return folder
 
 
