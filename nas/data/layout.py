@@ -66,7 +66,8 @@ def refuse_inside(folder: Path, spec: str, flag: str) -> None:
     except InputError:  # who reads it says so
         return
     root = Path(os.path.expanduser(path))  # noqa: PTH111  Path's own raises without a home
-    inside = Path(os.path.relpath(folder.resolve(), root.resolve())).parts
+    # realpath, as Path.resolve raises at a link to itself before Python 3.13
+    inside = Path(os.path.relpath(os.path.realpath(folder), os.path.realpath(root))).parts
     if kind != FOLDER or inside[:1] == ("..",) or not is_dir(root):
         return
     layout = layout_of(root)

@@ -411,6 +411,9 @@ def test_nothing_is_written_where_it_would_be_read_as_a_class(place, divided):
             refuse_inside(folder, "my photos", "--out")
     for folder in (place.parent / "best", place.parent / "my photos-best", *([place / "best"] * divided)):
         refuse_inside(folder, "my photos", "--out")
+    (place.parent / "loop").symlink_to("loop")
+    refuse_inside(place.parent / "loop", "my photos", "--out")
+    refuse_inside(place, "loop", "--out")  # whoever reads it says what it is
     refuse_inside(place, "digits", "--out")
 
 
