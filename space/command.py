@@ -118,6 +118,7 @@ def _number(
 
 COUNT = _number("number, at least 0,", int, lambda value: value >= 0)
 POSITIVE_COUNT = _number("number, at least 1,", int, lambda value: value >= 1)
+SEEDS = _number("number, 1 to 1000,", int, lambda value: 1 <= value <= 1000)
 POSITIVE = _number("number above 0", float, lambda value: 0 < value < math.inf)
 SHARE = _number("share, above 0 and at most 1,", float, lambda value: 0 < value <= 1)
 

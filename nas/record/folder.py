@@ -46,7 +46,7 @@ def is_study(folder: Path) -> bool:
 def is_there(path: Path) -> bool:
     """Whether there is a file, or anything else. Raises `InputError` where nobody may look."""
     try:
-        return path.exists()
+        return path.exists() or path.is_symlink()  # to nothing now, such as a disk that is not there
     except (OSError, ValueError) as error:
         raise InputError(f"study {path.parent}: cannot be read ({reason(error)})") from None
 

@@ -219,7 +219,7 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "recipe": (TRAIN[1:], ("", *NO_FILES)),
         "--data": (TRAIN, NO_DATA),
         "--out": (TRAIN, NO_PLACES),
-        "--seeds": (TRAIN, NO_COUNTS),
+        "--seeds": (TRAIN, (*NO_COUNTS, "1001")),
         "--control": (TRAIN, (*NETWORKS, "convnext_teeny")),
         "--set": (TRAIN, ("", "x", "=", "=1", "lr=1", "optimizer.lr=x", "optimizer.lr=-1", "epochs=0",
             "epochs=nan", "optimizer=1", "architecture.width=8", "architecture.drop_path=2",

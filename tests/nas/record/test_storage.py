@@ -397,3 +397,13 @@ def test_reading_makes_nothing_in_a_database(postgres_url, tmp_path, monkeypatch
 def test_a_folder_that_no_line_can_show_is_none_of_a_study(name):
     with pytest.raises(InputError, match="has line breaks or control characters; rename the folder"):
         study_folder(name)
+
+
+def test_a_study_whose_disk_is_not_there_is_not_made_anew(tmp_path):
+    place = tmp_path / "study.db"
+    place.symlink_to(tmp_path / "unmounted" / "study.db")
+    with pytest.raises(InputError, match="exists; --resume continues it"):
+        Record.check_free(tmp_path, resume=False)
+    with pytest.raises(InputError, match=r"study\.db cannot be read"):
+        Record.read(tmp_path)
+    assert place.is_symlink()
