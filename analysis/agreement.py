@@ -38,7 +38,11 @@ def parser() -> Command:
     add("--json", action="store_true", help="print everything as JSON in place of the table")
     add("--csv", metavar="FILE", type=Path, help="write the table there as well")
     add(
-        "--card", metavar="FILE", type=Path, help="write the card of the study's proxy there, as presets have"
+        "--card",
+        metavar="FILE",
+        type=Path,
+        help="write the card of the study's proxy there, as presets have; to a card of the same proxy and "
+        "images over other networks the tau is added",
     )
     add("--plot", metavar="FILE", type=Path, help="draw one order against the other, as .svg or .html")
     return command
@@ -61,14 +65,15 @@ def show(args: Namespace) -> None:
     from analysis.order.card import card_text
     from analysis.order.picture import draw, writer_of
     from nas.record.study import read_studies
-    from space.files import csv_of, write_text
+    from space.files import csv_of, read_text, write_text
 
     if args.plot is not None:
         writer_of(args.plot)  # a wrong name is told before anything is worked out
     studies = read_studies(args.studies)
     found = answer(studies)
     if args.card is not None:
-        write_text(args.card, card_text(studies[0], found))
+        held = read_text(args.card, "card") if args.card.is_file() else None
+        write_text(args.card, card_text(studies[0], found, held))
     if args.csv is not None:
         write_text(args.csv, csv_of(COLUMNS, rows(found)))
     if args.plot is not None:

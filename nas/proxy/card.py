@@ -58,6 +58,7 @@ class Measured(BaseModel):
     networks: int
     seeds: int
     tau: Tau
+    also: dict[str, Tau] = {}  # over other networks
     within: dict[str, Tau] = {}  # groups of these networks
     equal_flops: Tau | None = None  # over pairs within 5% of FLOPs
     params: Tau | None = None  # of accuracy with parameters, over such pairs; ImageNet's is +.49 to +.60
@@ -71,6 +72,8 @@ class Measured(BaseModel):
         said = f"{known} tau {self.tau}, measured on {self.over}"
         if self.images:
             said += f", {self.images}"
+        for over, tau in self.also.items():
+            said += f"; over {over} {'it is the reverse: ' * (tau.high < 0)}tau {tau}"
         if self.tau.low <= 0:
             return said
         unclear = [name for name, tau in self.within.items() if tau.low <= 0 <= tau.high]

@@ -244,10 +244,13 @@ def test_mistakes_are_one_line_and_exit_code_2(flags, words, capsys):
     assert len(told.err.strip().splitlines()) <= 2
 
 
-@pytest.mark.parametrize("preset, study", [("cpu", "roadmap"), ("photos", "order/photos")])
-def test_the_packaged_card_is_what_the_recorded_study_gives(preset, study, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "preset, studies", [("cpu", ["roadmap"]), ("photos", ["order/photos", "order/photos_b"])]
+)
+def test_the_packaged_card_is_what_the_recorded_studies_give(preset, studies, tmp_path, capsys):
     path = tmp_path / "card.yaml"
-    assert command.main([str(ROOT / "studies" / study), "--card", str(path)]) == 0
+    for study in studies:
+        assert command.main([str(ROOT / "studies" / study), "--card", str(path)]) == 0
     capsys.readouterr()
     packaged = ROOT / f"nas/proxies/cards/{preset}.yaml"
     assert path.read_text(encoding="utf-8") == packaged.read_text(encoding="utf-8")

@@ -211,7 +211,13 @@ def _resumed() -> Iterator[Case]:
         )
     text = json.dumps({**RECIPE, "epochs": 2})
     yield Case(
-        "nas.train", "checkpoints", "--resume", "under another recipe", argv, {**trained, "recipe.yaml": text}
+        "nas.train",
+        "checkpoints",
+        "--resume",
+        "under another recipe",
+        argv,
+        {**trained, "recipe.yaml": text},
+        leaves=LOCK,
     )
 
 
