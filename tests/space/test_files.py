@@ -272,3 +272,11 @@ def test_no_name_is_a_formula_to_a_spreadsheet():
         assert csv_of(["name"], [{"name": name}]) == csv_of(["name"], [{"name": f"'{name}"}])
     for plain in ("a=b", "-0.5", "+2.1 (90% +1.0 to +3.1)", "-", "", -0.5, None):
         assert csv_cell(plain) == plain
+
+
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done, sync, rename = [], os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append("synced"), sync(handle)))
+    monkeypatch.setattr(Path, "replace", lambda *names: (done.append("renamed"), rename(*names)))
+    assert write_text(tmp_path / "study.json", "{}").read_text() == "{}"
+    assert done == ["synced", "renamed"]
