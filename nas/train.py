@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
-from space.command import COUNT, POSITIVE_COUNT, Command
+from space.command import COUNT, POSITIVE_COUNT, SEEDS, Command
 from space.errors import InputError
 from space.words import duration, percentage, plural
 
@@ -51,7 +51,7 @@ def parser() -> Command:
         help=f"{', '.join(forms())}; a folder is PATH/train/CLASS/*.jpg, PATH/val/CLASS/*.jpg")  # fmt: skip
     add("--out", type=Path, metavar="DIR",
         help="where checkpoints, logs and the summary go (default: trained, beside the recipe)")  # fmt: skip
-    add("--seeds", type=POSITIVE_COUNT, default=1, metavar="N",
+    add("--seeds", type=SEEDS, default=1, metavar="N",
         help="N whole trainings, with the recipe's seed and the next, each in a folder (1)")  # fmt: skip
     add("--control", action="append", default=[], metavar="NAME|FILE|nearest",
         help="train this network too, by the same recipe and seeds, to compare with: a name, a file, or "

@@ -91,19 +91,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
-def told_by(error: BaseException) -> str:
-    """What an error says; "" where its own `__str__` raises."""
-    try:
-        return str(error)
-    except Exception:
-        return ""
-
-
 def first_line(said: BaseException | str) -> str:
     """The first line of a text or of what an error says that is not empty; else the error's class, or ""."""
-    text = told_by(said) if isinstance(said, BaseException) else said
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    line = next((line.strip() for line in text_of(said).splitlines() if line.strip()), "")
     return line or (type(said).__name__ if isinstance(said, BaseException) else "")
+
+
+def text_of(said: BaseException | str) -> str:
+    """What an error says; "" of one that fails even at that."""
+    try:
+        return str(said)
+    except Exception:  # a class of somebody else's
+        return ""
 
 
 def reason(error: BaseException) -> str:

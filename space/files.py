@@ -21,6 +21,8 @@ except ImportError:  # Windows
     fcntl = None
 
 TEMPORARY = ".convnext-nas-part"
+# what a spreadsheet would work out, or run, of a cell; a signed number and what comes after it is none
+FORMULA = re.compile(r"[=@\t\r]|[-+].*(?:[|!]|\w\()", re.DOTALL)
 
 
 def make_folder(folder: Path) -> Path:
@@ -68,8 +70,15 @@ def csv_of(columns: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[A
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(map(row.get, columns) if isinstance(row, Mapping) else row for row in rows)
+    for row in rows:
+        cells = map(row.get, columns) if isinstance(row, Mapping) else row
+        writer.writerow(map(csv_cell, cells))
     return text.getvalue()
+
+
+def csv_cell(value: Any) -> Any:
+    """A value as CSV may have it: no name of a stranger's is a formula to the spreadsheet that opens it."""
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

@@ -104,12 +104,15 @@ def grids_of_results(points: Iterable[PublishedPoint], **wanted: Any) -> list[Tr
 
     Raises `InputError` where none does.
     """
-    seen = [p for p in points if isinstance(p, OwnResult) and math.isfinite(p.images_seen_m) and p.error > 0]
+    seen = [p for p in points if isinstance(p, OwnResult) and math.isfinite(p.images_seen_m)]
     if not seen:
         raise InputError(
             "--compute: no result says how many images its training saw: a column images_seen (or "
             "images_seen_m, in millions), training images times epochs"
         )
+    seen = [p for p in seen if p.error > 0]
+    if not seen:
+        raise InputError("--compute: every result is of no error at all, which no law has")
     groups: dict[tuple[str, str], list[LawPoint]] = {}
     for p in having(seen, wanted, "no such result"):
         where = f"{p.source}, {p.pretrain}, {p.resolution} px, {p.test_set}"

@@ -244,8 +244,8 @@ def _fit(points: Sequence[PublishedPoint], noise: float | None) -> dict[str, Any
 
     names = [point.name for point in points]
     plain = {"law": SATURATING_POWER.formula, "networks": len(set(names))}
-    if len({point.gflops for point in points}) < 2:
-        return plain  # no line through one point: no parameter is asked for
+    if len({point.gflops for point in points}) < 2 or any(point.error <= 0 for point in points):
+        return plain  # no line through one point, no power law through no error: no parameter is asked for
     fitted = fit_law(
         [point.gflops for point in points],
         [point.error for point in points],

@@ -108,7 +108,9 @@ def _beside(x: Floats, family: np.ndarray) -> Floats:
 
 def _basis(columns: Floats) -> Floats:
     """Orthonormal, of the space that the columns span."""
-    basis, sizes, _ = np.linalg.svd(columns / np.linalg.norm(columns, axis=0), full_matrices=False)
+    lengths = np.linalg.norm(columns, axis=0)
+    there = lengths > 1e-12 * lengths.max()  # networks of one cost have no slope
+    basis, sizes, _ = np.linalg.svd(columns[:, there] / lengths[there], full_matrices=False)
     return np.asarray(basis[:, sizes > 1e-9 * sizes[0]])
 
 

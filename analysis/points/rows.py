@@ -107,6 +107,10 @@ class FileLine:
     def number(self, name: str, allowed: Callable[[float], bool], is_: str) -> float:
         """A number that is `allowed`, which `is_` tells in words. Raises `InputError`."""
         text = self.text(name)
+        if len(text) > MOST_DIGITS:
+            raise InputError(
+                f"{self}: {name} {quoted(text)} has over {MOST_DIGITS} characters; write it shorter"
+            )
         value = _value(text, self._decimal(name, text))
         if not (math.isfinite(value) and allowed(value)):
             bare = re.fullmatch(r"([-+\d.,]*\d)\s*[^-+\d.,\s]{1,8}", text)
@@ -171,7 +175,7 @@ def sign_of(text: str) -> DigitSign:
 
 def _value(text: str, decimal: str) -> float:
     """The number; NaN for what is none, `nan` and `inf` among it."""
-    if len(text) > MOST_DIGITS or not (_PLAIN[decimal].fullmatch(text) or _GROUPED[decimal].fullmatch(text)):
+    if not (_PLAIN[decimal].fullmatch(text) or _GROUPED[decimal].fullmatch(text)):
         return math.nan
     thousands = {",": ".", ".": ","}[decimal]
     return float(text.replace(thousands, "").replace(decimal, "."))

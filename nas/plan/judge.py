@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.data.sources.registry import is_users
 from nas.plan.fitting import check_data, fits, for_data, with_fields
-from nas.plan.settings import RunSettings, Settings
+from nas.plan.settings import PROXY_FLAGS, RunSettings, Settings
 from nas.proxy import is_objective, is_simulated, is_table
 from nas.proxy.card import card_line
 from nas.proxy.proxy import Proxy, load_proxy, proxy_from
@@ -21,6 +21,7 @@ from space.budget import parse_budgets
 from space.cost import NUM_CLASSES, RESOLUTION, cost_columns
 from space.errors import MOST_NAME, InputError, first_line, printable, quoted, shortened
 from space.networks import cost_of
+from space.paths import at_home
 from space.references import Reference
 from space.tabled import Tabled
 from space.words import plural
@@ -138,7 +139,7 @@ def table_path(proxy: str) -> Path:
         raise InputError(
             f"proxy {quoted(proxy)}: write it like table:FILE, a YAML that names a table's columns"
         )
-    return Path(file)
+    return Path(at_home(file))
 
 
 def simulated_judge(settings: RunSettings) -> ChosenJudge | None:
@@ -199,6 +200,7 @@ def objective_judge(settings: RunSettings) -> ChosenJudge | None:
 
 def refuse_fields(settings: RunSettings, why: str) -> None:
     """Where nothing is trained there is nothing to set. Raises `InputError`."""
+    settings.refuse_named(PROXY_FLAGS, why)
     for name in settings.set:
         raise InputError(f"--set {name}: {why}")
 

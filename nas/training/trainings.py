@@ -9,6 +9,7 @@ A plain file that `analysis.compare` reads; what a training gave stands in its o
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -73,7 +74,7 @@ def planned(
 def read_trainings(folder: Path) -> list[TrainingEntry] | None:
     """The trainings that a folder's file tells of; None without one. Raises `InputError`."""
     path = folder / FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     values = parse_json(read_text(path, str(path)), str(path))
     rows = values.get("trainings") if isinstance(values, dict) else None
