@@ -142,7 +142,12 @@ const Figures = (() => {
     const layout = structuredClone(spec.layout ?? {}); // plotly writes into what it is given
     delete layout.width;
     const font = { ...layout.font };
-    if (narrow()) font.size = 10.5;
+    if (narrow()) {
+      font.size = 10.5;
+      // beside long names there is no room for the conditions in a line
+      const title = layout.yaxis?.ticktext && layout.xaxis?.title;
+      if (title?.text) title.text = title.text.replace(": ", ":<br>");
+    }
     return {
       ...layout,
       ...(boxes ? { selections: structuredClone(boxes), selectionrevision: JSON.stringify(boxes) } : {}),
