@@ -210,9 +210,8 @@ def _resumed() -> Iterator[Case]:
             leaves=LOCK,
         )
     text = json.dumps({**RECIPE, "epochs": 2})
-    yield Case(
-        "nas.train", "checkpoints", "--resume", "under another recipe", argv, {**trained, "recipe.yaml": text}
-    )
+    files = {**trained, "recipe.yaml": text}
+    yield Case("nas.train", "checkpoints", "--resume", "under another recipe", argv, files, leaves=LOCK)
 
 
 def _other(path: Path, _: Path) -> None:
