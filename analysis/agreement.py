@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from space.command import Command
+from space.command import Command, table_console
 from space.errors import printable
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from analysis.order.answer import Answer
-    from analysis.scores.rank import Interval
+    from analysis.order.answer import OrderAnswer
+    from analysis.scores.rank import RankInterval
 
 MOST_STUDIES = 2
 
@@ -38,7 +38,11 @@ def parser() -> Command:
     add("--json", action="store_true", help="print everything as JSON in place of the table")
     add("--csv", metavar="FILE", type=Path, help="write the table there as well")
     add(
-        "--card", metavar="FILE", type=Path, help="write the card of the study's proxy there, as presets have"
+        "--card",
+        metavar="FILE",
+        type=Path,
+        help="write the card of the study's proxy there, as presets have; to a card of the same proxy and "
+        "images over other networks the tau is added",
     )
     add("--plot", metavar="FILE", type=Path, help="draw one order against the other, as .svg or .html")
     return command
@@ -62,13 +66,15 @@ def show(args: Namespace) -> None:
     from analysis.order.picture import draw, writer_of
     from nas.record.study import read_studies
     from space.files import csv_of, write_text
+    from space.reading import read_text
 
     if args.plot is not None:
         writer_of(args.plot)  # a wrong name is told before anything is worked out
     studies = read_studies(args.studies)
     found = answer(studies)
     if args.card is not None:
-        write_text(args.card, card_text(studies[0], found))
+        held = read_text(args.card, "card") if args.card.is_file() else None
+        write_text(args.card, card_text(studies[0], found, held))
     if args.csv is not None:
         write_text(args.csv, csv_of(COLUMNS, rows(found)))
     if args.plot is not None:
@@ -81,7 +87,7 @@ def show(args: Namespace) -> None:
         print(printable(line))
 
 
-def table(found: Answer) -> Table:
+def table(found: OrderAnswer) -> Table:
     """A row a group."""
     from rich import box
     from rich.table import Table
@@ -110,21 +116,16 @@ def table(found: Answer) -> Table:
     return it
 
 
-def _points(regret: Interval | None) -> str:
+def _points(regret: RankInterval | None) -> str:
     """In points of the second side's accuracy."""
     if regret is None or regret.value is None or regret.low is None or regret.high is None:
         return "-"
     return f"{100 * regret.value:.1f} [{100 * regret.low:.1f}, {100 * regret.high:.1f}]"
 
 
-def print_table(found: Answer) -> None:
+def print_table(found: OrderAnswer) -> None:
     """The table; a pipe gets plain text, as wide as it needs to be."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=200)
-    console.print(table(found))
+    table_console().print(table(found))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from space.command import POSITIVE, Command
+from space.command import POSITIVE, Command, table_console
 from space.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -49,8 +49,13 @@ def parser() -> Command:
     add("--json", action="store_true", help="print everything as JSON in place of the tables")
     add("--csv", metavar="FILE", type=Path, help="write the differences there as well")
     add("--html", metavar="FILE", type=Path, help="of trainings: write a page with pictures there as well")
-    plane = command.add_argument_group("the published plane, in place of studies")
-    add = plane.add_argument
+    _add_published_flags(command)
+    return command
+
+
+def _add_published_flags(command: Command) -> None:
+    """Those of comparisons of what was published."""
+    add = command.add_argument_group("the published plane, in place of studies").add_argument
     add("--published", action="store_true", help="compare two published families at equal FLOPs")
     add("--family", metavar="NAME", help="the first family (default: convnext)")
     add(
@@ -82,7 +87,6 @@ def parser() -> Command:
         "resolution, pretrain, accuracy or top1, gflops), or timm's: results-imagenet.csv and "
         "benchmark-infer-*.csv",
     )
-    return command  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -224,7 +228,6 @@ def _show_published(found: Published, args: Namespace) -> None:
 
 
 def _print_table(title: str, columns: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -234,10 +237,7 @@ def _print_table(title: str, columns: Sequence[str], cells: Iterable[Sequence[st
         table.add_column(name, justify="right" if name in numbers else "left")
     for row in cells:
         table.add_row(*(Text(printable(cell)) for cell in row))  # Text: a bracket in a name is no markup
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)  # a file or pipe has no edge to wrap at
-    console.print(table)
+    table_console().print(table)
 
 
 def _print_lines(lines: Iterable[str]) -> None:

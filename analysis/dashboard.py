@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from space.command import Command
 
 if TYPE_CHECKING:
-    from analysis.views.results import Results
+    from analysis.views.results import PlaneResults
 
 PORT = 8050
 
@@ -114,17 +114,17 @@ def _write(
     yield str(write_page(page, out))
 
 
-def _results(files: Sequence[Path]) -> Results:
+def _results(files: Sequence[Path]) -> PlaneResults:
     """The published points and those in the files; what was read of each is told on stderr."""
     from analysis.points.own import read_files
     from analysis.points.packaged import packaged_points
-    from analysis.views.results import Results
+    from analysis.views.results import PlaneResults
     from space.errors import printable
 
     points, said = read_files(files)
     for line in said:
         print(f"analysis.dashboard: {printable(line)}", file=sys.stderr)
-    return Results([*packaged_points(), *points], said)
+    return PlaneResults([*packaged_points(), *points], said)
 
 
 if __name__ == "__main__":

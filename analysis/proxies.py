@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from analysis.scores.measure import Measured, measure
+from analysis.scores.measure import MeasuredBand, measure
 from analysis.scores.rank import BASELINES, LEVEL, OFFERED, Relation, relations
-from space.command import Command
+from space.command import Command, table_console
+from space.words import finite
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,14 +69,14 @@ def _names(text: str) -> list[str]:
     return list(dict.fromkeys([*BASELINES, *asked]))
 
 
-def as_json(measured: Measured, found: Sequence[Relation]) -> dict[str, Any]:
+def as_json(measured: MeasuredBand, found: Sequence[Relation]) -> dict[str, Any]:
     """Everything behind one band's table as plain values; a number that is not finite is null."""
     networks = [
         {
             "fingerprint": measured.fingerprints[i],
             "accuracy": accuracy,
             "trainings": measured.trainings[i],
-            "scores": {name: _finite(values[i]) for name, values in measured.scores.items()},
+            "scores": {name: finite(values[i]) for name, values in measured.scores.items()},
         }
         for i, accuracy in enumerate(measured.accuracies)
     ]
@@ -86,10 +86,6 @@ def as_json(measured: Measured, found: Sequence[Relation]) -> dict[str, Any]:
         "relations": [asdict(relation) for relation in found],
         "networks": networks,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def table(title: str, found: Sequence[Relation]) -> Table:
@@ -108,14 +104,11 @@ def table(title: str, found: Sequence[Relation]) -> Table:
     return it
 
 
-def print_table(measured: Measured, found: Sequence[Relation]) -> None:
+def print_table(measured: MeasuredBand, found: Sequence[Relation]) -> None:
     """The table, with notes; a pipe gets plain text, as wide as it needs to be."""
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=200)
+    console = table_console()
     count = len(measured.accuracies)
     title = f"{measured.study}: {count} networks in the band of {measured.band}, {LEVEL:.0%} intervals"
     console.print(table(escape(title), found))

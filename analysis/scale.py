@@ -1,9 +1,9 @@
 """`python -m analysis.scale STUDY --to 15.4GFLOPs`: the network of a larger budget, by what a study found.
 
-How the best depth, width, expansion, kernel size and stage ratio moved with the budget (`isoflop.py`) is
-carried on to the target, and the nearest network inside its band is proposed: a dimension whose exponent is
-not identified keeps the value of the largest budget and gives way first. Beside it stand what ConvNeXt's own
-rule does, and depth alone, width alone and both together, in the same band.
+How the best depth, width, expansion, kernel size and stage ratio moved with the budget (`analysis.isoflop`)
+is carried on to the target, and the nearest network inside its band is proposed: a dimension whose exponent
+is not identified keeps the value of the largest budget and gives way first. Beside it stand what ConvNeXt's
+own rule does, and depth alone, width alone and both together, in the same band.
 
 `--results FILE... --to 15.4GFLOPs` has no study: it fits the laws of families that others trained, and says
 what they predict there; with `--fit-to` also of the networks beyond, beside what was measured.
@@ -16,29 +16,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.proposal.proposal import Plan, Scaled, plan
-from analysis.proposal.rules import published_exponents
-from analysis.proposal.wishes import KEPT, RULE
 from space.command import POSITIVE, Command
 from space.errors import InputError, printable, reason
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from analysis.isoflop.profiles import Profiles
-    from analysis.isoflop.series import Series
-    from analysis.laws.answer import Answer
-    from analysis.points.result import Result
-    from space.architecture import Architecture
+    from analysis.points.result import OwnResult
+    from analysis.proposal.proposal import ScalingPlan
 
 RESULTS_FLAGS = ("fit_to", "family", "source", "pretrain", "resolution", "device", "noise")
-INSIDE = 1.05  # times the largest budget: not yet an extrapolation
 
 
 def parser() -> Command:
@@ -100,6 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.results is not None:
             _show_forecasts(args)
             return
+        from analysis.proposal.claims import as_json, print_plan
+        from analysis.proposal.proposal import plan
         from nas.record.study import read_study
 
         found = plan(read_study(args.studies[0]), args.to, args.space)
@@ -158,7 +152,7 @@ def _show_divisions(args: Namespace) -> None:
     _say(args, sentences(found), as_json(found))
 
 
-def _results(args: Namespace) -> Sequence[Result]:
+def _results(args: Namespace) -> Sequence[OwnResult]:
     """The results in the files; what was read of each is told on stderr."""
     from analysis.points.own import read_files
 
@@ -180,7 +174,7 @@ def _say(args: Namespace, lines: Iterable[str], plain: Any) -> None:
         print(printable(line))
 
 
-def write_proposal(found: Plan, out: Path | None) -> Path:
+def write_proposal(found: ScalingPlan, out: Path | None) -> Path:
     """The proposed network as a file that `python -m space.describe` reads. Raises `InputError`."""
     from space.files import folders, write_text
 
@@ -200,267 +194,6 @@ def write_proposal(found: Plan, out: Path | None) -> Path:
             return write_text(out, json.dumps(values, indent=2) + "\n")
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({reason(error)})") from None
-
-
-# ---- tables and sentences -------------------------------------------------------------------------------
-
-
-def print_plan(found: Plan, path: Path) -> None:
-    """Rules, networks, prediction and remarks; a pipe gets plain text, as wide as it needs to be."""
-    from rich.console import Console
-
-    from space.words import plural
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=220)
-
-    def say(line: str = "") -> None:
-        console.print(line, markup=False, soft_wrap=True)
-
-    sample = found.profiles.sample
-    say(
-        f"{found.study.name}: {plural(len(sample.networks), 'network')} at {len(sample.groups)} budgets, "
-        f"scaled to {found.budget.text}: {_how_far(found.beyond)}"
-    )
-    console.print(_rule_table(found))
-    for line in (*_reasons(found), *comparisons(found.profiles, found.budget.metric)):
-        say(line)
-    say()
-    console.print(_network_table(found))
-    for line in prediction(found):
-        say(line)
-    for note in found.notes:
-        say(f"note: {note}")
-    say(f"written to {path}: python -m space.describe {path}")
-
-
-def _how_far(beyond: float) -> str:
-    if beyond <= INSIDE:
-        return "inside the budgets tried"
-    return f"extrapolated, {beyond:.3g} times the largest budget tried"
-
-
-def _rule_table(found: Plan) -> Any:
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    from analysis.isoflop.sample import LABELS, dimensions
-    from space.columns import columns_of
-
-    level = f"{found.profiles.level:.0%}"
-    table = Table(
-        title=f"optima, with {level} intervals", title_justify="left", box=box.SIMPLE, pad_edge=False
-    )
-    table.add_column("dimension", no_wrap=True)
-    for group in found.profiles.sample.groups:
-        table.add_column(escape(group.text), overflow="fold")
-    table.add_column("exponent", overflow="fold")
-    table.add_column("at the target", overflow="fold")
-    table.add_column("proposed", justify="right", no_wrap=True)
-    proposed = dimensions(columns_of([found.proposal]), 1)
-    for name, wish in found.wishes.items():
-        optima = [short(one.answer) for one in found.profiles.optima[name]]
-        at_target = (
-            str(wish.answer) if wish.source == RULE else f"{wish.value:.3g}, kept of the largest budget"
-        )
-        if wish.source == RULE and found.beyond > 1.05:
-            at_target += ", extrapolated"
-        cells = [*optima, short(found.profiles.rules[name].exponent), at_target]
-        table.add_row(LABELS[name], *map(escape, cells), f"{2 ** proposed[name][0]:.3g}")
-    return table
-
-
-def short(answer: Answer) -> str:
-    """An answer in a cell of a table."""
-    from analysis.laws.answer import Estimate
-
-    if isinstance(answer, Estimate):
-        return str(answer)
-    return "at the edge" if answer.reason.startswith("at the edge") else "not identified"
-
-
-def _reasons(found: Plan) -> Iterator[str]:
-    """Why a dimension has no exponent."""
-    from analysis.isoflop.sample import LABELS
-
-    for name, wish in found.wishes.items():
-        rule = found.profiles.rules[name]
-        if wish.source == KEPT:
-            yield f"{LABELS[name]}: exponent {rule.exponent}; the value of the largest budget is kept"
-        elif rule.stretch > 1:
-            yield (
-                f"{LABELS[name]}: the budgets scatter about the power law {rule.stretch:.2g} times as far as "
-                "their intervals say; its intervals are that much longer"
-            )
-
-
-def comparisons(found: Profiles, metric: str) -> list[str]:
-    """The study's exponents against those of ConvNeXt's own sizes."""
-    from analysis.laws.answer import Estimate
-
-    lines = []
-    for name, published in published_exponents(metric).items():
-        exponent = found.rules[name].exponent
-        start = f"{name}: ConvNeXt-T to L has exponent {published:.2f}"
-        if not isinstance(exponent, Estimate):
-            lines.append(f"{start}; the study's is not identified")
-            continue
-        inside = exponent.low <= published <= exponent.high
-        verdict = "covers it" if inside else "does not cover it"
-        lines.append(f"{start}; the study's interval {exponent.low:.2g} to {exponent.high:.2g} {verdict}")
-    return lines
-
-
-def _network_table(found: Plan) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    from space.budget import quantity
-    from space.cost import cost
-    from space.networks import brief
-
-    title = f"networks that cost {found.budget}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
-    table.add_column("by", no_wrap=True)
-    for heading in ("FLOPs", "params"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("network", no_wrap=True)
-    where = f"in the space {found.space}" if found.space else "outside the space"
-    rows = [Scaled(f"the study's optima, {where}", found.proposal), *found.others]
-    for one in rows:
-        if one.network is None:
-            table.add_row(one.rule, "", "", "none in the band")
-            continue
-        total = cost(one.network)
-        table.add_row(one.rule, quantity(total.macs), quantity(total.params), brief(one.network))
-    return table
-
-
-def prediction(found: Plan) -> list[str]:
-    """The accuracy at the target, in sentences."""
-    from analysis.laws.answer import Estimate
-    from space.words import plural
-
-    series = found.series
-    kind = "fresh seeds" if series.fresh else "search values, which are optimistic"
-    if series.fit is None:
-        return [f"accuracy at the target: not identified ({series.reason})"]
-    error = series.at([found.target])[0]
-    about = f"{series.fit.law.formula}, {plural(series.fit.networks, 'network')}, {kind}"
-    if not isinstance(error, Estimate):
-        return [f"accuracy at the target: not identified: of the error, {error.reason} ({about})"]
-    lines = [
-        f"accuracy at the target: {_accuracy(error)}, of networks such as {_whose(series)}, under the "
-        f"study's proxy ({about})"
-    ]
-    chosen = series.fit.law.name
-    others = {name: one for name, one in by_law(found).items() if name != chosen}
-    return [*lines, *(f"  by {name}: {_accuracy(one)}" for name, one in others.items())]
-
-
-def by_law(found: Plan) -> dict[str, Answer]:
-    """Percent error at the target under every law to choose among: how much hangs on the choice."""
-    choice = found.series.choice
-    rows = () if choice is None else choice.table
-    return {row.law.name: found.series.at([found.target], row.law)[0] for row in rows}
-
-
-def _whose(series: Series) -> str:
-    return "the search confirms" if series.fresh else "the best of the search"
-
-
-def _accuracy(error: Answer) -> str:
-    """Of an error in percent, with its interval."""
-    from analysis.laws.answer import Estimate
-
-    if not isinstance(error, Estimate):
-        return str(error)
-    return f"{100 - error.value:.1f}% ({100 - error.high:.1f}% to {100 - error.low:.1f}%)"
-
-
-# ---- plain values ---------------------------------------------------------------------------------------
-
-
-def as_json(found: Plan) -> dict[str, Any]:
-    """Everything as plain values; numbers that are not finite are None."""
-    return {
-        "study": found.study.name,
-        "to": found.budget.text,
-        "metric": found.budget.metric,
-        "band": [found.budget.low, found.budget.high],
-        "beyond_largest_budget": found.beyond,
-        "level": found.profiles.level,
-        "budgets": [
-            {"text": group.text, "cost": group.cost, "networks": group.networks}
-            for group in found.profiles.sample.groups
-        ],
-        "dimensions": {name: _dimension_json(found, name) for name in found.wishes},
-        "proposal": _network_json(found.proposal),
-        "space": found.space,
-        "others": [
-            {"rule": one.rule, **(_network_json(one.network) if one.network else {"architecture": None})}
-            for one in found.others
-        ],
-        "published_exponents": published_exponents(found.budget.metric),
-        "prediction": _prediction_json(found),
-        "notes": list(found.notes),
-    }
-
-
-def _dimension_json(found: Plan, name: str) -> dict[str, Any]:
-    wish, rule = found.wishes[name], found.profiles.rules[name]
-    return {
-        "optima": [
-            {"budget": one.group.text, "cost": one.group.cost, "method": one.method, **plain(one.answer)}
-            for one in found.profiles.optima[name]
-        ],
-        "exponent": plain(rule.exponent),
-        "at_target": {"value": wish.value, "source": wish.source, "reason": wish.reason},
-        "interval_at_target": plain(rule.at(found.target)),
-    }
-
-
-def plain(answer: Answer) -> dict[str, Any]:
-    """An answer as plain values."""
-    from analysis.laws.answer import Estimate
-
-    low, high = (end if math.isfinite(end) else None for end in (answer.low, answer.high))
-    if isinstance(answer, Estimate):
-        return {"value": answer.value, "low": low, "high": high, "not_identified": None}
-    return {"value": None, "low": low, "high": high, "not_identified": answer.reason}
-
-
-def _network_json(network: Architecture) -> dict[str, Any]:
-    from space.cost import cost
-    from space.networks import brief
-
-    total = cost(network)
-    return {
-        "network": brief(network),
-        "fingerprint": network.fingerprint,
-        "macs": total.macs,
-        "params": total.params,
-        "activations": total.activations,
-        "architecture": network.to_dict(),
-    }
-
-
-def _prediction_json(found: Plan) -> dict[str, Any]:
-    series = found.series
-    if series.fit is None:
-        return {"law": None, "fresh": series.fresh, "reason": series.reason}
-    error = series.at([found.target])[0]
-    return {
-        "law": series.fit.law.formula,
-        "fresh": series.fresh,
-        "networks": series.fit.networks,
-        "reason": series.reason,
-        "parameters": {name: plain(one) for name, one in series.fit.parameters.items()},
-        "error_percent": plain(error),
-        "by_law": {name: plain(one) for name, one in by_law(found).items()},
-    }
 
 
 if __name__ == "__main__":

@@ -34,12 +34,13 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Networks and their costs": {
         "space.budget.parse_budget": "space.budget:parse_budget",
-        "space.design_space.load_space": "space.space_file:load_space",
+        "space.space_file.load_space": "space.space_file:load_space",
         "space.band.BandSampler": "space.band:BandSampler",
         "space.architecture.Architecture": "space.architecture:Architecture",
         "space.families.named": "space.families:named",
         "space.cost.cost": "space.cost:cost",
         "space.network.build": "space.network:build",
+        "nas.training.weights.read_weights": "nas.training.weights:read_weights",
     },
     "The analysis, on plain arrays": {
         "nas.verdict.front.front": "nas.verdict.front:front",

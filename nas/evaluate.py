@@ -14,18 +14,16 @@ from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
 from nas.training.weights import Weights, read_weights
 from space.command import COUNT, POSITIVE_COUNT, SHARE, Command
-from space.errors import InputError, printable, shortened
+from space.errors import InputError, some
 from space.words import duration
 
 if TYPE_CHECKING:
     import torch
-    from rich.console import Console
     from torch import Tensor
 
     from nas.data.batches import Batches
 
 CONFIDENCE = 0.95
-SILENCE = 30.0  # seconds after which a pipe hears how far it is
 
 
 @dataclass(frozen=True)
@@ -163,23 +161,17 @@ def labels_of(batches: Batches, weights: Weights, spec: str, path: str) -> Label
     strange = [name for name in names if name not in places]
     missing = [name for name in known if name not in set(names)]
     if strange:
-        lacking = f"; it knows {_listed(missing)}{nearly_alike(strange, missing)}" if missing else ""
+        lacking = f"; it knows {some(missing, 10)}{nearly_alike(strange, missing)}" if missing else ""
         raise InputError(
-            f"data: {spec} has classes that the network does not know: {_listed(strange)}{lacking}"
+            f"data: {spec} has classes that the network does not know: {some(strange, 10)}{lacking}"
         )
     note = (
         f"classes: {len(names)} of the network's {len(known)}, among all of which it chooses; without "
-        f"{_listed(missing)}"
+        f"{some(missing, 10)}"
         if missing
         else ""
     )
     return Labels(torch.tensor([places[name] for name in names]), note)
-
-
-def _listed(names: list[str]) -> str:
-    """The first ten names and how many more."""
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(printable(shortened(name, 40)) for name in names[:10]) + more
 
 
 def open_validation(args: argparse.Namespace, weights: Weights, resolution: int) -> Batches:
@@ -221,12 +213,13 @@ def evaluation(
     import torch
     from rich.console import Console
 
+    from nas.training.display import EvaluationProgress
     from nas.training.evaluation import TOP, totals
 
     model = weights.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     began, images = time.perf_counter(), batches.val_size
     groups = torch.split(torch.arange(images), batch_size)
-    with _Progress(Console(stderr=True), images) as progress:
+    with EvaluationProgress(Console(stderr=True), images) as progress:
         found = totals(
             [model], batches, groups, device, precision,
             places=places, exact=True, on_batch=lambda done, sums: progress.done(done, float(sums[0, 1])),
@@ -296,40 +289,6 @@ def _report(
 def _line(name: str, share: float, interval: tuple[float, float]) -> str:
     low, high = interval
     return f"{name}   {share:.2%}  (95% interval {low:.2%} to {high:.2%})"
-
-
-class _Progress:
-    """How far the evaluation is: a live line on a terminal, now and then a plain line on a pipe."""
-
-    def __init__(self, console: Console, images: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        self._console, self._images, self._done, self._right = console, images, 0, 0.0
-        self._began = self._spoke = time.monotonic()
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"))
-        self._live = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._live.add_task("", total=images, told="")
-
-    def __enter__(self) -> _Progress:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-
-    def done(self, images: int, right: float) -> None:
-        """So many more images are done, `right` of them rightly."""
-        self._done += images
-        self._right += right
-        now = time.monotonic()
-        left = (now - self._began) * (self._images - self._done) / self._done
-        told = f"top-1 so far {self._right / self._done:.1%}, {duration(left)} left"
-        if self._console.is_terminal:
-            self._live.update(self._task, completed=self._done, told=told)
-        elif now - self._spoke >= SILENCE and self._done < self._images:
-            self._spoke = now
-            text = f"{self._done:,} of {self._images:,} images: {told}"
-            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

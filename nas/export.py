@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nas.recipe.fitted import Images
     from nas.recipe.recipe import Recipe
     from nas.targets.exportable import Exportable
-    from nas.targets.outcome import Outcome
+    from nas.targets.outcome import TargetOutcome
     from nas.targets.target import Chosen
 
 HIGHEST_PRICE = 1e6
@@ -256,7 +256,7 @@ def recipe_said(recipe: Recipe, images: Images | None) -> str | None:
     )
 
 
-def shown(name: str, chosen: Chosen, named: bool) -> Outcome:
+def shown(name: str, chosen: Chosen, named: bool) -> TargetOutcome:
     """`outcome_of`, said before and after it on a terminal, after it elsewhere."""
     from nas.targets.outcome import outcome_of
 

@@ -58,13 +58,11 @@ def main(argv: list[str] | None = None) -> int:
 def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     """The table of the networks, and where everything is; whether any training succeeded."""
     from nas.record.study import study_of
+    from nas.verdict.evidence import remarks
 
     study = study_of(record)
-    for warning in study.mapping["warnings"]:
-        console.print(f"note: {warning}", markup=False)
-    for trial in study.trials:
-        if trial.state == "failed":
-            console.print(f"trial {trial.number} failed: {trial.reason}", markup=False)
+    for line in remarks(study):
+        console.print(line, markup=False)
     if study.networks:
         console.print(table(study.mapping, study.networks))
     folder = shlex.quote(str(record.folder))

@@ -60,19 +60,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def finish(record: Record, console: Console, *, interrupted: bool) -> bool:
     """The page, the table, what to take, and where everything is; whether any trial succeeded."""
-    from analysis.page.page import FILE, page_of, write_page
+    from nas.api.results import Results
     from nas.record.study import study_of
-    from nas.verdict.pick import recommend
+    from nas.verdict.evidence import remarks
     from nas.verdict.ranking import print_ranking
 
-    study = study_of(record)
-    found = recommend(study)
-    write_page(page_of([study]), record.folder / FILE)
-    for warning in study.mapping["warnings"]:
-        console.print(f"note: {warning}", markup=False)
-    for trial in study.trials:
-        if trial.state == "failed":
-            console.print(f"trial {trial.number} failed: {trial.reason}", markup=False)
+    results = Results(study_of(record))
+    study, found = results.study, results.recommendation
+    results.page()
+    for line in remarks(study):
+        console.print(line, markup=False)
     if found.picks:
         print_ranking(found, console)
     for line in (*found.lines, *filter(None, [found.note, found.card])):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from nas.data.sources.registry import forms
 from nas.training.result import TrialFailed
-from space.command import COUNT, POSITIVE_COUNT, Command
+from space.command import COUNT, POSITIVE_COUNT, SEEDS, Command
 from space.errors import InputError
 from space.words import duration, percentage, plural
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from nas.training.display import TrainingProgress
     from nas.training.distributed import Ranks
     from nas.training.full import FullTraining, Initial
-    from nas.training.state import Run
-    from nas.training.trainings import Training
+    from nas.training.run import Run
+    from nas.training.trainings import PlannedTraining
     from space.networks import Network
 
 EPILOG = (
@@ -51,7 +51,7 @@ def parser() -> Command:
         help=f"{', '.join(forms())}; a folder is PATH/train/CLASS/*.jpg, PATH/val/CLASS/*.jpg")  # fmt: skip
     add("--out", type=Path, metavar="DIR",
         help="where checkpoints, logs and the summary go (default: trained, beside the recipe)")  # fmt: skip
-    add("--seeds", type=POSITIVE_COUNT, default=1, metavar="N",
+    add("--seeds", type=SEEDS, default=1, metavar="N",
         help="N whole trainings, with the recipe's seed and the next, each in a folder (1)")  # fmt: skip
     add("--control", action="append", default=[], metavar="NAME|FILE|nearest",
         help="train this network too, by the same recipe and seeds, to compare with: a name, a file, or "
@@ -113,7 +113,8 @@ def train(args: argparse.Namespace) -> None:
     from nas.data.once import listed_once
     from nas.training.asked import asked
     from nas.training.distributed import joined
-    from nas.training.full import check_batch, check_folder
+    from nas.training.folder import check_folder
+    from nas.training.full import check_batch
     from space.networks import cost_of
 
     # all that can be wrong is found before the first image is read, as far as that can be
@@ -136,13 +137,13 @@ def _several(args: argparse.Namespace) -> bool:
     return args.seeds > 1 or bool(args.control)
 
 
-def _trainings(args: argparse.Namespace, recipe: Recipe) -> list[Training]:
+def _trainings(args: argparse.Namespace, recipe: Recipe) -> list[PlannedTraining]:
     """What is to be trained; one alone has the folder for itself. Raises `InputError`."""
     from nas.training.controls import control, trained_alike
-    from nas.training.trainings import NETWORK, Entry, Training, planned
+    from nas.training.trainings import NETWORK, PlannedTraining, TrainingEntry, planned
 
     if not _several(args):
-        return [Training(Entry(NETWORK, NETWORK, recipe.seed, ""), recipe, args.out)]
+        return [PlannedTraining(TrainingEntry(NETWORK, NETWORK, recipe.seed, ""), recipe, args.out)]
     controls: dict[str, Recipe] = {}
     for text in args.control:
         name, network = control(text, recipe.network)
@@ -167,11 +168,11 @@ def _check_init(path: Path, networks: Sequence[Network]) -> None:
 
 
 def _train_all(
-    args: argparse.Namespace, trainings: list[Training], asked: Asked, ranks: Ranks, device: str
+    args: argparse.Namespace, trainings: list[PlannedTraining], asked: Asked, ranks: Ranks, device: str
 ) -> None:
     from rich.console import Console
 
-    from nas.training.full import hold
+    from nas.training.folder import hold
     from nas.training.trainings import said, write_trainings
 
     console = Console(quiet=not ranks.main)
@@ -206,7 +207,7 @@ def _say(console: Console, line: str) -> None:
 
 def _train(
     args: argparse.Namespace,
-    training: Training,
+    training: PlannedTraining,
     run: Run,
     notes: list[str],
     console: Console,
@@ -214,7 +215,8 @@ def _train(
 ) -> None:
     """One training, number so many of so many."""
     from nas.training.display import TrainingProgress
-    from nas.training.full import FullTraining, check_folder, check_recipe, hold, is_begun
+    from nas.training.folder import check_folder, check_recipe, hold, is_begun
+    from nas.training.full import FullTraining
 
     recipe, folder = run.recipe, training.folder
     begun = args.resume and is_begun(folder)
@@ -262,7 +264,8 @@ def _initial(
     args: argparse.Namespace, run: Run, folder: Path, notes: list[str], begun: bool
 ) -> Initial | None:
     """The weights to start from; `notes` get what was taken. None where the training has its own."""
-    from nas.training.full import LAST, initial_weights
+    from nas.training.folder import LAST
+    from nas.training.full import initial_weights
     from space.cost import RESOLUTION  # the published weights'
 
     recipe = run.recipe
@@ -304,14 +307,15 @@ def _notes(run: Run) -> list[str]:
 
 
 def _run(
-    args: argparse.Namespace, training: Training, asked: Asked, ranks: Ranks, device: str
+    args: argparse.Namespace, training: PlannedTraining, asked: Asked, ranks: Ranks, device: str
 ) -> tuple[Run, tuple[str, ...]]:
     """What the training is given, checked, and what was set right for it. Raises `InputError`."""
     from nas.data.opening import open_batches
     from nas.training.asked import fitted
     from nas.training.device import choose_device, choose_precision
-    from nas.training.full import as_begun, check_batch
-    from nas.training.state import Run
+    from nas.training.folder import as_begun
+    from nas.training.full import check_batch
+    from nas.training.run import Run
 
     recipe = training.recipe
     try:
@@ -341,7 +345,8 @@ def _title(run: Run, training: FullTraining) -> str:
 
 
 def _outcome(training: FullTraining, folder: Path, recipe: Recipe) -> list[str]:
-    from nas.training.full import BEST, better_weights, top1
+    from nas.training.folder import BEST
+    from nas.training.full import better_weights, top1
 
     best, done = training.best, len(training.curve)
     if best is None:

@@ -13,19 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import getitem
 from typing import Any
 
-from space.architecture import (
-    NETWORK_FIELDS,
-    STAGE_FIELDS,
-    STEM_FIELDS,
-    Architecture,
-    Stage,
-    Stem,
-    assembled,
-    checked_network,
-    checked_stage,
-)
+from space.architecture import NETWORK_FIELDS, Architecture, assembled, checked_network
 from space.columns import Array
 from space.factors import NETWORK, Factor, Target
+from space.stage import STAGE_FIELDS, Stage, checked_stage
+from space.stem import STEM_FIELDS, Stem
 
 # values of one part that are kept: about 20 MB
 MAX_KEPT = 65_536
@@ -35,7 +27,7 @@ STEM = [f"stem.{name}" for name in STEM_FIELDS]
 AROUND = [name for name in NETWORK_FIELDS if name != "stem"]
 
 
-class Part(dict[Key, Any]):
+class PartTable(dict[Key, Any]):
     """One part of all networks of a space: its values by the outcomes of the factors that set its fields.
 
     `make` takes one value a target, in their order.
@@ -82,9 +74,9 @@ class Assembly:
     def __init__(self, base: Mapping[Target, Any], factors: Sequence[Factor], stages: int) -> None:
         self._factors = len(factors)
         around = [(NETWORK, field) for field in (*AROUND, *STEM)]
-        self._network = Part(around, base, factors, _network)
+        self._network = PartTable(around, base, factors, _network)
         self._stages = [
-            Part([(i, field) for field in STAGE_FIELDS], base, factors, functools.partial(_stage, i))
+            PartTable([(i, field) for field in STAGE_FIELDS], base, factors, functools.partial(_stage, i))
             for i in range(stages)
         ]
 

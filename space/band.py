@@ -22,7 +22,7 @@ from space.columns import Array
 from space.cost import NUM_CLASSES, RESOLUTION
 from space.design_space import DesignSpace
 from space.errors import InputError
-from space.stage_tables import Allowed, Chosen, StageTable, StageTables, combinations, extremes
+from space.stage_tables import Allowed, ChosenRows, StageTable, StageTables, combinations, extremes
 
 __all__ = ["Allowed", "BandSampler", "EmptyBandError"]
 
@@ -131,10 +131,10 @@ class BandSampler:
     def _free_count(self, allowed: Allowed) -> int:
         return math.prod(len(allowed.get(f, self.space.factors[f])) for f in self._tables.free)
 
-    def _restricted(self, allowed: Allowed) -> tuple[Met | Binned, Chosen]:
+    def _restricted(self, allowed: Allowed) -> tuple[Met | Binned, ChosenRows]:
         return self._counted(allowed) if allowed else self._whole
 
-    def _counted(self, allowed: Allowed) -> tuple[Met | Binned, Chosen]:
+    def _counted(self, allowed: Allowed) -> tuple[Met | Binned, ChosenRows]:
         """Exact counts where they fit, binned ones where not; and which rows of the tables they are of."""
         tables, kept = self._tables.restricted(allowed)
         low, high = _within(tables, self.budget)
@@ -177,11 +177,11 @@ class Met:
         self._cumulative = np.cumsum(self._stop - self._start)
         self.total = int(self._cumulative[-1]) if len(self._cumulative) else 0
 
-    def draw(self, count: int, rng: np.random.Generator) -> Chosen:
+    def draw(self, count: int, rng: np.random.Generator) -> ChosenRows:
         """`count` networks, uniform and independent."""
         return self._at(rng.integers(self.total, size=count))
 
-    def all(self) -> Chosen:
+    def all(self) -> ChosenRows:
         """Every network once."""
         return self._at(np.arange(self.total))
 
@@ -207,7 +207,7 @@ class Met:
         stop = np.searchsorted(self._keys, (self._base + np.clip(high - self._right + 1, 0, last)).ravel())
         return start, stop
 
-    def _at(self, ticket: Array) -> Chosen:
+    def _at(self, ticket: Array) -> ChosenRows:
         """The networks that tickets 0 .. total - 1 stand for."""
         # side right passes over endings that no beginning completes: they do not raise the cumulative count
         right = np.searchsorted(self._cumulative, ticket, side="right")
@@ -215,7 +215,7 @@ class Met:
         left = self._order[self._start[right] + ticket - before]
         group, *first = np.unravel_index(left, self._left_shape)
         _, _, *second = np.unravel_index(right, self._right_shape)
-        return Chosen(group, (*first, *second))
+        return ChosenRows(group, (*first, *second))
 
 
 def best_split(tables: Sequence[StageTable]) -> tuple[int, int]:

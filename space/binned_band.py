@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from space.columns import Array
-from space.stage_tables import Chosen, StageTable, extremes, total_cost
+from space.stage_tables import ChosenRows, StageTable, extremes, total_cost
 
 # where memory allows: a stage loses less than one bin, so of four stages one or two draws in a hundred
 # are outside of the band
@@ -71,18 +71,18 @@ class Binned:
         self.exact = self._listed is not None
         self.total = round(superset * self.acceptance) if self._listed is None else len(self._listed.shared)
 
-    def draw(self, count: int, rng: np.random.Generator) -> Chosen:
+    def draw(self, count: int, rng: np.random.Generator) -> ChosenRows:
         """`count` networks, uniform and independent."""
         if self._listed is not None:
             return self._listed[rng.integers(self.total, size=count)]
-        parts: list[Chosen] = []
+        parts: list[ChosenRows] = []
         missing = count
         while missing > 0:
             parts.append(self._inside(self._draw_wider(self._tries(missing), rng))[:missing])
             missing -= len(parts[-1].shared)
         return self._as_given(_joined(parts, len(self._tables)))
 
-    def all(self) -> Chosen | None:
+    def all(self) -> ChosenRows | None:
         """Every network once; None where there are too many to list."""
         return self._listed
 
@@ -110,14 +110,14 @@ class Binned:
         share = inside / drawn
         return share, math.sqrt((1 - share) / inside) if inside else math.inf
 
-    def _inside(self, chosen: Chosen) -> Chosen:
+    def _inside(self, chosen: ChosenRows) -> ChosenRows:
         cost = total_cost(self._tables, chosen)
         return chosen[(cost >= self._low) & (cost <= self._high)]
 
-    def _as_given(self, chosen: Chosen) -> Chosen:
+    def _as_given(self, chosen: ChosenRows) -> ChosenRows:
         """The options by their places in the tables that were given."""
         options = zip(self._order, chosen.options, strict=True)
-        return Chosen(chosen.shared, tuple(order[option] for order, option in options))
+        return ChosenRows(chosen.shared, tuple(order[option] for order, option in options))
 
     def _count_ways(self) -> tuple[list[Array], list[Array]]:
         """ways[i][g, c, b]: how many ways stages i and on cost exactly b bins after class c.
@@ -152,7 +152,7 @@ class Binned:
         weights[bins < 0] = 0
         return weights
 
-    def _draw_wider(self, count: int, rng: np.random.Generator) -> Chosen:
+    def _draw_wider(self, count: int, rng: np.random.Generator) -> ChosenRows:
         """Networks of the wider band, uniform."""
         ends = np.cumsum(self._wider.ravel())
         start = np.searchsorted(ends, _tickets(np.full(count, ends[-1]), rng), side="right")
@@ -166,7 +166,7 @@ class Binned:
             left = left - table.cost[shared, entering, option] // self._width
             entering = table.output_class[option]
             chosen.append(option)
-        return Chosen(shared, tuple(chosen))
+        return ChosenRows(shared, tuple(chosen))
 
     def _pick(self, i: int, shared: Array, entering: Array, left: Array, rng: np.random.Generator) -> Array:
         """An option of stage i for each of N networks, in proportion to the ways to finish after it."""
@@ -199,7 +199,7 @@ class Binned:
         order = np.argsort(keys)
         return keys[order], order
 
-    def _list(self) -> Chosen:
+    def _list(self) -> ChosenRows:
         """Every network of the band: all ways through the stages that can be finished."""
         shared, left = np.nonzero(self._wider)
         left = left + self._first
@@ -218,7 +218,7 @@ class Binned:
             left = left[row] - table.cost[shared, entering, option] // self._width
             entering = table.output_class[option]
             chosen = [*(earlier[row] for earlier in chosen), option]
-        return self._as_given(self._inside(Chosen(shared, tuple(chosen))))
+        return self._as_given(self._inside(ChosenRows(shared, tuple(chosen))))
 
 
 @dataclass(frozen=True)
@@ -305,9 +305,9 @@ def _chunks(count: int, options: int) -> Iterator[slice]:
         yield slice(start, min(start + step, count))
 
 
-def _joined(parts: Sequence[Chosen], stages: int) -> Chosen:
+def _joined(parts: Sequence[ChosenRows], stages: int) -> ChosenRows:
     empty = np.zeros(0, dtype=np.int64)
-    return Chosen(
+    return ChosenRows(
         np.concatenate([empty, *(part.shared for part in parts)]),
         tuple(np.concatenate([empty, *(part.options[i] for part in parts)]) for i in range(stages)),
     )

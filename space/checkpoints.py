@@ -13,17 +13,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from space.architecture import Architecture
-from space.errors import InputError, shortened
+from space.errors import InputError, some
 from space.networks import Network, build_network
 from space.swin import Swin
-from space.weight_files import BODIES, State, read_values, unwrapped
+from space.weight_files import BODIES, State
 
 Rules = tuple[tuple[str, str], ...]
 Layout = Literal["own", "official", "timm", "transformers", "transformers 5"]
@@ -104,11 +103,6 @@ def to_official(state: Mapping[str, Tensor], network: Network) -> State:
     return _written(state, network, "official", _grn_map)
 
 
-def from_official(state: Mapping[str, Tensor], network: Network) -> State:
-    """Official weights under our names. Raises `InputError` for other keys than the architecture's."""
-    return _read(state, network, "official").state
-
-
 def to_timm(state: Mapping[str, Tensor], network: Network, *, conv_mlp: bool = False) -> State:
     """Our weights under timm's names; 1x1 convolutions are [out, in, 1, 1] if `conv_mlp`, else [out, in].
 
@@ -121,36 +115,10 @@ def to_timm(state: Mapping[str, Tensor], network: Network, *, conv_mlp: bool = F
     return _written(state, network, "timm", shaped)
 
 
-def from_timm(state: Mapping[str, Tensor], network: Network) -> State:
-    """timm's weights, `conv_mlp` or not, under our names. Raises `InputError` for other keys."""
-    return _read(state, network, "timm").state
-
-
 def to_transformers(state: Mapping[str, Tensor], network: Network) -> State:
     """Our weights under the names in files of transformers' `ConvNextForImageClassification`,
     `ConvNextV2ForImageClassification` (where a block has GRN) or `SwinForImageClassification`."""
     return _written(state, network, "transformers", _grn_map)
-
-
-def from_transformers(state: Mapping[str, Tensor], network: Network) -> State:
-    """Weights of these classes of transformers under our names. Raises `InputError` for other keys."""
-    return _read(state, network, layout_of(state) if isinstance(network, Swin) else "transformers").state
-
-
-def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load a checkpoint file of any layout here into `model`, a network of ours, whichever it is.
-
-    Raises `InputError`, in one line, for a file that cannot be read, for missing or unexpected keys, for
-    wrong shapes, and for a layout that the architecture does not have.
-    """
-    state = unwrapped(read_values(Path(path)), path)
-    network: Any = model.architecture
-    try:
-        found = read(state, network)
-        refuse_shapes(found.state, model.state_dict())
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    model.load_state_dict(found.state, strict=False)  # what is computed is there
 
 
 def read(state: Mapping[str, Tensor], network: Network, *, head: bool = True) -> Read:
@@ -158,7 +126,31 @@ def read(state: Mapping[str, Tensor], network: Network, *, head: bool = True) ->
 
     Raises `InputError` for other keys than the network's.
     """
-    return _read(state, network, layout_of(state), head=head)
+    layout = layout_of(state)
+    names = theirs(network, layout)
+    # what Swin computes may be in a file or not, and is not compared
+    computed = {name for name in state if COMPUTED.search(name)} if isinstance(network, Swin) else set()
+    given = {name: value for name, value in state.items() if name not in computed}
+    if layout.startswith("transformers") and not any(name.startswith(BODY) for name in given):
+        body = next(iter(names.values()))[0].partition(".")[0]  # its bare model, without a classifier
+        given = {name if name.startswith("classifier.") else f"{body}.{name}": v for name, v in given.items()}
+    # their names, each with ours
+    wanted = {part: name for name, parts in names.items() for part in parts}
+    missing = [part for part in wanted if part not in given]
+    # the last norm and the classifier, each as a whole: part of one missing is a mistake
+    absent = () if head else _whole(HEAD, [wanted[part] for part in missing], names)
+    missing = [part for part in missing if wanted[part] not in absent]
+    unexpected = [name for name in given if name not in wanted]
+    if missing or unexpected:
+        problems = [f"{what} {some(keys)}" for what, keys in
+                    (("missing", missing), ("unexpected", unexpected)) if keys]  # fmt: skip
+        raise InputError(
+            f"the keys are not those of the architecture in {TITLES[layout]}: {'; '.join(problems)}"
+        )
+    found = {
+        name: _own_shape(name, _joined(parts, given)) for name, parts in names.items() if name not in absent
+    }
+    return Read(found, tuple(name for name in state if name in computed and name.endswith("mask")), absent)
 
 
 def layout_of(names: Collection[str]) -> Layout:
@@ -240,34 +232,6 @@ def _written(
     return written
 
 
-def _read(state: Mapping[str, Tensor], network: Network, layout: Layout, *, head: bool = True) -> Read:
-    """`state` under our names and shapes."""
-    names = theirs(network, layout)
-    # what Swin computes may be in a file or not, and is not compared
-    computed = {name for name in state if COMPUTED.search(name)} if isinstance(network, Swin) else set()
-    given = {name: value for name, value in state.items() if name not in computed}
-    if layout.startswith("transformers") and not any(name.startswith(BODY) for name in given):
-        body = next(iter(names.values()))[0].partition(".")[0]  # its bare model, without a classifier
-        given = {name if name.startswith("classifier.") else f"{body}.{name}": v for name, v in given.items()}
-    # their names, each with ours
-    wanted = {part: name for name, parts in names.items() for part in parts}
-    missing = [part for part in wanted if part not in given]
-    # the last norm and the classifier, each as a whole: part of one missing is a mistake
-    absent = () if head else _whole(HEAD, [wanted[part] for part in missing], names)
-    missing = [part for part in missing if wanted[part] not in absent]
-    unexpected = [name for name in given if name not in wanted]
-    if missing or unexpected:
-        problems = [f"{what} {some(keys)}" for what, keys in
-                    (("missing", missing), ("unexpected", unexpected)) if keys]  # fmt: skip
-        raise InputError(
-            f"the keys are not those of the architecture in {TITLES[layout]}: {'; '.join(problems)}"
-        )
-    found = {
-        name: _own_shape(name, _joined(parts, given)) for name, parts in names.items() if name not in absent
-    }
-    return Read(found, tuple(name for name in state if name in computed and name.endswith("mask")), absent)
-
-
 def _whole(groups: Collection[str], missing: list[str], names: Collection[str]) -> tuple[str, ...]:
     """The missing names of the groups, by what they start with, of which all are missing."""
     gone = [
@@ -306,12 +270,6 @@ def refuse_shapes(state: State, expected: Mapping[str, Tensor]) -> None:
         raise InputError(
             f"{name}: shape {list(state[name].shape)}, the network has {list(expected[name].shape)}{more}"
         )
-
-
-def some(names: Collection[str]) -> str:
-    """The first three names and how many more."""
-    shown = ", ".join(shortened(name, 80) for name in list(names)[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
 def _renamed(name: str, rules: Rules) -> str:

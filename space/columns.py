@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from space.architecture import CONVS, NORMS, OPTIONS, Architecture, Stage
+from space.architecture import NORMS, Architecture
+from space.stage import CONVS, OPTIONS, Stage
 
 Array = npt.NDArray[Any]
 # an array [N], or one plain number where all N agree: arithmetic, `where` and `negated` take both

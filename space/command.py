@@ -10,11 +10,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 from space.errors import InputError, reason
+from space.paths import at_home
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Number = TypeVar("Number", int, float)
+PIPE = 220  # columns of a table where nobody looks at it on a terminal
 CUT = 141  # a shell's word for a program whose reader has gone
 
 
@@ -49,6 +54,10 @@ class Command(argparse.ArgumentParser):
         # `--flag=--`: argparse before Python 3.13 takes the dashes away and stumbles over what is left
         if arg_strings == ["--"] and action.option_strings and action.nargs is None:
             raise argparse.ArgumentError(action, "expected one argument")
+        try:
+            arg_strings = [at_home(text) for text in arg_strings]
+        except InputError as error:
+            raise argparse.ArgumentError(action, str(error)) from None
         return super()._get_values(action, arg_strings)
 
     @property
@@ -113,8 +122,17 @@ def _number(
 
 COUNT = _number("number, at least 0,", int, lambda value: value >= 0)
 POSITIVE_COUNT = _number("number, at least 1,", int, lambda value: value >= 1)
+SEEDS = _number("number, 1 to 1000,", int, lambda value: 1 <= value <= 1000)
 POSITIVE = _number("number above 0", float, lambda value: 0 < value < math.inf)
 SHARE = _number("share, above 0 and at most 1,", float, lambda value: 0 < value <= 1)
+
+
+def table_console() -> Console:
+    """Where a command prints its tables: a file or a pipe has no edge to wrap at."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from space.architecture import NORMS, OPTIONS, Architecture
+from space.architecture import NORMS, Architecture
 from space.columns import (
     Columns,
     StageColumns,
@@ -34,6 +34,7 @@ from space.columns import (
 )
 from space.errors import InputError
 from space.option import Option
+from space.stage import OPTIONS
 
 RESOLUTION = 224
 NUM_CLASSES = 1000

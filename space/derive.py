@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from space.architecture import (
-    MAX_WIDTH,
-)
 from space.design_space import read_axis
 from space.errors import InputError, quoted, word
 from space.factors import Rule
+from space.stage import MAX_WIDTH
 
 
 def _only(rule: Mapping[str, Any], known: Sequence[str], place: str) -> None:

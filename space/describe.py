@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # whatever takes time to import is imported where it is used, so that --help is quick
-from space.command import Command
+from space.command import Command, table_console
 from space.errors import MOST_NAME, InputError, checked_name, printable, quoted, shortened
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ def read_file(file: str | Path) -> tuple[str, Network]:
 
     Raises `InputError`.
     """
-    from space.files import read_values
     from space.networks import network_from
+    from space.reading import read_values
 
     path = Path(file)
     name = shortened(printable(path.stem), MOST_NAME)
@@ -153,14 +153,11 @@ def _checkpoint(path: Path) -> Any:
 def print_table(described: dict[str, Any]) -> None:
     """The header and one row a part; a pipe gets plain text, as wide as it needs to be."""
     from rich import box
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     size = described["resolution"]
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=200)
+    console = table_console()
     table = Table(box=box.SIMPLE, show_footer=True, pad_edge=False)
     table.add_column("part", footer="total", no_wrap=True)
     table.add_column("output", justify="right", no_wrap=True)

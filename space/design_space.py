@@ -28,24 +28,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from space.architecture import (
-    CONVS,
-    MAX_STAGES,
-    NETWORK_FIELDS,
-    NORMS,
-    OPTIONS,
-    STAGE_FIELDS,
-    STEM_FIELDS,
-    Architecture,
-    stage_fields,
-    stem_fields,
-)
+from space.architecture import MAX_STAGES, NETWORK_FIELDS, NORMS, Architecture
 from space.assembly import Assembly
 from space.coded import CodedSpace
 from space.columns import Array, Columns, StageColumns, Values, bits, scaled_array, where
 from space.cost import Cost, cost_columns
 from space.errors import InputError, checked_name
 from space.factors import NETWORK, Factor, Target
+from space.stage import CONVS, OPTIONS, STAGE_FIELDS, stage_fields
+from space.stem import STEM_FIELDS, stem_fields
 
 if TYPE_CHECKING:
     from space.networks import Recorded
@@ -145,20 +136,6 @@ class DesignSpace(CodedSpace):
             i, count = choices[variable.name], len(variable.values)
             parts.append(np.array([i / max(count - 1, 1)]) if variable.ordered else np.eye(count)[i])
         return np.concatenate(parts)
-
-    def decode(self, vector: Array) -> Architecture:
-        """The architecture nearest to a vector of `encode`'s shape, variable by variable."""
-        choices, start = {}, 0
-        for variable in self.variables:
-            count = len(variable.values)
-            width = 1 if variable.ordered else count
-            part = vector[start : start + width]
-            nearest = np.rint(np.clip(part[0], 0, 1) * (count - 1)) if variable.ordered else np.argmax(part)
-            choices[variable.name] = int(nearest)
-            start += width
-        if start != len(vector):
-            raise InputError(f"a vector of {self.name} has {start} numbers, not {len(vector)}")
-        return self.build(self.code(choices))
 
     def columns(self, codes: Array) -> Columns:
         """The columns of codes [N, F]: the first depth an array, fields that no factor sets plain numbers."""

@@ -9,15 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from space.architecture import (
-    MAX_WIDTH,
-    ArchitectureError,
-    scaled,
-)
 from space.assembly import Assembly
+from space.checks import ArchitectureError
 from space.design_space import MAX_COMPARED, DesignSpace
 from space.errors import MOST_QUOTED, InputError, counted, shortened
 from space.factors import NETWORK
+from space.stage import MAX_WIDTH, scaled
 
 
 def check_every_outcome(space: DesignSpace, where: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
+from collections.abc import Collection
 from typing import Any
 
 MOST_LINE = 1200  # characters of a line about a mistake: the longest list of keys there is has 700
@@ -63,6 +64,12 @@ def checked_name(value: Any, where: str) -> str:
     return value
 
 
+def some(names: Collection[str], most: int = 3) -> str:
+    """The first names, each cut short, and how many more."""
+    shown = ", ".join(shortened(printable(name), MOST_QUOTED) for name in list(names)[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
 def counted(number: int) -> str:
     """A count for people, however large."""
     return f"{number:,}" if number < 10**18 else f"about 1e{int(math.log10(number))}"
@@ -84,19 +91,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
-def told_by(error: BaseException) -> str:
-    """What an error says; "" where its own `__str__` raises."""
-    try:
-        return str(error)
-    except Exception:
-        return ""
-
-
 def first_line(said: BaseException | str) -> str:
     """The first line of a text or of what an error says that is not empty; else the error's class, or ""."""
-    text = told_by(said) if isinstance(said, BaseException) else said
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    line = next((line.strip() for line in text_of(said).splitlines() if line.strip()), "")
     return line or (type(said).__name__ if isinstance(said, BaseException) else "")
+
+
+def text_of(said: BaseException | str) -> str:
+    """What an error says; "" of one that fails even at that."""
+    try:
+        return str(said)
+    except Exception:  # a class of somebody else's
+        return ""
 
 
 def reason(error: BaseException) -> str:

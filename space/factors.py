@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from space.architecture import STAGE_FIELDS
 from space.axes import Axis, Variable, variables_of
 from space.columns import Array
 from space.errors import InputError, counted, quoted, word
+from space.stage import STAGE_FIELDS
 
 # as space files write them, the stem's with a dot; `space.architecture` has another tuple of this name
 NETWORK_FIELDS = (

@@ -19,8 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from space.architecture import Architecture, Stage, Stem
+from space.architecture import Architecture
 from space.errors import InputError, shortened
+from space.stage import Stage
+from space.stem import Stem
 
 ROADMAP_STEPS = 17
 

@@ -81,6 +81,7 @@ class RMSNorm(nn.RMSNorm):
 class BatchNorm(nn.BatchNorm2d):
     """BatchNorm of [N, C, H, W] or [N, C]; eps 1e-5."""
 
+    # torch's takes maps alone; the head's norm has pooled channels before it
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - torch's own name
         if input.dim() not in (2, 4):
             raise ValueError(f"BatchNorm takes [N, C] or [N, C, H, W], not {input.dim()} dimensions")

@@ -13,16 +13,18 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from space.architecture import OPTIONS, Architecture, Stage, Stem
+from space.architecture import Architecture
 from space.layers import DropPath, Pointwise, activation_layer, init_weights, norm_layer
+from space.stage import OPTIONS, Stage
+from space.stem import Stem
 
 
-def build(architecture: Architecture, num_classes: int = 1000) -> Network:
+def build(architecture: Architecture, num_classes: int = 1000) -> ConvNet:
     """The network of an architecture, initialised as the official code does (ResNets too)."""
-    return Network(architecture, num_classes)
+    return ConvNet(architecture, num_classes)
 
 
-class Network(nn.Module):
+class ConvNet(nn.Module):
     """Images [N, 3, H, W] -> logits [N, num_classes]."""
 
     def __init__(self, architecture: Architecture, num_classes: int = 1000) -> None:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from space.architecture import Architecture
 from space.cost import NUM_CLASSES, RESOLUTION, Cost, Part, breakdown, cost
-from space.errors import InputError
+from space.errors import InputError, printable
 from space.families import NAMES, canonical, named
 from space.swin import SWIN_NAMES, Swin, named_swin, swin_breakdown, swin_cost
 from space.tabled import FAMILY, Tabled
 
 if TYPE_CHECKING:
-    from space.network import Network as ConvNet
+    from space.network import ConvNet
     from space.swin_network import SwinNetwork
 
 Network = Architecture | Swin
@@ -133,7 +133,7 @@ def chosen(choices: Mapping[str, Any]) -> list[tuple[str, str]]:
     parts: dict[str, list[str]] = {}
     for axis, value in choices.items():
         name, dot, place = axis.rpartition(".")
-        parts.setdefault(name if dot and place.isdecimal() else axis, []).append(str(value))
+        parts.setdefault(name if dot and place.isdecimal() else axis, []).append(printable(str(value)))
     return [(name, "-".join(values)) for name, values in parts.items()]
 
 

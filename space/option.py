@@ -1,6 +1,6 @@
 """What a declared field of a block is: its values, its layer, its costs, and where it can go.
 
-Each is declared in a file of its own (`space/grn.py`) and named by a line of `space.architecture.Stage`. From
+Each is declared in a file of its own (`space/grn.py`) and named by a line of `space.stage.Stage`. From
 these come its reading and checking, its axis, the network's layer, the closed-form costs and all that is
 counted by them, its part of fingerprints, and which export targets refuse it.
 """

@@ -8,9 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from space.architecture import (
-    Architecture,
-)
+from space.architecture import Architecture
 from space.axes import read_axis
 from space.derive import growth_rule, lookup_rule, ratio_rule
 from space.design_space import MAX_AXES, DesignSpace
@@ -18,7 +16,7 @@ from space.distinct import check_codes_differ, check_every_outcome, check_expand
 from space.errors import InputError, checked_name, quoted, word
 from space.factors import Rule, make_factors
 from space.families import named
-from space.files import parse_yaml, read_text
+from space.reading import parse_yaml, read_text
 
 RULES = ("ratio", "base", "lookup")
 KEYS = ("name", "about", "base", "axes", "derive")

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from space.architecture import OPTIONS
 from space.columns import Array, Columns, StageColumns
 from space.cost import Cost, Flow, downsampling_cost, head_cost, stage_cost, stem_cost
 from space.design_space import DesignSpace, columns_from
 from space.errors import InputError, counted
 from space.factors import NETWORK, Target
+from space.stage import OPTIONS
 
 # fields that a metric's closed form reads; the others never change it
 _SHAPE = {
@@ -75,14 +75,14 @@ class StageTable:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenRows:
     """N networks as rows of tables: a shared choice [N], and each stage's option [N]."""
 
     shared: Array
     options: tuple[Array, ...]
 
-    def __getitem__(self, rows: Array | slice) -> Chosen:
-        return Chosen(self.shared[rows], tuple(option[rows] for option in self.options))
+    def __getitem__(self, rows: Array | slice) -> ChosenRows:
+        return ChosenRows(self.shared[rows], tuple(option[rows] for option in self.options))
 
 
 class StageTables:
@@ -96,7 +96,7 @@ class StageTables:
         self._split_factors()
         self._stages = self._make_stages()
 
-    def restricted(self, allowed: Allowed) -> tuple[list[StageTable], Chosen]:
+    def restricted(self, allowed: Allowed) -> tuple[list[StageTable], ChosenRows]:
         """The tables of networks with `allowed` outcomes only, and which row each of theirs was."""
         shared = self._shared.keep(allowed)
         kept = tuple(options.keep(allowed) for options in self._own)
@@ -108,9 +108,9 @@ class StageTables:
             )
             for stage, options in zip(self._stages, kept, strict=True)
         ]
-        return tables, Chosen(shared, kept)
+        return tables, ChosenRows(shared, kept)
 
-    def codes(self, chosen: Chosen, kept: Chosen) -> Array:
+    def codes(self, chosen: ChosenRows, kept: ChosenRows) -> Array:
         """The codes of networks of restricted tables, their free factors still 0."""
         codes = np.zeros((len(chosen.shared), len(self.space.factors)), dtype=np.int64)
         # a row of a restricted table stands for a row of the whole one, and that for outcomes
@@ -218,7 +218,7 @@ def combinations(sizes: Sequence[int]) -> Array:
     return np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), dtype=np.int64)
 
 
-def total_cost(tables: Sequence[StageTable], chosen: Chosen) -> Array:
+def total_cost(tables: Sequence[StageTable], chosen: ChosenRows) -> Array:
     """The cost of whole networks, [N]."""
     total = np.zeros(len(chosen.shared), dtype=np.int64)
     entering = np.zeros(len(chosen.shared), dtype=np.int64)

@@ -35,10 +35,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from space.architecture import MAX_DEPTH, MAX_PATCH, MAX_STAGES, MAX_WIDTH
+from space.architecture import MAX_STAGES
 from space.budget import Budget
 from space.cost import NUM_CLASSES, RESOLUTION, Cost, Part
 from space.errors import InputError, quoted, shortened, word
+from space.stage import MAX_DEPTH, MAX_WIDTH
+from space.stem import MAX_PATCH
 
 HEAD_WIDTH = 32
 MAX_WINDOW = 64
@@ -140,7 +142,7 @@ class Swin:
     @classmethod
     def from_json(cls, text: str) -> Swin:
         """A Swin from JSON text, canonical or not."""
-        from space.files import parse_json
+        from space.reading import parse_json
 
         return cls.from_dict(parse_json(text, "architecture"))
 

@@ -16,9 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from space.architecture import Architecture, Stage, Stem
+from space.architecture import Architecture
 from space.errors import InputError
 from space.network import build
+from space.stage import Stage
+from space.stem import Stem
 from space.weight_files import State
 
 FRESH_SCALE = 1e-6  # LayerScale of blocks that the source does not have: next to nothing, as the paper starts

@@ -623,7 +623,7 @@ def chosen(count: int, most: int, rng: random.Random) -> list[int]:
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any], names: Sequence[str]) -> str:
     """The files, and of the first the first value that differs."""
-    from nas.training.full import difference
+    from nas.training.folder import difference
 
     first = names[0]
     if first not in found:

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -17,6 +18,8 @@ COMMAND = re.compile(
     r"^(?: {4}|)(?:pip install [^&]*&& )?python -m ((?:nas|analysis|space)\.\w+)(.*)$", re.MULTILINE
 )
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+NAME = re.compile(r"`((?:nas|analysis|space)(?:\.\w+)+)`")
+IMPORT = re.compile(r"^from ((?:nas|analysis|space)[\w.]*) import ([\w, ]+)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PARSED = {entry.place for entry in cli.COMMANDS.values()}
 
@@ -59,6 +62,21 @@ def test_every_command_is_one_that_is_taken(page, capsys):
             pytest.fail(f"python -m {place} {rest}: {capsys.readouterr().err}")
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_the_python_of_a_page_imports_is_there(page):
+    for place, names in IMPORT.findall(page.read_text()):
+        for name in names.split(","):
+            assert hasattr(importlib.import_module(place), name.strip()), f"from {place} import {name}"
+
+
+def test_what_documents_and_docstrings_name_is_there():
+    sources = [path for package in ("space", "nas", "analysis") for path in (ROOT / package).rglob("*.py")]
+    names = {name for path in (*PAGES, *sources) for name in NAME.findall(path.read_text(encoding="utf-8"))}
+    assert len(names) > 20
+    for name in sorted(names):
+        pkgutil.resolve_name(name)
+
+
 def test_the_readme_names_every_command_of_the_console_script():
     for name in cli.COMMANDS:
         assert f"`{name}`" in (ROOT / "README.md").read_text()
@@ -89,6 +107,9 @@ def test_the_readme_s_python_runs(tmp_path, monkeypatch):
 
 def test_the_page_of_the_api_is_what_the_docstrings_say():
     made = script("make_api")
+    for name in (name for objects in made.SECTIONS.values() for name in objects):
+        place, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(place), attribute), name
     assert made.FILE.read_text() == made.page(), "python docs/make_api.py makes it again"
 
 

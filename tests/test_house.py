@@ -1,4 +1,4 @@
-"""The house: which module may import which, imports inside functions included."""
+"""The house: which module may import which, imports inside functions and for types alone included."""
 
 import ast
 from collections.abc import Iterator
@@ -13,8 +13,10 @@ COMMANDS = {
     "nas": {"search", "measure", "export", "train", "evaluate"},
     "analysis": {"dashboard", "compare", "scale", "importance", "proxies", "agreement", "cli"},
 }
-# the last act of a search, here or from Python: it writes its page
-UPWARDS = {("nas.search", "analysis.page.page"), ("nas.api.results", "analysis.page.page")}
+# what these hand on is imported when it is asked for
+LAZY = ("nas", "nas.data")
+# the last act of a search: it writes its page
+UPWARDS = {("nas.api.results", "analysis.page.page")}
 
 
 def modules() -> dict[str, ast.Module]:
@@ -28,31 +30,45 @@ def modules() -> dict[str, ast.Module]:
 
 
 def imported(tree: ast.Module, known: dict[str, ast.Module]) -> Iterator[str]:
-    """The modules of ours that a module imports; what only a type checker imports is left out."""
+    """The modules that a module imports."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
                 yield name if name in known else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def named(tree: ast.Module) -> Iterator[str]:
+    """What may be modules' names in a module's strings, as registries have them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value.partition(":")[0]
+
+
+def height(module: str) -> int:
+    return PACKAGES.index(module.partition(".")[0])
 
 
 @pytest.fixture(scope="module")
 def arrows() -> dict[str, set[str]]:
     known = modules()
-    return {name: set(imported(tree, known)) & known.keys() - {name} for name, tree in known.items()}
+    found = {name: set(imported(tree, known)) & known.keys() - {name} for name, tree in known.items()}
+    for package in LAZY:
+        found[package] = set()
+    return found
 
 
 def test_imports_run_from_analysis_over_nas_to_space(arrows):
-    height = {package: i for i, package in enumerate(PACKAGES)}
-    up = {
-        (one, other)
-        for one, others in arrows.items()
-        for other in others
-        if height[other.partition(".")[0]] > height[one.partition(".")[0]]
-    }
+    up = {(one, other) for one, others in arrows.items() for other in others if height(other) > height(one)}
     assert up == UPWARDS
+
+
+def test_no_registry_names_a_module_above_it():
+    known = modules()
+    for module, tree in known.items():
+        assert all(height(name) <= height(module) for name in named(tree) if name in known and "." in name)
 
 
 def test_no_module_is_imported_by_what_it_imports(arrows):

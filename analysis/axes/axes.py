@@ -19,9 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.axes.axis_sets import SETS
 from analysis.axes.shapes import Shapes, shapes_of
 from nas.record.study import Tried
-from space.architecture import OPTIONS, Architecture, Stage
+from space.architecture import Architecture
 from space.cost import cost_columns
 from space.errors import InputError, quoted
+from space.stage import OPTIONS, Stage
 
 Floats = NDArray[np.float64]
 Network = Tried | Architecture | Mapping[str, Any]
@@ -87,11 +88,6 @@ class AxisTable:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    @property
-    def varying(self) -> dict[str, Axis]:
-        """The axes that have more than one value."""
-        return {name: axis for name, axis in self.axes.items() if axis.distinct > 1}
 
 
 # ---- any columns ----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from analysis.axes.effects import Effect, main_effects
 from analysis.axes.held_out import PERMUTATION
 from analysis.axes.networkwise import EFFECTS, FEWEST, LEVEL, MATTERS, MOST, Interval
 from analysis.axes.ranking import METHODS, QUICK, Importance, importance
-from analysis.axes.sample import Sample, sample_of
+from analysis.axes.sample import AxisSample, sample_of
 from nas.record.study import Study
 from nas.verdict.difference import UNCLEAR
 from space.errors import InputError
@@ -24,7 +24,7 @@ class Findings:
 
     studies: tuple[str, ...]
     conditions: str
-    sample: Sample
+    sample: AxisSample
     importance: Importance
     effects: tuple[Effect, ...]
     curves: tuple[Curve, ...]
@@ -80,7 +80,7 @@ def _names(studies: Sequence[Study]) -> str:
     return ", ".join(study.name for study in studies)
 
 
-def _notes(studies: Sequence[Study], sample: Sample, methods: Sequence[str]) -> Iterator[str]:
+def _notes(studies: Sequence[Study], sample: AxisSample, methods: Sequence[str]) -> Iterator[str]:
     """How the networks came to be, where it biases what they say."""
     yield from sample.notes
     adaptive = _adaptive(studies)

@@ -11,6 +11,7 @@ from analysis.axes.effects import Effect
 from analysis.axes.findings import Findings, points
 from analysis.axes.networkwise import LEVEL, MATTERS, TIED, Interval
 from analysis.axes.ranking import UNITS
+from space.command import table_console
 from space.files import csv_of
 from space.words import listed
 
@@ -19,12 +20,9 @@ from space.words import listed
 
 def print_findings(found: Findings) -> None:
     """Tables with verdicts in words; a pipe gets plain text, as wide as it needs to be."""
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=160)
+    console = table_console()
     console.print(f"{', '.join(found.studies)}: {found.conditions}", markup=False, soft_wrap=True)
     for line in found.words:
         console.print(line, markup=False, soft_wrap=True)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.axes.axes import Axis, axes_of
 from analysis.axes.confounding import Columns, Floats, varying
+from nas.verdict.difference import student
 from space.errors import InputError
 
 Ids = NDArray[np.intp]
@@ -34,11 +35,6 @@ class Interval:
     value: float
     low: float
     high: float
-
-    @property
-    def covers_zero(self) -> bool:
-        """Whether 0 cannot be excluded."""
-        return self.low <= 0 <= self.high
 
 
 def checked_rows(
@@ -81,9 +77,7 @@ def at_most(
 
 def half_width(error: float, freedom: float, level: float, tests: int = 1) -> float:
     """Half an interval by Student's t; of several tests each gets its part of the error."""
-    from scipy import special  # type: ignore[import-untyped]
-
-    return float(special.stdtrit(freedom, 1 - (1 - level) / 2 / tests)) * error
+    return student(freedom, 1 - (1 - level) / tests) * error
 
 
 def bootstrap_weights(ids: Ids, count: int, rng: np.random.Generator) -> Floats:

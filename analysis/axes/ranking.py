@@ -29,7 +29,7 @@ UNITS = {
 
 
 @dataclass(frozen=True)
-class Score:
+class AxisScore:
     """The importance of an axis by one method; axes tied to each other have one, of all together."""
 
     axes: tuple[str, ...]
@@ -52,11 +52,11 @@ class Importance:
     networks: int
     r2: Interval
     ranked: bool
-    methods: Mapping[str, tuple[Score, ...]]
+    methods: Mapping[str, tuple[AxisScore, ...]]
     confounding: Confounding
 
     @property
-    def matters(self) -> list[Score]:
+    def matters(self) -> list[AxisScore]:
         """By permutation on unseen networks, most important first."""
         return [score for score in self.methods.get(PERMUTATION, ()) if score.verdict == MATTERS]
 
@@ -89,7 +89,7 @@ def importance(
     sample = at_most(MOST[PERMUTATION], axes, y, ids, rng)
     r2, lost = r2_lost(*sample, units, level, repeats, rng)
     ranked = r2.low > 0
-    found: dict[str, tuple[Score, ...]] = {}
+    found: dict[str, tuple[AxisScore, ...]] = {}
     for method in methods:
         if method == PERMUTATION:
             scored = lost
@@ -101,24 +101,24 @@ def importance(
     return Importance(len(y), r2, ranked, found, ties)
 
 
-def _told(score: Score, ties: Confounding) -> Score:
+def _told(score: AxisScore, ties: Confounding) -> AxisScore:
     """A score of one axis alone, where others go along with it, tells nothing of that axis."""
     if len(score.axes) == 1 and ties.partners(score.axes[0]):
-        return Score(score.axes, score.importance, TIED)
+        return AxisScore(score.axes, score.importance, TIED)
     return score
 
 
 def _score(
     unit: tuple[str, ...], value: float, error: float, freedom: float, level: float, tests: int
-) -> Score:
+) -> AxisScore:
     reach = half_width(error, freedom, level)
     # the interval is each axis's own, the verdict is one of many
     sure = value - half_width(error, freedom, level, tests) > 0
-    return Score(unit, Interval(value, value - reach, value + reach), MATTERS if sure else UNCLEAR)
+    return AxisScore(unit, Interval(value, value - reach, value + reach), MATTERS if sure else UNCLEAR)
 
 
-def _final(scores: Sequence[Score], *, ranked: bool) -> Iterator[Score]:
+def _final(scores: Sequence[AxisScore], *, ranked: bool) -> Iterator[AxisScore]:
     """Most important first; without a model that explains anything, nothing matters."""
     for score in sorted(scores, key=lambda s: -s.importance.value):
         verdict = score.verdict if ranked or score.verdict == TIED else UNCLEAR
-        yield Score(score.axes, score.importance, verdict)
+        yield AxisScore(score.axes, score.importance, verdict)

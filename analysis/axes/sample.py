@@ -24,7 +24,7 @@ Placed = tuple[int, Tried]  # a network, and which of the studies tried it
 
 
 @dataclass(frozen=True)
-class Sample:
+class AxisSample:
     """Networks of one plane with their axes.
 
     `accuracy` (n,) are fractions, `networks` (n,) fingerprints, `points` [study, trial] for each row.
@@ -42,7 +42,7 @@ class Sample:
 
 def sample_of(
     studies: Sequence[Study], which: str = "summary", budget: str | None = None, *, most: int | None = None
-) -> Sample:
+) -> AxisSample:
     """The networks of studies of one plane, of one `budget` where one is named, with the axes that vary.
 
     Of more than `most` networks so many are drawn at random, and a note says so. A network's accuracy is its
@@ -68,7 +68,7 @@ def sample_of(
     if skipped:
         why = "have no parameters of the space" if which == "space" else "are not of the ConvNeXt family"
         notes.append(f"{skipped} of {len(chosen)} networks {why} and are left out")
-    return Sample(
+    return AxisSample(
         axes={name: axis for name, axis in axes.items() if _worth(axis)},
         accuracy=accuracy,
         networks=tuple(tried.fingerprint for _, tried in kept),

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from space.architecture import MAX_DEPTH, MAX_KERNEL, MAX_WIDTH, Architecture, Stage
+from space.architecture import Architecture
 from space.columns import Columns, StageColumns, columns_of, scaled_array
+from space.stage import MAX_DEPTH, MAX_KERNEL, MAX_WIDTH, Stage
 
 Value = TypeVar("Value")
 Array = NDArray[Any]

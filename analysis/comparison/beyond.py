@@ -10,7 +10,7 @@ from analysis.laws.answer import Answer, Estimate, in_percent
 from space.words import plural
 
 
-class Measured(Protocol):
+class WithError(Protocol):
     """A network or a training."""
 
     @property
@@ -22,7 +22,7 @@ class Measured(Protocol):
         """In percent."""
 
 
-Point = TypeVar("Point", bound=Measured)
+Point = TypeVar("Point", bound=WithError)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats  # type: ignore[import-untyped]
+from scipy import stats  # type: ignore[import-untyped]
 
-from analysis.comparison.trained import Group
+from analysis.comparison.trained import TrainedNetwork
 from nas.verdict.confirm import LEVEL, paired
-from nas.verdict.difference import UNCLEAR, Difference, welch
+from nas.verdict.difference import UNCLEAR, Difference, student, welch
 
 MOST_SEEDS = 100  # more than anybody trains
 
@@ -32,7 +32,7 @@ class Contrast:
     alone, or the control alone, has right, a seed on average.
     """
 
-    control: Group
+    control: TrainedNetwork
     seeds: int
     fewest: int
     by_seeds: Difference
@@ -70,7 +70,7 @@ class Contrast:
         return min(each.low for each in self.known), max(each.high for each in self.known)
 
 
-def contrast(network: Group, control: Group) -> Contrast:
+def contrast(network: TrainedNetwork, control: TrainedNetwork) -> Contrast:
     """The difference with its intervals."""
     ours, theirs = network.accuracies, control.accuracies
     seeds = sorted(ours.keys() & theirs.keys())
@@ -97,7 +97,7 @@ def _by_seeds(ours: dict[int, float], theirs: dict[int, float], seeds: list[int]
 
 
 def _gains(
-    network: Group, control: Group, seeds: list[int]
+    network: TrainedNetwork, control: TrainedNetwork, seeds: list[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Shares of the seeds, [images] each, in which the network alone has an image right, and the control."""
     ours, theirs = network.answers, control.answers
@@ -120,9 +120,7 @@ def _by_images(won: NDArray[np.float64], lost: NDArray[np.float64]) -> Differenc
     value = float((won - lost).mean())
     single = set(np.unique(np.concatenate([won, lost]))) <= {0.0, 1.0}
     if not single:
-        half = float(special.stdtrit(images - 1, (1 + LEVEL) / 2)) * float(
-            (won - lost).std(ddof=1) / math.sqrt(images)
-        )
+        half = student(images - 1, LEVEL) * float((won - lost).std(ddof=1)) / math.sqrt(images)
         return Difference(value, value - half, value + half)
     wins, all_ = int(won.sum()), int(won.sum() + lost.sum())
     if all_ == 0:  # no image in which they differ: how many others could there be?
@@ -143,7 +141,7 @@ def _seeds_to_tell(differences: list[float], found: Difference) -> int | None:
         return None
     spread = float(np.std(differences, ddof=1))
     for seeds in range(len(differences) + 1, MOST_SEEDS + 1):
-        if float(special.stdtrit(seeds - 1, (1 + LEVEL) / 2)) * spread / math.sqrt(seeds) < abs(found.value):
+        if student(seeds - 1, LEVEL) * spread / math.sqrt(seeds) < abs(found.value):
             return seeds
     return None
 

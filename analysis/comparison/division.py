@@ -12,7 +12,7 @@ from analysis.comparison.beyond import Held, tally
 from analysis.laws.answer import Estimate, in_percent, plain
 from analysis.laws.joint import FORMULA, Division, JointFit, fit_joint
 from analysis.points.printed import PublishedPoint, having
-from analysis.points.result import Result
+from analysis.points.result import OwnResult
 from nas.record.study import Study, Tried
 from space.errors import InputError, quoted
 from space.words import compact, plural
@@ -29,7 +29,7 @@ OWN = ("epochs", "train_size", "fingerprint", "warmup_epochs")
 FEWEST = 3  # networks that all studies trained, or all networks count
 
 
-class Training(NamedTuple):
+class LawPoint(NamedTuple):
     """What the law takes: a network's name and GFLOPs, millions of images seen, the error in percent."""
 
     name: str
@@ -44,12 +44,12 @@ class Training(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Grid:
+class TrainingGrid:
     """Trainings of a family that differ in network and images seen alone; `note` says which these are."""
 
     where: str
     family: str
-    trainings: Sequence[Training]
+    trainings: Sequence[LawPoint]
     note: str = ""
 
 
@@ -57,11 +57,11 @@ class Grid:
 class Divided:
     """The law of a grid, how it divides a compute, and what it says of trainings beyond the fit."""
 
-    grid: Grid
+    grid: TrainingGrid
     fit: JointFit
     compute: float
     division: Division
-    held: Sequence[Held[Training]]
+    held: Sequence[Held[LawPoint]]
 
 
 def compute_of(text: str, flag: str) -> float:
@@ -76,7 +76,7 @@ def compute_of(text: str, flag: str) -> float:
     return value
 
 
-def divided(grids: Iterable[Grid], compute: str, fit_to: str | None = None) -> list[Divided]:
+def divided(grids: Iterable[TrainingGrid], compute: str, fit_to: str | None = None) -> list[Divided]:
     """The law of each grid, and how it divides `compute`. Raises `InputError`."""
     total = compute_of(compute, "--compute")
     most = math.inf if fit_to is None else compute_of(fit_to, "--fit-to")
@@ -99,32 +99,35 @@ def divided(grids: Iterable[Grid], compute: str, fit_to: str | None = None) -> l
 # ---- grids ----------------------------------------------------------------------------------------------
 
 
-def grids_of_results(points: Iterable[PublishedPoint], **wanted: Any) -> list[Grid]:
+def grids_of_results(points: Iterable[PublishedPoint], **wanted: Any) -> list[TrainingGrid]:
     """Those of results that say how many images were seen; `wanted` are fields of the points.
 
     Raises `InputError` where none does.
     """
-    seen = [p for p in points if isinstance(p, Result) and math.isfinite(p.images_seen_m) and p.error > 0]
+    seen = [p for p in points if isinstance(p, OwnResult) and math.isfinite(p.images_seen_m)]
     if not seen:
         raise InputError(
             "--compute: no result says how many images its training saw: a column images_seen (or "
             "images_seen_m, in millions), training images times epochs"
         )
-    groups: dict[tuple[str, str], list[Training]] = {}
+    seen = [p for p in seen if p.error > 0]
+    if not seen:
+        raise InputError("--compute: every result is of no error at all, which no law has")
+    groups: dict[tuple[str, str], list[LawPoint]] = {}
     for p in having(seen, wanted, "no such result"):
         where = f"{p.source}, {p.pretrain}, {p.resolution} px, {p.test_set}"
         where += f", {p.recipe_alone}" if p.recipe_alone else ""
-        groups.setdefault((where, p.family), []).append(Training(p.name, p.gflops, p.images_seen_m, p.error))
-    return [Grid(where, family, own) for (where, family), own in groups.items()]
+        groups.setdefault((where, p.family), []).append(LawPoint(p.name, p.gflops, p.images_seen_m, p.error))
+    return [TrainingGrid(where, family, own) for (where, family), own in groups.items()]
 
 
-def grids_of_studies(studies: Sequence[Study]) -> list[Grid]:
+def grids_of_studies(studies: Sequence[Study]) -> list[TrainingGrid]:
     """Those of studies whose proxies differ in epochs and training images alone. Raises `InputError`."""
     images = [_images(study) for study in studies]
     first = studies[0]
     for study in studies[1:]:
         _check_alike(first, study)
-    found: dict[str, list[Training]] = {}
+    found: dict[str, list[LawPoint]] = {}
     common = set.intersection(*({t.fingerprint for t in study.networks} for study in studies))
     alike = len({t.macs for t in first.networks if t.fingerprint in common}) >= FEWEST
     for study, seen in zip(studies, images, strict=True):
@@ -142,15 +145,15 @@ def grids_of_studies(studies: Sequence[Study]) -> list[Grid]:
         )
     proxy = first.mapping["proxy"]
     where = f"{proxy['name']} proxy: {proxy.get('data')}, {proxy.get('resolution')} px"
-    return [Grid(where, family, own, note) for family, own in found.items()]
+    return [TrainingGrid(where, family, own, note) for family, own in found.items()]
 
 
-def _trainings(tried: Tried, seen: float) -> list[Training]:
+def _trainings(tried: Tried, seen: float) -> list[LawPoint]:
     # fresh seeds where there are such: by the others a search has chosen
     values = (tried.fresh or tried.accuracies).values()
     costs = tried.macs / 1e9, seen / 1e6
     # a law takes errors above 0 alone, and a network may have made no mistake
-    return [Training(tried.fingerprint, *costs, max(100 * (1 - value), 1e-4)) for value in values]
+    return [LawPoint(tried.fingerprint, *costs, max(100 * (1 - value), 1e-4)) for value in values]
 
 
 def _images(study: Study) -> float:

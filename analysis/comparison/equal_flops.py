@@ -77,22 +77,22 @@ def at_equal_flops(
             f"compare: no networks of {names[0]} and {names[1]} agree in FLOPs within {tolerance:.0%}"
         )
     rng = np.random.default_rng(seed)
-    pairs = []
-    for i, j in matches:
+
+    def pair(i: int, j: int) -> Pair:
         # paired, the seeds' own differences are one sample: what a seed gives to both is gone
         samples = (first[1][i] - second[1][j],) if paired else (first[1][i], second[1][j])
         middle = float(first[1][i].mean() - second[1][j].mean())
         reach = _reach(samples, noise, 2 if paired else 1, level, resamples, rng)
-        pairs.append(Pair(i, j, float(first[0][i]), Difference(middle, middle - reach, middle + reach)))
+        return Pair(i, j, float(first[0][i]), Difference(middle, middle - reach, middle + reach))
+
+    pairs = tuple(pair(i, j) for i, j in matches)
+    if len(pairs) == 1:
+        return Comparison(pairs, pairs[0].difference)
     middles = np.array([pair.difference.value for pair in pairs])
     mean = float(middles.mean())
-    reach = (
-        # from how pairs differ, which holds the noise of their trainings as well
-        _reach((middles,), None, 1, level, resamples, rng)
-        if len(pairs) > 1
-        else pairs[0].difference.high - mean
-    )
-    return Comparison(tuple(pairs), Difference(mean, mean - reach, mean + reach))
+    # from how pairs differ, which holds the noise of their trainings as well
+    reach = _reach((middles,), None, 1, level, resamples, rng)
+    return Comparison(pairs, Difference(mean, mean - reach, mean + reach))
 
 
 def _common_seeds(

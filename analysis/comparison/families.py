@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analysis.comparison.equal_flops import FLOPS_TOLERANCE, Comparison, at_equal_flops
 from analysis.comparison.published import PUBLISHED_LEVEL, one_recipe
 from analysis.laws.fit import Fit, fit_law
-from analysis.points.own import Table, table
+from analysis.points.own import SeedTable, table
 from analysis.points.printed import VALIDATION, PublishedPoint
 from space.words import compact
 
@@ -22,7 +22,7 @@ LEAST = 4  # networks of a family that a law of three parameters is asked of
 
 
 @dataclass(frozen=True)
-class Cost:
+class CostAxis:
     """What networks are compared at: `of` a point, NaN where it is not known; `unit` in a law's formula.
 
     `device` is that of a throughput, whose cost is the time of an image.
@@ -46,19 +46,21 @@ class Cost:
         return {self.key: value}
 
 
-GFLOPS = Cost("gflops", "GFLOPs", lambda point: point.gflops)
-PARAMS = Cost("params", "M parameters", lambda point: point.params_m)
-ACTIVATIONS = Cost("activations", "M activations", lambda point: getattr(point, "activations_m", math.nan))
+GFLOPS = CostAxis("gflops", "GFLOPs", lambda point: point.gflops)
+PARAMS = CostAxis("params", "M parameters", lambda point: point.params_m)
+ACTIVATIONS = CostAxis(
+    "activations", "M activations", lambda point: getattr(point, "activations_m", math.nan)
+)
 
 
-def time_on(device: str) -> Cost:
+def time_on(device: str) -> CostAxis:
     """Milliseconds an image on a device: of its throughput, so that less is better, as of any cost."""
 
     def of(point: PublishedPoint) -> float:
         speed = dict(speeds_of(point)).get(device, math.nan)
         return 1000 / speed if speed > 0 else math.nan
 
-    return Cost(f"speed:{device}", f"ms an image on {device}", of, device)
+    return CostAxis(f"speed:{device}", f"ms an image on {device}", of, device)
 
 
 def speeds_of(point: PublishedPoint) -> tuple[tuple[str, float], ...]:
@@ -78,20 +80,20 @@ class Side:
     note: str
 
     @cached_property
-    def table(self) -> Table:
+    def table(self) -> SeedTable:
         """The networks by rising cost. Raises `InputError` where one has several costs."""
         return table(self.points)
 
-    def known(self, cost: Cost) -> list[PublishedPoint]:
+    def known(self, cost: CostAxis) -> list[PublishedPoint]:
         """Its points of known cost."""
         return [point for point in self.points if math.isfinite(cost.of(point))]
 
-    def costs(self, cost: Cost) -> NDArray[np.float64]:
+    def costs(self, cost: CostAxis) -> NDArray[np.float64]:
         """Of the networks of the table, (n,), NaN where not known."""
         of = {point.name: cost.of(point) for point in self.points}
         return np.array([of[name] for name in self.table.names], dtype=np.float64)
 
-    def law(self, cost: Cost = GFLOPS) -> Fit | None:
+    def law(self, cost: CostAxis = GFLOPS) -> Fit | None:
         """Of the error against a cost; None where two costs are not to be had."""
         points = self.known(cost)
         if len({cost.of(point) for point in points}) < 2:
@@ -105,7 +107,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Plane:
+class ResultPlane:
     """What may be compared: results of one source, test set, pre-training set and resolution."""
 
     source: str
@@ -129,14 +131,14 @@ class Plane:
         sides.sort(key=lambda side: (-len(side.table.names), side.family))
         return {side.family: side for side in sides}
 
-    def laws(self, cost: Cost = GFLOPS) -> Iterator[tuple[Side, Fit]]:
+    def laws(self, cost: CostAxis = GFLOPS) -> Iterator[tuple[Side, Fit]]:
         """The law of each family that has at least `LEAST` networks of known cost."""
         for side in self.sides.values():
             networks = {point.name for point in side.known(cost)}
             if len(networks) >= LEAST and (fit := side.law(cost)) is not None:
                 yield side, fit
 
-    def pairs(self, cost: Cost = GFLOPS) -> Iterator[tuple[Side, Side, Comparison]]:
+    def pairs(self, cost: CostAxis = GFLOPS) -> Iterator[tuple[Side, Side, Comparison]]:
         """Every two families that have networks of equal cost, in the order of `sides`."""
         logs = {name: np.log(side.costs(cost)) for name, side in self.sides.items()}
         for first, second in combinations(self.sides.values(), 2):
@@ -146,7 +148,7 @@ class Plane:
                 yield first, second, compared(first, second, cost)
 
 
-def compared(first: Side, second: Side, cost: Cost = GFLOPS) -> Comparison:
+def compared(first: Side, second: Side, cost: CostAxis = GFLOPS) -> Comparison:
     """Two families at equal cost, seeds paired where both have them; the pairs' places are the tables'.
 
     Raises `InputError`.
@@ -171,7 +173,7 @@ def compared(first: Side, second: Side, cost: Cost = GFLOPS) -> Comparison:
     return replace(found, pairs=tuple(pairs))
 
 
-def planes(points: Iterable[PublishedPoint]) -> list[Plane]:
+def planes(points: Iterable[PublishedPoint]) -> list[ResultPlane]:
     """The planes of these results, those of most results first; of several such the validation images'.
 
     Raises `InputError`.
@@ -180,7 +182,7 @@ def planes(points: Iterable[PublishedPoint]) -> list[Plane]:
     for point in points:
         key = (point.source, point.test_set, point.pretrain, point.resolution)
         groups.setdefault(key, []).append(point)
-    found = [Plane(*key, group) for key, group in groups.items()]
+    found = [ResultPlane(*key, group) for key, group in groups.items()]
     return sorted(found, key=lambda plane: (-len(plane.points), plane.test_set != VALIDATION))
 
 

@@ -14,14 +14,14 @@ from analysis.comparison.families import (
     GFLOPS,
     LEAST,
     PARAMS,
-    Cost,
-    Plane,
+    CostAxis,
+    ResultPlane,
     planes,
     speeds_of,
     time_on,
 )
 from analysis.comparison.published import PUBLISHED_LEVEL
-from analysis.comparison.shapes import Effect, effect_words, effects, exponent_words, exponents
+from analysis.comparison.shapes import ShapeEffect, effect_words, effects, exponent_words, exponents
 from analysis.laws.answer import Answer, in_percent, plain
 from analysis.laws.fit import Fit, fit_law
 from analysis.points.printed import PublishedPoint, having, listed
@@ -34,25 +34,25 @@ THROUGHPUT = re.compile(r"\s*(\d{1,9}(?:\.\d{0,9})?)\s*images/s\s*")
 
 
 @dataclass(frozen=True)
-class Forecast:
+class FamilyForecast:
     """The law of a family on its plane over a cost, its word `at` one, and on the networks beyond the fit.
 
     `grown` are the exponents by which its shapes grow with FLOPs, `effects` what shapes go with on the plane.
     """
 
-    plane: Plane
+    plane: ResultPlane
     family: str
     note: str
     fit: Fit
-    cost: Cost
+    cost: CostAxis
     at: float
     answer: Answer
     held: Sequence[Held[PublishedPoint]]
-    grown: Sequence[tuple[Cost, Answer]]
-    effects: Sequence[Effect]
+    grown: Sequence[tuple[CostAxis, Answer]]
+    effects: Sequence[ShapeEffect]
 
 
-def cost_of(text: str, flag: str, device: str | None = None) -> tuple[Cost, float]:
+def cost_of(text: str, flag: str, device: str | None = None) -> tuple[CostAxis, float]:
     """`15.4GFLOPs` or `30Mparams` as a cost and a number in its unit; `700images/s` as the time on `device`.
 
     Raises `InputError`.
@@ -95,7 +95,7 @@ def forecasts(
     noise: float | None = None,
     device: str | None = None,
     **wanted: Any,
-) -> list[Forecast]:
+) -> list[FamilyForecast]:
     """Of each family with at least four networks up to `fit_to`; `wanted` are fields of the points.
 
     A throughput is one on `device`, and up to one are the networks at least as fast. The interval is that of
@@ -116,7 +116,9 @@ def forecasts(
     return found
 
 
-def _of_plane(plane: Plane, cost: Cost, at: float, most: float, noise: float | None) -> Iterable[Forecast]:
+def _of_plane(
+    plane: ResultPlane, cost: CostAxis, at: float, most: float, noise: float | None
+) -> Iterable[FamilyForecast]:
     found = list(effects(plane))
     for side in plane.sides.values():
         known = side.known(cost)
@@ -134,10 +136,10 @@ def _of_plane(plane: Plane, cost: Cost, at: float, most: float, noise: float | N
         answer, *others = fit.predict_networks([at, *map(cost.of, beyond)])
         held = list(map(Held, beyond, others))
         grown = list(exponents(side))
-        yield Forecast(plane, side.family, side.note, fit, cost, at, answer, held, grown, found)
+        yield FamilyForecast(plane, side.family, side.note, fit, cost, at, answer, held, grown, found)
 
 
-def sentences(found: Sequence[Forecast]) -> list[str]:
+def sentences(found: Sequence[FamilyForecast]) -> list[str]:
     """A sentence a claim."""
     lines = []
     for one in found:
@@ -158,7 +160,7 @@ def sentences(found: Sequence[Forecast]) -> list[str]:
     return [*lines, *tally((held for one in found for held in one.held), "network", PUBLISHED_LEVEL)]
 
 
-def as_json(found: Sequence[Forecast]) -> list[dict[str, Any]]:
+def as_json(found: Sequence[FamilyForecast]) -> list[dict[str, Any]]:
     """Everything as plain values; what is not identified has its reason in place of a value."""
     return [
         {
@@ -179,7 +181,7 @@ def as_json(found: Sequence[Forecast]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _effect(effect: Effect) -> dict[str, Any]:
+def _effect(effect: ShapeEffect) -> dict[str, Any]:
     """Points of top-1 of a doubling."""
     counts = {"networks": effect.networks, "families": effect.families}
     d = effect.difference

@@ -10,7 +10,7 @@ from typing import Any
 
 from analysis.comparison.claims import COST_TOLD, interval, known, points
 from analysis.comparison.equal_flops import at_equal_flops
-from analysis.points.own import Table, table
+from analysis.points.own import SeedTable, table
 from analysis.points.printed import (
     CONVNEXT_PAPER,
     IMAGENET_1K,
@@ -27,6 +27,8 @@ from space.errors import InputError, quoted
 from space.words import plural
 
 PUBLISHED_LEVEL = 0.9
+# a network and its GFLOPs, of either family, and the first less the second
+PublishedPair = tuple[str, float, str, float, Difference]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Published:
     conditions: str
     noise: float | None
     level: float
-    pairs: tuple[tuple[str, float, str, float, Difference], ...]
+    pairs: tuple[PublishedPair, ...]
     mean: Difference
     fits: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...] = ()
@@ -85,16 +87,27 @@ def published(
     sides = [points for points, _ in both]
     _check_test_sets(sides)
     notes = [note for _, note in both if note] + _unused(own, sides)
-    tables = [table(side) for side in sides]
-    first, second = tables
-    # what differs between them
+    pairs, mean = _difference(sides[0], sides[1], noise)
+    named = ((family, sides[0][0].source), (against, sides[1][0].source))
+    fits = tuple(_fit(side, noise) for side in sides)
+    conditions = f"{pretrain}, {resolution} px"
+    if sides[0][0].test_set != VALIDATION:
+        conditions += f", {sides[0][0].test_set}"
+    return Published(named, conditions, noise, PUBLISHED_LEVEL, pairs, mean, fits, tuple(notes))
+
+
+def _difference(
+    one: Sequence[PublishedPoint], other: Sequence[PublishedPoint], noise: float | None
+) -> tuple[tuple[PublishedPair, ...], Difference]:
+    """Each pair of networks at equal FLOPs, and the mean over the pairs."""
+    first, second = table(one), table(other)
     known = first.seeds is not None and second.seeds is not None
     found = at_equal_flops(
         first.gflops,
         first.top1,
         second.gflops,
         second.top1,
-        names=(_described(sides[0], first), _described(sides[1], second)),
+        names=(_described(one, first), _described(other, second)),
         seeds_a=first.seeds if known else None,
         seeds_b=second.seeds if known else None,
         noise=noise,
@@ -105,12 +118,7 @@ def published(
          float(second.gflops[p.second]), p.difference)
         for p in found.pairs
     )  # fmt: skip
-    named = ((family, sides[0][0].source), (against, sides[1][0].source))
-    fits = tuple(_fit(side, noise) for side in sides)
-    conditions = f"{pretrain}, {resolution} px"
-    if sides[0][0].test_set != VALIDATION:
-        conditions += f", {sides[0][0].test_set}"
-    return Published(named, conditions, noise, PUBLISHED_LEVEL, pairs, found.mean, fits, tuple(notes))
+    return pairs, found.mean
 
 
 def _source(plane: Sequence[PublishedPoint], family: str, own: Sequence[PublishedPoint]) -> str:
@@ -172,7 +180,7 @@ def one_recipe(
     return kept, f"{note}{remarks}."
 
 
-def _described(side: Sequence[PublishedPoint], networks: Table) -> str:
+def _described(side: Sequence[PublishedPoint], networks: SeedTable) -> str:
     """A side of a comparison in a few words."""
     recipe = f" of the recipe {side[0].recipe}" if side[0].recipe else ""
     costs = f"{networks.gflops.min():.3g} to {networks.gflops.max():.3g} GFLOPs"
@@ -236,8 +244,8 @@ def _fit(points: Sequence[PublishedPoint], noise: float | None) -> dict[str, Any
 
     names = [point.name for point in points]
     plain = {"law": SATURATING_POWER.formula, "networks": len(set(names))}
-    if len({point.gflops for point in points}) < 2:
-        return plain  # no line through one point: no parameter is asked for
+    if len({point.gflops for point in points}) < 2 or any(point.error <= 0 for point in points):
+        return plain  # no line through one point, no power law through no error: no parameter is asked for
     fitted = fit_law(
         [point.gflops for point in points],
         [point.error for point in points],

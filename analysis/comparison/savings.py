@@ -70,17 +70,11 @@ def mean_saving(
     costs, means = np.concatenate([costs, second[0]]), np.concatenate([means, second[1].mean(axis=1)])
     found = float(_log_ratios(costs, means[None], len(groups))[0])
     value = float(-np.expm1(found)) if np.isfinite(found) else None
-    size, seeds = len(first[0]) + len(second[0]), first[1].shape[1]
+    seeds = first[1].shape[1]
     if seeds < 2:
         return Saving(value, -np.inf, 1.0)
-    table = np.concatenate([first[1], second[1]])
-    freedom = (size - 1) * (seeds - 1)
-    # two-way residuals: what a network and what a seed gives to all alike is taken out
-    noise = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
-    spread = np.sqrt((noise**2).sum() / freedom)
     rng = np.random.default_rng(seed)
-    # the noise is estimated, and may be larger: a Student's t, drawn
-    widths = spread * np.sqrt(freedom / rng.chisquare(freedom, size=resamples))
+    widths = _noise(np.concatenate([first[1], second[1]]), resamples, rng)
     drawn_a = [_luck(rng, resamples, group.size, seeds) for group in groups]
     drawn_b = [_luck(rng, resamples, 1, seeds) for _ in second[0]]
     luck = np.stack([*drawn_a, *drawn_b], axis=1)
@@ -88,6 +82,16 @@ def mean_saving(
     # not linear interpolation: between two draws one of which is infinite lies no number
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], method="closest_observation")
     return Saving(value, float(-np.expm1(high)), float(-np.expm1(low)))
+
+
+def _noise(table: Floats, draws: int, rng: np.random.Generator) -> Floats:
+    """The standard deviation of one training of `table` (n, s), as far as it is known: (draws,)."""
+    freedom = (len(table) - 1) * (table.shape[1] - 1)
+    # two-way residuals: what a network and what a seed gives to all alike is taken out
+    noise = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
+    spread = np.sqrt((noise**2).sum() / freedom)
+    # it is estimated, and may be larger: a Student's t, drawn
+    return np.asarray(spread * np.sqrt(freedom / rng.chisquare(freedom, size=draws)))
 
 
 def _groups(rivals: ArrayLike | None, size: int) -> list[NDArray[np.intp]]:

@@ -8,17 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special  # type: ignore[import-untyped]
 
-from analysis.comparison.families import ACTIVATIONS, PARAMS, Cost, Plane, Side
+from analysis.comparison.families import ACTIVATIONS, PARAMS, CostAxis, ResultPlane, Side
 from analysis.comparison.published import PUBLISHED_LEVEL
 from analysis.laws.answer import FACTOR, Answer, Estimate, NotIdentified
 from analysis.laws.law import Floats
 from analysis.points.printed import PublishedPoint
-from nas.verdict.difference import UNCLEAR, Difference
+from nas.verdict.difference import UNCLEAR, Difference, student
 from space.words import plural
 
-DEPTH = Cost("depth", "blocks", lambda point: getattr(point, "depth", math.nan))
+DEPTH = CostAxis("depth", "blocks", lambda point: getattr(point, "depth", math.nan))
 SHAPES = (PARAMS, ACTIVATIONS, DEPTH)
 WORDS = {"params": "parameters", "activations": "activations", "depth": "depth"}
 FEWEST_LEFT = 6  # networks more than the parameters of the fit
@@ -29,20 +28,20 @@ LEAST_SPAN = 1.5  # a factor in FLOPs that a family has to cover
 
 
 @dataclass(frozen=True)
-class Effect:
+class ShapeEffect:
     """Points of top-1 that go with a doubling of a shape at equal FLOPs, over a plane's families.
 
     `difference` is None where `reason` says why.
     """
 
-    shape: Cost
+    shape: CostAxis
     difference: Difference | None
     networks: int
     families: int
     reason: str = ""
 
 
-def effects(plane: Plane) -> Iterator[Effect]:
+def effects(plane: ResultPlane) -> Iterator[ShapeEffect]:
     """Of each shape that two networks of a family or more have.
 
     Least squares of top-1 on the logarithm of the shape, beside what FLOPs give: a curve of the third degree
@@ -57,7 +56,7 @@ def effects(plane: Plane) -> Iterator[Effect]:
             yield _effect(shape, kept)
 
 
-def _once(side: Side, shape: Cost) -> list[tuple[float, float, float]]:
+def _once(side: Side, shape: CostAxis) -> list[tuple[float, float, float]]:
     """log2 of FLOPs and shape, and top-1, of each network of known shape: the mean of its seeds."""
     found: dict[str, list[PublishedPoint]] = {}
     for point in side.known(shape):
@@ -69,7 +68,7 @@ def _once(side: Side, shape: Cost) -> list[tuple[float, float, float]]:
     ]
 
 
-def _effect(shape: Cost, families: Sequence[Sequence[tuple[float, float, float]]]) -> Effect:
+def _effect(shape: CostAxis, families: Sequence[Sequence[tuple[float, float, float]]]) -> ShapeEffect:
     family = np.repeat(np.arange(len(families)), [len(own) for own in families])
     x, s, y = np.array([row for own in families for row in own]).T
     beside = _beside(x, family)
@@ -79,10 +78,10 @@ def _effect(shape: Cost, families: Sequence[Sequence[tuple[float, float, float]]
     freedom = y.size - basis.shape[1] - 1
     counts = (y.size, len(families))
     if freedom < FEWEST_LEFT:
-        return Effect(shape, None, *counts, f"{y.size} networks for {basis.shape[1] + 1} parameters")
+        return ShapeEffect(shape, None, *counts, f"{y.size} networks for {basis.shape[1] + 1} parameters")
     spread = float(np.sqrt(s_left @ s_left / (freedom + 1)))
     if spread < LEAST_SPREAD:
-        return Effect(shape, None, *counts, "it hardly varies at equal FLOPs")
+        return ShapeEffect(shape, None, *counts, "it hardly varies at equal FLOPs")
     slope = float(s_left @ y_left / (s_left @ s_left))
     pull = s_left * (y_left - slope * s_left)
     if len(families) >= MANY:
@@ -94,8 +93,8 @@ def _effect(shape: Cost, families: Sequence[Sequence[tuple[float, float, float]]
     else:
         rest = y_left - slope * s_left
         variance = float(rest @ rest) / freedom / float(s_left @ s_left)
-    reach = float(special.stdtrit(freedom, 0.5 + PUBLISHED_LEVEL / 2)) * math.sqrt(variance)
-    return Effect(shape, Difference(slope, slope - reach, slope + reach), *counts)
+    reach = student(freedom, PUBLISHED_LEVEL) * math.sqrt(variance)
+    return ShapeEffect(shape, Difference(slope, slope - reach, slope + reach), *counts)
 
 
 def _beside(x: Floats, family: np.ndarray) -> Floats:
@@ -109,11 +108,13 @@ def _beside(x: Floats, family: np.ndarray) -> Floats:
 
 def _basis(columns: Floats) -> Floats:
     """Orthonormal, of the space that the columns span."""
-    basis, sizes, _ = np.linalg.svd(columns / np.linalg.norm(columns, axis=0), full_matrices=False)
+    lengths = np.linalg.norm(columns, axis=0)
+    there = lengths > 1e-12 * lengths.max()  # networks of one cost have no slope
+    basis, sizes, _ = np.linalg.svd(columns[:, there] / lengths[there], full_matrices=False)
     return np.asarray(basis[:, sizes > 1e-9 * sizes[0]])
 
 
-def exponents(side: Side) -> Iterator[tuple[Cost, Answer]]:
+def exponents(side: Side) -> Iterator[tuple[CostAxis, Answer]]:
     """How each shape grows with FLOPs in a family: s of shape = k FLOPs^s, with its interval."""
     for shape in SHAPES:
         rows = _once(side, shape)
@@ -130,7 +131,7 @@ def _exponent(x: Floats, s: Floats) -> Answer:
     slope = float(centred @ s / (centred @ centred))
     rest = s - s.mean() - slope * centred
     freedom = x.size - 2
-    reach = float(special.stdtrit(freedom, 0.5 + PUBLISHED_LEVEL / 2)) * math.sqrt(
+    reach = student(freedom, PUBLISHED_LEVEL) * math.sqrt(
         float(rest @ rest) / freedom / float(centred @ centred)
     )
     low, high = slope - reach, slope + reach
@@ -142,7 +143,7 @@ def _exponent(x: Floats, s: Floats) -> Answer:
     return Estimate(slope, low, high)
 
 
-def effect_words(effect: Effect) -> str:
+def effect_words(effect: ShapeEffect) -> str:
     """What goes with a doubling, in a sentence."""
     over = f"{plural(effect.networks, 'network')} of {plural(effect.families, 'family', 'families')}"
     start = f"At equal FLOPs, over {over}, twice the {WORDS[effect.shape.key]}"
@@ -153,7 +154,7 @@ def effect_words(effect: Effect) -> str:
     return f"{start} goes with {d.value:+.1f} points of top-1 ({d.low:+.1f} to {d.high:+.1f}{unclear})."
 
 
-def exponent_words(family: str, grown: Sequence[tuple[Cost, Answer]]) -> str:
+def exponent_words(family: str, grown: Sequence[tuple[CostAxis, Answer]]) -> str:
     """The exponents of a family in a sentence; empty where there are none."""
     if not grown:
         return ""

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.training.predictions import Predictions, read_predictions
-from nas.training.trainings import CONTROL, NETWORK, Entry, read_trainings
+from nas.training.trainings import CONTROL, NETWORK, TrainingEntry, read_trainings
 from nas.training.trainings import FILE as SEVERAL
 from space.errors import InputError, quoted, shortened, word
-from space.files import parse_json, parse_yaml, read_text
+from space.paths import at_home
+from space.reading import parse_json, parse_yaml, read_text
 from space.words import listed
 
 SUMMARY, RECIPE, LAST = "summary.json", "recipe.yaml", "checkpoint-last.pt"
@@ -66,7 +67,7 @@ class Trained:
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class TrainedNetwork:
     """A network's trainings by seed."""
 
     name: str
@@ -129,12 +130,12 @@ class Group:
 class Trainings:
     """What is compared: the network's group, the controls', and what there is to say of what was left out."""
 
-    network: Group
-    controls: tuple[Group, ...]
+    network: TrainedNetwork
+    controls: tuple[TrainedNetwork, ...]
     notes: tuple[str, ...]
 
     @property
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[TrainedNetwork, ...]:
         """The network first."""
         return (self.network, *self.controls)
 
@@ -147,7 +148,7 @@ class Trainings:
 
 def is_trained(folder: str | Path) -> bool:
     """Whether this is a folder of trainings, not a study's."""
-    return bool(_places(Path(folder).expanduser()))
+    return bool(_places(Path(at_home(str(folder)))))
 
 
 def _places(folder: Path) -> list[Path]:
@@ -168,14 +169,14 @@ def _places(folder: Path) -> list[Path]:
 
 def read_folders(folders: Sequence[str | Path]) -> Trainings:
     """The network of the first folder and every other one as a control. Raises `InputError`."""
-    groups: list[Group] = []
+    groups: list[TrainedNetwork] = []
     notes: list[str] = []
     for text in folders:
         if not is_trained(text):
             raise InputError(
                 f"{text}: holds no training of nas.train; studies are not compared with trainings"
             )
-        folder = Path(text).expanduser()
+        folder = Path(at_home(str(text)))
         found = [each for place in _places(folder) for each in _groups(place, _title(folder), notes)]
         if not groups:  # the first one's own network comes before its controls
             found.sort(key=lambda group: group.role != NETWORK)
@@ -200,11 +201,11 @@ def _title(folder: Path) -> str:
     return shortened(own.parent.name if own.name == BESIDE[0] else own.name, MOST_NAME) or NETWORK
 
 
-def _groups(folder: Path, title: str, notes: list[str]) -> list[Group]:
+def _groups(folder: Path, title: str, notes: list[str]) -> list[TrainedNetwork]:
     entries = read_trainings(folder)
     found: dict[tuple[str, str], dict[int, Trained]] = defaultdict(dict)
     if entries is None:
-        entries = [Entry(title, NETWORK, 0, ".")]
+        entries = [TrainingEntry(title, NETWORK, 0, ".")]
     for entry in entries:
         trained = _read(folder / entry.folder)
         if trained is None or not trained.whole:
@@ -213,10 +214,12 @@ def _groups(folder: Path, title: str, notes: list[str]) -> list[Group]:
             notes.append(f"{folder / entry.folder}: {done}, left out; nas.train --resume goes on")
         else:
             found[entry.name, entry.role][trained.seed] = trained
-    return [Group(name, role, by_seed) for (name, role), by_seed in found.items()]
+    return [TrainedNetwork(name, role, by_seed) for (name, role), by_seed in found.items()]
 
 
-def _named_apart(found: Sequence[Group], before: Sequence[Group], title: str) -> list[Group]:
+def _named_apart(
+    found: Sequence[TrainedNetwork], before: Sequence[TrainedNetwork], title: str
+) -> list[TrainedNetwork]:
     """No two groups of one name: the folder's title makes them differ."""
     taken, named = {group.name for group in before}, []
     for group in found:
@@ -310,7 +313,7 @@ def _refuse_other_data(one: Trained, other: Trained) -> None:
         )
 
 
-def _starts(groups: Sequence[Group]) -> list[str]:
+def _starts(groups: Sequence[TrainedNetwork]) -> list[str]:
     """Whose trainings start from weights, in lines, and whose do not, where some do."""
     lines, scratch = [], []
     for group in groups:
@@ -328,7 +331,7 @@ def _starts(groups: Sequence[Group]) -> list[str]:
     return lines
 
 
-def _differences(network: Group, controls: Sequence[Group]) -> list[str]:
+def _differences(network: TrainedNetwork, controls: Sequence[TrainedNetwork]) -> list[str]:
     """In what else than the network the trainings differ, in lines."""
     lines = []
     for group in controls:

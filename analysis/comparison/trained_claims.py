@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.comparison.claims import COST_TOLD
 from analysis.comparison.contrast import Contrast, contrast
-from analysis.comparison.trained import Group, Trainings
+from analysis.comparison.trained import TrainedNetwork, Trainings
 from nas.verdict.confirm import LEVEL
 from nas.verdict.difference import UNCLEAR, Difference
 from space.words import plural
@@ -59,7 +59,7 @@ def sentences(found: Compared) -> list[str]:
     return [*lines, *(f"{note}." for note in found.trainings.notes)]
 
 
-def verdict(network: Group, one: Contrast) -> str:
+def verdict(network: TrainedNetwork, one: Contrast) -> str:
     """Such as `network is better than convnext_tiny by 1.2 points (95% interval +0.4 to +2.0)`."""
     value, name = one.by_seeds.value, one.control.name
     low, high = one.reach
@@ -79,7 +79,7 @@ def verdict(network: Group, one: Contrast) -> str:
     return f"{network.name} is {one.verdict} than {name} by {100 * abs(value):.1f} points ({ends}){cost}."
 
 
-def _cost(network: Group, control: Group) -> str:
+def _cost(network: TrainedNetwork, control: TrainedNetwork) -> str:
     """What the network costs more or less, where it is worth saying."""
     gap = network.first.summary["macs"] / max(control.first.summary["macs"], 1) - 1
     if abs(gap) <= COST_TOLD:
@@ -154,7 +154,7 @@ def rows(found: Compared) -> list[dict[str, Any]]:
     return [_row(group) for group in found.trainings.groups]
 
 
-def _row(group: Group) -> dict[str, Any]:
+def _row(group: TrainedNetwork) -> dict[str, Any]:
     values, summary = list(group.accuracies.values()), group.first.summary
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
     memory = group.peak_memory

@@ -133,7 +133,7 @@ def _differences(found: Compared) -> Figure:
     """A line a control and kind of chance; 0 is no difference."""
     network = found.trainings.network.name
     data: list[Spec] = []
-    kinds = (("over the seeds", OURS, "circle"), ("over the images", THEIRS, "diamond"))
+    kinds = (("over the seeds", OURS, "circle"), ("over the images", NEUTRAL, "circle"))
     for place, (kind, colour, symbol) in enumerate(kinds):
         of_kind = [(i, (each.by_seeds, each.by_images)[place]) for i, each in enumerate(found.contrasts)]
         known = {

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.axes.shapes import Shapes, shapes_of
-from space.architecture import OPTIONS
 from space.columns import Columns
 from space.errors import InputError
+from space.stage import OPTIONS
 
 if TYPE_CHECKING:
     from nas.record.study import Study, Tried

@@ -20,14 +20,14 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special  # type: ignore[import-untyped]
+from scipy import optimize  # type: ignore[import-untyped]
 
 from analysis.laws.answer import Answer, Estimate, NotIdentified, answer_of
 from analysis.laws.law import SATURATING_POWER, Floats, Law
 from analysis.laws.losses import LOSSES, LossShape, spread
 from analysis.laws.problem import (
     GRID_POINTS,
-    Optimum,
+    LeastLoss,
     Problem,
     log_flops,
     project,
@@ -36,6 +36,7 @@ from analysis.laws.problem import (
     values_of,
 )
 from analysis.laws.profile import Region, corners_of, parameter_ranges, range_of, region_of
+from nas.verdict.difference import student
 from space.errors import InputError, quoted
 
 STATIONARY = 1e-6  # cosine between the residual and the steepest free direction, at most
@@ -58,7 +59,7 @@ class Fit:
     gradient: float
     point: Mapping[str, float] = field(repr=False)
     _problem: Problem = field(repr=False)
-    _optimum: Optimum = field(repr=False)
+    _optimum: LeastLoss = field(repr=False)
 
     @property
     def networks(self) -> int:
@@ -102,7 +103,7 @@ class Fit:
             return answers
         freedom = max(1, self._problem.error.size - len(self.law.parameters))
         squares = float(np.sum(self.residuals**2)) / freedom
-        reach = float(special.stdtrit(freedom, 0.5 + self.level / 2)) * math.sqrt(squares)
+        reach = student(freedom, self.level) * math.sqrt(squares)
         widened = []
         for value, answer in zip(self.predict(flops).tolist(), answers, strict=True):
             low = max(0.0, value - math.hypot(value - answer.low, reach))
@@ -158,7 +159,7 @@ def fit_law(
 
 def _answer(
     problem: Problem,
-    optimum: Optimum,
+    optimum: LeastLoss,
     value: float,
     interval: tuple[float, float],
     bounds: tuple[float, float],
@@ -178,7 +179,7 @@ def _answer(
 # ---- the fit --------------------------------------------------------------------------------------------
 
 
-def _solve(problem: Problem) -> Optimum:
+def _solve(problem: Problem) -> LeastLoss:
     squared = LOSSES["squared"]
     # least squares first: a robust loss needs a scale, which takes residuals, which take a fit
     theta, gradient = _polish(problem, squared, 1.0, _starts(problem, problem.weight, 3))
@@ -196,7 +197,7 @@ def _solve(problem: Problem) -> Optimum:
             # one start from a grid without the outliers, one from where the fit is
             theta, gradient = _polish(problem, loss, scale, np.vstack([_starts(problem, robust, 1), theta]))
     shapes = len(problem.law.axes)
-    return Optimum(
+    return LeastLoss(
         theta[:shapes], theta[shapes:], scale, gradient, _pseudo_values(problem, loss, scale, theta)
     )
 

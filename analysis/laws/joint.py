@@ -232,8 +232,10 @@ def _solve(grid: Grid) -> tuple[Floats, float, tuple[Floats, Floats]]:
     low = np.array([least + NOTHING] * 3 + [ends[0]] * 2)
     high = np.array([most] + [most + 2] * 2 + [ends[1]] * 2)  # a term in the middle of the data
     middle = float(np.exp(np.median(grid.target)))
+    # from many starts: the loss has valleys, as a floor and a small exponent stand in for each other
     starts = []
     for share in SHARES:
+        # what is above the floor in the middle of the data, half of it by either term
         each = np.log(max(middle - share * np.exp(least), 0.05 * middle) / 2)
         starts += [[least + np.log(share), each, each, np.log(p), np.log(q)] for p in SLOPES for q in SLOPES]
     bounds, delta = (low, high), np.inf

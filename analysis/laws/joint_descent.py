@@ -49,8 +49,10 @@ def descend(
         ahead = np.clip(here + _step(here, x, y, aim, delta, damping[going], bounds), low, high)
         loss = _huber(aim - log_error(ahead, x, y)[0], delta)
         better = loss < least[going]
+        # no gain from so short a step either: at the bottom, as far as floats can tell
         done = np.where(better, least[going] - loss < ENOUGH * loss, damping[going] > 1e4)
         found[going[better]], least[going[better]] = ahead[better], loss[better]
+        # nearer to Gauss and Newton's step after one that helped, much shorter after one that did not
         damping[going] = np.clip(damping[going] * np.where(better, 0.25, 5.0), 1e-9, 1e9)
         going = going[~done]
         if not going.size:
@@ -69,16 +71,18 @@ def _step(
 ) -> Floats:
     value, slopes = log_error(theta, x, y)
     rest = target - value
+    # Huber's loss as squares with weights: 1 up to delta, beyond it less by as much as a residual is more
     weighted = slopes * np.minimum(1, delta / np.maximum(np.abs(rest), 1e-300))[..., None]
     pull = np.matmul(rest[:, None, :], weighted)[:, 0]
     free = ~(((theta <= bounds[0]) & (pull < 0)) | ((theta >= bounds[1]) & (pull > 0)))
     square = np.matmul(weighted.transpose(0, 2, 1), slopes) * (free[:, :, None] & free[:, None, :])
     diagonal = np.einsum("mkk->mk", square)
+    # a held parameter has 1 on its diagonal and nothing else, so that it stays
     square = square + np.eye(SIZE) * (damping[:, None] * diagonal + ~free + 1e-14)[:, None, :]
     return np.clip(np.linalg.solve(square, (pull * free)[..., None])[..., 0], -FAR, FAR)
 
 
 def _huber(rest: Floats, delta: float) -> Floats:
     size = np.abs(rest)
-    inner = np.minimum(size, delta)
+    inner = np.minimum(size, delta)  # t^2 / 2 up to delta, delta (t - delta / 2) beyond
     return np.asarray((inner * (size - inner / 2)).sum(axis=-1))

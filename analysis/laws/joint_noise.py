@@ -46,9 +46,8 @@ def _variances(
     fit, both = _basis(free), _basis(np.hstack([free, of]))
     trainings = rest.size
     freedom = trainings - both.shape[1]
-    if (
-        of.shape[1] == trainings or freedom < 1
-    ):  # networks hardly repeat: their part cannot be told from the other
+    # networks hardly repeat: their part cannot be told from the other
+    if of.shape[1] == trainings or freedom < 1:
         left = max(trainings - fit.shape[1], 1)
         return rest @ rest / rng.chisquare(left, resamples), np.zeros(resamples)
     inside = rest - both @ (both.T @ rest)
@@ -60,6 +59,7 @@ def _variances(
     sums = of.T @ rest
     like = trace**2 / squares  # degrees of freedom (Satterthwaite 1946)
     between = sums @ sums * like / rng.chisquare(like, resamples)
+    # an estimate of a variance may come out below 0, a variance may not
     return own, np.maximum(0.0, (between - own * trace) / squares)
 
 

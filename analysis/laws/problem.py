@@ -88,7 +88,7 @@ def _means(
 
 
 @dataclass(frozen=True)
-class Optimum:
+class LeastLoss:
     """Where the loss is least; `scale` standardises residuals, `pseudo` are the pseudo-values there."""
 
     shape: Floats

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped]
 
 from analysis.laws.law import Floats
-from analysis.laws.problem import GRID_POINTS, Optimum, Problem, project, shape_grid
+from analysis.laws.problem import GRID_POINTS, LeastLoss, Problem, project, shape_grid
+from nas.verdict.difference import student
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,14 @@ def _allowance(problem: Problem, least: float, level: float) -> float:
 
     F for an estimated noise, so that few networks get wider intervals; chi-squared for a known one.
     """
-    tail = 0.5 + level / 2
     freedom = problem.error.size - len(problem.law.parameters)
     if problem.noise_known:
-        return float(special.ndtri(tail)) ** 2 * problem.loss.variance
+        return float(special.ndtri(0.5 + level / 2)) ** 2 * problem.loss.variance
     # t squared is F of one and `freedom` degrees
-    return float(special.stdtrit(freedom, tail)) ** 2 * least / freedom
+    return student(freedom, level) ** 2 * least / freedom
 
 
-def region_of(problem: Problem, optimum: Optimum, level: float) -> Region:
+def region_of(problem: Problem, optimum: LeastLoss, level: float) -> Region:
     """Zoom a grid onto the region below the allowance, and add where its edges cross it."""
     law = problem.law
     _, least = project(law, problem.logs, optimum.shape[None], optimum.pseudo, problem.weight)

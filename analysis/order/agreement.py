@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.order.common import Common, Network, means
-from analysis.scores.rank import Floats, Interval, drawn, interval, relations, tau_b
+from analysis.order.common import Common, CommonNetwork, means
+from analysis.scores.rank import Floats, RankInterval, drawn, interval, relations, tau_b
 
 NEAR = 1.05  # FLOPs of two networks of a band, at most: larger by smaller
 FEWEST_PAIRS = 10  # of fewer the resamples know nothing: three pairs in one order look certain
@@ -33,12 +33,12 @@ class Agreement:
 
     group: str
     networks: int
-    tau: Interval
-    rho: Interval
-    tau_seeds: Interval | None
-    near: Interval
+    tau: RankInterval
+    rho: RankInterval
+    tau_seeds: RankInterval | None
+    near: RankInterval
     pairs: int
-    regret: Mapping[int, Interval]
+    regret: Mapping[int, RankInterval]
 
 
 def agreements(common: Common) -> list[Agreement]:
@@ -55,7 +55,7 @@ def few(members: Sequence[int]) -> Sequence[int]:
     return sorted(np.random.default_rng(0).choice(np.asarray(members), MOST, replace=False).tolist())
 
 
-def agreement(group: str, networks: Sequence[Network]) -> Agreement:
+def agreement(group: str, networks: Sequence[CommonNetwork]) -> Agreement:
     """Of these networks, of which a rank correlation needs three."""
     x, y = means(n.ours for n in networks), means(n.theirs for n in networks)
     relation = relations({"order": x}, y)[0]
@@ -79,11 +79,11 @@ def near(macs: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.maximum(macs[:, None], macs) <= NEAR * np.minimum(macs[:, None], macs))
 
 
-def banded(x: Floats, y: Floats, macs: Floats, draws: Floats) -> Interval:
+def banded(x: Floats, y: Floats, macs: Floats, draws: Floats) -> RankInterval:
     """Tau over pairs at equal FLOPs; none for fewer than `FEWEST_PAIRS`."""
     among = near(macs)
     if np.triu(among, 1).sum() < FEWEST_PAIRS:
-        return Interval(None, None, None)
+        return RankInterval(None, None, None)
     return interval(tau_b(x, y, draws, among))
 
 
@@ -96,7 +96,7 @@ def regret(x: Floats, y: Floats, draws: Floats, k: int) -> Floats:
     return np.asarray(values.max(axis=1) - first.max(axis=1))
 
 
-def _tau_seeds(networks: Sequence[Network]) -> Interval | None:
+def _tau_seeds(networks: Sequence[CommonNetwork]) -> RankInterval | None:
     """Tau with an interval over networks and seeds; None where every network has one seed."""
     sides = [[list(n.ours.values()) for n in networks], [list(n.theirs.values()) for n in networks]]
     if all(len(values) == 1 for side in sides for values in side):

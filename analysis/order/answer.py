@@ -9,7 +9,7 @@ from typing import Any
 from analysis.order.agreement import MOST, TOP, Agreement, agreements
 from analysis.order.common import Common, with_published, with_study
 from analysis.order.signs import SOURCE, Noise, Sign, noises, signs
-from analysis.scores.rank import ENOUGH, LEVEL, Interval
+from analysis.scores.rank import ENOUGH, LEVEL, RankInterval
 from analysis.views.planes import labels
 from nas.record.study import Study
 
@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Answer:
+class OrderAnswer:
     """What there is to say of one order and another."""
 
     common: Common
@@ -31,14 +31,14 @@ class Answer:
     notes: Sequence[str]
 
 
-def answer(studies: Sequence[Study]) -> Answer:
+def answer(studies: Sequence[Study]) -> OrderAnswer:
     """One study against the published plane, or two against each other. Raises `InputError`."""
     common = with_published(studies[0]) if len(studies) == 1 else with_study(*studies)
     named = list(zip(studies, labels(studies), strict=True))
     notes = [f"study {name}: a rehearsal, nothing was trained" for s, name in named if s.simulated]
     if len(common.networks) > MOST:
         notes.append(f"of {len(common.networks):,} networks {MOST:,} were drawn")
-    return Answer(
+    return OrderAnswer(
         common,
         agreements(common),
         [sign for study, name in named for sign in signs(study, name)],
@@ -47,7 +47,7 @@ def answer(studies: Sequence[Study]) -> Answer:
     )
 
 
-def sentence(found: Answer) -> str:
+def sentence(found: OrderAnswer) -> str:
     """What it means, by the first group."""
     first, (one, other) = found.agreements[0], found.common.names
     where = f"Over {first.group} ({first.networks} networks)"
@@ -65,14 +65,14 @@ def sentence(found: Answer) -> str:
     return f"{said}: more than by chance{few}; {pairs}."
 
 
-def between(tau: Interval) -> str:
+def between(tau: RankInterval) -> str:
     """A correlation with its interval, in words."""
     if tau.value is None or tau.low is None or tau.high is None:
         return "not defined"
     return f"{tau.value:+.2f} ({LEVEL:.0%} interval {tau.low:+.2f} to {tau.high:+.2f})"
 
 
-def more_sentences(found: Answer) -> list[str]:
+def more_sentences(found: OrderAnswer) -> list[str]:
     """What each side prefers at equal FLOPs, the noise of its seeds, and what to know of the numbers."""
     several = len({sign.study for sign in found.signs}) > 1
     lines = []
@@ -100,7 +100,7 @@ def _noise_sentence(noise: Noise, several: bool) -> str:
     )
 
 
-def rows(found: Answer) -> list[dict[str, Any]]:
+def rows(found: OrderAnswer) -> list[dict[str, Any]]:
     """Of `COLUMNS`; pairs are those within 5% of FLOPs, regrets points; what is not defined is None."""
     values = (
         [
@@ -112,12 +112,12 @@ def rows(found: Answer) -> list[dict[str, Any]]:
     return [dict(zip(COLUMNS, each, strict=True)) for each in values]
 
 
-def _ends(found: Interval | None, factor: float = 1) -> list[float | None]:
+def _ends(found: RankInterval | None, factor: float = 1) -> list[float | None]:
     ends = (None, None, None) if found is None else (found.value, found.low, found.high)
     return [None if end is None else round(factor * end, 4) for end in ends]
 
 
-def as_json(found: Answer) -> dict[str, Any]:
+def as_json(found: OrderAnswer) -> dict[str, Any]:
     """Everything as plain values."""
     common = found.common
     return {

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import yaml
 
-from analysis.order.answer import Answer
-from analysis.scores.rank import Interval
+from analysis.order.answer import OrderAnswer
+from analysis.scores.rank import RankInterval
 from nas.data.sources.registry import called
 from nas.proxy.card import Card, Measured, Tau, conditions, values_of
+from nas.recipe.mistakes import validated
 from nas.record.study import Study
 from space.errors import InputError
+from space.reading import parse_yaml
 from space.words import plural
 
 HEAD = "# What the order under this proxy agreed with: python -m analysis.agreement {study} --card FILE\n"
 DIGITS = 3
 
 
-def card(study: Study, found: Answer) -> Card:
+def card(study: Study, found: OrderAnswer) -> Card:
     """Of the study's proxy and data, by its agreement with the published order. Raises `InputError`."""
     if study.simulated:
         raise InputError(f"study {study.name}: was simulated, so its proxy has no card")
@@ -39,7 +41,7 @@ def card(study: Study, found: Answer) -> Card:
         values=values_of(study.mapping["proxy"]),
         images=_images(study),
         against="ImageNet",
-        over="the roadmap" if "roadmap" in first.group else first.group,
+        over="the roadmap" if first.group.endswith("ConvNeXt-T") else first.group,
         study=study.name,
         networks=first.networks,
         seeds=min(len(network.ours) for network in members),
@@ -58,13 +60,29 @@ def _images(study: Study) -> str:
     return f"{plural(proxy['train_size'], 'image')} of {called(spec)}"
 
 
-def card_text(study: Study, found: Answer) -> str:
-    """The file. Raises `InputError`."""
-    values = card(study, found).model_dump(mode="json")
-    return HEAD.format(study=study.name) + yaml.safe_dump(values, sort_keys=False)
+def card_text(study: Study, found: OrderAnswer, held: str | None = None) -> str:
+    """The file; `held`, a card of the same proxy and images over other networks, with this tau added.
+
+    Raises `InputError`.
+    """
+    own = card(study, found)
+    if held is not None:
+        own = _added(validated(Card, parse_yaml(held, "card"), "card"), own)
+    values = own.model_dump(mode="json")
+    return HEAD.format(study=own.measured.study if own.measured else "") + yaml.safe_dump(
+        values, sort_keys=False
+    )
 
 
-def _tau(found: Interval) -> Tau | None:
+def _added(held: Card, own: Card) -> Card:
+    """Both measurements where they are of one proxy on the same images over other networks, else the new."""
+    there, here = held.measured, own.measured
+    if there is None or here is None or there.conditions != here.conditions or there.over == here.over:
+        return own
+    return Card(measured=there.model_copy(update={"also": there.also | {here.over: here.tau}}))
+
+
+def _tau(found: RankInterval) -> Tau | None:
     if found.value is None or found.low is None or found.high is None:
         return None
     ends = (round(end, DIGITS) for end in (found.value, found.low, found.high))

@@ -25,7 +25,7 @@ Step = tuple[str, int]  # regime (t or b) and number; 17 is Swin
 
 
 @dataclass(frozen=True)
-class Network:
+class CommonNetwork:
     """A network of both sides. Accuracies are top-1 fractions by seed; published ones have one, the mean."""
 
     label: str
@@ -47,7 +47,7 @@ class Common:
     The first group is the answer's. `sides` say what each accuracy is of, for people; `names` are short.
     """
 
-    networks: tuple[Network, ...]
+    networks: tuple[CommonNetwork, ...]
     sides: tuple[str, str]
     names: tuple[str, str]
     groups: Mapping[str, Sequence[int]]
@@ -140,9 +140,9 @@ def _of_names() -> Mapping[str, float]:
 
 def _network(
     tried: Tried, ours: Mapping[int, float], theirs: Mapping[int, float], step: Step | None
-) -> Network:
+) -> CommonNetwork:
     costs = tried.macs, tried.params, tried.activations
-    return Network(tried.label, tried.family, tried.role, tried.fingerprint, *costs, ours, theirs, step)
+    return CommonNetwork(tried.label, tried.family, tried.role, tried.fingerprint, *costs, ours, theirs, step)
 
 
 def _by_network(study: Study) -> dict[str, tuple[Tried, dict[int, float]]]:
@@ -154,13 +154,13 @@ def _by_network(study: Study) -> dict[str, tuple[Tried, dict[int, float]]]:
     return found
 
 
-def _refuse_few(networks: Sequence[Network], one: str, other: str) -> None:
+def _refuse_few(networks: Sequence[CommonNetwork], one: str, other: str) -> None:
     if len(networks) < FEWEST:
         found = plural(len(networks), "network") if networks else "no network"
         raise InputError(f"{one}: has {found} in common with {other}; a rank correlation needs {FEWEST}")
 
 
-def _roadmap_groups(networks: Sequence[Network]) -> dict[str, Sequence[int]]:
+def _roadmap_groups(networks: Sequence[CommonNetwork]) -> dict[str, Sequence[int]]:
     groups: dict[str, Sequence[int]] = {}
     for regime, (_, title, letter) in REGIMES.items():
         steps = {n.step[1]: i for i, n in enumerate(networks) if n.step and n.step[0] == regime}
@@ -174,11 +174,11 @@ def _roadmap_groups(networks: Sequence[Network]) -> dict[str, Sequence[int]]:
     return _large(groups)
 
 
-def _everything(networks: Sequence[Network]) -> dict[str, Sequence[int]]:
+def _everything(networks: Sequence[CommonNetwork]) -> dict[str, Sequence[int]]:
     return {"all networks": range(len(networks))}
 
 
-def _roles(networks: Sequence[Network]) -> dict[str, Sequence[int]]:
+def _roles(networks: Sequence[CommonNetwork]) -> dict[str, Sequence[int]]:
     """What the search proposed, where there are others too."""
     own = [i for i, network in enumerate(networks) if network.role == "candidate"]
     return _large({"candidates": own}) if len(own) < len(networks) else {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from analysis.order.answer import Answer, between, sentence
-from analysis.order.common import Network
+from analysis.order.answer import OrderAnswer, between, sentence
+from analysis.order.common import CommonNetwork
 from analysis.page.figures import images, paper
 from analysis.page.markup import document, tag
 from analysis.page.view import Figure, colour_of, symbol_of
@@ -20,7 +20,7 @@ MOST_LABELS = 40  # points with their names beside them
 MOST_TITLE = 60  # characters of an axis title's line
 
 
-def figure(found: Answer) -> Figure:
+def figure(found: OrderAnswer) -> Figure:
     """Accuracies in percent; bars go from the least to the largest seed."""
     common, first = found.common, found.agreements[0]
     families = list(dict.fromkeys(network.family for network in common.networks))
@@ -42,7 +42,7 @@ def _title(side: str) -> str:
     return f"top-1 (%)<br>{escape(words)}"
 
 
-def _trace(family: str, networks: Sequence[Network], count: int) -> Spec:
+def _trace(family: str, networks: Sequence[CommonNetwork], count: int) -> Spec:
     names = [escape(f"{n.step[1]}" if n.step and n.step[1] <= 16 else n.label) for n in networks]
     both = (lambda n: list(n.ours.values()), lambda n: list(n.theirs.values()))
     return {
@@ -61,7 +61,7 @@ def _trace(family: str, networks: Sequence[Network], count: int) -> Spec:
     }
 
 
-def draw(found: Answer, path: Path) -> Path:
+def draw(found: OrderAnswer, path: Path) -> Path:
     """Write the picture, SVG or a page of its own by the file's ending. Raises `InputError`."""
     return writer_of(path)(figure(found), path)
 

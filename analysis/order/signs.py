@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.order.agreement import NEAR, banded, few, near
 from analysis.order.common import means
-from analysis.scores.rank import FEWEST, Floats, Interval, drawn
+from analysis.scores.rank import FEWEST, Floats, RankInterval, drawn
 from nas.record.study import Study, Tried
 
 # Accel-NASBench: MnasNet-like networks trained on ImageNet, in three bands of 5% of MACs. It has no
@@ -24,7 +24,7 @@ class Sign:
 
     study: str
     metric: str
-    tau: Interval
+    tau: RankInterval
     pairs: int
     published: str
 

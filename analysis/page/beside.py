@@ -12,8 +12,14 @@ from nas.verdict.pick import Pick
 
 
 def beside(study: Study, pick: Pick) -> Html:
-    """The pick and the first ConvNet that it was compared with, folded; nothing where there is none."""
-    names = [rival.label for rival in pick.rivals]
+    """The pick and the first ConvNet that it was compared with, folded; nothing where there is none.
+
+    Of named networks, all of which it was compared with, the one nearest in accuracy.
+    """
+    rivals = list(pick.rivals)
+    if study.mapping.get("objective") == "measure":
+        rivals.sort(key=lambda rival: rival.difference.low)
+    names = [rival.label for rival in rivals]
     others = [t for t in study.networks if t.label in names and t.family != "Swin" and t is not pick.tried]
     if not others:
         return Html("")

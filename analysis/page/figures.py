@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
-import io
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.page.view import PALETTE, Cell, Figure, Table, View
+from analysis.page.view import PALETTE, Figure, Table, View
 from space.errors import InputError, first_line, reason
-from space.files import make_folder, write_bytes
+from space.files import csv_of, make_folder, write_bytes
 
 # pixels of a figure for a paper: text of 15 px is of 9 points where it is printed 6.5 inches wide
 PAPER_WIDTH, PAPER_HEIGHT = 800, 500
@@ -110,11 +108,8 @@ def export(views: Sequence[View], folder: Path) -> list[Path]:
 
 def csv_bytes(table: Table) -> bytes:
     """UTF-8, the columns with their units first; a missing value is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows([_cell(value) for value in row] for row in table.rows)
-    return text.getvalue().encode("utf-8", errors="replace")
+    rows = ([str(cell).lower() if isinstance(cell, bool) else cell for cell in row] for row in table.rows)
+    return csv_of(table.columns, rows).encode("utf-8", errors="replace")
 
 
 def images(figures: Mapping[str, Figure]) -> dict[str, bytes]:
@@ -169,7 +164,3 @@ def _stem(view: View, name: str) -> str:
     """A file's name, without what a file system might not take."""
     whole = name if name.startswith(view.key) else f"{view.key}-{name}"
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", whole)
-
-
-def _cell(value: Cell) -> Cell:
-    return str(value).lower() if isinstance(value, bool) else value

@@ -134,9 +134,8 @@ class Follower:
 
     def publish(self) -> None:
         """Show what there is."""
-        page = Page(
-            [followed.study for followed in self.studies], [section.view for section in self.sections]
-        )
+        views = [section.view for section in self.sections if section.view.empty != COMPUTING]
+        page = Page([followed.study for followed in self.studies], views, live=True)
         self.text = payload(page)
         self.version += 1
         self._published = time.monotonic()

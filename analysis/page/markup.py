@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -29,6 +30,17 @@ def tag(name: str, *children: object, **attributes: object) -> Html:
     )
     inner = "".join(c if isinstance(c, Html) else html.escape(str(c)) for c in children)
     return Html(f"<{name}{''.join(pairs)}>{inner}</{name}>")
+
+
+def unbroken(text: str) -> str:
+    """Text in which no number is parted from what it counts at the end of a line."""
+    return re.sub(r"(?<=\d) (?=[A-Za-z])", "\N{NO-BREAK SPACE}", text)
+
+
+def command(text: str, key: str) -> Html:
+    """A command for a shell, whose flags stay whole at the end of a line."""
+    words = (tag("span", word) for word in text.split(" "))
+    return tag("code", Html(" ".join(words)), id=key)
 
 
 def join(children: Iterable[str]) -> Html:

@@ -44,17 +44,20 @@ def facts(found: Recommendation) -> Iterator[tuple[str, str]]:
             "multiply-accumulates of convolutions and linear layers at 224x224, as in the ConvNeXt paper",
         )
         yield "Activations", "output elements of all convolutions at 224x224"
-    yield "Space", f"{space['name']}: {_count(space.get('size'))} networks" if space.get("name") else ""
-    yield "Budget", budget_text(study)
-    yield "Sampler", _named(mapping.get("sampler"))
-    yield "Scheduler", _named(mapping.get("scheduler"))
+    if mapping.get("objective") != "measure":  # nothing is searched
+        yield "Space", f"{space['name']}: {_count(space.get('size'))} networks" if space.get("name") else ""
+        yield "Budget", budget_text(study)
+        yield "Sampler", _named(mapping.get("sampler"))
+        yield "Scheduler", _named(mapping.get("scheduler"))
     for budget, text in _stopping(study):
         yield f"Stopping early{budget}", text
     yield "Seed", str(mapping.get("seed", ""))
     yield "Versions", ", ".join(f"{name} {version}" for name, version in part(study, "versions").items())
     yield "Made", str(mapping.get("created") or "")
     times = [finite(mapping.get(name)) for name in ("train_seconds", "wall_seconds")]
-    if times[0] is not None and times[1] is not None:
+    if study.simulated or study.tabled:
+        yield "Time", f"{duration(times[1])} by the clock" if times[1] is not None else ""
+    elif times[0] is not None and times[1] is not None:
         yield "Time", f"{duration(times[0])} of training in {duration(times[1])} by the clock"
 
 

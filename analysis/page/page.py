@@ -30,7 +30,7 @@ from space.command import uncollected
 from space.files import write_text
 
 if TYPE_CHECKING:
-    from analysis.views.results import Results
+    from analysis.views.results import PlaneResults
 
 # modules of analysis.views in their order on the page
 OPEN = ("plane", "networks", "progress", "curves")
@@ -43,6 +43,7 @@ FOLDED = (
     "roadmap",
     "published",
 )
+UNMISSED = ("roadmap",)  # nothing to say of any study that did not set out for it
 VIEWS = (*OPEN, *FOLDED)
 STYLES = ("page.css", "answer.css", "views.css", "paper.css")
 SCRIPTS = (
@@ -58,7 +59,8 @@ class Page:
 
     studies: Sequence[Study]
     plain: Sequence[View]  # as analysis.views makes them
-    results: Results | None = None  # of others, in a section of their own
+    results: PlaneResults | None = None  # of others, in a section of their own
+    live: bool = False  # it follows the studies
 
     @cached_property
     def recommended(self) -> list[Recommendation]:
@@ -87,11 +89,11 @@ class Page:
         """Navigation, answer and sections."""
         first = [view for view in self.shown if view.key in OPEN]
         more = [view for view in self.shown if view.key not in OPEN]
-        empty = [view for view in self.views if view.empty]
+        empty = [view for view in self.views if view.empty and view.key not in UNMISSED]
         others = [] if self.results is None else [self.results.view]
         main = tag(
             "main",
-            header(self.studies, self.recommended),
+            header(self.studies, self.recommended, live=self.live),
             *map(opened, first),
             folded(more, method(self.recommended)),
             not_shown(empty),
@@ -146,7 +148,7 @@ def suited(studies: Sequence[Study]) -> list[str]:
     return [name for name in VIEWS if name in names]
 
 
-def page_of(studies: Sequence[Study], results: Results | None = None) -> Page:
+def page_of(studies: Sequence[Study], results: PlaneResults | None = None) -> Page:
     """The page of these studies with all views that suit them."""
     return Page(studies, views_of(studies, suited(studies)), results)
 

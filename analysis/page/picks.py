@@ -37,16 +37,31 @@ def _marked(figure: Figure, keys: Set[Key]) -> Figure:
 
 
 def _points(trace: dict[str, Any], keys: Set[Key]) -> Iterator[tuple[int, tuple[float, float]]]:
-    """Where the recommended networks stand in a trace, after their study; one that is a curve, at its end."""
+    """Where the recommended networks stand in a trace, after their study.
+
+    One that is a curve is marked at its end; one that is several marks, a seed each, at their mean.
+    """
     steps = trace.get("line", {}).get("shape") == "hv"  # a step goes on to the right of its network
+    seeds = trace.get("mode") == "markers"
     found: dict[Key, tuple[float, float]] = {}
+    counts: dict[Key, int] = {}
     for custom, x, y in zip(trace["customdata"], trace["x"], trace["y"], strict=True):
         if custom is None or x is None or y is None:
             continue
         key = custom[0], custom[1]
-        if key in keys and not (steps and key in found):
+        if key not in keys or (steps and key in found):
+            continue
+        counts[key] = count = counts.get(key, 0) + 1
+        if seeds and count > 1:
+            found[key] = _further(found[key][0], x, count), _further(found[key][1], y, count)
+        else:
             found[key] = x, y
     yield from ((study, point) for (study, _), point in found.items())
+
+
+def _further(mean: Any, value: Any, count: int) -> Any:
+    """The mean with one value more; a category stays what it is."""
+    return mean if isinstance(value, str) else mean + (value - mean) / count
 
 
 def _star(panel: tuple[str, str, int], points: Sequence[tuple[float, float]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from analysis.page.figures import THEMES, template
 from analysis.page.markup import document, tag
 from analysis.page.sections import opened
 from analysis.page.view import DARK
-from analysis.views.results import Results
+from analysis.views.results import PlaneResults
 from space.files import write_text
 
 STYLES = ("page.css", "answer.css", "views.css", "paper.css", "results.css")
@@ -16,12 +16,12 @@ SCRIPTS = ("page.js", "colours.js", "results.js")
 FILE = "results.html"
 
 
-def write_results(results: Results, path: Path) -> Path:
+def write_results(results: PlaneResults, path: Path) -> Path:
     """Write the page, whole or not at all. Raises `InputError`."""
     return write_text(path, page(results))
 
 
-def page(results: Results) -> str:
+def page(results: PlaneResults) -> str:
     """The whole HTML file."""
     blocks = {
         "data": {

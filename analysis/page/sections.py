@@ -79,7 +79,8 @@ def figure_id(view: View, figure: Figure) -> str:
 
 
 def _figure(view: View, figure: Figure) -> Html:
-    return tag("figure", tag("figcaption", figure.title), _plot(view, figure))
+    said = figure.title == view.title  # by the heading above
+    return tag("figure", "" if said else tag("figcaption", figure.title), _plot(view, figure))
 
 
 def _folded_figure(view: View, figure: Figure) -> Html:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.points.printed import PLANE, VALIDATION, PublishedPoint, listed
-from analysis.points.result import Result, check_repeats, images_seen, is_positive, source_name
-from analysis.points.rows import Line, Rows, read_rows, reading
+from analysis.points.result import OwnResult, check_repeats, images_seen, is_positive, source_name
+from analysis.points.rows import FileLine, FileRows, read_rows, reading
 from analysis.points.timm import TIMM_COSTS, TIMM_RESULTS, is_timm_rows, join_timm
 from space.errors import InputError, quoted
 
@@ -36,7 +36,7 @@ OTHER = ("name", "family", "pretrain", "resolution", "seed", "source", "test_set
 
 
 @dataclass(frozen=True)
-class Table:
+class SeedTable:
     """Networks by rising cost: `gflops` (n,) and `top1` in percent (n, s), a column a seed.
 
     `seeds` are the ids of the columns; None where networks lack some, or ids: then s = 1, their mean.
@@ -58,7 +58,7 @@ def read_results(
     pretrain: str | None = None,
     resolution: int | None = None,
     source: str | None = None,
-) -> tuple[Result, ...]:
+) -> tuple[OwnResult, ...]:
     """The rows of a CSV file, a training each, in the file's order.
 
     Columns: name; `accuracy` (a fraction) or `top1` (percent); `gflops`, `gmacs`, `mflops` or `macs`, all of
@@ -71,14 +71,14 @@ def read_results(
     return _own(read_rows(Path(path)), given)
 
 
-def read_files(paths: Sequence[Path]) -> tuple[tuple[Result, ...], tuple[str, ...]]:
+def read_files(paths: Sequence[Path]) -> tuple[tuple[OwnResult, ...], tuple[str, ...]]:
     """The results in files of your own and in timm's, and a line a file on what was read of it.
 
     Files of one name in several folders are sources of their own. Raises `InputError`.
     """
     files = [read_rows(path) for path in paths]
     names = Counter(path.name for path in paths)
-    points: list[Result] = []
+    points: list[OwnResult] = []
     said = []
     for file in files:
         if not is_timm_rows(file):
@@ -95,7 +95,7 @@ def read_files(paths: Sequence[Path]) -> tuple[tuple[Result, ...], tuple[str, ..
     return tuple(points), tuple(said)
 
 
-def _own(file: Rows, given: Mapping[str, object]) -> tuple[Result, ...]:
+def _own(file: FileRows, given: Mapping[str, object]) -> tuple[OwnResult, ...]:
     defaults = {name: str(value) for name, value in given.items() if value is not None}
     _check_columns(file.path, file.columns, set(defaults))
     found = tuple(_result(line) for line in file.lines(defaults))
@@ -105,7 +105,7 @@ def _own(file: Rows, given: Mapping[str, object]) -> tuple[Result, ...]:
     return found
 
 
-def _check_percent(file: Rows, found: Sequence[Result]) -> None:
+def _check_percent(file: FileRows, found: Sequence[OwnResult]) -> None:
     """No fraction passes for percent."""
     low = [point for point in found if 0 < point.top1 <= 1]
     if low and len(low) == sum(point.top1 > 0 for point in found):
@@ -151,7 +151,7 @@ def _one_of(choices: Iterable[str]) -> str:
     return " or ".join(choices)
 
 
-def _result(line: Line) -> Result:
+def _result(line: FileLine) -> OwnResult:
     (accuracy,) = (name for name in ACCURACY if name in line.row)
     (cost,) = (name for name in COST if name in line.row)
     speed = line.number("images_per_s", is_positive, "above 0") if line.has("images_per_s") else None
@@ -161,7 +161,7 @@ def _result(line: Line) -> Result:
     seen = math.nan if count is None else line.number(count, is_positive, "above 0") / SEEN[count]
     recipe = [line.text("recipe")] if line.has("recipe") else []
     top1 = line.number(accuracy, lambda v: 0 <= v <= 100 * ACCURACY[accuracy], _ACCURACY_IS[accuracy])
-    return Result(
+    return OwnResult(
         name=line.text("name"),
         family=line.text("family"),
         pretrain=line.text("pretrain"),
@@ -194,7 +194,7 @@ _ACCURACY_IS = {
 # ---- a table --------------------------------------------------------------------------------------------
 
 
-def table(points: Iterable[PublishedPoint]) -> Table:
+def table(points: Iterable[PublishedPoint]) -> SeedTable:
     """One row a network, by rising cost, its seeds side by side; for the comparisons and the laws.
 
     Raises `InputError` where a network's rows differ in cost.
@@ -221,7 +221,7 @@ def table(points: Iterable[PublishedPoint]) -> Table:
         [values[seed] for seed in seeds] if seeds else [float(np.mean([p.top1 for p in group]))]
         for values, group in zip(by_seed, groups, strict=True)
     ]
-    return Table(
+    return SeedTable(
         tuple(group[0].name for group in groups),
         np.array([group[0].gflops for group in groups], dtype=np.float64),
         np.array(rows, dtype=np.float64).reshape(len(groups), len(seeds) if seeds else 1),

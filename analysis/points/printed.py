@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeVar
 
-from space.errors import InputError, quoted
+from space.errors import InputError, quoted, some
 
 CONVNEXT_PAPER = "ConvNeXt paper Table 1"
 ROADMAP_T, ROADMAP_B = "resnet50-to-convnext-t", "resnet200-to-convnext-b"
@@ -115,9 +115,7 @@ def having(points: Iterable[Point], wanted: Mapping[str, Any], none: str) -> lis
 
 def listed(names: Iterable[str]) -> str:
     """Different names in their order, the first of them, in a line."""
-    known = list(dict.fromkeys(names))
-    rest = f", {len(known) - MOST_SHOWN} more" if len(known) > MOST_SHOWN else ""
-    return ", ".join(known[:MOST_SHOWN]) + rest or "nothing"
+    return some(dict.fromkeys(names), MOST_SHOWN) or "nothing"
 
 
 def one_plane(points: Iterable[PublishedPoint], pool: Collection[str] = ()) -> tuple[PublishedPoint, ...]:

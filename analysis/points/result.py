@@ -13,7 +13,7 @@ from space.words import compact
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result(PublishedPoint):
+class OwnResult(PublishedPoint):
     """One training: a published point with its seed, None where the file does not say.
 
     `params_m`, `activations_m`, `images_seen_m` and `depth` (blocks) are NaN where the file has no such
@@ -50,9 +50,9 @@ def is_positive(value: float) -> bool:
     return value > 0
 
 
-def check_repeats(points: Sequence[Result]) -> None:
+def check_repeats(points: Sequence[OwnResult]) -> None:
     """The same training twice would count twice."""
-    seen: dict[tuple[object, ...], Result] = {}
+    seen: dict[tuple[object, ...], OwnResult] = {}
     for point in points:
         key = (point.name, point.seed, point.recipe, *(getattr(point, field) for field in PLANE))
         if key in seen:

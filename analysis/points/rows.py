@@ -11,14 +11,14 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 
-from space.errors import InputError, printable, quoted
-from space.files import MOST_DIGITS, read_text
+from space.errors import InputError, printable, quoted, some
+from space.reading import MOST_DIGITS, read_text
 
 MOST_CHARACTERS = 16 << 20
 MOST_ROWS = 10_000
@@ -27,7 +27,7 @@ MOST_NAME = 200  # characters
 DELIMITERS = (",", ";", "\t")
 
 
-class Sign(Enum):
+class DigitSign(Enum):
     """What a text of digits shows by itself of its decimal sign."""
 
     POINT = "a decimal point"  # 4.46
@@ -38,27 +38,27 @@ class Sign(Enum):
     UNCLEAR = "one of two"  # 4,466 and 4.466
 
 
-POINTS, COMMAS = {Sign.POINT, Sign.POINT_GROUPED}, {Sign.COMMA, Sign.COMMA_GROUPED}
+POINTS, COMMAS = {DigitSign.POINT, DigitSign.POINT_GROUPED}, {DigitSign.COMMA, DigitSign.COMMA_GROUPED}
 
 
 @dataclass(frozen=True)
-class Rows:
+class FileRows:
     """The rows of a file by its columns' names, each with its line number."""
 
     path: Path
     columns: Sequence[str]
     rows: Sequence[tuple[int, Mapping[str, str]]]
     delimiter: str
-    _signs: dict[str, set[Sign]] = field(default_factory=dict, repr=False)
+    _signs: dict[str, set[DigitSign]] = field(default_factory=dict, repr=False)
 
-    def lines(self, defaults: Mapping[str, str] | None = None) -> Iterator[Line]:
+    def lines(self, defaults: Mapping[str, str] | None = None) -> Iterator[FileLine]:
         """The rows; `defaults` stand in for empty fields."""
-        return (Line(self, number, row, defaults or {}) for number, row in self.rows)
+        return (FileLine(self, number, row, defaults or {}) for number, row in self.rows)
 
-    def signs(self, name: str) -> set[Sign]:
+    def signs(self, name: str) -> set[DigitSign]:
         """What the numbers of a column show. Raises `InputError` where they contradict each other."""
         if name not in self._signs:
-            first: dict[Sign, Line] = {}
+            first: dict[DigitSign, FileLine] = {}
             for line in self.lines():
                 first.setdefault(sign_of(line.row[name]), line)
             pairs = [(first[comma], first[point]) for comma in COMMAS for point in POINTS
@@ -72,16 +72,16 @@ class Rows:
         return self._signs[name]
 
     @cached_property
-    def all_signs(self) -> set[Sign]:
+    def all_signs(self) -> set[DigitSign]:
         """What all its numbers show, which may contradict each other."""
         return {sign_of(text) for _, row in self.rows for text in row.values()}
 
 
 @dataclass(frozen=True)
-class Line:
+class FileLine:
     """A row; a bad field is an error that names file and line."""
 
-    file: Rows
+    file: FileRows
     number_of: int
     row: Mapping[str, str]
     defaults: Mapping[str, str]
@@ -107,6 +107,10 @@ class Line:
     def number(self, name: str, allowed: Callable[[float], bool], is_: str) -> float:
         """A number that is `allowed`, which `is_` tells in words. Raises `InputError`."""
         text = self.text(name)
+        if len(text) > MOST_DIGITS:
+            raise InputError(
+                f"{self}: {name} {quoted(text)} has over {MOST_DIGITS} characters; write it shorter"
+            )
         value = _value(text, self._decimal(name, text))
         if not (math.isfinite(value) and allowed(value)):
             bare = re.fullmatch(r"([-+\d.,]*\d)\s*[^-+\d.,\s]{1,8}", text)
@@ -120,14 +124,16 @@ class Line:
 
     def _decimal(self, name: str, text: str) -> str:
         """The decimal sign of a number of that column. Raises `InputError` where it is not clear."""
-        column = self.file.signs(name) if name in self.file.columns else set[Sign]()
+        column = self.file.signs(name) if name in self.file.columns else set[DigitSign]()
         own = sign_of(text)
         # first by itself, then by its column, then by the file and what parts its fields
-        if own is not Sign.UNCLEAR:
+        if own is not DigitSign.UNCLEAR:
             return "," if own in COMMAS else "."
         sign = next(mark for mark in text if mark in ".,")
         same, others, grouped = (
-            (COMMAS, POINTS, Sign.POINT_GROUPED) if sign == "," else (POINTS, COMMAS, Sign.COMMA_GROUPED)
+            (COMMAS, POINTS, DigitSign.POINT_GROUPED)
+            if sign == ","
+            else (POINTS, COMMAS, DigitSign.COMMA_GROUPED)
         )
         if column & same:
             return sign
@@ -153,29 +159,29 @@ _GROUPED = {
 }
 
 
-def sign_of(text: str) -> Sign:
+def sign_of(text: str) -> DigitSign:
     """What a text shows of its decimal sign; `EITHER` also of what is no number."""
     if "." not in text and "," not in text:
-        return Sign.EITHER
+        return DigitSign.EITHER
     kinds = {
-        Sign.POINT: _PLAIN["."], Sign.POINT_GROUPED: _GROUPED["."],
-        Sign.COMMA: _PLAIN[","], Sign.COMMA_GROUPED: _GROUPED[","],
+        DigitSign.POINT: _PLAIN["."], DigitSign.POINT_GROUPED: _GROUPED["."],
+        DigitSign.COMMA: _PLAIN[","], DigitSign.COMMA_GROUPED: _GROUPED[","],
     }  # fmt: skip
     could = [sign for sign, pattern in kinds.items() if pattern.fullmatch(text)]
     if len(could) == 1:
         return could[0]
-    return Sign.UNCLEAR if could else Sign.EITHER
+    return DigitSign.UNCLEAR if could else DigitSign.EITHER
 
 
 def _value(text: str, decimal: str) -> float:
     """The number; NaN for what is none, `nan` and `inf` among it."""
-    if len(text) > MOST_DIGITS or not (_PLAIN[decimal].fullmatch(text) or _GROUPED[decimal].fullmatch(text)):
+    if not (_PLAIN[decimal].fullmatch(text) or _GROUPED[decimal].fullmatch(text)):
         return math.nan
     thousands = {",": ".", ".": ","}[decimal]
     return float(text.replace(thousands, "").replace(decimal, "."))
 
 
-def read_rows(path: Path) -> Rows:
+def read_rows(path: Path) -> FileRows:
     """The rows of a CSV file. Raises `InputError`."""
     text = read_text(path, str(path)).removeprefix("\ufeff")
     if len(text) > MOST_CHARACTERS:
@@ -207,7 +213,7 @@ def read_rows(path: Path) -> Rows:
         raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from None
     if not rows:
         raise InputError(f"{path}: no rows under a header of column names")
-    return Rows(path, columns, rows, delimiter)
+    return FileRows(path, columns, rows, delimiter)
 
 
 def _delimiter(text: str) -> str:
@@ -228,14 +234,9 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
 def reading(path: Path, rows: int, used: int, left_out: Mapping[str, Sequence[str]]) -> str:
     """What was read of a file, in a line; `left_out` are names by the reason."""
     told = f"{path.name}: {_rows(rows)}, {'all' if used == rows else f'{used:,}'} read"
-    parts = [f"{len(names)} {reason} ({_some(names)})" for reason, names in left_out.items() if names]
+    parts = [f"{len(names)} {reason} ({some(names)})" for reason, names in left_out.items() if names]
     return f"{told}; left out: {'; '.join(parts)}" if parts else told
 
 
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _some(names: Iterable[str]) -> str:
-    known = list(names)
-    return ", ".join(known[:3]) + (", ..." if len(known) > 3 else "")

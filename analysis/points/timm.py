@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 from analysis.points.printed import VALIDATION
-from analysis.points.result import Result, check_repeats, is_positive, source_name
-from analysis.points.rows import Line, Rows, reading
+from analysis.points.result import OwnResult, check_repeats, is_positive, source_name
+from analysis.points.rows import FileLine, FileRows, reading
 from analysis.points.timm_names import timm_family, timm_pretrain, timm_recipe
 from space.errors import InputError
 
@@ -33,12 +33,12 @@ TIMM_TEST_SETS = {
 }
 
 
-def is_timm_rows(file: Rows) -> bool:
+def is_timm_rows(file: FileRows) -> bool:
     """Whether rows are timm's accuracies or costs."""
     return any(set(needed) <= set(file.columns) for needed in (TIMM_RESULTS, TIMM_COSTS, TIMM_SPEEDS))
 
 
-def join_timm(files: Sequence[Rows], names: Mapping[str, int]) -> tuple[list[Result], list[str]]:
+def join_timm(files: Sequence[FileRows], names: Mapping[str, int]) -> tuple[list[OwnResult], list[str]]:
     """timm's accuracies (results-imagenet.csv) with its costs (benchmark-infer-*.csv); a line a file on them.
 
     A row of accuracy is joined with costs of the same model and the same image size: top-1 at 288 pixels is
@@ -49,7 +49,7 @@ def join_timm(files: Sequence[Rows], names: Mapping[str, int]) -> tuple[list[Res
     """
     accuracies, costs = _timm_files(files)
     by_model, said = _timm_costs(costs)
-    points: list[Result] = []
+    points: list[OwnResult] = []
     for file in accuracies:
         reasons: dict[str, list[str]] = {}
         before = len(points)
@@ -87,8 +87,8 @@ def model_known(model: str) -> bool:
     return timm_pretrain(model) is not None and timm_family(model) is not None
 
 
-def _timm_files(files: Sequence[Rows]) -> tuple[list[Rows], list[Rows]]:
-    found: tuple[list[Rows], list[Rows]] = ([], [])
+def _timm_files(files: Sequence[FileRows]) -> tuple[list[FileRows], list[FileRows]]:
+    found: tuple[list[FileRows], list[FileRows]] = ([], [])
     for file in files:
         found[not set(TIMM_RESULTS) <= set(file.columns)].append(file)
     for kind, what in zip(
@@ -117,7 +117,7 @@ class _Cost:
         return next((count for count in self.counts.values() if count[0] == most[0][0]), (0.0, math.nan))
 
 
-def _timm_costs(files: Sequence[Rows]) -> tuple[dict[tuple[str, int], _Cost], list[str]]:
+def _timm_costs(files: Sequence[FileRows]) -> tuple[dict[tuple[str, int], _Cost], list[str]]:
     """Costs by model and image size, and a line a file; rows without a count give their speed alone."""
     found: dict[tuple[str, int], _Cost] = {}
     uncounted = {file.path: [_read_cost(line, found) for line in file.lines()] for file in files}
@@ -142,7 +142,7 @@ def _timm_costs(files: Sequence[Rows]) -> tuple[dict[tuple[str, int], _Cost], li
     return found, said
 
 
-def _read_cost(line: Line, found: dict[tuple[str, int], _Cost]) -> str:
+def _read_cost(line: FileLine, found: dict[tuple[str, int], _Cost]) -> str:
     """Add what a row says; the model where it has no count of GMACs."""
     known = {
         name: line.number(name, lambda v: v >= 0, "not below 0") if line.has(name) else 0.0
@@ -164,9 +164,9 @@ def timm_device(path: Path) -> str:
     return re.sub(r" ?\(\d+\)$", "", path.stem).removeprefix("benchmark-infer-")
 
 
-def _timm_point(line: Line, cost: _Cost, source: str) -> Result:
+def _timm_point(line: FileLine, cost: _Cost, source: str) -> OwnResult:
     model = line.text("model")
-    return Result(
+    return OwnResult(
         name=model,
         family=timm_family(model) or "",
         pretrain=timm_pretrain(model) or "",

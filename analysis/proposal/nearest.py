@@ -132,7 +132,7 @@ def _settings_of(space: DesignSpace, network: Architecture) -> dict[int, list[in
 
 def _depth_choices(wanted: Mapping[str, Wish], best: Architecture) -> Iterator[tuple[int, ...]]:
     """Depths around the wished number of blocks, the long stage as wished."""
-    from space.architecture import MAX_DEPTH
+    from space.stage import MAX_DEPTH
 
     depths = [float(depth) for depth in best.depths]
     if "stage_ratio" in wanted and len(depths) > 1:
@@ -150,7 +150,7 @@ def _depth_choices(wanted: Mapping[str, Wish], best: Architecture) -> Iterator[t
 
 def _kernels(wanted: Mapping[str, Wish], best: Architecture) -> list[int]:
     """The best network's, moved to the wished mean: odd numbers."""
-    from space.architecture import MAX_KERNEL
+    from space.stage import MAX_KERNEL
 
     sizes = [stage.kernel_size for stage in best.stages]
     factor = wanted["kernel_size"].value / math.prod(sizes) ** (1 / len(sizes))

@@ -35,7 +35,7 @@ class Scaled:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScalingPlan:
     """Everything the command says."""
 
     study: Study = field(repr=False)
@@ -60,7 +60,7 @@ class Plan:
         return self.target / max(group.cost for group in self.profiles.sample.groups)
 
 
-def plan(study: Study, to: str, space: str | None = None) -> Plan:
+def plan(study: Study, to: str, space: str | None = None) -> ScalingPlan:
     """The network of the budget `to`, in band. Raises `InputError`."""
     from analysis.isoflop.profiles import profiles
     from analysis.isoflop.sample import sample_of
@@ -87,7 +87,7 @@ def plan(study: Study, to: str, space: str | None = None) -> Plan:
         Scaled(f"compound, depth to width as {COMPOUND[0]:g} to {COMPOUND[1]:g}", compound(network, budget)),
     )
     notes = [*notes, *_remarks(wanted, proposal)]
-    return Plan(
+    return ScalingPlan(
         study, budget, found, best, wanted, proposal, name, others, searched_series(study), tuple(notes)
     )
 

@@ -82,7 +82,7 @@ def _in_band(make: Callable[[int], Architecture], budget: Budget) -> Architectur
 
 def _widest(make: Callable[[int], Architecture], budget: Budget) -> int:
     """The largest width that costs at most the budget, 0 for none, by bisection: cost rises with width."""
-    from space.architecture import ArchitectureError
+    from space.checks import ArchitectureError
 
     def fits(width: int) -> bool:
         try:
@@ -147,7 +147,7 @@ def depth_only(network: Architecture, budget: Budget) -> Architecture | None:
 
 def _depths(network: Architecture, budget: Budget) -> list[tuple[int, ...]]:
     """Depths of the network times rising factors, a block more in one stage or several each time."""
-    from space.architecture import MAX_DEPTH
+    from space.stage import MAX_DEPTH
 
     most = max(4.0, 4 * budget.high / _cost(network, budget))
     factors = {
@@ -162,7 +162,7 @@ def _depths(network: Architecture, budget: Budget) -> list[tuple[int, ...]]:
 
 def compound(network: Architecture, budget: Budget) -> Architecture | None:
     """Depth and width together, as 1.2 to 1.1 (Tan and Le 2019, section 3.3); width makes the rest."""
-    from space.architecture import MAX_DEPTH
+    from space.stage import MAX_DEPTH
 
     depth, width = COMPOUND
     middle = math.sqrt(budget.low * budget.high)

@@ -13,14 +13,15 @@ from analysis.scores.rank import ENOUGH, FEWEST
 from space.errors import InputError
 
 if TYPE_CHECKING:
-    from analysis.scores.scores import Batch, Score
+    from analysis.scores.batch import Batch
+    from analysis.scores.scores import Score
     from nas.record.study import Study
     from nas.record.trial import Trial
     from space.architecture import Architecture
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredBand:
     """The distinct networks of a study inside one band: trained accuracy, how often trained, and scores."""
 
     study: str
@@ -32,7 +33,7 @@ class Measured:
     warnings: list[str] = field(default_factory=list)
 
 
-def measure(study: Study, names: Sequence[str] | None = None) -> list[Measured]:
+def measure(study: Study, names: Sequence[str] | None = None) -> list[MeasuredBand]:
     """The scores of the networks that a study trained inside its band or bands.
 
     Complete trials at full fidelity, one fidelity; repeated trainings of a network count as their mean. Bands
@@ -58,7 +59,7 @@ def measure(study: Study, names: Sequence[str] | None = None) -> list[Measured]:
         few = f"{len(found)} networks: fewer than {ENOUGH} offer no score, whatever the table says"
         networks = [Architecture.from_dict(trials[0].architecture) for trials in found.values()]
         measured.append(
-            Measured(
+            MeasuredBand(
                 study=study.name,
                 band=band,
                 fingerprints=list(found),
@@ -100,7 +101,8 @@ def _by_network(trials: Sequence[Trial], band: Mapping[str, Any]) -> dict[str, l
 
 def _batch(study: Study) -> tuple[Batch, list[str]]:
     """The images that the study's proxy trains on, and a warning where they are not the same any more."""
-    from analysis.scores.scores import SCORES, draw_batch
+    from analysis.scores.batch import draw_batch
+    from analysis.scores.scores import SCORES
     from nas.proxy.proxy import Proxy, proxy_from
 
     fields = {name: value for name, value in study.mapping["proxy"].items() if name in Proxy.model_fields}

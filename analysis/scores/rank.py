@@ -28,7 +28,7 @@ NO_RELATION = "not distinguishable from no relation"
 
 
 @dataclass(frozen=True)
-class Interval:
+class RankInterval:
     """A rank correlation with its bootstrap interval; all None where it is not defined (a constant)."""
 
     value: float | None
@@ -50,9 +50,9 @@ class Relation:
 
     score: str
     networks: int
-    tau: Interval
-    rho: Interval
-    gain: Interval | None
+    tau: RankInterval
+    rho: RankInterval
+    gain: RankInterval | None
     verdict: str
     reason: str
 
@@ -106,7 +106,7 @@ def _gain(tau: Floats, others: Sequence[Floats]) -> Floats:
     return np.asarray(tau - best)
 
 
-def _verdict(networks: int, tau: Interval, gain: Interval | None) -> tuple[str, str]:
+def _verdict(networks: int, tau: RankInterval, gain: RankInterval | None) -> tuple[str, str]:
     """The verdict and, in a few words, why."""
     if tau.value is None or tau.low is None or tau.high is None:
         return NO_RELATION, "constant"
@@ -122,13 +122,13 @@ def _verdict(networks: int, tau: Interval, gain: Interval | None) -> tuple[str, 
     return NOT_OFFERED if reason else OFFERED, reason
 
 
-def interval(draws: Floats, level: float = LEVEL) -> Interval:
+def interval(draws: Floats, level: float = LEVEL) -> RankInterval:
     """The first draw with the percentile interval of the others; undefined draws are left out."""
     resampled = draws[1:][np.isfinite(draws[1:])]
     if not math.isfinite(draws[0]) or len(resampled) == 0:
-        return Interval(None, None, None)
+        return RankInterval(None, None, None)
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(draws[0]), float(low), float(high))
+    return RankInterval(float(draws[0]), float(low), float(high))
 
 
 def tau_b(x: Floats, y: Floats, counts: ArrayLike, among: NDArray[np.bool_] | None = None) -> Floats:

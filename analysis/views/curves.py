@@ -181,6 +181,8 @@ def _figures(curves: _Curves, index: int, several: bool) -> Iterator[Figure]:
     """Accuracy by epoch; and the losses, where they were recorded, folded."""
     start = f"{curves.label}: " if several else ""
     yield _figure(curves, numbered("curves", index), start, ACCURACY)
+    if curves.study.simulated or curves.study.tabled:  # nothing was trained: its losses are only made up
+        return
     for of in LOSSES:
         if any(_points(trial, of) for trials in curves.groups.values() for trial in trials):
             yield _figure(curves, numbered(f"curves_{of}", index), start, of)
@@ -194,7 +196,10 @@ def _figure(curves: _Curves, name: str, start: str, of: str) -> Figure:
         data,
         xaxis={
             "title": {"text": "epoch"},
-            "range": [0, 1.02 * last],
+            # from the first epoch where few would leave much of the figure empty
+            "range": [1 - 0.05 * (last - 1), last + 0.02 * last]
+            if 1 < last <= FEW_EPOCHS
+            else [0, 1.02 * last],
             "tickformat": "d",
             **(
                 {"dtick": 1} if last <= FEW_EPOCHS else {}
@@ -288,9 +293,10 @@ def _sentence(curves: _Curves, several: bool) -> str:
         return text
     epoch, first = curves.ranked[0]
     settled = "" if (first.tau.low or 0) > 0 else ", not distinguishable from no relation"
+    ends = "no interval" if first.tau.low is None else f"90% {first.tau.low:+.2f} to {first.tau.high:+.2f}"
     return (
         f"{text} After epoch {epoch} of {curves.study.mapping['proxy'].get('epochs')} the ranks go with the "
-        f"final ones at Kendall tau {first.tau} (90% interval, {first.networks} networks){settled}."
+        f"final ones at Kendall tau {first.tau.value:+.2f} ({ends}, {first.networks} networks){settled}."
     )
 
 

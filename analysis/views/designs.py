@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from space.networks import chosen, is_swin, is_tabled
+from space.stage import OPTIONS
 
 NORMS = {"batch": "BatchNorm", "layer": "LayerNorm", "group": "GroupNorm", "rms": "RMSNorm"}
 ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "hardswish": "Hardswish"}
@@ -110,6 +111,7 @@ def _extras(architecture: Mapping[str, Any], found: Sequence[Mapping[str, Any]])
         extras.append(f"LayerScale {plain(architecture['layer_scale'])}")
     if architecture.get("drop_path"):
         extras.append(f"drop path {plain(architecture['drop_path'])}")
-    if any(stage.get("grn") for stage in found):
-        extras.append("GRN")
+    for option in OPTIONS:
+        values = dict.fromkeys(stage.get(option.name, option.default) for stage in found)
+        extras += [option.words(value) for value in values if value != option.default]
     return ", ".join(extras) or MISSING

@@ -25,7 +25,7 @@ from analysis.views.planes import Plane, apart, band_of, numbered, planes
 from analysis.views.units import Spec, log_axis
 from nas.record.study import Study
 from nas.verdict.difference import UNCLEAR
-from nas.verdict.pick import searched_value
+from nas.verdict.field import searched_value
 from space.words import compact, plural
 
 KEY, TITLE = "edf", "Distribution of errors"

@@ -9,7 +9,7 @@ from analysis.axes.effects import Effect
 from analysis.axes.findings import Findings, find
 from analysis.axes.held_out import PERMUTATION
 from analysis.axes.networkwise import LEVEL, MATTERS, TIED, Interval
-from analysis.axes.ranking import UNITS, Score
+from analysis.axes.ranking import UNITS, AxisScore
 from analysis.page.view import NEUTRAL, PALETTE, Cell, Figure, Table, View
 from analysis.views.common import escape, ribbon
 from analysis.views.panels import Panels
@@ -21,6 +21,7 @@ from space.errors import InputError
 from space.words import compact, finite, percent
 
 KEY, TITLE = "importance", "Which choices matter"
+LONG_TICK = 10  # letters
 COLOURS = {MATTERS: PALETTE[0], TIED: PALETTE[4], UNCLEAR: NEUTRAL}
 # networks: more changes intervals that are narrow already, and takes seconds
 MOST_READ = 500
@@ -32,7 +33,7 @@ LONGEST_LABEL = 44
 def view(studies: Sequence[Study], which: str = "summary", *, thorough: bool = False) -> View:
     """A group of figures for every plane; `which` axes are those of `analysis.axes.axis_sets.SETS`.
 
-    `thorough` as in `analysis.importance.find`.
+    `thorough` as in `analysis.axes.findings.find`.
     """
     found: list[tuple[Plane, Findings]] = []
     missing: list[str] = []
@@ -99,7 +100,7 @@ def _figures(plane: Plane, one: Findings, index: int, several: bool) -> Iterator
 # ---- importances ----------------------------------------------------------------------------------------
 
 
-def _bars(method: str, scores: Sequence[Score], where: str, index: int) -> Figure:
+def _bars(method: str, scores: Sequence[AxisScore], where: str, index: int) -> Figure:
     labels = [_short(score.label) for score in scores]
     data = []
     for verdict, colour in COLOURS.items():
@@ -132,7 +133,7 @@ def _bars(method: str, scores: Sequence[Score], where: str, index: int) -> Figur
     return Figure(numbered(f"importance-{name}", index), title, {"data": data, "layout": layout}, alt)
 
 
-def _bar_trace(verdict: str, colour: str, scores: Sequence[Score], labels: Sequence[str]) -> Spec:
+def _bar_trace(verdict: str, colour: str, scores: Sequence[AxisScore], labels: Sequence[str]) -> Spec:
     return {
         "type": "bar",
         "orientation": "h",
@@ -150,9 +151,14 @@ def _bar_trace(verdict: str, colour: str, scores: Sequence[Score], labels: Seque
     }
 
 
+def _known(intervals: Sequence[Interval]) -> list[bool]:
+    """Which of them are intervals: an end may be infinite, and one of no width is of a single network."""
+    return [0 < i.high - i.low < float("inf") for i in intervals]
+
+
 def _errors(intervals: Sequence[Interval], scale: float) -> Spec:
     """Error bars; none where there is no interval."""
-    known = [i.high - i.low < float("inf") for i in intervals]
+    known = _known(intervals)
     return {
         "type": "data",
         "symmetric": False,
@@ -171,32 +177,53 @@ def _errors(intervals: Sequence[Interval], scale: float) -> Spec:
 # ---- small multiples ------------------------------------------------------------------------------------
 
 
+def _marks(
+    labels: Sequence[str], intervals: Sequence[Interval], hover: Sequence[str], colour: str
+) -> Iterator[Spec]:
+    """Values in percent points: filled with a bar where there is an interval, hollow where there is none."""
+    known = _known(intervals)
+    for sure in (True, False):
+        own = [i for i, one in enumerate(known) if one == sure]
+        if own:
+            trace: Spec = {
+                "type": "scatter", "mode": "markers",
+                "x": [labels[i] for i in own], "y": [compact(100 * intervals[i].value) for i in own],
+                "marker": {"color": colour, "size": 9, "symbol": "circle" if sure else "circle-open",
+                           "line": {"width": 0 if sure else 2}},
+                "hovertext": [hover[i] for i in own], "hoverinfo": "text", "showlegend": False,
+            }  # fmt: skip
+            bars = _errors([intervals[i] for i in own], 100) | {"color": colour}
+            yield trace | ({"error_y": bars} if sure else {})
+
+
+def _categories(labels: Sequence[str]) -> Spec:
+    """Of an axis, in this order whatever trace has which of them."""
+    return {"type": "category", "categoryorder": "array", "categoryarray": list(labels)}
+
+
 def _effects(effects: Sequence[Effect], where: str, index: int) -> Figure:
     panels = Panels([_short(_titled(effect.axis, effect.verdict)) for effect in effects], POINTS)
     for i, effect in enumerate(effects):
         levels = effect.levels
-        trace = {
-            "type": "scatter",
-            "mode": "markers",
-            "x": [escape(level.label) for level in levels],
-            "y": [compact(100 * level.effect.value) for level in levels],
-            "error_y": _errors([level.effect for level in levels], 100) | {"color": COLOURS[effect.verdict]},
-            "marker": {"color": COLOURS[effect.verdict], "size": 9},
-            "hovertext": [
-                f"{escape(effect.axis)} {escape(level.label)}: {_signed(level.effect)}<br>"
-                f"{level.networks} networks, mean accuracy {level.mean:.1%}"
-                for level in levels
-            ],
-            "hoverinfo": "text",
-            "showlegend": False,
-        }
-        panels.add(i, [trace], type="category")
+        labels = [_tick(level.label) for level in levels]
+        hover = [
+            f"{escape(effect.axis)} {escape(level.label)}: {_signed(level.effect)}<br>"
+            f"{level.networks} networks, mean accuracy {level.mean:.1%}"
+            for level in levels
+        ]
+        marks = _marks(labels, [level.effect for level in levels], hover, COLOURS[effect.verdict])
+        panels.add(i, list(marks), **_categories(labels))
     alt = f"Adjusted mean accuracy at the levels of {len(effects)} axes, with intervals: " + (
         "; ".join(f"{e.axis}, best at {e.best.label}" for e in effects if e.verdict == MATTERS)
         or "no axis is distinguishable from no effect"
     )
     title = f"Main effects at equal values of the other axes{where}"
     return Figure(numbered("importance-effects", index), title, panels.spec, f"{alt}.")
+
+
+def _tick(label: str) -> str:
+    """A long range in two lines: in one it would be turned."""
+    return escape(label).replace(" to ", "<br>to ") if len(label) > LONG_TICK else escape(label)
 
 
 def _curves(one: Findings, where: str, index: int) -> Figure:
@@ -208,7 +235,7 @@ def _curves(one: Findings, where: str, index: int) -> Figure:
         verdict = TIED if curve.axis in tied else verdicts.get(curve.axis, UNCLEAR)
         axis = one.sample.axes[curve.axis]
         if axis.categorical:
-            panels.add(i, _dots(curve, verdict), type="category")
+            panels.add(i, _dots(curve, verdict), **_categories(list(map(escape, curve.labels))))
         else:
             panels.add(i, _lines(curve, verdict), **({"type": "log", **_ticks(curve)} if axis.log else {}))
     alt = f"Partial dependence of accuracy on {len(curves)} axes, with intervals."
@@ -228,19 +255,8 @@ def _ticks(curve: Curve) -> Spec:
 
 def _dots(curve: Curve, verdict: str) -> list[Spec]:
     intervals = [Interval(*ends) for ends in zip(curve.value, curve.low, curve.high, strict=True)]
-    return [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "x": [escape(label) for label in curve.labels],
-            "y": [compact(100 * v) for v in curve.value],
-            "error_y": _errors(intervals, 100) | {"color": COLOURS[verdict]},
-            "marker": {"color": COLOURS[verdict], "size": 9},
-            "hovertext": _hover(curve),
-            "hoverinfo": "text",
-            "showlegend": False,
-        }
-    ]
+    labels = list(map(escape, curve.labels))
+    return list(_marks(labels, intervals, _hover(curve), COLOURS[verdict]))
 
 
 def _lines(curve: Curve, verdict: str) -> list[Spec]:

@@ -211,7 +211,7 @@ def _curve(optimum: Optimum, g: int, colour: str, panel: int) -> list[Spec]:
     bar = {
         "mode": "lines+markers", "x": ends, "y": [height] * 3,
         "line": {"color": colour, "width": 4},
-        "marker": {"color": colour, "size": [0, 11, 0], "symbol": "diamond"},
+        "marker": {"color": colour, "size": [0, 13, 0], "symbol": "diamond-tall"},
         **{**shared, "hoverinfo": "text", "text": [f"{escape(optimum.group.text)}: {escape(answer)}"] * 3},
     }  # fmt: skip
     return [curve, bar]
@@ -310,7 +310,7 @@ def _bars(optima: Sequence[Optimum], metric: str, panel: int) -> Spec:
             "array": [compact(answer.high - answer.value, 3) for _, answer in known],
             "arrayminus": [compact(answer.value - answer.low, 3) for _, answer in known],
         },
-        "marker": {"color": PALETTE[5], "symbol": "diamond", "size": 9},
+        "marker": {"color": PALETTE[0], "symbol": "diamond-tall", "size": 11},
         "text": [f"{escape(one.group.text)}: {escape(answer)}" for one, answer in known],
         "hovertemplate": "%{text}<extra></extra>",
         **_on(panel),

@@ -39,7 +39,7 @@ CURVE_POINTS = 150_000
 
 
 @dataclass(frozen=True)
-class Network:
+class ShownNetwork:
     """A trial of the search with the trainings that confirm it; `study` is the index of its study."""
 
     study: int
@@ -76,16 +76,16 @@ class Network:
         return self.trial.architecture or {}
 
 
-def networks(studies: Sequence[Study]) -> list[Network]:
+def networks(studies: Sequence[Study]) -> list[ShownNetwork]:
     """The networks of all studies, by study and number of trial."""
-    found: dict[tuple[int, int], Network] = {}
+    found: dict[tuple[int, int], ShownNetwork] = {}
     for index, study in enumerate(studies):
         again = []
         for trial in study.trials:
             if trial.is_confirmation:
                 again.append(trial)
             else:
-                found[index, trial.number] = Network(index, trial, [trial])
+                found[index, trial.number] = ShownNetwork(index, trial, [trial])
         for trial in again:
             first = found.get((index, trial.of)) if trial.of is not None else None
             if first is not None:
@@ -110,7 +110,7 @@ def view(studies: Sequence[Study]) -> View:
     return View(KEY, title, _lead(studies, found), tables=[table], notes=[note])
 
 
-def _lead(studies: Sequence[Study], found: Sequence[Network]) -> str:
+def _lead(studies: Sequence[Study], found: Sequence[ShownNetwork]) -> str:
     parts = []
     for index, name in enumerate(labels(studies)):
         states = Counter(network.state for network in found if network.study == index)
@@ -120,7 +120,7 @@ def _lead(studies: Sequence[Study], found: Sequence[Network]) -> str:
     return " ".join(parts)
 
 
-def _row(name: str, network: Network) -> list[Cell]:
+def _row(name: str, network: ShownNetwork) -> list[Cell]:
     trial, architecture = network.trial, network.architecture
     depths, widths, kernels, expansions = _by_stage(architecture)
     norm, activation = ("layer", "gelu") if is_swin(architecture) else (
@@ -203,7 +203,7 @@ def details(studies: Sequence[Study]) -> dict[str, Any]:
     }
 
 
-def _judged(studies: Sequence[Study], found: Sequence[Network]) -> list[list[float]]:
+def _judged(studies: Sequence[Study], found: Sequence[ShownNetwork]) -> list[list[float]]:
     """Of each network the accuracies that it is judged by; none of what was not trained in full."""
     own = {
         (index, placed.tried.trial): placed.accuracies
@@ -225,7 +225,7 @@ def _unit(values: Iterable[Any]) -> int:
     return int(10 ** max(0, math.floor(math.log10(smallest)) - 5))
 
 
-def _epochs(network: Network) -> int:
+def _epochs(network: ShownNetwork) -> int:
     return sum(len(training.curve) for training in network.trainings)
 
 
@@ -244,7 +244,7 @@ def _training(trial: Trial, step: int) -> list[Any]:
 Form = tuple[tuple[tuple[str, str], ...], tuple[str, ...], bool]
 
 
-def _forms(found: Sequence[Network], units: Mapping[str, int]) -> tuple[list[Form], list[list[int]]]:
+def _forms(found: Sequence[ShownNetwork], units: Mapping[str, int]) -> tuple[list[Form], list[list[int]]]:
     """Of each network: facts, names of its parts, whether it can be exported; and what the parts cost.
 
     Costs stand one part after the other: MACs, parameters, activations.

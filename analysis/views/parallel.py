@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.axes.axes import Axis, axis_of
-from analysis.axes.sample import Sample, sample_of
+from analysis.axes.sample import AxisSample, sample_of
 from analysis.page.view import NEUTRAL, SEQUENCE, Cell, Figure, Table, View
 from analysis.views.common import escape, spread_sample
 from analysis.views.planes import Plane, apart, numbered, only, planes
 from analysis.views.units import GFLOPS_TICKS, Spec, round_step, ticks
 from nas.record.study import Study
-from nas.verdict.pick import searched_value
+from nas.verdict.field import searched_value
 from space.words import compact, percent, plural
 
 KEY, TITLE = "parallel", "Choices and accuracy"
@@ -72,7 +72,7 @@ def _part(plane: Plane) -> Plane:
     )
 
 
-def _lead(plane: Plane, sample: Sample, several: bool) -> str:
+def _lead(plane: Plane, sample: AxisSample, several: bool) -> str:
     start = f"{plane.names}: " if several else ""
     best = _best(sample)
     # where they are closest together, beside all
@@ -98,7 +98,7 @@ def _diversity(values: NDArray[np.float64]) -> float:
     return float(1 - (shares**2).sum())
 
 
-def _notes(studies: Sequence[Study], samples: Sequence[Sample]) -> Iterator[str]:
+def _notes(studies: Sequence[Study], samples: Sequence[AxisSample]) -> Iterator[str]:
     yield (
         "Drag a box over a part of an axis to keep the lines through it, with Shift another one; a "
         "double-click takes the boxes away. A click on a line chooses its network."
@@ -115,7 +115,7 @@ def _notes(studies: Sequence[Study], samples: Sequence[Sample]) -> Iterator[str]
             yield f"Not drawn, but in the table: {left}."
 
 
-def _cut(plane: Plane, sample: Sample) -> str:
+def _cut(plane: Plane, sample: AxisSample) -> str:
     """What was left out, or nothing."""
     every = sum(len(study.networks) for _, _, study in plane.members)
     parts = []
@@ -126,11 +126,11 @@ def _cut(plane: Plane, sample: Sample) -> str:
     return f"{plane.names}: {'; '.join(parts)}." if parts else ""
 
 
-def _drawn(sample: Sample) -> list[Axis]:
+def _drawn(sample: AxisSample) -> list[Axis]:
     return list(sample.axes.values())[:MOST_AXES]
 
 
-def _figure(plane: Plane, sample: Sample, index: int, several: bool) -> Figure:
+def _figure(plane: Plane, sample: AxisSample, index: int, several: bool) -> Figure:
     """Lines in bins of accuracy, a trace each, over axes that are drawn by hand, all from 0 to 1."""
     axes = [*_origins(plane, sample), *_drawn(sample)]
     accuracy = np.array([percent(value) for value in sample.accuracy.tolist()])
@@ -252,7 +252,7 @@ def _layout(names: Sequence[str], scales: Sequence[_Scale]) -> Spec:
     }  # fmt: skip
 
 
-def _origins(plane: Plane, sample: Sample) -> Iterator[Axis]:
+def _origins(plane: Plane, sample: AxisSample) -> Iterator[Axis]:
     """References told from what was searched, and studies from each other, where there are both."""
     roles = {(s, t.trial): t.role for s, (_, _, study) in enumerate(plane.members) for t in study.networks}
     found = [axis_of("role", [roles[point] for point in sample.points])]
@@ -261,7 +261,7 @@ def _origins(plane: Plane, sample: Sample) -> Iterator[Axis]:
     yield from (axis for axis in found if axis.distinct > 1)
 
 
-def _best(sample: Sample) -> NDArray[np.intp]:
+def _best(sample: AxisSample) -> NDArray[np.intp]:
     count = max(1, round(BEST_SHARE * len(sample)))
     return np.argsort(-sample.accuracy, kind="stable")[:count]
 
@@ -276,14 +276,14 @@ def _range(axis: Axis) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _best_table(sample: Sample, index: int) -> Table:
+def _best_table(sample: AxisSample, index: int) -> Table:
     best = _best(sample)
     rows = [(axis.name, _range(axis), _range(axis.take(best))) for axis in sample.axes.values()]
     title = f"Where the best {len(best)} of {plural(len(sample), 'network')} lie"
     return Table(numbered("parallel-best", index), title, ("axis", "all", "the best"), rows)
 
 
-def _rows_table(plane: Plane, sample: Sample, index: int) -> Table:
+def _rows_table(plane: Plane, sample: AxisSample, index: int) -> Table:
     labels = {(s, t.trial): t.label for s, (_, _, study) in enumerate(plane.members) for t in study.networks}
     axes = list(sample.axes.values())
     rows: list[Sequence[Cell]] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,7 +39,10 @@ from analysis.views.scaling import lines_of
 from analysis.views.units import UNITS, Spec, cost_axis, cost_in
 from nas.record.study import Study
 from nas.record.trial import SEARCHED
-from nas.verdict.pick import recommend, searched_value
+from nas.verdict.field import searched_value
+from nas.verdict.pick import recommend
+from space.budget import UNITS as COSTS
+from space.budget import quantity
 from space.words import compact, finite, listed, percent, plural, said
 
 KEY, TITLE = "plane", "Accuracy and cost"
@@ -47,6 +51,7 @@ MOST_POINTS, MOST_ROWS = 2000, 1000
 MOST_LABELS = 6
 ROW_HEIGHT = 26  # pixels, of a ranking
 LAW_STEPS = 20  # points of a drawn law
+FRONT_POINTS = 30  # of each step of a front, that names are kept off
 
 COLUMNS = (
     "study", "trial", "network", "role", "family", "budget", "GFLOPs", "parameters (M)", "activations (M)",
@@ -75,7 +80,7 @@ def view(studies: Sequence[Study]) -> View:
     return View(
         KEY,
         TITLE,
-        lead=" ".join(map(_lead, drawn)),
+        lead=" ".join(_lead(one, several=len(drawn) > 1) for one in drawn),
         figures=figures,
         tables=[table for table in tables if table.rows],
         notes=[*_notes(drawn, figures), *apart(studies)],
@@ -226,24 +231,38 @@ def _named(drawn: Drawn, own: Sequence[Placed], metric: str) -> Spec:
         for p in drawn.placed
         for value in (p.value, *([min(p.accuracies), max(p.accuracies)] if p.is_sure else []))
     ]
+    points += _along(drawn, metric)
     at = [(math.log(getattr(p.tried, metric)), p.value) for p in own]
     names = [p.tried.label for p in own]
     # a reference that several studies trained is named once
     return {
         "mode": "markers+text",
-        "text": [escape(name) if names.index(name) == i else "" for i, name in enumerate(names)],
+        # clear of a star to its left or right, which is wider than the point
+        "text": [f"\u2002{escape(n)}\u2002" if names.index(n) == i else "" for i, n in enumerate(names)],
         "textposition": beside(at, names, points),
         "cliponaxis": False,
     }
 
 
+def _along(drawn: Drawn, metric: str) -> list[tuple[float, float]]:
+    """What else names are to leave free: the drawn fronts, and picks again, whose stars are large."""
+    found = []
+    for line in drawn.fronts.values() if metric == drawn.metric else ():
+        places = [(math.log(getattr(p.tried, metric)), p.value) for p in line]
+        for (x, y), (right, _) in pairwise(places):
+            found += [(x + share * (right - x), y) for share in np.linspace(0, 1, FRONT_POINTS).tolist()]
+    for p in drawn.placed:
+        if (p.index, p.tried.trial) in drawn.picks:
+            found += [(math.log(getattr(p.tried, metric)), p.value)] * 2
+    return found
+
+
 def _dots(own: Sequence[Placed], x: Sequence[float], y: Sequence[float], name: str, drawn: Drawn) -> Spec:
     """Points of networks, each with its label and costs."""
-    unit = UNITS[drawn.metric]
     hover = [
         f"{escape(p.tried.label)}<br>{p.value:.1%}, "
         f"{f'mean of {len(p.accuracies)} fresh seeds' if p.is_sure else 'one training'}<br>"
-        f"{cost_in(drawn.metric, getattr(p.tried, drawn.metric)):.3g} {unit.short}"
+        f"{quantity(getattr(p.tried, drawn.metric), COSTS[drawn.metric])}"
         for p in own
     ]
     return {
@@ -306,10 +325,12 @@ def _pick_rows(label: str, study: Study) -> Iterator[list[Cell]]:
 # ---- the words ------------------------------------------------------------------------------------------
 
 
-def _lead(drawn: Drawn) -> str:
+def _lead(drawn: Drawn, *, several: bool) -> str:
+    # of named networks none is the reference of another
+    other = "reference" if drawn.candidates else "network"
     counts = [
         plural(len(found), noun)
-        for found, noun in ((drawn.candidates, "searched network"), (drawn.references, "reference"))
+        for found, noun in ((drawn.candidates, "searched network"), (drawn.references, other))
         if found
     ]
     sure = sum(p.is_sure for p in drawn.placed)
@@ -318,7 +339,8 @@ def _lead(drawn: Drawn) -> str:
         if not sure
         else f"{'each' if sure == len(drawn.placed) else sure} with a range of fresh seeds"
     )
-    return f"{listed(counts)} trained in full, {how} ({drawn.plane.conditions})."
+    whose = f"{drawn.plane.names}: " if several else ""
+    return f"{whose}{listed(counts)} trained in full, {how} ({drawn.plane.conditions})."
 
 
 def _notes(drawn: Sequence[Drawn], figures: Sequence[Figure]) -> list[str]:

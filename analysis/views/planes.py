@@ -12,7 +12,7 @@ import numpy as np
 from analysis.views.common import escape
 from analysis.views.units import Spec
 from nas.record.study import Study, Tried
-from nas.verdict.pick import Field, fields_of
+from nas.verdict.field import Field, fields_of
 from space.words import finite
 
 MOST_CONDITIONS = 46  # characters beside an axis

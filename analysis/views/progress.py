@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from analysis.fronts.pareto import hypervolume
-from analysis.page.view import NEUTRAL, Cell, Figure, Table, View, colour_of
+from analysis.page.view import Cell, Figure, Table, View, colour_of, symbol_of
 from analysis.views.common import (
     budget_colour,
     dash,
@@ -27,7 +27,7 @@ from analysis.views.planes import Plane, apart, band_of, labels, numbered, plane
 from analysis.views.units import Spec
 from nas.record.study import Study, Tried
 from nas.record.trial import Trial
-from nas.verdict.pick import searched_value
+from nas.verdict.field import searched_value
 from space.words import compact, duration, finite, listed, percent, plural
 
 KEY, TITLE = "progress", "Progress"
@@ -35,7 +35,7 @@ STATES = ("complete", "paused", "running", "interrupted", "failed")
 MOST_POINTS = 2000  # of a study
 FRONT_STEPS = 100
 MOST_REFERENCES = 4
-CLOSE = 0.06  # of the accuracies' span: lines whose names would cover each other
+FEW = 10
 BINS, A_BIN = 30, 5  # of the pace: intervals, and trainings in one of them
 MOST_REASONS = 20
 # numbers, paths and addresses differ from one failure to the next of the same kind
@@ -183,13 +183,12 @@ def _best_figure(plane: Plane, members: Sequence[_Course], *, by_epochs: bool, n
         if one.candidates:
             data += _best_traces(one, place, by_epochs=by_epochs, several=len(members) > 1)
     across = "epochs trained, of all trials up to this one" if by_epochs else "trial"
-    shapes, annotations = _reference_lines(members)
+    last = max((x for trace in data for x in trace["x"]), default=0)
     spec = figure_spec(
-        data,
-        xaxis={"title": {"text": across}, "rangemode": "tozero"},
+        [*_references(members, by_epochs=by_epochs, last=last), *data],
+        # of few trials there would be ticks at halves
+        xaxis={"title": {"text": across}, "rangemode": "tozero", **({"dtick": 1} if last <= FEW else {})},
         yaxis={"title": plane.title()},
-        shapes=shapes,
-        annotations=annotations,
     )
     what = "epochs spent" if by_epochs else "trial number"
     title = f"Best accuracy so far, by {what}"
@@ -220,7 +219,7 @@ def _best_pair(
     custom = [[one.index, tried.trial] for tried in networks]
     rises = _rises(values)
     dots = spread_sample(len(networks), MOST_POINTS // len(one.by_budget))
-    hover = f"trial %{{customdata[1]}}: %{{y:.1f}}%<extra>{label}</extra>"
+    hover = f"trial %{{customdata[1]}}{suffix}: %{{y:.1f}}%<extra></extra>"
     return [
         {
             "type": "scatter", "mode": "markers", "name": f"candidates{suffix}",
@@ -268,34 +267,33 @@ def _front_figure(plane: Plane, members: Sequence[_Course], name: str) -> Figure
     return Figure(name, title, spec, alt, folded=True)
 
 
-def _reference_lines(members: Sequence[_Course]) -> tuple[list[Spec], list[Spec]]:
-    """Each reference's accuracy across the figure; of many or of several budgets none: the plane has them."""
-    found = {(percent(searched_value(t)), t.label, t.family) for one in members for t in one.study.references}
+def _references(members: Sequence[_Course], *, by_epochs: bool, last: int) -> list[Spec]:
+    """Each reference from its training to the `last` one; of many or of several budgets none.
+
+    The plane has those. A name that several studies trained is a line each, and in the legend once.
+    """
+    found = [(one, tried) for one in members for tried in one.study.references]
     if len(found) > MOST_REFERENCES or any(len(one.by_budget) > 1 for one in members):
-        return [], []
-    lines = [
-        {
-            "type": "line", "layer": "below", "xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value,
-            "line": {"width": 1, "dash": "dash", "color": colour_of(family)},
-        }
-        for value, _, family in sorted(found)
-    ]  # fmt: skip
-    # names of lines that lie close together share a place above the topmost of them
-    values = [percent(searched_value(t)) for one in members for t in one.candidates]
-    close = CLOSE * (max([*values, *(v for v, *_ in found)], default=0) - min(values, default=0))
-    places: list[tuple[float, list[str]]] = []
-    for value, label, _ in sorted(found):
-        near = places and value - places[-1][0] < close
-        names = places.pop()[1] if near else []
-        places.append((value, [*names, label]))
-    texts = [
-        {
-            "xref": "paper", "x": 1, "xanchor": "right", "y": value, "yanchor": "bottom", "showarrow": False,
-            "text": escape(listed(names[::-1])), "font": {"size": 11, "color": NEUTRAL},
-        }
-        for value, names in places
-    ]  # fmt: skip
-    return lines, texts
+        return []
+    names = [tried.label for _, tried in found]
+    return [
+        _reference(one, tried, by_epochs, last, names.index(tried.label) == i)
+        for i, (one, tried) in enumerate(found)
+    ]
+
+
+def _reference(one: _Course, tried: Tried, by_epochs: bool, last: int, named: bool) -> Spec:
+    colour, value = colour_of(tried.family), percent(searched_value(tried))
+    return {
+        "type": "scatter", "mode": "lines+markers", "name": escape(tried.label), "showlegend": named,
+        "x": [one.epochs_by[tried.trial] if by_epochs else tried.trial, last], "y": [value, value],
+        "customdata": [[one.index, tried.trial]] * 2, "cliponaxis": False,
+        # a step, whose network is where it begins
+        "line": {"shape": "hv", "color": colour, "dash": "dash", "width": 1.2},
+        "marker": {"color": colour, "symbol": f"{symbol_of(tried.family)}-open", "size": [9, 0],
+                   "line": {"width": 1.5, "color": colour}},
+        "hovertemplate": f"{escape(tried.label)}: %{{y:.1f}}%<extra></extra>",
+    }  # fmt: skip
 
 
 def _pace_figure(shown: Sequence[_Course]) -> Figure:
@@ -341,7 +339,7 @@ def _row(one: _Course) -> list[Cell]:
         len(one.candidates) + len(one.study.references),
         len(one.every) - len(one.trials),
         sum(map(_epochs, one.every)),
-        duration(one.train_seconds),
+        None if one.study.simulated or one.study.tabled else duration(one.train_seconds),
         None if wall is None else duration(wall),
         compact(len(one.ends) / minutes, 3) if minutes > 0 else None,
         percent(searched_value(best)) if best else None,
@@ -368,7 +366,9 @@ def _sentence(one: _Course, several: bool) -> str:
     prefix = f"{one.label}: " if several else ""
     counts = listed([f"{one.states[state]:,} {state}" for state in STATES if one.states[state]])
     text = f"{prefix}{plural(len(one.trials), 'trial')} ({counts or 'none has begun'})"
-    spent = f"{sum(map(_epochs, one.every)):,} epochs, {duration(one.train_seconds)} of training"
+    spent = f"{sum(map(_epochs, one.every)):,} epochs"
+    if not (one.study.simulated or one.study.tabled):
+        spent += f", {duration(one.train_seconds)} of training"
     if one.best is None:
         searched = one.study.mapping.get("objective") != "measure"
         none = (

@@ -17,8 +17,8 @@ from analysis.comparison.families import (
     ACTIVATIONS,
     GFLOPS,
     PARAMS,
-    Cost,
-    Plane,
+    CostAxis,
+    ResultPlane,
     Side,
     network,
     planes,
@@ -26,7 +26,7 @@ from analysis.comparison.families import (
     time_on,
 )
 from analysis.comparison.published import PUBLISHED_LEVEL
-from analysis.comparison.shapes import WORDS, Effect, effect_words, effects
+from analysis.comparison.shapes import WORDS, ShapeEffect, effect_words, effects
 from analysis.laws.answer import Estimate
 from analysis.laws.fit import Fit
 from analysis.page.view import Cell, Rows, Table, View
@@ -55,11 +55,11 @@ SHAPE_COLUMNS = (
 MOST_LAWS = 200  # over other costs than FLOPs: each takes a fiftieth of a second
 
 
-Laws = dict[Cost, list[tuple[Side, Fit]]]
-Pairs = dict[Cost, list[tuple[Side, Side, Comparison]]]
+Laws = dict[CostAxis, list[tuple[Side, Fit]]]
+Pairs = dict[CostAxis, list[tuple[Side, Side, Comparison]]]
 
 
-class Results:
+class PlaneResults:
     """Results on their planes, with what is computed of each plane once."""
 
     def __init__(self, points: Iterable[PublishedPoint], said: Sequence[str] = ()) -> None:
@@ -72,7 +72,7 @@ class Results:
         self.effects = [list(effects(plane)) for plane in self.planes]
         self.left = self._other_costs([PARAMS, ACTIVATIONS, *map(time_on, self.devices)])
 
-    def _other_costs(self, costs: Sequence[Cost]) -> int:
+    def _other_costs(self, costs: Sequence[CostAxis]) -> int:
         """Laws and pairs over other costs, on the largest planes first; how many planes are left out."""
         fitted = 0
         for place, plane in enumerate(self.planes):
@@ -206,11 +206,11 @@ NOTES = (
 )
 
 
-def _start(plane: Plane) -> list[Cell]:
+def _start(plane: ResultPlane) -> list[Cell]:
     return [plane.source, plane.test_set, plane.pretrain, plane.resolution]
 
 
-def _name(plane: Plane) -> str:
+def _name(plane: ResultPlane) -> str:
     return f"{plane.source}, {plane.pretrain}, {plane.resolution} px"
 
 
@@ -238,7 +238,9 @@ class _Texts:
         return {kind: list(texts) for kind, texts in self._places.items()}
 
 
-def _plane(plane: Plane, laws: Laws, pairs: Pairs, found: Sequence[Effect], texts: _Texts) -> dict[str, Any]:
+def _plane(
+    plane: ResultPlane, laws: Laws, pairs: Pairs, found: Sequence[ShapeEffect], texts: _Texts
+) -> dict[str, Any]:
     """The plane's families, by cost its laws and its differences, and what shapes go with."""
 
     def family(side: Side) -> int:
@@ -257,7 +259,7 @@ def _plane(plane: Plane, laws: Laws, pairs: Pairs, found: Sequence[Effect], text
     }  # fmt: skip
 
 
-def _law(side: Side, fit: Fit, cost: Cost) -> list[Any]:
+def _law(side: Side, fit: Fit, cost: CostAxis) -> list[Any]:
     """Networks, the law's answers in words, and its top-1 over the family's costs: of both ends of the costs,
     at `STEPS` between, and the ends of its interval where it is identified, whatever its parameters are."""
     costs = [cost.of(point) for point in side.known(cost)]
@@ -271,7 +273,7 @@ def _law(side: Side, fit: Fit, cost: Cost) -> list[Any]:
     return [fit.networks, "; ".join(words), ends, *([compact(100 - y, 4) for y in line] for line in lines)]
 
 
-def _pair(first: Side, second: Side, comparison: Comparison, cost: Cost, texts: _Texts) -> list[Any]:
+def _pair(first: Side, second: Side, comparison: Comparison, cost: CostAxis, texts: _Texts) -> list[Any]:
     """The mean difference with its ends, and of each pair the names, the cost and the difference."""
     mean = comparison.mean
     ends = [round(end, 2) if math.isfinite(end) else None for end in (mean.value, mean.low, mean.high)]

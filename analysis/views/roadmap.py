@@ -260,7 +260,8 @@ def _proxy_traces(steps: Sequence[RoadmapStep], measured: _Measured) -> tuple[Sp
 
 def _swin_line(axis: str, value: float) -> Spec:
     return {
-        "type": "line", "xref": axis, "x0": value, "x1": value, "yref": "paper", "y0": 0, "y1": 1,
+        "type": "line", "layer": "below",
+        "xref": axis, "x0": value, "x1": value, "yref": "paper", "y0": 0, "y1": 1,
         "line": {"color": colour_of("Swin"), "width": 1.5, "dash": "dash"},
         "label": {"text": "Swin", "textposition": "end", "textangle": 0, "font": {"size": 11}},
     }  # fmt: skip

@@ -90,17 +90,16 @@ def drawn(folder: Path, browser: Browser, names: set[str]) -> Iterator[tuple[str
 def written(folder: Path, studies: Sequence[str]) -> Path:
     """The page of recorded studies, or of searches that are rehearsed first."""
     for name in SEARCHES.keys() & studies:
-        if not (folder / name).exists():
-            run("nas.search", *REHEARSED, *SEARCHES[name], "--study", str(folder / name))
-    places = [str(folder / name) if name in SEARCHES else name for name in studies]
-    path = folder / f"{'_'.join(Path(place).name for place in places)}.html"
-    run("analysis.dashboard", *places, "--out", str(path))
+        if not (folder / "runs" / name).exists():
+            run(folder, "nas.search", *REHEARSED, *SEARCHES[name], "--study", name)
+    path = folder / f"{'_'.join(Path(name).name for name in studies)}.html"
+    run(folder if SEARCHES.keys() & studies else ROOT, "analysis.dashboard", *studies, "--out", str(path))
     return path
 
 
-def run(module: str, *arguments: str) -> None:
-    """A command, as a user gives it."""
-    subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment(), check=True,
+def run(place: Path, module: str, *arguments: str) -> None:
+    """A command, as a user gives it there."""
+    subprocess.run([sys.executable, "-m", module, *arguments], cwd=place, env=environment(), check=True,
                    stdout=subprocess.DEVNULL)  # fmt: skip
 
 
@@ -130,12 +129,14 @@ def section(page: Page, view: str) -> bytes:
 
 def live(folder: Path, browser: Browser) -> bytes:
     """The page from a server while a search runs."""
-    study = str(folder / "running")
+    study = "running"
     search = [sys.executable, "-m", "nas.search", "--study", study, "--budget", "300MFLOPs",
               "--proxy", "smoke", "--trials", "40"]  # fmt: skip
     serve = [sys.executable, "-m", "analysis.dashboard", study, "--serve", "--port", "0"]
-    options: dict[str, Any] = {"cwd": ROOT, "env": environment(), "text": True, "stdout": subprocess.PIPE}
+    options: dict[str, Any] = {"cwd": folder, "env": environment(), "text": True, "stdout": subprocess.PIPE}
     with subprocess.Popen(search, **{**options, "stdout": subprocess.DEVNULL}) as searching:
+        while not (folder / "runs" / study / "study.db").exists():
+            time.sleep(1)
         time.sleep(25)
         with subprocess.Popen(serve, **options) as serving:
             page = browser.new_page(**DESKTOP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import numbers
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from nas.api.data_set import NAME
 from nas.api.data_set import offered as data_offered
 from nas.api.results import Results
 from space.errors import InputError, first_line, quoted, word
+from space.paths import at_home
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,21 +59,14 @@ def search(
     Raises `InputError` for what the command would refuse, `KeyboardInterrupt` after Ctrl-C; the record is
     whole all the same.
     """
-    from nas.plan.settings import PROXY_FLAGS, Settings, read_settings
+    from nas.plan.settings import read_settings
     from nas.run import run
 
-    given = {"budget": budget, **settings}
-    known = [*Settings.model_fields, *PROXY_FLAGS]
-    for name in given:
-        if name not in known:
-            raise InputError(f"nas.search: there is no setting {word(name)}; there are {', '.join(known)}")
+    given = _as_flags({"budget": budget, **settings})
     if callable(callbacks) or not all(map(callable, callbacks)):
         raise InputError(f"nas.search: callbacks {quoted(callbacks)}: give a list of functions of a trial")
     if callable(objective) and settings.get("proxy") is not None:
         raise InputError("nas.search: an objective takes the place of the proxy; leave one of them out")
-    given = {name: _text(value) if name not in COSTS else _cost(value) for name, value in given.items()}
-    if isinstance(given.get("set"), Mapping):
-        given["set"] = [f"{key}={json.dumps(value)}" for key, value in given["set"].items()]
     finish = _Finish()
     with _read_from(data) as spec, _judged_by(objective) as chosen:
         given["data"] = spec
@@ -81,7 +76,9 @@ def search(
             )
         if callable(objective) and settings.get("engine") == "ray":
             _check_sendable(objective)
-        read = read_settings(given | chosen, None if study_file is None else Path(study_file))
+        read = read_settings(
+            given | chosen, None if study_file is None else Path(at_home(os.fspath(study_file)))
+        )
         code = run(read, _console(quiet), finish, callbacks)
     assert finish.folder is not None  # `run` has come to its end
     if code == 130:
@@ -94,6 +91,20 @@ def open_study(study: str | os.PathLike[str]) -> Results:
     from nas.record.study import read_study
 
     return Results(read_study(_text(study)))
+
+
+def _as_flags(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """Settings as the command line has them. Raises `InputError` for a name that is none."""
+    from nas.plan.settings import PROXY_FLAGS, Settings
+
+    known = [*Settings.model_fields, *PROXY_FLAGS]
+    for name in settings:
+        if name not in known:
+            raise InputError(f"nas.search: there is no setting {word(name)}; there are {', '.join(known)}")
+    flags = {name: _text(value) if name not in COSTS else _cost(value) for name, value in settings.items()}
+    if isinstance(flags.get("set"), Mapping):
+        flags["set"] = [f"{key}={_yaml(key, value)}" for key, value in flags["set"].items()]
+    return flags
 
 
 class _Finish:
@@ -117,12 +128,22 @@ def _text(value: Setting) -> Setting:
     if isinstance(value, os.PathLike):
         place = os.fsdecode(value)
         return place if os.sep in place else os.path.join(os.curdir, place)  # noqa: PTH118  Path drops the dot
-    return repr(value) if isinstance(value, float) else value
+    broken = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)
+    return repr(float(value)) if broken else value  # NumPy's own says its type
 
 
 def _cost(value: Setting) -> Setting:
     """A cost or a time that was given as a number, as the text that stands for it."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return str(int(value)) if whole else _text(value)
+
+
+def _yaml(key: Any, value: Any) -> str:
+    """A value of `set` as the command line has it. Raises `InputError`."""
+    try:
+        return json.dumps(value, default=lambda number: number.item())  # NumPy's and torch's numbers
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        raise InputError(f"set: {word(key)} is {quoted(value)}, no plain value") from None
 
 
 @contextmanager

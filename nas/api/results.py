@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.api.table import Table, trial_row
 from space.errors import InputError, word
+from space.paths import at_home
 
 if TYPE_CHECKING:
     from nas.record.study import Study
@@ -106,7 +107,7 @@ class Results:
         if to is not None:
             given["to"] = [to] if isinstance(to, str) else list(to)
         for name in ("out", "weights", "classes"):
-            given[name] = None if given.get(name) is None else Path(given[name])
+            given[name] = None if given.get(name) is None else Path(at_home(os.fspath(given[name])))
         args = Namespace(**defaults | given)
         failed = export(args, targets_of(args.to))
         if failed:

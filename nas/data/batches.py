@@ -110,11 +110,9 @@ class Resident(Cached):
         self.__dict__.update(there=(_moved(data.train, device), _moved(data.val, device)))
 
     def training(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002
-        """Batches of the training split."""
         return _gathered(*self.there[0], batches)
 
     def validation(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of the validation split."""
         return _gathered(*self.there[1], batches)
 
 

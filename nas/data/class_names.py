@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from space.errors import CONTROL, InputError, quoted
-from space.files import read_text
+from space.reading import read_text
 
 FILE = "classes.txt"  # timm reads it as --class-map
 RULE = "a class's name is one line of text in UTF-8, without spaces at its ends"

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from nas.data.class_names import RULE, is_class_name, nearly_alike
-from nas.data.files import MISSING, NOWHERE, TWICE, Images, LeftOut, looked_at
+from nas.data.files import MISSING, NOWHERE, TWICE, ImageFiles, LeftOut, looked_at
 from nas.data.held_out import held_out
 from nas.data.images import EXTENSIONS
-from nas.data.layout import NAMES, SPLITS, listed
+from nas.data.layout import NAMES, SPLITS
 from nas.data.listing import FIFTH, summary
-from space.errors import InputError, quoted, reason
+from space.errors import InputError, quoted, reason, some
 
 NEEDED = "a list has columns file and label, and split if the images are divided already"
 COLUMNS = {
@@ -68,9 +68,9 @@ class CsvList:
                 f"data: {self.root} has one label, {quoted(self.classes[0])}; a classifier needs at least "
                 "two classes"
             )
-        self._found: dict[tuple[str, ...], Images] = {}
+        self._found: dict[tuple[str, ...], ImageFiles] = {}
 
-    def images(self, split: str, classes: Iterable[str]) -> Images:
+    def images(self, split: str, classes: Iterable[str]) -> ImageFiles:
         """The images of these classes, labelled in this order. Raises `InputError` at a class without any."""
         classes = tuple(classes)
         whole = "" in self._rows
@@ -112,7 +112,7 @@ class CsvList:
             names = [name for name in NAMES[split] if counts[name]]
             if not names:
                 raise InputError(
-                    f"data: {self.root} has no {split} images: its splits are {listed(sorted(counts))}; they "
+                    f"data: {self.root} has no {split} images: its splits are {some(sorted(counts))}; they "
                     f"are called {' and '.join('|'.join(NAMES[one]) for one in SPLITS)}, or have no column"
                 )
             chosen[split] = names[0]
@@ -122,7 +122,7 @@ class CsvList:
         said = ", ".join(f"{counts[name]:,} of split {quoted(name)}" for name in unread)
         return (f"{how}; not read: {said}" if said else how), parts
 
-    def _images(self, part: str, classes: tuple[str, ...]) -> Images:
+    def _images(self, part: str, classes: tuple[str, ...]) -> ImageFiles:
         key = (part, *classes)
         if key not in self._found:
             labels = {name: label for label, name in enumerate(classes)}
@@ -134,7 +134,7 @@ class CsvList:
                 self.left_out.add(MISSING if why[index] == NOWHERE else why[index], rows[index].file)
             kept = np.flatnonzero(why == "")
             of = np.array([labels[row.label] for row in rows], np.int64)
-            images = Images(files, of, facts[:, 0], facts[:, 1]).taken(kept)
+            images = ImageFiles(files, of, facts[:, 0], facts[:, 1]).taken(kept)
             for label in np.flatnonzero(np.bincount(images.labels, minlength=len(classes)) == 0):
                 slashes = any("\\" in row.file for row in rows) and os.sep == "/"
                 raise InputError(
@@ -231,7 +231,7 @@ def _unread(path: Path, cells: list[str], places: dict[str, int]) -> str:
     if not others:
         return ""
     read = ", ".join(quoted(cells[place]) for place in places.values())
-    return f"; by its columns {read}, not {listed(list(map(quoted, others)))}"
+    return f"; by its columns {read}, not {some(list(map(quoted, others)))}"
 
 
 def _is_split(name: str) -> bool:

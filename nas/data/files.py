@@ -69,7 +69,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class ImageFiles:
     """A split's image files by class: paths, and int64 [N] each of labels, bytes, times of change (ns)."""
 
     files: list[str]
@@ -77,10 +77,10 @@ class Images:
     sizes: NDArray[np.int64]
     changed: NDArray[np.int64]
 
-    def taken(self, places: NDArray[np.int64]) -> Images:
+    def taken(self, places: NDArray[np.int64]) -> ImageFiles:
         """Those at `places` [n], in that order."""
         files = [self.files[place] for place in places]
-        return Images(files, self.labels[places], self.sizes[places], self.changed[places])
+        return ImageFiles(files, self.labels[places], self.sizes[places], self.changed[places])
 
 
 def looked_at(files: list[str]) -> tuple[NDArray[np.object_], NDArray[np.int64]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nas.data.layout import NAMES, listed
-from space.errors import InputError
+from nas.data.layout import NAMES
+from space.errors import InputError, some
 
 IMAGE, LABEL = "Image", "ClassLabel"  # types of columns
 
@@ -22,20 +22,20 @@ def splits_of(train: Any, val: Any) -> tuple[Any, Any]:
             for split, names in NAMES.items()
         }
         if parts["train"] is None:
-            raise InputError(f"data: has the splits {listed(sorted(train))}, and none is called train")
+            raise InputError(f"data: has the splits {some(sorted(train))}, and none is called train")
         train, val = parts["train"], parts["val"]
     return _columns(train), _columns(val)
 
 
 def _columns(part: Any) -> Any:
-    return Columns(part) if _is_one(part) else part
+    return ImageColumns(part) if _is_one(part) else part
 
 
 def _is_one(part: Any) -> bool:
     return hasattr(part, "features") and hasattr(part, "select_columns")
 
 
-class Columns:
+class ImageColumns:
     """The one column of images and the one of labels, found by their types. Raises `InputError`."""
 
     def __init__(self, dataset: Any) -> None:
@@ -59,8 +59,6 @@ def _named(features: Mapping[str, Any], kind: str) -> str:
         return names[0]
     there = ", ".join(f"{name} {type(feature).__name__}" for name, feature in features.items())
     if names:
-        raise InputError(
-            f"data: has the {kind} columns {listed(names)}: remove_columns leaves the one to use"
-        )
+        raise InputError(f"data: has the {kind} columns {some(names)}: remove_columns leaves the one to use")
     hint = "; class_encode_column makes one of a column of labels" if kind == LABEL else ""
     raise InputError(f"data: has no {kind} column among {there}{hint}")

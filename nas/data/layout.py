@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.data.files import NAME_LENGTH, NAMED
 from nas.data.images import EXTENSIONS
 from nas.data.sources.registry import FOLDER, parsed
-from space.errors import InputError, printable, shortened
+from space.errors import InputError, some
 
 LAYOUT = "PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg"
 NEEDED = f"an image folder is PATH/CLASS/*.jpg, or {LAYOUT}"
@@ -107,7 +105,7 @@ def _refuse_wrong(root: Path, folders: list[str], named: dict[str, list[str]]) -
         raise InputError(f"data: {root} has no class folders; {NEEDED}; {held(root)}; PATH may be {inner}")
     if len(folders) == 1:
         raise InputError(
-            f"data: {root} has one class folder, {listed(folders)}; a classifier needs at least two classes; "
+            f"data: {root} has one class folder, {some(folders)}; a classifier needs at least two classes; "
             f"{NEEDED}{_list_in(root)}"
         )
     if all(named.values()) and len(folders) == sum(map(len, named.values())):
@@ -118,8 +116,8 @@ def _refuse_wrong(root: Path, folders: list[str], named: dict[str, list[str]]) -
     below = _same_below(root, folders)
     if below:
         raise InputError(
-            f"data: {root} holds {listed(folders)}, and each of them {listed(below)}: if these are the "
-            f"classes, name two splits train and val, or have one of {listed(folders)} as PATH; if not, list "
+            f"data: {root} holds {some(folders)}, and each of them {some(below)}: if these are the "
+            f"classes, name two splits train and val, or have one of {some(folders)} as PATH; if not, list "
             "the images in a CSV file"
         )
 
@@ -209,7 +207,7 @@ def is_dir(path: Path) -> bool:
 def held(folder: Path) -> str:
     """What is in a folder, for a line about it."""
     names = [entry.name for entry in shown(folder)]
-    return f"{folder} holds {listed(names)}" if names else f"{folder} is empty"
+    return f"{folder} holds {some(names)}" if names else f"{folder} is empty"
 
 
 def shown(folder: Path) -> list[Path]:
@@ -219,9 +217,3 @@ def shown(folder: Path) -> list[Path]:
     except OSError:
         return []
     return sorted(entries, key=os.fsencode)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Up to three names, and how many more."""
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return ", ".join(shortened(printable(name), NAME_LENGTH) for name in names[:NAMED]) + more

@@ -12,13 +12,13 @@ from typing import Protocol
 import numpy as np
 
 from nas.data.class_names import RULE, is_class_name, nearly_alike
-from nas.data.files import AGAIN, FORMAT, HIDDEN, NAME, OUTSIDE, Images, LeftOut, looked_at
+from nas.data.files import AGAIN, FORMAT, HIDDEN, NAME, OUTSIDE, ImageFiles, LeftOut, looked_at
 from nas.data.held_out import held_out
 from nas.data.images import EXTENSIONS
-from nas.data.layout import LAYOUT, NEEDED, SPLITS, held, hidden, is_folder, layout_of, listed
+from nas.data.layout import LAYOUT, NEEDED, SPLITS, held, hidden, is_folder, layout_of
 from nas.data.once import listing_of
 from nas.data.sources.subset import existing_folder
-from space.errors import InputError, printable, quoted, reason
+from space.errors import InputError, printable, quoted, reason, some
 from space.words import plural
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
@@ -50,7 +50,7 @@ class Listing(Protocol):
     root: Path
     classes: tuple[str, ...]
 
-    def images(self, split: str, classes: Iterable[str]) -> Images:
+    def images(self, split: str, classes: Iterable[str]) -> ImageFiles:
         """The images of these classes, labelled in this order. Raises `InputError` at a class without any."""
 
     def read(self, classes: int, images: Sequence[tuple[int, int]]) -> str:
@@ -68,7 +68,7 @@ class Folder:
         self.root = existing_folder(path, _needed(path))
         self.left_out = LeftOut()
         self._layout = layout_of(self.root, tuple(splits))
-        self._found: dict[tuple[str, ...], Images] = {}
+        self._found: dict[tuple[str, ...], ImageFiles] = {}
         if self._layout.whole:
             self.classes = tuple(self._class_names(""))
         else:
@@ -87,7 +87,7 @@ class Folder:
         assert place is not None, split
         return place
 
-    def images(self, split: str, classes: Iterable[str]) -> Images:
+    def images(self, split: str, classes: Iterable[str]) -> ImageFiles:
         """The images of these classes, labelled in this order. Raises `InputError` at a class without any."""
         classes = tuple(classes)
         images = self._images(self.place(split), classes)
@@ -111,7 +111,7 @@ class Folder:
         said = "" if plain else f", in {' and '.join(filter(None, (layout.train, layout.val)))}"
         return f"{said}; not read: {', '.join(layout.unread)}" if layout.unread else said
 
-    def _images(self, place: str, classes: tuple[str, ...]) -> Images:
+    def _images(self, place: str, classes: tuple[str, ...]) -> ImageFiles:
         """All images of these classes there."""
         key = (place, *classes)
         if key not in self._found:  # where one folder is both splits, it is looked through once
@@ -124,7 +124,7 @@ class Folder:
             self._found[key] = images
         return self._found[key]
 
-    def _looked(self, place: str, classes: tuple[str, ...]) -> tuple[Images, LeftOut]:
+    def _looked(self, place: str, classes: tuple[str, ...]) -> tuple[ImageFiles, LeftOut]:
         """All images of these classes there, and what else."""
         left_out = LeftOut()
         walked = [self._walked(_inside(place, name), left_out) for name in classes]
@@ -134,7 +134,7 @@ class Folder:
         why, facts = looked_at(files)
         for index in np.flatnonzero(why):
             left_out.add(why[index], self._place(files[index]))
-        images = Images(files, labels, facts[:, 0], facts[:, 1]).taken(np.flatnonzero(why == ""))
+        images = ImageFiles(files, labels, facts[:, 0], facts[:, 1]).taken(np.flatnonzero(why == ""))
         return images, left_out
 
     def _class_names(self, place: str) -> list[str]:
@@ -252,7 +252,7 @@ def _refuse_different(root: Path, names: dict[str, list[str]]) -> None:
     if train == val:
         return
     odd = [
-        f"{listed(sorted(own))} {'is' if len(own) == 1 else 'are'} only in {where}"
+        f"{some(sorted(own))} {'is' if len(own) == 1 else 'are'} only in {where}"
         for where, own in (("train", train - val), ("val", val - train))
         if own
     ]

@@ -197,7 +197,8 @@ class SearchController:
             self._checkpoints.discard(number)
         if running.told:
             elapsed = time.monotonic() - running.began
-            self._pace.trained(max(elapsed, running.seconds), running.told)
+            told = 0.0 if trial.is_simulated else running.seconds
+            self._pace.trained(max(elapsed, told), running.told)
         self._progress.done(trial)
         self._summary.refresh()
         for callback in self._callbacks:

@@ -21,6 +21,8 @@ class Pace:
         self.epochs = 0
         self._began = time.monotonic()
         for trial in trials:
+            if trial.is_simulated:
+                continue
             self.trained(trial.train_seconds or 0.0, trial.fidelity)
 
     @property

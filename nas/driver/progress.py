@@ -27,6 +27,8 @@ RECENT = 8  # trainings that the table shows
 BAR, LEAST_BAR = 30, 8  # columns
 SILENCE = 60.0  # seconds after which a pipe hears of a training under way
 TABLE_HEADINGS = ("trial", "FLOPs", "params", "accuracy", "time", "network")
+COSTS = ("FLOPs", "params")
+NARROW = 56  # columns of a terminal on which the table leaves out the costs
 
 
 def lasting_console() -> Console:
@@ -215,7 +217,7 @@ class Progress:
 
     def _render(self) -> Group:
         width = self._console.width
-        return Group(Text(self._title, style="bold"), self._head(width), self._table(), self._now(width))
+        return Group(Text(self._title, style="bold"), self._head(width), self._table(width), self._now(width))
 
     def _head(self, width: int) -> RenderableType:
         """All trainings: a bar of the width that the numbers leave, or none."""
@@ -232,16 +234,18 @@ class Progress:
         head.add_row(bar, trials, times, best)
         return head
 
-    def _table(self) -> Table:
+    def _table(self, width: int) -> Table:
         """The latest trainings; where they are too wide it is the network that is cut short."""
         table = Table(box=None, pad_edge=False)
-        for title in TABLE_HEADINGS:
+        kept = [i for i, name in enumerate(TABLE_HEADINGS) if width >= NARROW or name not in COSTS]
+        for title in (TABLE_HEADINGS[i] for i in kept):
             # rich takes the width that is missing from columns that may wrap; no cell of this one does
             network = title == "network"
             table.add_column(title, no_wrap=not network, justify="left" if network else "right")
         for trial in self._recent:
             style = "bold green" if trial.accuracy is not None and trial.accuracy == self._best else ""
-            table.add_row(*map(_line, trial_row(trial)), style=style)
+            cells = trial_row(trial)
+            table.add_row(*(_line(cells[i]) for i in kept), style=style)
         return table
 
     def _now(self, width: int) -> RenderableType:
@@ -273,7 +277,7 @@ def trial_row(trial: Trial) -> list[str]:
         quantity(trial.macs),
         quantity(trial.params),
         _reached(trial),
-        duration(trial.train_seconds) if trial.train_seconds else "-",
+        duration(trial.train_seconds) if trial.train_seconds and not trial.is_simulated else "-",
         f"{trial.reason}: {label}" if trial.reason else label,
     ]
 

@@ -21,6 +21,7 @@ LOOKING = ("tpe",)
 LOOKING_EPOCHS, LOOKING_TRIALS = 9, 18
 DEFAULT_TRIALS = {"smoke": 6, "cpu": 10, "photos": 16, "simulated": 100, "table": 100}
 OTHER_TRIALS = 32
+NOTHING_STOPS = "nothing stops trainings early here; --scheduler asha, halving, hyperband or auto would"
 # of a search under the cpu proxy that was told neither --trials nor --time-limit
 # (ten minutes in all: no training starts that would end later, and the page is made after it)
 DEFAULT_SECONDS = 570.0
@@ -40,6 +41,8 @@ class Effort:
 
     def check(self, *, rungs: bool = True) -> None:
         """Raises `InputError` where trials, `rungs` and budgets do not go together."""
+        if rungs and self.stopping == "none":
+            self.settings.refuse_named(self._unused, NOTHING_STOPS)
         self.scheduler if rungs else self.shares  # noqa: B018  works it out
 
     @property
@@ -119,6 +122,12 @@ class Effort:
         if scheduler["name"] != AUTO:
             return None
         return Gate(scheduler["levels"], look_of(self._candidates(share)), scheduler["eta"])
+
+    @property
+    def _unused(self) -> list[str]:
+        """Settings of rungs that are not as they are without any."""
+        without = {"eta": (Settings.model_fields["eta"].default,), "min_epochs": (None, self.epochs)}
+        return [name for name, values in without.items() if getattr(self.settings, name) not in values]
 
     def _candidates(self, share: int) -> int:
         # references are trained fully whatever the rungs say, so they take no places in them

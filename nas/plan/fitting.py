@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from nas.data.sources.registry import SOURCES, parsed
+from nas.data.sources.registry import SOURCES, is_users, parsed
 from nas.plan.settings import RunSettings, Settings
 from nas.proxy.proxy import PRESETS, Proxy, load_proxy, proxy_from
 from space.budget import parse_budgets
@@ -144,11 +144,6 @@ def fitted(
 def is_own(spec: str, preset: Proxy) -> bool:
     """Whether a data set is of another kind than the preset's, or the preset leaves it to the user."""
     return bool(SOURCES[preset.data].path) or parsed(spec)[0] != preset.data
-
-
-def is_users(spec: str) -> bool:
-    """Whether a data set lies in a place that the user names."""
-    return bool(SOURCES[parsed(spec)[0]].path)
 
 
 def _classes(preset: Proxy, there: Survey) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.plan.fitting import check_data, fits, for_data, is_users, with_fields
-from nas.plan.settings import RunSettings, Settings
+from nas.data.sources.registry import is_users
+from nas.plan.fitting import check_data, fits, for_data, with_fields
+from nas.plan.settings import PROXY_FLAGS, RunSettings, Settings
 from nas.proxy import is_objective, is_simulated, is_table
 from nas.proxy.card import card_line
 from nas.proxy.proxy import Proxy, load_proxy, proxy_from
@@ -20,6 +21,7 @@ from space.budget import parse_budgets
 from space.cost import NUM_CLASSES, RESOLUTION, cost_columns
 from space.errors import MOST_NAME, InputError, first_line, printable, quoted, shortened
 from space.networks import cost_of
+from space.paths import at_home
 from space.references import Reference
 from space.tabled import Tabled
 from space.words import plural
@@ -94,7 +96,7 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenJudge:
     """A judge before its data set is read: what can be refused without it is refused first."""
 
     name: str
@@ -105,13 +107,13 @@ class Chosen:
     follows: bool = False  # whether the data may ask for other epochs
 
 
-def chosen_judge(settings: RunSettings) -> Chosen:
+def chosen_judge(settings: RunSettings) -> ChosenJudge:
     """The proxy of the settings, or a law, a table or a function in its place. Raises `InputError`."""
     known = simulated_judge(settings) or table_judge(settings) or objective_judge(settings)
     return known or proxy_judge(settings)
 
 
-def table_judge(settings: RunSettings) -> Chosen | None:
+def table_judge(settings: RunSettings) -> ChosenJudge | None:
     """A table of what others trained; None where the proxy is another one. Raises `InputError`."""
     if not is_table(settings.proxy):
         return None
@@ -127,7 +129,7 @@ def table_judge(settings: RunSettings) -> Chosen | None:
     facts = {"name": name, **own, "epochs": table.epochs, "seeds": table.seeds}
     data = {"spec": name, "fingerprint": table.fingerprint, "classes": None}
     judge = Judge("table", table.epochs, TableTrainer(table), facts, data, table.read)
-    return Chosen(judge.name, RESOLUTION, judge.epochs, lambda: judge, table)
+    return ChosenJudge(judge.name, RESOLUTION, judge.epochs, lambda: judge, table)
 
 
 def table_path(proxy: str) -> Path:
@@ -137,10 +139,10 @@ def table_path(proxy: str) -> Path:
         raise InputError(
             f"proxy {quoted(proxy)}: write it like table:FILE, a YAML that names a table's columns"
         )
-    return Path(file)
+    return Path(at_home(file))
 
 
-def simulated_judge(settings: RunSettings) -> Chosen | None:
+def simulated_judge(settings: RunSettings) -> ChosenJudge | None:
     """A law in place of training, for a rehearsal; None where the proxy is a real one.
 
     Raises `InputError`.
@@ -165,10 +167,10 @@ def simulated_judge(settings: RunSettings) -> Chosen | None:
     facts = {"name": law, "fingerprint": law, "data": law, "epochs": trainer.epochs}
     data = {"spec": law, "fingerprint": law, "classes": None}
     judge = Judge("simulated", trainer.epochs, trainer, facts, data)
-    return Chosen(judge.name, RESOLUTION, judge.epochs, lambda: judge)
+    return ChosenJudge(judge.name, RESOLUTION, judge.epochs, lambda: judge)
 
 
-def objective_judge(settings: RunSettings) -> Chosen | None:
+def objective_judge(settings: RunSettings) -> ChosenJudge | None:
     """A user's own function in place of training; None where the proxy is a real one.
 
     Raises `InputError`.
@@ -193,16 +195,17 @@ def objective_judge(settings: RunSettings) -> Chosen | None:
     trainer = ObjectiveTrainer(objective, parse_budgets(settings.budget, settings.band), settings.device)
     facts = {"name": name, "fingerprint": name, "data": name, "epochs": trainer.epochs}
     judge = Judge("objective", 1, trainer, facts, {"spec": name, "fingerprint": name, "classes": None})
-    return Chosen(judge.name, RESOLUTION, judge.epochs, lambda: judge)
+    return ChosenJudge(judge.name, RESOLUTION, judge.epochs, lambda: judge)
 
 
 def refuse_fields(settings: RunSettings, why: str) -> None:
     """Where nothing is trained there is nothing to set. Raises `InputError`."""
+    settings.refuse_named(PROXY_FLAGS, why)
     for name in settings.set:
         raise InputError(f"--set {name}: {why}")
 
 
-def proxy_judge(settings: RunSettings) -> Chosen:
+def proxy_judge(settings: RunSettings) -> ChosenJudge:
     """The proxy of the settings. Raises `InputError`."""
     from nas.proxy.trainer import ProxyTrainer
 
@@ -235,7 +238,7 @@ def proxy_judge(settings: RunSettings) -> Chosen:
             passes(proxy),
         )
 
-    return Chosen(name, asked.seen_resolution, asked.epochs, loaded, follows=fits(name, asked, settings))
+    return ChosenJudge(name, asked.seen_resolution, asked.epochs, loaded, follows=fits(name, asked, settings))
 
 
 def choose_proxy(settings: RunSettings) -> tuple[str, Proxy, str]:
@@ -290,7 +293,7 @@ def passes(proxy: Proxy) -> int:
     return proxy.epochs + tries * max(1, proxy.epochs // SHARE)
 
 
-def check_resolution(judge: Chosen | Judge, references: Sequence[Reference]) -> None:
+def check_resolution(judge: ChosenJudge | Judge, references: Sequence[Reference]) -> None:
     """Refuse a proxy whose images are too small for the references."""
     try:
         for reference in references:
@@ -299,7 +302,7 @@ def check_resolution(judge: Chosen | Judge, references: Sequence[Reference]) -> 
         raise InputError(f"proxy {judge.name}: {error}") from None
 
 
-def check_candidates(judge: Chosen, band: BandSampler) -> None:
+def check_candidates(judge: ChosenJudge, band: BandSampler) -> None:
     """Refuse a proxy whose images are too small for the networks to come, as far as draws can tell."""
     import numpy as np
 

@@ -18,7 +18,7 @@ from nas.samplers.limits import Limits, parse_latency, parse_most
 from nas.samplers.proposer import Proposer
 from nas.table.space import TableBand
 from space.band import BandSampler
-from space.budget import Budget, parse_budgets
+from space.budget import DEFAULT_BAND, Budget, parse_budgets
 from space.coded import CodedSpace
 from space.design_space import DesignSpace
 from space.errors import InputError
@@ -55,6 +55,8 @@ class Plan:
         """Work it out. Raises `InputError`, before any training."""
         # every mistake in a flag is found before what takes time: counting the bands, reading the data set
         budgets = parse_budgets(settings.budget, settings.band)
+        if settings.band != DEFAULT_BAND and all(".." in budget.text for budget in budgets):
+            settings.refuse_named(("band",), "a range of costs has its own ends; leave it out")
         limits = read_limits(settings)
         families = reference_families(settings)
         space = read_space(settings.space)
@@ -63,7 +65,7 @@ class Plan:
         references = [references_of(budget, space, front, families) for budget in budgets]
         table = chosen.table
         if table is not None:
-            check_table(settings, table)
+            check_table(settings, table, limits)
         for known in references:
             check_resolution(chosen, known)
         effort = Effort(settings, chosen.name, chosen.epochs, references, front)
@@ -195,12 +197,15 @@ def trained_share(levels: Sequence[int], eta: int) -> float:
     return float(sum(step / eta**i for i, step in enumerate(steps)) / levels[-1])
 
 
-def check_table(settings: Settings, table: Table) -> None:
+def check_table(settings: Settings, table: Table, limits: Limits) -> None:
     """Refuse what a table cannot give. Raises `InputError`."""
     if settings.space != Settings.model_fields["space"].default:
         raise InputError("--space: the space of a table is the networks it has")
     if settings.max_latency is not None:
         raise InputError("--max-latency: a table has no latencies")
+    for metric in limits.closed_form:
+        if metric not in table.space.metrics:
+            raise InputError(f"--max-{metric}: the table {table.name} has no {metric}")
     fresh = table.seeds - 1  # one is what the search sees
     if settings.confirmations[1] > fresh:
         most = f"3x{fresh}" if fresh else "0x0"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from nas.recipe.assignments import assignments, nested
@@ -15,7 +15,8 @@ from nas.recipe.mistakes import FLAGS, flag, validated
 from nas.recipe.sizes import bytes_of
 from nas.samplers.registry import DEFAULT, SAMPLERS
 from space.errors import InputError, quoted
-from space.files import parse_yaml, read_text
+from space.paths import at_home
+from space.reading import parse_yaml, read_text
 
 # fields of the proxy with a flag of their own; a study file has them beside `set`, too
 PROXY_FLAGS = ("num_classes", "resolution", "epochs", "train_size", "batch_size", "lr")
@@ -51,6 +52,8 @@ class RunSettings(BaseModel):
     device: Text = "auto"
     threads: int | None = Field(default=None, ge=1, le=4096)
     set: dict[Text, Any] = Field(default_factory=dict)
+    # what was named by the user, now: not by the study that is gone on with
+    _named: frozenset[str] = PrivateAttr(default=frozenset())
 
     @field_validator("*", mode="before")
     @classmethod
@@ -58,7 +61,7 @@ class RunSettings(BaseModel):
         """No path, name or address holds a NUL, and no system call takes one."""
         if isinstance(value, str) and "\0" in value:
             raise ValueError("holds a NUL character")
-        return value
+        return at_home(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _engine_fits(self) -> Self:
@@ -79,6 +82,12 @@ class RunSettings(BaseModel):
         from nas.proxy.proxy import Proxy
 
         return nested(self.set, Proxy, "docs/proxies.md", PROXY)
+
+    def refuse_named(self, names: Iterable[str], why: str) -> None:
+        """Raises `InputError` where the user has named one of these, which would have no effect."""
+        for name in names:
+            if name in self._named:
+                raise InputError(f"{flag(name)}: {why}")
 
     def asked(self) -> dict[str, Any]:
         """The settings in the user's own words, for `--resume`."""
@@ -181,6 +190,7 @@ def read_measure_settings(flags: Mapping[str, Any]) -> MeasureSettings:
     settings = validated(MeasureSettings, values, FLAGS, flags=given)
     if "networks" in given:  # no study is read before every flag is right
         settings = validated(MeasureSettings, with_studies(values), FLAGS, flags=given)
+    settings._named = _names(flags)
     _check(settings)
     return settings
 
@@ -191,15 +201,22 @@ def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings
     where = FLAGS
     if study_file is not None:
         where = f"study file {study_file}"
-        values = _folded(read_study_file(study_file))
-    given = _given(flags)
+        values = dict(read_study_file(study_file))
+    named = _names(values) | _names(flags)
+    values, given = _folded(values), _given(flags)
     values = _over(_resumed(given, values, measured=False), given)
     if "budget" not in values:
         raise InputError("--budget is missing: a cost such as 4.5GFLOPs, 600MFLOPs or 30Mparams")
     settings = validated(Settings, values, where, flags=given)
+    settings._named = named
     settings.time_limit_seconds, settings.confirmations  # noqa: B018  refuse bad ones now
     _check(settings)
     return settings
+
+
+def _names(values: Mapping[str, Any]) -> frozenset[str]:
+    """The keys that have a value."""
+    return frozenset(name for name, value in values.items() if value is not None)
 
 
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:

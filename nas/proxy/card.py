@@ -15,11 +15,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nas.data.sources.registry import SOURCES
+from nas.data.sources.registry import is_users
 from nas.proxy import is_objective, is_simulated, is_table
 from nas.proxy.proxy import PRESETS
 from nas.recipe.mistakes import validated
-from space.files import parse_yaml
+from space.reading import parse_yaml
 from space.words import listed
 
 # of a proxy as a study has it; the training loop's version is in the fingerprint, and does not count here
@@ -58,6 +58,7 @@ class Measured(BaseModel):
     networks: int
     seeds: int
     tau: Tau
+    also: dict[str, Tau] = {}  # over other networks
     within: dict[str, Tau] = {}  # groups of these networks
     equal_flops: Tau | None = None  # over pairs within 5% of FLOPs
     params: Tau | None = None  # of accuracy with parameters, over such pairs; ImageNet's is +.49 to +.60
@@ -71,6 +72,8 @@ class Measured(BaseModel):
         said = f"{known} tau {self.tau}, measured on {self.over}"
         if self.images:
             said += f", {self.images}"
+        for over, tau in self.also.items():
+            said += f"; over {over} {'it is the reverse: ' * (tau.high < 0)}tau {tau}"
         if self.tau.low <= 0:
             return said
         unclear = [name for name, tau in self.within.items() if tau.low <= 0 <= tau.high]
@@ -118,12 +121,11 @@ def card_line(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
 
 def question(proxy: Mapping[str, Any]) -> str:
     """Of the two that a short training can be asked, the one that a study asks."""
-    kind = str(proxy.get("data", "")).partition(":")[0]
     if proxy.get("name") == "imagenet-subset":
         return "asks which network is best on ImageNet, by short trainings on a part of it"
-    if kind in SOURCES and not SOURCES[kind].path:
-        return "asks which network is best on ImageNet, by short trainings on other images"
-    return "asks which network is best for these images, by short trainings on them"
+    if is_users(str(proxy.get("data", ""))):
+        return "asks which network is best for these images, by short trainings on them"
+    return "asks which network is best on ImageNet, by short trainings on other images"
 
 
 def known_order(proxy: Mapping[str, Any], data: Mapping[str, Any]) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from nas.recipe.recipe import Recipe
 from nas.training.loop import run_epoch
 from nas.training.result import TrialFailed
-from nas.training.state import Run, State
+from nas.training.run import Run
+from nas.training.state import State
 
 SHARE = 4  # a try has this part of the epochs, at least one
 
@@ -39,7 +40,7 @@ def tuned(run: Run, started: Callable[[Run], State], rates: Sequence[float]) -> 
         state = started(attempt)
         try:
             for _ in range(attempt.recipe.epochs):
-                losses[rate] = run_epoch(state, attempt).val_loss
+                losses[rate] = run_epoch(state, attempt).val_loss  # the last epoch's stays
         except TrialFailed as failure:
             losses.pop(rate, None)
             reason = str(failure)

@@ -6,6 +6,7 @@ the function computes gives it another name.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import time
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nas.proxy import OBJECTIVE
-from nas.training.result import Epoch, TrialFailed
+from nas.training.result import Epoch, TrialFailed, UnexpectedFailure, described
 from nas.training.told import Told
 from space.errors import InputError, quoted
 from space.networks import buildable
@@ -85,7 +86,13 @@ class ObjectiveTrainer:
     def value(self, network: Network, seed: int) -> float:
         """What the function gives. Raises `TrialFailed` where that is no number from 0 to 1."""
         more = {"seed": seed} if takes_seed(self._objective) else {}
-        given = self._objective(network, self.budget(network), **more)
+        try:
+            with contextlib.chdir("."):  # the study's folder is where it was, wherever the function goes
+                given = self._objective(network, self.budget(network), **more)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # SystemExit of a command that it calls, asyncio's CancelledError
+            raise UnexpectedFailure(described(error)) from None
         try:
             value = float(given)
         except (TypeError, ValueError):

@@ -1,6 +1,6 @@
 """The proxy: one short training, fully written down, under which every candidate of a study is compared.
 
-Reading, checking and printing a proxy needs no torch; `nas.training.loop.train` runs it.
+Reading, checking and printing a proxy needs no torch; `nas.proxy.trainer` runs it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nas.proxy.reduced import Init, Reduced, reduced, seen_resolution
 from nas.recipe.bounds import MOST_PIXELS, Alpha, BelowOne, Counted, NonNegative, Pixels, Positive, Share
 from nas.recipe.mistakes import validated
 from space.errors import InputError
-from space.files import parse_yaml, read_text
+from space.reading import parse_yaml, read_text
 
 if TYPE_CHECKING:
     from nas.data import Data

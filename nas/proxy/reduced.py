@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from space.architecture import Architecture, Stage
+from space.architecture import Architecture
 from space.cost import Cost
 from space.networks import Network, cost_of, parts_of
+from space.stage import Stage
 from space.swin import Swin
 
 if TYPE_CHECKING:

@@ -85,6 +85,7 @@ class Traits:
         state = np.full(len(self.norm), _digest(salt), dtype=np.uint64)
         for column in columns:
             state = _mixed(state ^ np.asarray(np.rint(column * 64), dtype=np.int64).astype(np.uint64))
+        # Box and Muller 1958, from two uniform numbers of 53 bits, as many as a double holds; never log(0)
         low = (_mixed(state) >> np.uint64(11)) / 2.0**53
         high = ((state >> np.uint64(11)) + 0.5) / 2.0**53
         return np.asarray(np.sqrt(-2 * np.log(high)) * np.cos(2 * np.pi * low))
@@ -95,7 +96,7 @@ def _same_for_all(t: Traits) -> Array:
 
 
 @dataclass(frozen=True)
-class Law:
+class SimulatedLaw:
     """`penalty` of networks, [N]; `tau` of their learning curves, [N] or one for all."""
 
     name: str
@@ -209,16 +210,24 @@ def _deep_is_slow(t: Traits) -> Array:
 LAWS = {
     law.name: law
     for law in (
-        Law("separable", "stages apart from each other, the optimum moves with the stage", _separable),
-        Law(
+        SimulatedLaw(
+            "separable", "stages apart from each other, the optimum moves with the stage", _separable
+        ),
+        SimulatedLaw(
             "interacting",
             "kernel, width, depth and norm depend on each other; large kernels learn slowly",
             _interacting,
             _large_kernels_are_slow,
         ),
-        Law("rugged", "no model foresees all of it; deep networks learn slowly", _rugged, _deep_is_slow),
-        Law("norm_activation", "norm and activation decide, with two good pairs", _norm_and_activation),
-        Law("published", "ConvNeXt is near the best; deep networks learn slowly", _published, _deep_is_slow),
+        SimulatedLaw(
+            "rugged", "no model foresees all of it; deep networks learn slowly", _rugged, _deep_is_slow
+        ),
+        SimulatedLaw(
+            "norm_activation", "norm and activation decide, with two good pairs", _norm_and_activation
+        ),
+        SimulatedLaw(
+            "published", "ConvNeXt is near the best; deep networks learn slowly", _published, _deep_is_slow
+        ),
     )
 }
 
@@ -230,7 +239,9 @@ class SimulatedTrainer:
     An epoch sleeps for `seconds`, so that a test can interrupt it.
     """
 
-    def __init__(self, law: Law, epochs: int = EPOCHS, noise: float = NOISE, seconds: float = 0.0) -> None:
+    def __init__(
+        self, law: SimulatedLaw, epochs: int = EPOCHS, noise: float = NOISE, seconds: float = 0.0
+    ) -> None:
         self.law = law
         self.epochs = epochs
         self.noise = noise
@@ -248,6 +259,7 @@ class SimulatedTrainer:
         """The validation accuracies that a training measures, [epochs]."""
         rng = np.random.default_rng(_digest(f"{self.law.name} {architecture.fingerprint} {seed}"))
         once, each = rng.standard_normal(), rng.standard_normal(self.epochs)
+        # of the noise's variance .64 is the training's own, the same at every epoch, and .36 each epoch's
         measured = self.expected_curve(architecture) + self.noise * (0.8 * once + 0.6 * each)
         return np.asarray(np.clip(measured, 0, 1))
 

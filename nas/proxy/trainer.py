@@ -21,7 +21,8 @@ from nas.training.device import choose_device, choose_precision, memory_errors_a
 from nas.training.form import Form, fits
 from nas.training.loop import result_of, run_epoch
 from nas.training.result import Epoch, Result, StepDone, TrialFailed
-from nas.training.state import Run, State, start
+from nas.training.run import Run
+from nas.training.state import State, start
 from space.architecture import Architecture
 from space.errors import InputError
 from space.networks import Network, buildable

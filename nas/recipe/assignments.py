@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from nas.recipe.mistakes import part_of
 from space.errors import InputError, quoted, word
-from space.files import parse_yaml
+from space.reading import parse_yaml
 
 FLAG = "--set"
 

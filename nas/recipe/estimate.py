@@ -46,6 +46,7 @@ class Gpu:
         return self.fp32 if precision == "fp32" or self.bf16 is None else self.bf16
 
 
+# dense, without sparsity: the sparse figures of some data sheets are twice these
 GPUS = (
     Gpu("V100 32GB", 32 * GB, None, 15.7e12, 0.900e12),
     Gpu("RTX 3090", 24 * GB, 71e12, 35.6e12, 0.936e12),
@@ -60,7 +61,7 @@ GPUS = (
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TrainingEstimate:
     """One training on GPUs of one kind; `hours` and `cost` are (least, most)."""
 
     gpu: Gpu
@@ -111,7 +112,7 @@ def estimates(
     train_images: int | None = None,
     price: float | None = None,
     gpus: Iterable[Gpu] = GPUS,
-) -> tuple[Estimate, ...]:
+) -> tuple[TrainingEstimate, ...]:
     """The training on as many GPUs as the recipe has, for each kind that one image fits.
 
     `price` is that of a GPU and hour. Raises `InputError` where the data set's size is not known (`IMAGES`)
@@ -122,12 +123,12 @@ def estimates(
         raise InputError(f"{recipe.data.name}: how many training images? Known are {', '.join(IMAGES)}")
     if count < recipe.total_batch_size:
         raise InputError(f"{count} training images are fewer than a total batch of {recipe.total_batch_size}")
-    # an epoch's last incomplete batch is not trained on (nas.training.state)
+    # an epoch's last incomplete batch is not trained on (nas.training.run)
     images = recipe.epochs * (count // recipe.total_batch_size) * recipe.total_batch_size
     return tuple(found for gpu in gpus if (found := _estimate(recipe, gpu, images, price)) is not None)
 
 
-def _estimate(recipe: Recipe, gpu: Gpu, images: int, price: float | None) -> Estimate | None:
+def _estimate(recipe: Recipe, gpu: Gpu, images: int, price: float | None) -> TrainingEstimate | None:
     precision = precision_on(recipe, gpu)
     memory = memory_of(recipe, precision=precision)
     share = recipe.total_batch_size // recipe.devices
@@ -137,7 +138,7 @@ def _estimate(recipe: Recipe, gpu: Gpu, images: int, price: float | None) -> Est
         return None
     seconds = max(seconds_per_image(recipe, gpu) * batch_size, LEAST_PASS)
     least = seconds * images / recipe.devices / batch_size / 3600
-    return Estimate(
+    return TrainingEstimate(
         gpu=gpu,
         gpus=recipe.devices,
         precision=precision,

@@ -26,8 +26,8 @@ from nas.recipe.bounds import Alpha, BelowOne, NonNegative, Positive, Share
 from nas.recipe.mistakes import part_of, validated
 from nas.recipe.policy import parse_policy
 from space.errors import quoted
-from space.files import parse_yaml, read_text
 from space.networks import Network, network_from
+from space.reading import parse_yaml, read_text
 from space.swin import Swin
 
 Variant = Literal["imagenet-1k", "imagenet-22k", "finetune-1k", "finetune-22k"]
@@ -36,13 +36,13 @@ MOST = 10**7  # of anything counted, no training having more
 Count = Annotated[int, Field(gt=0, le=MOST)]
 
 
-class Part(BaseModel):
+class RecipePart(BaseModel):
     """Frozen, and no key that it does not know. A field's description is its comment in the YAML file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class DataSpec(Part):
+class DataSpec(RecipePart):
     """What the images are, and how validation sees them."""
 
     name: str = Field(default="imagenet-1k", description="for people")
@@ -69,7 +69,7 @@ class DataSpec(Part):
         return self
 
 
-class Optimizer(Part):
+class Optimizer(RecipePart):
     """AdamW, without weight decay on biases and 1-D parameters."""
 
     name: Literal["adamw"] = Field(default="adamw", description="the only one")
@@ -85,7 +85,7 @@ class Optimizer(Part):
     )
 
 
-class Schedule(Part):
+class Schedule(RecipePart):
     """Linear warm-up, then a cosine; a learning rate for every optimiser step."""
 
     name: Literal["cosine"] = Field(default="cosine", description="the only one")
@@ -94,7 +94,7 @@ class Schedule(Part):
     min_lr: NonNegative = Field(default=1e-6, description="learning rate at the end")
 
 
-class Augmentation(Part):
+class Augmentation(RecipePart):
     """What training does to images and labels, in timm's order: crop, flip, colours, erasing, mixing."""
 
     random_resized_crop: tuple[Positive, Positive] | None = Field(
@@ -132,7 +132,7 @@ class Augmentation(Part):
         return self
 
 
-class Recipe(Part):
+class Recipe(RecipePart):
     """One training from start to end."""
 
     architecture: dict[str, Any] = Field(description="with the recipe's stochastic depth, drop_path")

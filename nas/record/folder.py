@@ -14,22 +14,28 @@ from typing import Any
 
 from nas.record.database import FAILURES, said
 from space.errors import InputError, quoted, reason
-from space.files import parse_json, read_text, write_text
+from space.files import write_text
+from space.paths import at_home
+from space.reading import parse_json, read_text
 
 MOST_NAME = 255  # bytes of a file's name, on every system
+UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # no line and no command could show it
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn")
 
 
 def study_folder(study: str) -> Path:
     """The folder of a study named by NAME (under `runs`) or by a path. Raises `InputError`."""
+    study = at_home(study)
     if os.sep not in study and not NAME.fullmatch(study):
         raise InputError(
             f"study {quoted(study)}: a name holds letters, digits, '.', '_' and '-', or give a path"
         )
+    if UNSHOWN.search(study):
+        raise InputError(f"study {quoted(study)}: has line breaks or control characters; rename the folder")
     folder = Path(study) if os.sep in study else Path("runs") / study
-    if "\0" in study or any(len(os.fsencode(part)) > MOST_NAME for part in folder.parts):
-        raise InputError(f"study {quoted(study)}: a folder's name has at most {MOST_NAME} bytes, none a NUL")
+    if any(len(os.fsencode(part)) > MOST_NAME for part in folder.parts):
+        raise InputError(f"study {quoted(study)}: a folder's name has at most {MOST_NAME} bytes")
     return folder
 
 
@@ -41,7 +47,7 @@ def is_study(folder: Path) -> bool:
 def is_there(path: Path) -> bool:
     """Whether there is a file, or anything else. Raises `InputError` where nobody may look."""
     try:
-        return path.exists()
+        return path.exists() or path.is_symlink()  # to nothing now, such as a disk that is not there
     except (OSError, ValueError) as error:
         raise InputError(f"study {path.parent}: cannot be read ({reason(error)})") from None
 

@@ -163,7 +163,8 @@ class Study:
             return f"objective {self.objective}"
         proxy = self.mapping["proxy"]
         size = f", {proxy['resolution']} px" if proxy.get("resolution") else ""
-        return printable(f"{proxy['name']} proxy: {proxy.get('data')}, {self.length}{size}")
+        data = "" if self.simulated else f": {proxy.get('data')}"  # a formula's "data" is its own name
+        return printable(f"{proxy['name']} proxy{data}, {self.length}{size}")
 
     @property
     def length(self) -> str:

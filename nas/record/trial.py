@@ -102,6 +102,11 @@ class Trial:
         return is_swin(self.architecture)
 
     @property
+    def is_simulated(self) -> bool:
+        """Whether a formula gave its accuracies and its times: nothing was trained, no clock ran."""
+        return self.device == "simulated"
+
+    @property
     def reached(self) -> float | None:
         """The accuracy of a complete trial, at whatever fidelity; None without one."""
         accuracy = self.accuracy

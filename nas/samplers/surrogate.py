@@ -162,7 +162,7 @@ def _expected(gain: Array, deviation: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Fit:
+class GpFit:
     """One Gaussian process of the mixture: its weight, its kernel, and the results' covariance, solved."""
 
     weight: float
@@ -264,7 +264,7 @@ class Model:
             share: (own * weights.astype(kind)) @ features.T for share, weights in self._weights.items()
         }, smooth
 
-    def _fit(self, shared: Shared, grid: tuple[tuple[float, float], float, float]) -> Fit:
+    def _fit(self, shared: Shared, grid: tuple[tuple[float, float], float, float]) -> GpFit:
         """`weight` is the logarithm of the marginal likelihood, its scale at the maximum."""
         from scipy.linalg import solve_triangular  # type: ignore[import-untyped]
 
@@ -281,9 +281,9 @@ class Model:
         predicted = true @ solved
         # where nothing so cheap is known, everything improves: on the worst that is known
         best = predicted[self._below].max() if self._below.any() else predicted.min()
-        return Fit(weight, additive, length, noise, scale, factor, solved, float(best))
+        return GpFit(weight, additive, length, noise, scale, factor, solved, float(best))
 
-    def _believing(self, shared: Shared, fit: Fit) -> Fit:
+    def _believing(self, shared: Shared, fit: GpFit) -> GpFit:
         """A fit that is as sure near networks in training as if they had come out as it predicts."""
         count = len(self._near)
         if count == len(self._targets):
@@ -291,7 +291,7 @@ class Model:
         covariance = _covariance(shared, fit.additive, fit.length, fit.noise) + fit.noise * np.eye(count)
         return dataclasses.replace(fit, factor=np.linalg.cholesky(covariance))
 
-    def _predicted(self, fit: Fit, shared: Shared, own: Mapping[float, Array]) -> tuple[Array, Array]:
+    def _predicted(self, fit: GpFit, shared: Shared, own: Mapping[float, Array]) -> tuple[Array, Array]:
         """Mean and standard deviation of true accuracies, standardised, [N] each."""
         from scipy.linalg import solve_triangular
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, 
 
 from nas.recipe.mistakes import validated
 from space.errors import InputError, checked_name, word
-from space.files import parse_yaml, read_text
+from space.reading import parse_yaml, read_text
 
 MOST_AXES, MOST_SEEDS, MOST_EPOCHS = 100, 1000, 10_000
 Column = Annotated[str, Field(min_length=1, max_length=1000)]

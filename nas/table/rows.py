@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from space.errors import InputError, quoted, reason
-from space.files import MOST_BYTES, parse_json, read_text
+from space.reading import MOST_BYTES, parse_json, read_text
 
 MOST_ROWS = 1_000_000
 FORMS = ".csv, .json, .csv.xz or .json.xz"

@@ -82,6 +82,7 @@ class TableSpace(CodedSpace):
             return None
         places = zip(self._places, network.choices.values(), strict=True)
         row = self._row.get(tuple(place.get(repr(value), -1) for place, value in places))
+        # the same choices at other costs are another table's network
         return row if row is not None and self.network(row) == network else None
 
     def rows(self, codes: Array) -> Array:

@@ -25,7 +25,7 @@ from nas.table.rows import Row, read_rows
 from nas.table.space import TableSpace
 from space.axes import Axis
 from space.columns import Array
-from space.errors import InputError, quoted, shortened
+from space.errors import InputError, printable, quoted, shortened
 from space.tabled import MOST_CHOICES, MOST_COST, Value
 from space.words import plural
 
@@ -68,7 +68,7 @@ class Table:
     def read(self) -> str:
         """What was read, in a line."""
         known = f"{plural(self.seeds, 'seed')}, {plural(self.epochs, 'epoch')}"
-        source = f", by {shortened(self.declared.source, 100)}" if self.declared.source else ""
+        source = f", by {shortened(printable(self.declared.source), 100)}" if self.declared.source else ""
         left = f"; {plural(self.left_out, 'row')} without an accuracy left out" if self.left_out else ""
         axes = plural(len(self.space.factors), "axis", "axes")
         return f"table {self.name}: {plural(self.space.size, 'network')} of {axes}, {known}{source}{left}"

@@ -26,7 +26,7 @@ TARGETS = tuple(_MODULES)
 
 def option_lacking(name: str, network: Architecture) -> str | None:
     """The first declared field of a block (`space/option.py`) that the target of that name cannot express."""
-    from space.architecture import OPTIONS
+    from space.stage import OPTIONS
 
     for stage in network.stages:
         for option in OPTIONS:

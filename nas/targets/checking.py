@@ -27,7 +27,7 @@ from nas.targets.verification import ALIKE, drawn, weights_of
 from space.architecture import Architecture
 from space.cost import cost
 from space.errors import InputError
-from space.network import Network, build
+from space.network import ConvNet, build
 
 IMAGES = 2  # so that what mixes images shows
 PROBED = 4  # logits that a verify.py compares
@@ -39,7 +39,7 @@ to float32 stays some ten times below, a layer that differs lies thousands of ti
 @functools.lru_cache(maxsize=1)
 def randomised(
     network: Architecture, num_classes: int = 1000, seed: int = 0, resolution: int = 224
-) -> tuple[Network, Tensor]:
+) -> tuple[ConvNet, Tensor]:
     """The network in eval mode with random weights that hide no layer, and images [2, 3, R, R] for it.
 
     The official start would hide most of the network: LayerScale 1e-6 and GRN 0 silence the blocks, weights
@@ -71,7 +71,7 @@ def _draw(name: str, value: Tensor, generator: torch.Generator) -> None:
         value.normal_(0, 0.2, generator=generator)
 
 
-def original_of(chosen: Chosen) -> tuple[Network, Tensor]:
+def original_of(chosen: Chosen) -> tuple[ConvNet, Tensor]:
     """The chosen network as `randomised`, or with its own weights, and images of the recipe's resolution.
 
     Raises `InputError` for weights that are not the network's.
@@ -83,7 +83,7 @@ def original_of(chosen: Chosen) -> tuple[Network, Tensor]:
     return with_weights(chosen.network, chosen.weights, data.num_classes), images
 
 
-def with_weights(network: Architecture, weights: Mapping[str, Tensor], num_classes: int = 1000) -> Network:
+def with_weights(network: Architecture, weights: Mapping[str, Tensor], num_classes: int = 1000) -> ConvNet:
     """The network in eval mode with these weights, under the names of `space.network`.
 
     Raises `InputError` for other names or shapes than the network's.
@@ -101,7 +101,7 @@ def with_weights(network: Architecture, weights: Mapping[str, Tensor], num_class
 
 
 def compare(
-    original: Network,
+    original: ConvNet,
     images: Tensor,
     run: Callable[[Tensor], Tensor],
     *,
@@ -143,7 +143,7 @@ def compare(
 
 
 def compare_module(
-    original: Network,
+    original: ConvNet,
     images: Tensor,
     module: nn.Module,
     *,
@@ -158,7 +158,7 @@ def compare_module(
     """
     run = run or module
 
-    def compared(own: Network, given: Tensor, library: str) -> Check:
+    def compared(own: ConvNet, given: Tensor, library: str) -> Check:
         logits, macs = counted(run, given)
         counts = {"params": parameter_count(module), "macs": macs}
         return compare(own, given, lambda _: logits, library=library, **counts, relative=relative)
@@ -207,7 +207,7 @@ def imported(text: str, name: str) -> Iterator[types.ModuleType]:
 
 
 @contextmanager
-def generated(source: str, name: str, original: Network) -> Iterator[nn.Module]:
+def generated(source: str, name: str, original: ConvNet) -> Iterator[nn.Module]:
     """The network that this source makes, its class named after `name`, with the original's weights."""
     with imported(source, f"{name}_model") as module:
         with torch.device("meta"):
@@ -233,7 +233,7 @@ def probe(module: nn.Module, resolution: int) -> list[float]:
     return [round(value, 5) for value in logits[0, :PROBED].tolist()]
 
 
-def verify_source(original: Network, resolution: int, imports: str, make: str, library: str) -> str:
+def verify_source(original: ConvNet, resolution: int, imports: str, make: str, library: str) -> str:
     """A verify.py: makes the model by the expression `make`, under `imports`, and compares it.
 
     Size and logits stand in the file, which needs nothing of this project and runs under torch 1.8.

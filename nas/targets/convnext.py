@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from nas.recipe.recipe import Recipe
     from space.architecture import Architecture
-    from space.network import Network
+    from space.network import ConvNet
 
 NAME = "convnext"
 SUMMARY = "model.py and the command line for the official repository's main.py"
@@ -91,7 +91,7 @@ def export(chosen: Chosen) -> Exported:
     )
 
 
-def checked(chosen: Chosen, source: str, original: Network, images: Tensor) -> Check:
+def checked(chosen: Chosen, source: str, original: ConvNet, images: Tensor) -> Check:
     """model.py against the original; through timm's registry where timm is installed and works."""
     from nas.targets.checking import compare_module, imported
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from nas.targets import TARGETS
 from space.errors import InputError, quoted, reason
-from space.files import folders, is_temporary, parse_json, read_text, replacing, sweep
+from space.files import folders, is_temporary, replacing, sweep
+from space.reading import parse_json, read_text
 
 if TYPE_CHECKING:
     from nas.targets.exportable import Exportable

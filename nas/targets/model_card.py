@@ -12,9 +12,9 @@ from space.errors import InputError
 if TYPE_CHECKING:
     from nas.recipe.recipe import Recipe
     from nas.targets.exportable import Exportable
-    from nas.targets.outcome import Outcome
+    from nas.targets.outcome import TargetOutcome
     from nas.targets.target import Check
-    from space.architecture import Stage
+    from space.stage import Stage
 
 WIDTH = 110
 MOST_CLASSES = 20  # named here
@@ -23,7 +23,7 @@ MOST_CLASSES = 20  # named here
 def model_card(
     one: Exportable,
     recipe: Recipe,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[TargetOutcome],
     gpu_price: float | None = None,
     weights: str | None = None,
     train_images: int | None = None,
@@ -194,7 +194,7 @@ def _recipe(recipe: Recipe, gpu_price: float | None, train_images: int | None) -
 
 def _options(stage: Stage) -> str:
     """Declared fields that its blocks have, each after a comma."""
-    from space.architecture import OPTIONS
+    from space.stage import OPTIONS
 
     has = ((o, getattr(stage, o.name)) for o in OPTIONS)
     return "".join(f", {option.words(value)}" for option, value in has if value != option.default)
@@ -205,7 +205,7 @@ def place_of(target: str) -> str:
     return "" if target == "native" else f"{target}/"
 
 
-def _target(outcome: Outcome) -> list[str]:
+def _target(outcome: TargetOutcome) -> list[str]:
     exported, place = outcome.exported, place_of(outcome.target)
     assert exported is not None
     checked = (

@@ -33,8 +33,8 @@ def export(chosen: Chosen) -> Exported:
 
     from nas.recipe.recipe import recipe_from, recipe_text
     from nas.targets.checking import compare_module, original_of, with_weights
-    from space.files import parse_yaml
     from space.networks import convnet
+    from space.reading import parse_yaml
 
     text = recipe_text(chosen.recipe, in_comment(chosen.title))
     where = "recipe.yaml"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch.onnx import ONNXProgram
 
     from space.architecture import Architecture
-    from space.network import Network
+    from space.network import ConvNet
 
 NAME = "onnx"
 SUMMARY = "NAME.onnx, any batch size, for ONNX Runtime and what else reads ONNX"
@@ -92,7 +92,7 @@ def export(chosen: Chosen) -> Exported:
     )
 
 
-def onnx_program(chosen: Chosen, original: Network, images: Tensor) -> ONNXProgram:
+def onnx_program(chosen: Chosen, original: ConvNet, images: Tensor) -> ONNXProgram:
     """The network as the exporter has it before its optimisations."""
     import torch
 

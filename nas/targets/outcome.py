@@ -12,7 +12,7 @@ from space.errors import InputError
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TargetOutcome:
     """What became of one target: files, or the reason why it has none."""
 
     target: str
@@ -40,7 +40,7 @@ def refuse_lacking(chosen: Chosen, targets: Sequence[str]) -> None:
             raise InputError(f"{chosen.title}: {name}: {lacking}; nothing was written")
 
 
-def outcome_of(name: str, chosen: Chosen, named: bool) -> Outcome:
+def outcome_of(name: str, chosen: Chosen, named: bool) -> TargetOutcome:
     """One target's files, checked, or its refusal, or what it failed for, which costs this target alone.
 
     Raises `InputError` for what is wrong with the network's weights or names, and for a refusal where the
@@ -52,14 +52,16 @@ def outcome_of(name: str, chosen: Chosen, named: bool) -> Outcome:
         lacking = option_lacking(name, chosen.network)
         if lacking is not None:
             raise Refused(lacking)
-        return Outcome(name, module.SUMMARY, make(chosen))
+        return TargetOutcome(name, module.SUMMARY, make(chosen))
     except Refused as refusal:
         if named:
             raise InputError(f"{chosen.title}: {name}: {refusal}; nothing was written") from None
-        return Outcome(name, module.SUMMARY, None, str(refusal))
+        return TargetOutcome(name, module.SUMMARY, None, str(refusal))
     except InputError:
         raise
     except Mismatch as mismatch:
-        return Outcome(name, module.SUMMARY, None, f"{mismatch}; please report it", failed=True)
+        return TargetOutcome(name, module.SUMMARY, None, f"{mismatch}; please report it", failed=True)
     except BROKEN as error:
-        return Outcome(name, module.SUMMARY, None, f"failed ({said(error)}); please report it", failed=True)
+        return TargetOutcome(
+            name, module.SUMMARY, None, f"failed ({said(error)}); please report it", failed=True
+        )

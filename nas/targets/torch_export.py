@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from space.architecture import Architecture
-    from space.network import Network
+    from space.network import ConvNet
 
 NAME = "torch"
 SUMMARY = "NAME.pt2 by torch.export, for inference without model code"
@@ -65,7 +65,7 @@ def export(chosen: Chosen) -> Exported:
     )
 
 
-def exported_program(chosen: Chosen, original: Network, images: Tensor) -> ExportedProgram:
+def exported_program(chosen: Chosen, original: ConvNet, images: Tensor) -> ExportedProgram:
     """The network, as its generated source, traced by `torch.export` with a dynamic batch."""
     import torch
 

@@ -19,10 +19,9 @@ from nas.recipe.fitted import epochs_for, rate, total_batch
 from nas.recipe.mistakes import part_of
 from nas.recipe.published import drop_path, published
 from nas.recipe.recipe import MOST, Recipe, Variant, recipe_from
-from space.checkpoints import some
-from space.errors import InputError
-from space.files import parse_yaml, read_text
+from space.errors import InputError, some
 from space.networks import network_from
+from space.reading import parse_yaml, read_text
 from space.swin import Swin
 
 WARMUP = 20 / 300  # the published recipe's share of the epochs

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nas.training.result import TrialFailed
-from space.errors import first_line, told_by
+from space.errors import first_line, text_of
 
 # in what torch, oneDNN, cuDNN, the C++ library and the system say, by device and version
 NO_MEMORY = (
@@ -91,7 +91,7 @@ def memory_errors_as_failures() -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise TrialFailed(f"out of memory: {first_line(error)}") from None
     except (RuntimeError, OSError) as error:
-        told = told_by(error).lower()
+        told = text_of(error).lower()
         if getattr(error, "errno", None) != errno.ENOMEM and not any(words in told for words in NO_MEMORY):
             raise
         raise TrialFailed(f"out of memory: {first_line(error)}") from None

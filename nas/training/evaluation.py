@@ -13,7 +13,7 @@ from nas.data.augment.batch import normalise
 from nas.data.batches import Batches
 from nas.data.transfer import to_device
 from nas.training.device import autocast
-from nas.training.state import Run
+from nas.training.run import Run
 
 EVALUATION_BATCH = 256  # images; for the memory's sake, it changes no result
 TOP = 5

@@ -7,47 +7,43 @@
     log.csv, tensorboard/, summary.json
     .lock                held by the process that writes
 
-Both checkpoints are in torch's own format and load with `weights_only=True`; `space.checkpoints.load_weights`
-reads either. `best_weights` in them says which of the two had the better top-1, `classes` the classes' names.
+Both checkpoints are in torch's own format and load with `weights_only=True`; `read_weights` of
+nas/training/weights.py reads either. `best_weights` in them says which of the two had the better top-1,
+`classes` the classes' names.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nas.data.class_names import in_one_form
-from nas.recipe.recipe import Recipe, read_recipe, recipe_text
+from nas.recipe.recipe import Recipe, recipe_text
 from nas.training.checkpoint import CheckpointError, fitting, load_plain, save_plain
 from nas.training.device import forget_peak_memory, memory_errors_as_failures
+from nas.training.folder import BEST, LAST, RECIPE, SUMMARY, made, refuse_another
 from nas.training.log import TrainingLog
 from nas.training.loop import run_epoch
 from nas.training.predictions import write_predictions
 from nas.training.result import Epoch, StepDone
-from nas.training.state import Run, start
-from nas.training.trainings import FILE as TRAININGS
+from nas.training.run import Run
+from nas.training.state import start
 from nas.training.weights import BEST as BEST_WEIGHTS
 from nas.training.weights import OWN, better, start_from
-from space.checkpoints import some
-from space.errors import InputError, quoted, reason
-from space.files import locked, make_folder, sweep, write_text
+from space.errors import InputError, reason, some
+from space.files import sweep, write_text
 from space.networks import Network, brief, build_network, cost_of
 from space.swin import Swin
 
-LAST, BEST, RECIPE, SUMMARY = "checkpoint-last.pt", "checkpoint-best.pt", "recipe.yaml", "summary.json"
-LOCK = ".lock"
 HEAD = ("head.weight", "head.bias")
-# how an optimiser step's images are spread; the training is the same, to rounding
-SPREAD = ("devices", "accumulation")
 
 
 @dataclass(frozen=True)
@@ -264,123 +260,6 @@ def check_batch(recipe: Recipe) -> None:
         ) from None
 
 
-def hold(folder: Path) -> IO[str]:
-    """The folder, locked till the file is closed or the process ends. Raises `InputError`."""
-    made(folder)
-    lock = folder / LOCK
-    try:
-        # before it is locked: `locked` raises with the name of who holds it
-        holder = f" (process {int(lock.read_text()[:20])})"
-    except (OSError, ValueError):
-        holder = ""
-    file = locked(
-        lock,
-        f"--out {folder}: another nas.train is at work there{holder}; wait for its end, or end it. What a "
-        "torchrun that was killed has left running ends within a minute",
-    )
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
-
-
-def is_begun(folder: Path) -> bool:
-    """Whether the folder holds a training, or the begin of one."""
-    return any((folder / name).exists() for name in (LAST, RECIPE, BEST))
-
-
-def check_folder(folder: Path, resume: bool | str, *, several: bool = False) -> None:
-    """Refuse a folder that holds trainings unless they are to be resumed, and one in place of several.
-
-    `resume` "auto" takes one that holds any and one that holds none. Raises `InputError`; writes nothing.
-    """
-    held = [name for name in (LAST, RECIPE, BEST, TRAININGS) if (folder / name).exists()]
-    if held and (held[0] == TRAININGS) != several:
-        other = "several trainings" if held[0] == TRAININGS else "a single training"
-        raise InputError(f"--out {folder}: holds {other} ({held[0]}); name another folder")
-    what = "trainings" if several else "a training"
-    if held and not resume:
-        raise InputError(
-            f"--out {folder}: holds {what} ({held[0]}); --resume goes on with {'them' if several else 'it'}"
-        )
-    if resume is True and not held:
-        raise InputError(f"--out {folder}: holds no training to resume; leave out --resume to begin one")
-
-
-def as_begun(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with its batch divided as the training in the folder divides it, if there is one.
-
-    Other processes than it was begun on would divide it otherwise.
-    """
-    if (folder / RECIPE).exists():
-        there = read_recipe(folder / RECIPE)
-        if there.total_batch_size == recipe.total_batch_size:
-            names = ("batch_size", *SPREAD)
-            return recipe.changed(**{name: getattr(there, name) for name in names})
-    return recipe
-
-
-def check_recipe(folder: Path, recipe: Recipe) -> None:
-    """Refuse to go on with another recipe's training; the checkpoint's own is compared when it is loaded.
-
-    Raises `InputError`.
-    """
-    if (folder / RECIPE).exists():
-        refuse_another(recipe, read_recipe(folder / RECIPE).model_dump(mode="json"), folder)
-
-
-def made(folder: Path) -> None:
-    """The folder, made if need be. Raises `InputError`."""
-    try:
-        make_folder(folder)
-    except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
-        raise InputError(f"--out {folder}: cannot be made ({reason(error)})") from None
-
-
-def refuse_another(recipe: Recipe, held: Mapping[str, Any], folder: Path) -> None:
-    """Raises `InputError` naming the first field in which the recipe is not the one held in the folder."""
-    own = recipe.model_dump(mode="json")
-    there, here = (_compared(values) for values in _named_alike(held, own))
-    found = difference(there, here)
-    if found is not None:
-        field, there, here = found
-        raise InputError(
-            f"--resume: {folder} was trained with another recipe: {field} is {quoted(there)} there, "
-            f"{quoted(here)} here"
-        )
-
-
-def _compared(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in SPREAD}
-
-
-def _named_alike(*recipes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Without the names of the classes where one of the recipes leaves them to the data."""
-    data = [dict(values.get("data") or {}) for values in recipes]
-    # the folder's recipe has had the data's names filled in, the user's file may still have none
-    if any(each.get("classes") is None for each in data):
-        for each in data:
-            each.pop("classes", None)
-    return [{**values, "data": each} for values, each in zip(recipes, data, strict=True)]
-
-
-def difference(there: Any, here: Any, name: str = "") -> tuple[str, Any, Any] | None:
-    """The first field that differs between nested plain values, with both of its values."""
-    if isinstance(there, Mapping) and isinstance(here, Mapping):
-        for key in {**there, **here}:
-            found = difference(there.get(key), here.get(key), f"{name}.{key}" if name else str(key))
-            if found is not None:
-                return found
-        return None
-    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        for i, (old, new) in enumerate(zip(there, here, strict=True)):
-            found = difference(old, new, f"{name}[{i}]")
-            if found is not None:
-                return found
-        return None
-    return None if there == here else (name, there, here)
-
-
 def initial_weights(
     path: str | Path,
     network: Network,
@@ -390,9 +269,8 @@ def initial_weights(
 ) -> Initial:
     """A checkpoint's weights under our names, for `network` to start from; without the head of other classes.
 
-    Reads what `space.checkpoints.load_weights` reads, and networks without a head. Where both have names, the
-    head's rows go to the `classes` of their names. `say` is told what was taken and what was not. Raises
-    `InputError`.
+    Reads what `read_weights` reads, and networks without a head. Where both have names, the head's rows go to
+    the `classes` of their names. `say` is told what was taken and what was not. Raises `InputError`.
     """
     try:
         start = start_from(network, path)

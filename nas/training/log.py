@@ -64,7 +64,7 @@ class TrainingLog:
 
 def csv_text(rows: Sequence[Row]) -> str:
     """One line an epoch under a line of names; what a training does not measure is left empty."""
-    return csv_of(COLUMNS, ({name: row.get(name) for name in COLUMNS} for row in rows))
+    return csv_of(COLUMNS, rows)
 
 
 def _event_writer(folder: Path, epochs_done: int) -> Any:

@@ -21,7 +21,8 @@ from nas.data.augment.pipeline import augmented
 from nas.training.device import autocast, cuda_devices, peak_memory
 from nas.training.evaluation import evaluate
 from nas.training.result import Epoch, Result, StepDone, TrialFailed
-from nas.training.state import Run, Slot, State
+from nas.training.run import Run
+from nas.training.state import Slot, State
 
 
 def run_epoch(state: State, run: Run, on_step: StepDone | None = None) -> Epoch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from space.errors import InputError, first_line, reason
-from space.files import MOST_BYTES, write_bytes
+from space.files import write_bytes
+from space.reading import MOST_BYTES
 
 FILE = "predictions.npz"
 
@@ -39,8 +41,10 @@ def write_predictions(folder: Path, label: NDArray[np.int64], predicted: NDArray
 def read_predictions(folder: Path) -> Predictions | None:
     """None where a training has kept none. Raises `InputError` for what is no such file."""
     path = folder / FILE
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
+    if not path.is_file():  # nobody may ever write to a pipe
+        raise InputError(f"{path}: is no file that can be read")
     try:
         with zipfile.ZipFile(path) as parts:
             if sum(part.file_size for part in parts.infolist()) > MOST_BYTES:

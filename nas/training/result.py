@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from space.errors import first_line, printable, shortened, told_by
+from space.errors import first_line, printable, shortened, text_of
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def outcomes() -> Iterator[None]:
 
 def described(error: BaseException) -> str:
     """An error as the reason of a failure, in one line: its class, and the first line of what it says."""
-    name, said = type(error).__name__, first_line(told_by(error))
+    name, said = type(error).__name__, first_line(text_of(error))
     return shortened(printable(f"{name}: {said}" if said else name), MOST_REASON)
 
 

@@ -1,12 +1,10 @@
-"""What a training is given, and the state that it carries from step to step."""
+"""The state that a training carries from step to step."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from nas.data.batches import Batches
 from nas.recipe.recipe import Recipe
 from nas.training.checkpoint import CheckpointError, fitting
 from nas.training.cpu.adamw import EagerAdamW
@@ -22,85 +19,13 @@ from nas.training.cpu.depthwise import speed_up_small_maps
 from nas.training.cpu.memory import keep_freed_memory
 from nas.training.device import cuda_devices, random_states
 from nas.training.distributed import ALONE, Ranks
-from nas.training.ema import Ema, ema_decay
-from nas.training.form import READ_EVERY, Form, form_on
+from nas.training.ema import Ema
 from nas.training.graphs import capture
-from nas.training.layer_decay import lr_scales
+from nas.training.optimiser import layer_scales, parameter_groups
 from nas.training.result import Epoch
-from space.errors import InputError
+from nas.training.run import Run
 from space.networks import Network, build_network
 from space.swin import Swin
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """What a training is given, and what stays the same all through it. Raises `InputError`."""
-
-    recipe: Recipe
-    batches: Batches
-    seed: int
-    device: torch.device
-    precision: str
-    ranks: Ranks = ALONE
-    form: Form | None = None  # None: the device's
-
-    def __post_init__(self) -> None:
-        slots, total = self.slots, self.recipe.total_batch_size
-        if slots % self.ranks.world:
-            raise InputError(
-                f"recipe: an optimiser step is {slots} forward passes (accumulation x devices), which "
-                f"{self.ranks.world} processes cannot share; start a number that divides it"
-            )
-        if self.batches.train_size < total:
-            raise InputError(
-                f"recipe: total_batch_size: {total}, but there are {self.batches.train_size} training images"
-            )
-
-    @property
-    def slots(self) -> int:
-        """Forward passes of an optimiser step, in all processes."""
-        return self.recipe.accumulation * self.recipe.devices
-
-    @property
-    def own_slots(self) -> range:
-        """This process's."""
-        count = self.slots // self.ranks.world
-        return range(self.ranks.rank * count, (self.ranks.rank + 1) * count)
-
-    @cached_property
-    def steps(self) -> int:
-        """Optimiser steps of an epoch; the images of the last incomplete one wait for another epoch."""
-        return self.batches.train_size // self.recipe.total_batch_size
-
-    @cached_property
-    def warmup_steps(self) -> int:
-        """Optimiser steps of the warm-up."""
-        return round(self.recipe.schedule.warmup_epochs * self.steps)
-
-    @property
-    def ema_decay(self) -> float | None:
-        """The moving average's decay in this training, of so many steps; None where there is none."""
-        given = self.recipe.ema_decay
-        return None if given is None else ema_decay(given, self.recipe.epochs * self.steps)
-
-    @cached_property
-    def how(self) -> Form:
-        """The form in which it runs."""
-        return form_on(self.device) if self.form is None else self.form
-
-    @property
-    def read_every(self) -> int:
-        """Optimiser steps between looks at the losses."""
-        # on a CPU the loss is there at once; of several processes each would wait for the others
-        return self.how.read_every if self.ranks.world == 1 else READ_EVERY
-
-    def lr(self, step: int) -> float:
-        """Learning rate of an optimiser step, counted over all epochs."""
-        optimizer, schedule = self.recipe.optimizer, self.recipe.schedule
-        steps = self.recipe.epochs * self.steps
-        return lr_at(
-            step, steps, self.warmup_steps, optimizer.lr, schedule.min_lr, warmup_from=schedule.warmup_from
-        )
 
 
 @dataclass
@@ -278,51 +203,3 @@ def as_trained(recipe: Recipe) -> Network:
     if recipe.layer_scale != "architecture" and network.layer_scale is not None:
         network = replace(network, layer_scale=recipe.layer_scale)
     return network
-
-
-def parameter_groups(
-    network: nn.Module, weight_decay: float, scales: Mapping[str, float] | None = None
-) -> list[dict[str, Any]]:
-    """Groups for the optimiser: weight decay, and none for biases and 1-D parameters (official code).
-
-    Nor for parameters that a network names in `no_weight_decay_keywords`, as Swin's official code has it.
-    `scales` are factors on the learning rate by parameter name; with them there are two groups for each
-    factor, which keep it as `lr_scale`.
-    """
-    spared: set[str] = getattr(network, "no_weight_decay_keywords", set)()
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    if scales is None:
-        groups = {(1.0, True): [], (1.0, False): []}
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            # norms, LayerScale and GRN are 1-D
-            plain = parameter.ndim > 1 and not name.endswith(".bias")
-            decays = plain and not any(word in name for word in spared)
-            groups.setdefault((1.0 if scales is None else scales[name], decays), []).append(parameter)
-    return [
-        {"params": parameters, "weight_decay": weight_decay if decays else 0.0}
-        | ({} if scales is None else {"lr_scale": scale})
-        for (scale, decays), parameters in groups.items()
-    ]
-
-
-def layer_scales(recipe: Recipe, network: nn.Module) -> dict[str, float] | None:
-    """Layer-wise learning rate decay: each parameter's factor; None without it."""
-    if recipe.optimizer.layer_decay is None:
-        return None
-    names = [name for name, _ in network.named_parameters()]
-    return lr_scales(names, recipe.network, recipe.optimizer.layer_decay)
-
-
-def lr_at(
-    step: int, steps: int, warmup_steps: int, lr: float, min_lr: float, *, warmup_from: float = 0.0
-) -> float:
-    """Learning rate of a step, 0 .. steps - 1: linear from `warmup_from` to `lr`, then a cosine to `min_lr`.
-
-    As the official code (utils.py, cosine_scheduler): the last warm-up step has `lr`, and so has the first
-    after it; `min_lr` is what the step after the last would have.
-    """
-    if step < warmup_steps:
-        return warmup_from + (lr - warmup_from) * step / max(1, warmup_steps - 1)
-    progress = (step - warmup_steps) / (steps - warmup_steps)
-    return min_lr + 0.5 * (lr - min_lr) * (1 + math.cos(math.pi * progress))

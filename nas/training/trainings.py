@@ -9,6 +9,7 @@ A plain file that `analysis.compare` reads; what a training gave stands in its o
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from space.errors import InputError, checked_name, quoted
-from space.files import parse_json, read_text, write_text
+from space.files import write_text
+from space.reading import parse_json, read_text
 from space.words import plural
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ NETWORK, CONTROL = "network", "control"  # roles
 
 
 @dataclass(frozen=True)
-class Entry:
+class TrainingEntry:
     """A training in the file; `folder` is below the file's own."""
 
     name: str
@@ -37,10 +39,10 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Training:
+class PlannedTraining:
     """One of the trainings that are asked for, before its data are known."""
 
-    entry: Entry
+    entry: TrainingEntry
     recipe: Recipe
     folder: Path
 
@@ -50,7 +52,9 @@ class Training:
         return f"{self.entry.name}, seed {self.entry.seed}"
 
 
-def planned(recipe: Recipe, controls: Mapping[str, Recipe], seeds: int, folder: Path) -> list[Training]:
+def planned(
+    recipe: Recipe, controls: Mapping[str, Recipe], seeds: int, folder: Path
+) -> list[PlannedTraining]:
     """Every training, seed by seed, so that what is done at any time can be compared."""
     found, taken = [], {NETWORK}
     names = [(NETWORK, NETWORK, recipe, NETWORK)]
@@ -62,15 +66,15 @@ def planned(recipe: Recipe, controls: Mapping[str, Recipe], seeds: int, folder: 
         names.append((name, CONTROL, own, place))
     for seed in range(recipe.seed, recipe.seed + seeds):
         for name, role, own, place in names:
-            entry = Entry(name, role, seed, f"{place}/seed-{seed}")
-            found.append(Training(entry, own.changed(seed=seed), folder / entry.folder))
+            entry = TrainingEntry(name, role, seed, f"{place}/seed-{seed}")
+            found.append(PlannedTraining(entry, own.changed(seed=seed), folder / entry.folder))
     return found
 
 
-def read_trainings(folder: Path) -> list[Entry] | None:
+def read_trainings(folder: Path) -> list[TrainingEntry] | None:
     """The trainings that a folder's file tells of; None without one. Raises `InputError`."""
     path = folder / FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     values = parse_json(read_text(path, str(path)), str(path))
     rows = values.get("trainings") if isinstance(values, dict) else None
@@ -79,18 +83,20 @@ def read_trainings(folder: Path) -> list[Entry] | None:
     return [_entry(row, f"{path}: trainings[{i}]") for i, row in enumerate(rows)]
 
 
-def _entry(row: Any, where: str) -> Entry:
-    if not isinstance(row, dict) or row.keys() != Entry.__dataclass_fields__.keys():
-        raise InputError(f"{where}: must have {', '.join(Entry.__dataclass_fields__)} and nothing else")
+def _entry(row: Any, where: str) -> TrainingEntry:
+    if not isinstance(row, dict) or row.keys() != TrainingEntry.__dataclass_fields__.keys():
+        raise InputError(
+            f"{where}: must have {', '.join(TrainingEntry.__dataclass_fields__)} and nothing else"
+        )
     seed, role, place = row["seed"], row["role"], row["folder"]
     if not isinstance(seed, int) or isinstance(seed, bool) or role not in (NETWORK, CONTROL):
         raise InputError(f"{where}: seed must be a whole number, role {NETWORK} or {CONTROL}")
     if not isinstance(place, str) or not re.fullmatch(r"[\w.-]+/[\w.-]+", place) or ".." in place:
         raise InputError(f"{where}: folder: {quoted(place)} is none below the file's")
-    return Entry(checked_name(row["name"], f"{where}: name"), role, seed, place)
+    return TrainingEntry(checked_name(row["name"], f"{where}: name"), role, seed, place)
 
 
-def write_trainings(folder: Path, trainings: Sequence[Training], data: str) -> None:
+def write_trainings(folder: Path, trainings: Sequence[PlannedTraining], data: str) -> None:
     """Write the file, what it told of before kept. Raises `InputError`."""
     entries = {each.folder: each for each in read_trainings(folder) or ()}
     entries |= {each.entry.folder: each.entry for each in trainings}
@@ -98,7 +104,7 @@ def write_trainings(folder: Path, trainings: Sequence[Training], data: str) -> N
     write_text(folder / FILE, json.dumps(values, indent=1) + "\n")
 
 
-def said(trainings: Sequence[Training]) -> str:
+def said(trainings: Sequence[PlannedTraining]) -> str:
     """What is ahead, in a line."""
     seeds = sorted({each.entry.seed for each in trainings})
     names = list(dict.fromkeys(each.entry.name for each in trainings))

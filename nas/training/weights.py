@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from space.errors import InputError, quoted
+from space.errors import InputError, quoted, some
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -63,14 +63,12 @@ def read_weights(
     ema: bool | None = None,
     *,
     network: Network | None = None,
-    num_classes: int | None = None,
 ) -> Weights:
     """A checkpoint's network, built and loaded; `name` names it where the file does not, or it is `network`.
 
     `ema` None takes the weights that the file says were the better ones, else the moving average where there
-    is one. `num_classes` None takes the head there is. The images are as in the checkpoint's recipe, else as
-    in `name` where that is a recipe's file. Raises `InputError` for a file that cannot be read and
-    for weights of another network or head.
+    is one. The images are as in the checkpoint's recipe, else as in `name` where that is a recipe's file.
+    Raises `InputError` for a file that cannot be read and for weights of another network.
     """
     from space.weight_files import read_values, unwrapped
 
@@ -80,7 +78,7 @@ def read_weights(
         network = _network_of(values, path, name)
     chosen, averaged, which = _chosen(values, path, ema)
     state = unwrapped(chosen, path)
-    model, read = _loaded(network, state, path, num_classes)
+    model, read = _loaded(network, state, path)
     data, told = _data_of(values, path, name)
     classes = len(read.state["head.weight"])
     return Weights(
@@ -98,13 +96,6 @@ def read_weights(
     )
 
 
-def weights_of(
-    network: Network, path: str | Path, num_classes: int | None = None, ema: bool | None = None
-) -> dict[str, Tensor]:
-    """The weights of `network` in a checkpoint, under our names; all else as in `read_weights`."""
-    return read_weights(path, ema=ema, network=network, num_classes=num_classes).model.state_dict()
-
-
 def start_from(network: Network, path: str | Path) -> Start:
     """The weights in a checkpoint, to start from: chosen as in `read_weights`; a network without its
     classifier, or its last norm, will do. Of another ConvNeXt what fits is taken (`space.transfer`). Raises
@@ -120,7 +111,7 @@ def start_from(network: Network, path: str | Path) -> Start:
     try:
         try:
             found = read(state, network, head=False)
-            _refuse_shapes(found, network, None)
+            _refuse_shapes(found, network)
             taken = _whole(found, network)
         except InputError as mismatch:
             found, taken = _of_another(state, network, mismatch)
@@ -184,9 +175,7 @@ def _said(taken: Mapping[str, Any]) -> str:
     )
 
 
-def _loaded(
-    network: Network, state: dict[str, Tensor], path: Path, num_classes: int | None
-) -> tuple[nn.Module, Read]:
+def _loaded(network: Network, state: dict[str, Tensor], path: Path) -> tuple[nn.Module, Read]:
     """The network with these weights; built only where they are its own."""
     import torch
 
@@ -199,7 +188,7 @@ def _loaded(
             what = f"holds no classifier ({', '.join(HEADS)})" if "head.weight" in found.missing else (
                 f"lacks {', '.join(found.missing)}")  # fmt: skip
             raise InputError(f"{what}; nas.train --init can start from it")
-        _refuse_shapes(found, network, num_classes)
+        _refuse_shapes(found, network)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     with torch.random.fork_rng([]):  # the fresh weights are replaced
@@ -208,25 +197,21 @@ def _loaded(
     return model, found
 
 
-def _refuse_shapes(found: Read, network: Network, num_classes: int | None) -> None:
-    """Raises `InputError` for other shapes than the network's, with a head of so many classes (None: any)."""
+def _refuse_shapes(found: Read, network: Network) -> None:
+    """Raises `InputError` for other shapes than the network's, with a head of any size."""
     import torch
 
     from space.checkpoints import refuse_shapes
     from space.networks import build_network
 
     head = found.state.get("head.weight")
-    if num_classes is None:
-        # no number asked for: the head's own, so that its size cannot differ
-        num_classes = 1 if head is None or head.dim() == 0 else max(1, len(head))
+    num_classes = 1 if head is None or head.dim() == 0 else max(1, len(head))
     with torch.device("meta"):  # a head of any size costs nothing
         expected = build_network(network, num_classes).state_dict()
     refuse_shapes(found.state, expected)
 
 
 def _left_out(found: Read) -> tuple[str, ...]:
-    from space.checkpoints import some
-
     if not found.left_out:
         return ()
     return (f"left out, as they are computed: {some(found.left_out)}",)
@@ -241,7 +226,7 @@ def _data_of(values: Any, path: Path, name: str | None) -> tuple[DataSpec, bool]
     whether it was either of the first two."""
     from nas.recipe.recipe import data_from
     from space.describe import is_file
-    from space.files import read_values
+    from space.reading import read_values
 
     where = f"{path}: recipe"
     recipe = _mapping(_mapping(values).get("recipe"))

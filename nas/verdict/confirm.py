@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special  # type: ignore[import-untyped]
 
 from nas.record.trial import Trial
-from nas.verdict.difference import Difference
+from nas.verdict.difference import Difference, student
 
 # of what a network is taken by; what only describes has 90% in `analysis`. Chosen, not measured
 LEVEL = 0.95
@@ -123,7 +122,7 @@ def paired(differences: Sequence[float], level: float = LEVEL) -> Difference:
     if len(values) < 2:
         return Difference(mean, -math.inf, math.inf)
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    reach = float(special.stdtrit(len(values) - 1, (1 + level) / 2)) * error
+    reach = student(len(values) - 1, level) * error
     return Difference(mean, mean - reach, mean + reach, tuple(values.tolist()))
 
 

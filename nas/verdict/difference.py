@@ -56,12 +56,17 @@ def verdict(low: float, high: float) -> str:
     return WORSE if high < 0 else UNCLEAR
 
 
-def welch(variances: Sequence[float], sizes: Sequence[float], level: float) -> float:
-    """Half an interval by Student's t; Welch and Satterthwaite's degrees of freedom, n - 1 for one sample."""
+def student(freedom: float, level: float) -> float:
+    """Half a two-sided interval in standard errors, by Student's t of so many degrees of freedom."""
     from scipy import special  # type: ignore[import-untyped]  # not needed for --help
 
+    return float(special.stdtrit(freedom, (1 + level) / 2))
+
+
+def welch(variances: Sequence[float], sizes: Sequence[float], level: float) -> float:
+    """Half an interval by Student's t; Welch and Satterthwaite's degrees of freedom, n - 1 for one sample."""
     total = sum(variances)
     if total == 0:
         return 0.0
     freedom = 1 / sum((e / total) ** 2 / (size - 1) for e, size in zip(variances, sizes, strict=True))
-    return float(special.stdtrit(freedom, 0.5 + level / 2)) * float(np.sqrt(total))
+    return student(freedom, level) * float(np.sqrt(total))

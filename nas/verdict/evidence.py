@@ -1,8 +1,9 @@
-"""What a study knows of one of its networks: its accuracies, and how far it is from each reference."""
+"""What a study knows of one of its networks, its accuracies and how far it is from each reference; and what
+there is to remark of the whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from nas.record.study import Study, Tried
 from nas.verdict.confirm import COSTLIER, LEVEL, over_seeds
@@ -22,6 +23,12 @@ def evidence(study: Study, number: int) -> list[str]:
     if tried.role == "reference":
         return lines
     return [*lines, *(_against(study, tried, reference) for reference in _rivals(study, tried))]
+
+
+def remarks(study: Study) -> Iterator[str]:
+    """Lines for people: what the search noted, and the trainings that failed."""
+    yield from (f"note: {warning}" for warning in study.mapping["warnings"])
+    yield from (f"trial {t.number} failed: {t.reason}" for t in study.trials if t.state == "failed")
 
 
 def _own(tried: Tried) -> str:

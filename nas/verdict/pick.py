@@ -1,8 +1,7 @@
 """Which network a study recommends, why, how sure that is, and what to do next.
 
-One rule for the terminal, the page, `summary.json` and an export without `--trial`. The evidence is the best
-that there is: trainings with fresh seeds, by which nothing was chosen, before those that the search saw. A
-reference may win; a Swin is compared with and never recommended.
+One rule for the terminal, the page, `summary.json` and an export without `--trial`, by the evidence that
+`nas.verdict.field` finds. A reference may win; a Swin is compared with and never recommended.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from nas.proxy.card import card_line
 from nas.record.study import Study, Tried
 from nas.verdict.confirm import COSTLIER, LEVEL, over_seeds
 from nas.verdict.difference import Difference
+from nas.verdict.field import Field, field_of, fields_of, searched_value
 from nas.verdict.front import front
 from space.budget import UNITS, quantity
 from space.networks import is_tabled
@@ -280,38 +280,6 @@ def recommend(study: Study) -> Recommendation:
     return Recommendation(study, ("budgets" if several else "one") if picks else "none", picks)
 
 
-@dataclass(frozen=True)
-class Field:
-    """The networks that may be recommended, each by its accuracies under `seeds`, the same for all."""
-
-    networks: tuple[Tried, ...]
-    values: tuple[float, ...]
-    seeds: frozenset[int]  # fresh ones; none: by the search's own trainings
-
-    @cached_property
-    def candidates(self) -> int:
-        """How many of them were searched."""
-        return sum(one.role == "candidate" for one in self.networks)
-
-    def accuracies(self, tried: Tried) -> list[float]:
-        """What any network is judged by here: under the fresh seeds, else by the search's own training."""
-        fresh = [tried.accuracies[seed] for seed in sorted(self.seeds & tried.fresh.keys())]
-        return fresh or [searched_value(tried)]
-
-
-def fields_of(study: Study) -> dict[str | None, Field]:
-    """What a study recommends from, by budget; under None where there is one field for all networks."""
-    apart = len(study.bands) > 1 and study.mapping.get("objective") != "front"
-    groups: dict[str | None, list[Tried]] = {}
-    for tried in study.networks:
-        groups.setdefault(tried.budget if apart else None, []).append(tried)
-    return {budget: _field(study, networks, budget) for budget, networks in groups.items()}
-
-
-def _field(study: Study, networks: Sequence[Tried], budget: str | None) -> Field:
-    return _compared([tried for tried in networks if _takeable(study, tried, budget)])
-
-
 def _best(study: Study, among: Field, budget: str | None) -> Pick:
     best = max(range(len(among.networks)), key=lambda i: (among.values[i], -among.networks[i].trial))
     return _pick(among, best, study.networks, budget)
@@ -319,7 +287,7 @@ def _best(study: Study, among: Field, budget: str | None) -> Pick:
 
 def front_of(study: Study) -> tuple[Pick, ...]:
     """The ConvNets that no other one beats in both cost and accuracy, from the cheapest on."""
-    among = _field(study, study.networks, None)
+    among = field_of(study, study.networks, None)
     costs = [getattr(tried, study.metric) for tried in among.networks]
     return tuple(_pick(among, int(i), study.networks, front=study.metric) for i in front(costs, among.values))
 
@@ -328,52 +296,6 @@ def _cost(tried: Tried, study: Study) -> str:
     """FLOPs, or of a table that has none the cost of the budget."""
     metric = "macs" if tried.macs else study.metric
     return quantity(getattr(tried, metric), UNITS[metric])
-
-
-def _takeable(study: Study, tried: Tried, budget: str | None) -> bool:
-    """Whether it can be recommended: a ConvNet that costs no more than the budget and the limits allow."""
-    if tried.family == "Swin":
-        return False
-    # proposed within budget and limits; named networks have neither
-    if tried.role == "candidate" or study.mapping.get("objective") == "measure":
-        return True
-    bands = [band for band in study.bands if budget in (None, band["text"])]
-    limits = study.mapping.get("limits") or {}
-    return all(
-        getattr(tried, metric) <= most
-        for metric, most in [(study.metric, max(band["high"] for band in bands)), *_costs(limits)]
-    )
-
-
-def _costs(limits: Mapping[str, Any]) -> list[tuple[str, float]]:
-    return [(metric, most) for metric in ("params", "activations") if (most := limits.get(f"max_{metric}"))]
-
-
-def _compared(networks: Sequence[Tried]) -> Field:
-    """Those with the most fresh seeds, by their means; where no candidate has any, all by one training.
-
-    A reference has no training that it was chosen by, but is held to the same seeds as the candidates: else
-    a lucky seed of the search would speak for it alone.
-    """
-    candidates = [tried for tried in networks if tried.role == "candidate"]
-    fresh = {seed for tried in candidates or networks for seed in tried.fresh}
-    # references alone: nothing chose them, so each training counts as fresh, and one of each is no mean
-    if not candidates and max((len(tried.fresh) for tried in networks), default=0) < 2:
-        fresh = set()
-    seeds = {tried.trial: [s for s in sorted(fresh) if s in tried.fresh] for tried in networks}
-    most = max(map(len, seeds.values()), default=0)
-    if not most:
-        return Field(tuple(networks), tuple(map(searched_value, networks)), frozenset())
-    kept = [tried for tried in networks if len(seeds[tried.trial]) == most]
-    values = [_mean(tried.accuracies[seed] for seed in seeds[tried.trial]) for tried in kept]
-    return Field(tuple(kept), tuple(values), frozenset(fresh))
-
-
-def searched_value(tried: Tried) -> float:
-    """The accuracy that the search saw: of one training; of a reference the first, or the mean."""
-    if tried.chosen_by is not None and tried.chosen_by in tried.accuracies:
-        return tried.accuracies[tried.chosen_by]
-    return tried.accuracy
 
 
 def _pick(
@@ -414,8 +336,3 @@ def _rival(among: Field, tried: Tried, other: Tried) -> Rival | None:
         return None
     value = searched_value(tried) - searched_value(other)
     return Rival(other.label, 1, Difference(value, -math.inf, math.inf))
-
-
-def _mean(values: Any) -> float:
-    numbers = list(values)
-    return float(sum(numbers) / len(numbers))

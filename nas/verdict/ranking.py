@@ -6,18 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from nas.record.study import Study, Tried
-from nas.verdict.pick import Pick, Recommendation, searched_value
+from nas.verdict.field import searched_value
+from nas.verdict.pick import Pick, Recommendation
 from space.budget import quantity
 from space.networks import chosen, recorded_from, titled
 from space.tabled import Tabled
 
 FEWEST = 24  # letters of a table's network in a line
+LEAST = 8  # of any other
 PIPE = 10_000
 MOST = 5  # searched networks of a budget; the page has all
 COSTS = {"FLOPs": "macs", "params": "params"}  # 0 where a table does not know them
@@ -66,11 +69,48 @@ def _place(tried: Tried, pick: Pick, picked: bool) -> Place:
 
 
 def print_ranking(found: Recommendation, console: Console) -> None:
-    """The table; a pipe or a file has it as wide as its longest row."""
+    """The table; a pipe or a file has it as wide as its longest row, a narrow terminal a list."""
     table = ranking_table(found)
     if not console.is_terminal:
         table.width = console.measure(table, options=console.options.update(width=PIPE)).maximum
+    elif _least(table) > console.width:
+        console.print(*_listed(found, console.width), sep="\n")
+        return
     console.print(table, crop=False)
+
+
+def _least(table: Table) -> int:
+    """The width at which all numbers of the table are whole."""
+    between = 3 * len(table.columns) - 1  # two at the edges
+    told = any(isinstance(cell, Parts) for cell in table.columns[-1].cells)
+    numbers = (
+        max(cell_len(str(cell)) for cell in (column.header, *column.cells)) for column in table.columns[:-1]
+    )
+    return sum(numbers) + between + (FEWEST if told else LEAST)
+
+
+def _listed(found: Recommendation, width: int) -> Iterator[Text]:
+    """The places in two lines or more each: the network, cut where it must be, and its numbers."""
+    shown = places(found)
+    headings = _headings(found, shown)
+    numbers = [heading for heading in headings if heading not in ("budget", "trial", "network")]
+    told, shared = _axes(shown) if found.study.tabled else ([], [])
+    yield Text(_title(found, shared))
+    yield Text(f"each with {', '.join(numbers)}")
+    budget = None
+    for row, place in enumerate(shown):
+        cells = dict(zip(headings, cells_of(place, headings), strict=True))
+        if cells.get("budget") != budget:
+            budget = cells["budget"]
+            yield Text(f"for {budget}", style="bold")
+        style = "bold" if place.picked else ""
+        network = told[row] if told else [cells["network"]]
+        first = Text(f"trial {cells['trial']}  {' '.join(network)}", style=style)
+        if not told:
+            first.truncate(width, overflow="ellipsis")
+        yield first
+        values = [f"{cells[heading]}," for heading in numbers[:-1]] + [cells[numbers[-1]]]
+        yield from (Text(f"  {line}", style=style) for line in lines_of(values, width - 2))
 
 
 def ranking_table(found: Recommendation) -> Table:
@@ -78,18 +118,10 @@ def ranking_table(found: Recommendation) -> Table:
 
     A table's networks are told in full, over several lines, but for the axes on which all of them agree.
     """
-    what = "front" if found.kind == "front" else "ranking"
     shown = places(found)
-    headings = [
-        heading for heading in ("budget", *HEADINGS)
-        if (heading != "budget" or found.kind == "budgets")
-        and (heading not in COSTS or any(getattr(place.tried, COSTS[heading]) for place in shown))
-    ]  # fmt: skip
+    headings = _headings(found, shown)
     told, shared = _axes(shown) if found.study.tabled else ([], [])
-    title = f"{what} under the {found.study.conditions}"
-    if shared:
-        title += f"\nthe same in all: {'; '.join(shared)}"
-    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(_title(found, shared)), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         text = heading in ("network", "budget")
         # only what may wrap gives way on a narrow terminal: the network
@@ -102,6 +134,21 @@ def ranking_table(found: Recommendation) -> Table:
             lines[headings.index("network")] = Parts(told[row])
         table.add_row(*lines, style="bold" if place.picked else "")
     return table
+
+
+def _headings(found: Recommendation, shown: Sequence[Place]) -> list[str]:
+    """Those that have something to say: no budget where there is one, no cost that a table does not know."""
+    return [
+        heading for heading in ("budget", *HEADINGS)
+        if (heading != "budget" or found.kind == "budgets")
+        and (heading not in COSTS or any(getattr(place.tried, COSTS[heading]) for place in shown))
+    ]  # fmt: skip
+
+
+def _title(found: Recommendation, shared: Sequence[str]) -> str:
+    what = "front" if found.kind == "front" else "ranking"
+    same = f"\nthe same in all: {'; '.join(shared)}" if shared else ""
+    return f"{what} under the {found.study.conditions}{same}"
 
 
 def _axes(shown: Sequence[Place]) -> tuple[list[list[str]], list[str]]:

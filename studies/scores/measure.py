@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.scores.batch import draw_batch
 from analysis.scores.measure import compute
 from analysis.scores.rank import LEVEL, WORTHWHILE, Relation, interval, relations, tau_b
-from analysis.scores.scores import SCORES, draw_batch
+from analysis.scores.scores import SCORES
 from space.architecture import Architecture
 from space.errors import InputError
 from space.files import write_text

@@ -3,8 +3,9 @@
 import math
 import random
 
-from space.architecture import Architecture, Stage
+from space.architecture import Architecture
 from space.cost import cost
+from space.stage import Stage
 
 EPOCHS = 6
 

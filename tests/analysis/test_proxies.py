@@ -20,7 +20,7 @@ from analysis.scores.rank import (
     NO_RELATION,
     NOT_OFFERED,
     OFFERED,
-    Interval,
+    RankInterval,
     interval,
     relations,
     spearman,
@@ -89,9 +89,9 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
 
 def test_an_interval_is_the_quantiles_of_the_resamples():
     draws = np.concatenate([[0.5], np.linspace(0, 1, 101), [np.nan]])
-    assert interval(draws, level=0.8) == Interval(0.5, pytest.approx(0.1), pytest.approx(0.9))
-    assert interval(np.array([np.nan, 0.1])) == Interval(None, None, None)
-    assert str(Interval(0.5, -0.1, 0.9)) == "+0.50 [-0.10, +0.90]"
+    assert interval(draws, level=0.8) == RankInterval(0.5, pytest.approx(0.1), pytest.approx(0.9))
+    assert interval(np.array([np.nan, 0.1])) == RankInterval(None, None, None)
+    assert str(RankInterval(0.5, -0.1, 0.9)) == "+0.50 [-0.10, +0.90]"
 
 
 # ---- the verdict ----------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_reasons(networks, noise, sign, verdict, reason):
 
 def test_a_constant_score_has_no_correlation():
     found = one({"score": np.full(20, 3.0)}, np.arange(20.0))
-    assert found.tau == found.rho == Interval(None, None, None)
+    assert found.tau == found.rho == RankInterval(None, None, None)
     assert (found.verdict, found.reason) == (NO_RELATION, "constant")
 
 

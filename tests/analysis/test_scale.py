@@ -11,11 +11,12 @@ from analysis.isoflop.sample import LABELS, dimensions
 from analysis.isoflop.series import searched_series
 from analysis.laws.answer import Estimate, NotIdentified
 from analysis.proposal import rules
+from analysis.proposal.claims import as_json
 from analysis.proposal.nearest import distance, nearest_free, nearest_in
 from analysis.proposal.proposal import plan
 from analysis.proposal.rules import compound, depth_only, published_exponents, published_rule, width_only
 from analysis.proposal.wishes import KEPT, RULE, Wish, wishes
-from analysis.scale import as_json, main
+from analysis.scale import main
 from nas.record.study import Study
 from space import describe
 from space.architecture import Architecture

@@ -25,13 +25,14 @@ from typing import Any
 from nas.recipe.published import recipe_for
 from nas.targets import TARGETS, load_target
 from nas.targets.target import Chosen, Mismatch, Refused
-from space.architecture import Architecture, Stem
+from space.architecture import Architecture
 from space.band import BandSampler
 from space.budget import parse_budget
 from space.command import Command
 from space.families import named
 from space.networks import brief
 from space.space_file import load_space
+from space.stem import Stem
 
 OUT = Path(__file__).parents[2] / "studies" / "exports" / "exports.csv"
 SET_BACK = {"timm": "timm's class", "transformers": "transformers, axes set back"}

@@ -107,7 +107,11 @@ def calibration(design: Design, data_sets: int) -> list[Row]:
 
 def levels_held(effect: Effect) -> list[bool]:
     """Whether the interval of each level that has one holds 0."""
-    return [level.effect.covers_zero for level in effect.levels if level.networks >= FEWEST_A_LEVEL]
+    return [
+        level.effect.low <= 0 <= level.effect.high
+        for level in effect.levels
+        if level.networks >= FEWEST_A_LEVEL
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> list[Row]:

@@ -14,8 +14,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from space.architecture import Architecture, scaled
+from space.architecture import Architecture
 from space.space_file import load_space, shipped_spaces
+from space.stage import scaled
 from tests.benchmarks.measuring import Row, flags, processor_seconds, report
 
 

@@ -24,7 +24,7 @@ from statistics import median
 from analysis.page.results import write_results
 from analysis.points.own import read_files
 from analysis.points.packaged import packaged_points
-from analysis.views.results import Results
+from analysis.views.results import PlaneResults
 from tests.analysis.chromium import chromium
 from tests.benchmarks.measuring import Row, report
 
@@ -81,7 +81,7 @@ def measured(files: Sequence[Path], loads: int, niceness: int | None) -> list[Ro
     everything = [*packaged_points(), *points]
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        path = write_results(Results(everything, said), Path(folder) / "results.html")
+        path = write_results(PlaneResults(everything, said), Path(folder) / "results.html")
         rows: list[Row] = [{"step": "written, processor", "seconds": time.process_time() - began}]
         runs = [opened(path, niceness) for _ in range(loads)]
         size = path.stat().st_size

@@ -26,7 +26,8 @@ from nas.training.form import Form, form_on
 from nas.training.latency import measure
 from nas.training.loop import run_epoch
 from nas.training.result import TrialFailed, outcomes
-from nas.training.state import Run, start
+from nas.training.run import Run
+from nas.training.state import start
 from space.architecture import Architecture
 from space.networks import build_network
 from tests.benchmarks.training_step import CLASSES, drawn

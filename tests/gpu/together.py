@@ -20,7 +20,8 @@ import torch
 from nas.data.batches import Cached
 from nas.training.form import PER_CARD, Form
 from nas.training.loop import run_epoch
-from nas.training.state import Run, start
+from nas.training.run import Run
+from nas.training.state import start
 from tests.benchmarks.training_step import drawn
 from tests.gpu.checks import Finding, Setting, held, measured, skipped
 from tests.gpu.contestant import ROOT, contestants

@@ -13,7 +13,7 @@ from nas import evaluate
 from nas.data import load
 from nas.data.augment.batch import normalise
 from nas.data.crops import centre_crop
-from nas.training.weights import read_weights, weights_of
+from nas.training.weights import read_weights
 from space.checkpoints import to_official, to_timm, to_transformers
 from space.families import named
 from space.network import build
@@ -137,7 +137,7 @@ def test_the_weights_that_were_better_are_taken(place, digits, capsys):
         found = evaluated(capsys, path, "--data", "digits")
         assert found["loss"] == pytest.approx(of[seed], rel=1e-4) and found["ema"] == (seed == 1)
         assert found["weights"].startswith(words)
-        state = weights_of(TINY, path)
+        state = read_weights(path).model.state_dict()
         assert torch.equal(state["head.weight"], model(seed).state_dict()["head.weight"])
         for flag, asked in (("--ema", 1), ("--no-ema", 0)):
             assert evaluated(capsys, path, "--data", "digits", flag)["ema"] == (asked == 1)
@@ -297,7 +297,7 @@ def test_image_folder_needs_val_only_and_is_cropped_as_the_recipe_says(place, ca
 
 
 def test_a_pipe_hears_how_far_it_is(place, capsys, monkeypatch):
-    monkeypatch.setattr(evaluate, "SILENCE", 0.0)
+    monkeypatch.setattr("nas.training.display.EvaluationProgress.silence", 0.0)
     path = checkpoint(place / "c.pt")
     assert evaluate.main([str(path), "--data", "digits", "--batch-size", "200"]) == 0
     lines = capsys.readouterr().err.splitlines()

@@ -9,7 +9,7 @@ from nas import measure
 from nas.plan.named import read_networks
 from nas.record.record import Record
 from nas.record.study import read_study
-from nas.training.state import parameter_groups
+from nas.training.optimiser import parameter_groups
 from space.families import named
 from space.networks import build_network, cost_of, named_network, network_from
 

@@ -21,11 +21,13 @@ from nas.recipe.recipe import read_recipe, recipe_from, recipe_text
 from nas.training import full as full_training
 from nas.training.checkpoint import CheckpointError, load_plain, save_plain
 from nas.training.controls import control
-from nas.training.full import difference, initial_weights
+from nas.training.folder import difference, hold
+from nas.training.full import initial_weights
 from nas.training.predictions import read_predictions
 from nas.training.result import TrialFailed
+from nas.training.weights import read_weights
 from space.architecture import Architecture
-from space.checkpoints import load_weights, to_official, to_timm, to_transformers
+from space.checkpoints import to_official, to_timm, to_transformers
 from space.errors import InputError
 from space.families import named
 from space.files import TEMPORARY
@@ -146,7 +148,7 @@ def test_an_image_folder_is_learned_through_the_whole_recipe(run, place):
     assert best["best_weights"] == summary["best_weights"] == which
     assert f" of {'their moving average' if which == 'model_ema' else 'the weights'} after" in out
     for name in ("last", "best"):  # the project's own reader
-        load_weights(build(values.network, 3), f"out/checkpoint-{name}.pt")
+        assert read_weights(f"out/checkpoint-{name}.pt").network == values.network
 
 
 def test_events_of_tensorboard_are_the_log(run, place):
@@ -336,7 +338,7 @@ def test_the_recipe_s_classes_are_the_folder_s(run, place):
 
 
 def test_two_trainings_in_one_folder_are_refused(run, place, folder):
-    with full_training.hold(place / "out"):
+    with hold(place / "out"):
         code, out, err = run(recipe(epochs=1))
         assert (code, out) == (2, "") and f"another nas.train is at work there (process {os.getpid()})" in err
         assert err.count("\n") == 1 and "torchrun that was killed" in err

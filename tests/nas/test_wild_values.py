@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from nas.plan.settings import MeasureSettings, Settings, read_measure_settings, read_settings
 from nas.proxy.proxy import Proxy, proxy_from
-from space.architecture import BLOCK_FIELDS, STAGE_FIELDS, STEM_FIELDS, Architecture
+from space.architecture import Architecture
 from space.axes import KINDS
 from space.budget import parse_budget, parse_budgets
 from space.errors import InputError
 from space.factors import NETWORK_FIELDS
 from space.networks import network_from
 from space.space_file import KEYS, RULES, space_from
+from space.stage import BLOCK_FIELDS, STAGE_FIELDS
+from space.stem import STEM_FIELDS
 from space.swin import Swin
 
 LONG = 10**5

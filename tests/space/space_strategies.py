@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from space.architecture import OPTIONS
 from space.design_space import DesignSpace
 from space.space_file import space_from
+from space.stage import OPTIONS
 
 MOST = 3000
 STEP = 4

@@ -8,18 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from space.architecture import (
-    ACTIVATIONS,
-    CONVS,
-    DOWNSAMPLINGS,
-    NORMS,
-    OPTIONS,
-    SPATIALS,
-    STYLES,
-    Architecture,
-    Stage,
-    Stem,
-)
+from space.architecture import ACTIVATIONS, DOWNSAMPLINGS, NORMS, Architecture
+from space.stage import CONVS, OPTIONS, SPATIALS, STYLES, Stage
+from space.stem import Stem
 
 POSITIONS = st.sets(st.sampled_from((1, 2, 3))).map(lambda chosen: tuple(sorted(chosen)))
 EXPANSIONS = st.one_of(st.integers(1, 4), st.sampled_from((0.5, 1.5, 2.67)))

@@ -14,9 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from space.architecture import BLOCK_FIELDS, OPTIONS, Architecture, ArchitectureError, Stage, Stem, scaled
+from space.architecture import Architecture
+from space.checks import ArchitectureError
 from space.errors import InputError
 from space.families import named
+from space.stage import BLOCK_FIELDS, OPTIONS, Stage, scaled
+from space.stem import Stem
 from tests.space.strategies import architectures
 
 SMALL = Architecture.convnext([1, 2], [8, 16])

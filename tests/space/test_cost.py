@@ -31,7 +31,7 @@ from space.cost import METRICS, breakdown, cost, cost_columns, costs
 from space.errors import InputError
 from space.families import NAMES, named
 from space.layers import Pointwise
-from space.network import Network, build
+from space.network import ConvNet, build
 from space.space_file import load_space, shipped_spaces, space_from
 from tests.space.strategies import networks, random_architectures
 
@@ -40,7 +40,7 @@ FVCORE_OPERATORS = ("conv", "linear", "addmm", "matmul", "bmm")
 CLASSES = 7
 
 
-def on_meta(architecture: Architecture) -> Network:
+def on_meta(architecture: Architecture) -> ConvNet:
     """The module without its weights' memory; shapes pass through it all the same."""
     with torch.device("meta"):
         return build(architecture, CLASSES).eval()

@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from space.errors import InputError, quoted
 from space.files import (
     TEMPORARY,
+    csv_cell,
+    csv_of,
     folders,
     locked,
     make_folder,
-    parse_json,
-    parse_yaml,
-    read_text,
     replacing,
     sweep,
     write_text,
 )
+from space.reading import parse_json, parse_yaml, read_text
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
@@ -279,3 +279,18 @@ def test_a_folder_is_made_with_all_above_it_or_with_none(tmp_path):
     with pytest.raises(InputError), folders(tmp_path / "new"):
         write_text(tmp_path / "new" / ("n" * 300), "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "dangling", "file"]
+
+
+def test_no_name_is_a_formula_to_a_spreadsheet():
+    for name in ("=1+1", "@SUM(1)", "\t=1", "+HYPERLINK(1)", "-2+3+cmd|' /C calc'!A0"):
+        assert csv_of(["name"], [{"name": name}]) == csv_of(["name"], [{"name": f"'{name}"}])
+    for plain in ("a=b", "-0.5", "+2.1 (90% +1.0 to +3.1)", "-", "", -0.5, None):
+        assert csv_cell(plain) == plain
+
+
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done, sync, rename = [], os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append("synced"), sync(handle)))
+    monkeypatch.setattr(Path, "replace", lambda *names: (done.append("renamed"), rename(*names)))
+    assert write_text(tmp_path / "study.json", "{}").read_text() == "{}"
+    assert done == ["synced", "renamed"]

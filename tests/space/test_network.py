@@ -8,11 +8,13 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import nn
 
-from space.architecture import Architecture, Stage, Stem
+from space.architecture import Architecture
 from space.cost import breakdown, cost
 from space.families import named
 from space.layers import GRN, BatchNorm, DropPath, GroupNorm, LayerNorm, Pointwise, RMSNorm, group_count
-from space.network import Block, Network, build, drop_path_rates
+from space.network import Block, ConvNet, build, drop_path_rates
+from space.stage import Stage
+from space.stem import Stem
 from tests.space.strategies import architectures, networks
 
 CLASSES = 5
@@ -267,7 +269,7 @@ def test_activation_3_comes_after_the_sum():
 
 
 def test_build_is_repeatable_under_one_seed():
-    def weights() -> Network:
+    def weights() -> ConvNet:
         torch.manual_seed(3)
         return build(small(), CLASSES)
 

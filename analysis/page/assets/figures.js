@@ -3,6 +3,7 @@ const Figures = (() => {
   const { find, state } = Page;
   const coarse = matchMedia("(pointer: coarse)").matches; // a finger scrolls the page, it does not zoom
   const LONG = 13; // letters of a name
+  const ROW = 19, ROWS = 4; // pixels of a legend's entry, and how many a figure has room for
   const narrow = () => (state.width ?? innerWidth) < 560;
   const figures = new Map(); // by id: {div, read, spec, themed, boxes, stale, seen, drawn}
 
@@ -73,7 +74,7 @@ const Figures = (() => {
       figure.themed = { theme, traces: Colours.themed(figure.spec.data, state.data.colours[theme]) };
     }
     const { traces } = figure.themed;
-    const height = heightOf(div);
+    const height = heightOf(div, figure.spec);
     if (parseFloat(div.style.height) !== height) div.style.height = `${height}px`;
     div.style.minWidth = state.width === null ? `${leastWidth(figure.spec)}px` : "";
     figure.width = div.clientWidth;
@@ -128,10 +129,13 @@ const Figures = (() => {
     return columns > 1 ? 270 * columns : 0;
   }
 
-  // Several figures a page of paper, but for those that are tall for what they hold.
-  function heightOf(div) {
+  // Several figures a page of paper, but for those that are tall for what they hold; on a phone, where a legend
+  // has a row an entry, room for those of a long one.
+  function heightOf(div, { data: traces, layout = {} }) {
     const height = Number(div.dataset.height);
-    return state.width !== null && height < 700 ? Math.min(height, 360) : height;
+    if (state.width !== null) return height < 700 ? Math.min(height, 360) : height;
+    const named = traces.filter(({ name, showlegend }) => name && showlegend !== false).length;
+    return narrow() && layout.showlegend !== false ? height + ROW * Math.max(0, named - ROWS) : height;
   }
 
   function layoutOf({ div, spec, boxes }) {
@@ -147,7 +151,7 @@ const Figures = (() => {
       template: state.data.templates[Page.theme()],
       autosize: state.width === null,
       ...(state.width === null ? {} : { width: state.width }),
-      height: heightOf(div),
+      height: heightOf(div, spec),
       uirevision: "kept", // zoom and legend stay as they are when the data change
     };
   }

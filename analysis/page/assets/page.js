@@ -12,9 +12,14 @@ const Page = (() => {
   const listen = (listener) => listeners.push(listener);
   const changed = () => listeners.forEach((listener) => listener());
 
+  // The panel of what is chosen narrows the page: what stood in the middle of the window stays there.
   function select(key) {
     state.selected = key;
+    const [x, y] = [innerWidth / 4, innerHeight / 2];
+    const middle = document.elementFromPoint(x, y)?.closest("figure, tr, p, li, h2, details, section, header");
+    const before = middle?.getBoundingClientRect().top;
     changed();
+    if (middle?.isConnected) scrollBy(0, middle.getBoundingClientRect().top - before);
   }
 
   // Plotly reads <b>, <a>, ... in its labels, so the study's text is escaped for it.

@@ -104,7 +104,10 @@ const Panel = (() => {
     const { exported } = all().forms[all().form[i]];
     if (!exported) return [element("p", "A reference from outside the design space: there is no export of it.", "note")];
     const box = element("div", null, "export");
-    const code = element("code", `${state.data.studies[all().study[i]].export} --trial ${all().trial[i]}`);
+    const code = element("code");
+    const words = `${state.data.studies[all().study[i]].export} --trial ${all().trial[i]}`.split(" ");
+    // each word whole at the end of a line
+    words.forEach((word, n) => code.append(n ? " " : "", element("span", word)));
     code.id = "command";
     const button = Page.button("Copy", () => Page.copy(button, code));
     box.append(code, button);

@@ -15,8 +15,8 @@
     return [text, network, family, pretrain, size, source, test, recipe, top1, gflops, params, activations, speeds, seed];
   });
   const LOOKS = [["#d55e00", "diamond"], ["#009e73", "square"], ["#0072b2", "circle"], ["#cc79a7", "triangle-up"],
-    ["#7a68c9", "hexagon"], ["#8c5a2b", "cross"]]; // of chosen families; the others are grey
-  const OWN = { convnext: 0, swin: 1 }; // the same colour as everywhere
+    ["#8c5a2b", "cross"], ["#7a68c9", "hexagon"]]; // of chosen families; the others are grey
+  const OWN = { convnext: 0, swin: 1, resnet: 3 }; // the same look as everywhere
   const OTHER = "#999999", NEUTRAL = "#808080", ANY = "any", ROWS = 100, CHIPS = 14;
   const COSTS = {
     gflops: { title: "GFLOPs (multiply-accumulates)", unit: "GFLOPs", value: (row) => row[GFLOPS] },
@@ -72,7 +72,10 @@
   function lookOf(place) {
     const name = all.family[view.families[place]];
     if (name in OWN) return LOOKS[OWN[name]];
-    const free = LOOKS.filter((_, i) => !Object.entries(OWN).some(([own, at]) => at === i && view.families.includes(all.family.indexOf(own))));
+    const owner = (i) => Object.keys(OWN).find((own) => OWN[own] === i);
+    const absent = (i) => owner(i) && !view.families.includes(all.family.indexOf(owner(i)));
+    // what is nobody's first
+    const free = [(i) => !owner(i), absent].flatMap((wanted) => LOOKS.filter((_, i) => wanted(i)));
     const before = view.families.slice(0, place).filter((family) => !(all.family[family] in OWN)).length;
     return free[before % free.length];
   }
@@ -159,7 +162,7 @@
   // ConvNeXt and Swin where they are, else those of most networks.
   function firstFamilies() {
     const most = counted(onPlane(), (row) => row[FAMILY]).map(([family]) => family);
-    const known = Object.keys(OWN).map((name) => all.family.indexOf(name)).filter((family) => most.includes(family));
+    const known = ["convnext", "swin"].map((name) => all.family.indexOf(name)).filter((family) => most.includes(family));
     return known.length ? known : most.slice(0, 2);
   }
 
@@ -290,7 +293,7 @@
 
   // ---- the words ----
 
-  const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)}`;
+  const signed = (value) => `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(1)}`;
 
   function answers(rows) {
     const networks = new Set(rows.map((row) => row[NETWORK])).size;
@@ -385,11 +388,16 @@
     const value = (row, key) => (key === null ? costs[view.cost].value(row) : cell(row, key));
     const order = (a, b) => (typeof a === "string" ? a.localeCompare(b) : (a ?? -1) - (b ?? -1));
     const sorted = [...rows].sort((a, b) => (view.up ? 1 : -1) * order(value(a, view.sort), value(b, view.sort)));
+    // the numbers of a column stand under each other: as many decimals each
+    const longest = (key) => Math.max(0, ...sorted.slice(0, ROWS).map((row) => (String(value(row, key) ?? "").split(".")[1] ?? "").length));
+    const decimals = new Map(columns.map(([, key]) => [key, Math.min(key === GFLOPS ? 3 : 2, longest(key))]));
+    const text = (one, key) => (typeof one === "number" ? one.toFixed(decimals.get(key)) : one ?? "–");
     const node = element("table", null, "networks");
     const head = node.createTHead().insertRow();
     for (const [title, key] of columns) {
       const th = element("th");
       th.scope = "col";
+      th.className = [NAME, FAMILY, PRETRAIN].includes(key) ? "" : "number";
       if (view.sort === key) th.setAttribute("aria-sort", view.up ? "ascending" : "descending");
       th.append(Page.button(title, () => change({ sort: key, up: view.sort === key ? !view.up : key === NAME || key === FAMILY })));
       head.append(th);
@@ -403,7 +411,7 @@
       columns.forEach(([, key]) => {
         const td = line.insertCell();
         if (key === NAME) td.append(Page.button(row[NAME], () => change({ chosen: place })));
-        else td.textContent = value(row, key) ?? "–";
+        else td.textContent = text(value(row, key), key);
         td.className = key === NAME ? "trial" : typeof value(row, key) === "number" ? "number" : "";
       });
     }

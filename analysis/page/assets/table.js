@@ -16,6 +16,7 @@ const Table = (() => {
     state: { title: "State", value: (i) => all().states[all().state[i]] },
     design: { title: "Design", value: Networks.designOf },
   };
+  const TEXTS = ["trial", "study", "state", "design"]; // the other columns are numbers
   let parts = null; // the table's elements, made once
   let texts = []; // what the filter looks at, by row
 
@@ -61,6 +62,7 @@ const Table = (() => {
     for (const [name, column] of shownColumns()) {
       const cell = line.appendChild(element("th"));
       cell.scope = "col";
+      cell.className = TEXTS.includes(name) ? name : "number";
       const order = view.ascending ? "ascending" : "descending";
       cell.setAttribute("aria-sort", view.column === name ? order : "none");
       cell.append(Page.button(column.title, () => {
@@ -115,8 +117,11 @@ const Table = (() => {
           find("detail").focus();
         }));
         if (Networks.isPick(i)) cell.append(element("span", "★", "star"));
+      } else if (name === "design") {
+        // a row of sizes is not parted at the end of a line
+        value.split(" ").forEach((word, n) => cell.append(n ? " " : "", element("span", word)));
       } else cell.textContent = column.text ? column.text(value) : value ?? "–";
-      cell.className = typeof value === "number" && name !== "trial" ? "number" : name;
+      cell.className = TEXTS.includes(name) ? name : "number";
     }
     return node;
   }

@@ -48,7 +48,7 @@ def draw_boxes(count: int, height: int, width: int, generator: Generator) -> Ten
     low, high = math.log(ASPECT[0]), math.log(ASPECT[1])
     ratio = (low + (high - low) * aspect).exp()
     tall, wide = (target * ratio).sqrt().round(), (target / ratio).sqrt().round()
-    fits = (tall < height) & (wide < width)
+    fits = (tall < height) & (wide < width)  # strictly smaller, as in timm's loop
     top, left = (down * (height - tall + 1)).floor(), (across * (width - wide + 1)).floor()
     boxes = torch.stack([top, left, tall, wide], 2).long()
     first = fits.int().argmax(1)  # 0 also where none fits

@@ -40,6 +40,7 @@ def equalize(pixels: Tensor) -> Tensor:
     histogram = histogram.view(count, 3, LEVELS)
     highest = pixels.amax((1, 2)).long()[..., None]
     total = pixels.shape[1] * pixels.shape[2]
+    # the pixels of the highest level have no level to be spread to
     step = (total - histogram.gather(2, highest)) // 255
     below = histogram.cumsum(2) - histogram
     table = ((below + step // 2) // step.clamp(min=1)).clamp(max=255)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 VERSION = 2
 CLASSES = 10
 MAX_MAPS = 8
-BURN_IN = 16
+BURN_IN = 16  # points on the way to the attractor, which are not drawn
 CHUNK = 256
 MIN_FILL, MAX_FILL = 0.2, 0.7  # share of pixels that a class must touch, at CATEGORY_SIDE
 CATEGORY_SIDE = 32
@@ -95,6 +95,7 @@ def random_system(stream: tuple[int, ...]) -> System:
     draws = uniform(stream, (MAX_MAPS + 1, 7))
     count = 2 + int(draws[-1, 0] * (MAX_MAPS - 1))
     raw = 2 * draws[:count] - 1
+    # written out: a sum over an axis may add in another order on another machine
     norm = np.sqrt(raw[:, 0] ** 2 + raw[:, 1] ** 2 + raw[:, 2] ** 2 + raw[:, 3] ** 2)
     scale = 0.5 + 0.45 * draws[:count, 6]
     matrices = (raw[:, :4] / norm[:, None] * scale[:, None]).reshape(count, 2, 2)

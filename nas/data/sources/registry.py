@@ -82,6 +82,12 @@ def parsed(spec: str) -> tuple[str, str]:
     return name, path
 
 
+def is_users(spec: str) -> bool:
+    """Whether a data set lies in a place that the user names."""
+    name = spec.partition(":")[0]
+    return name not in SOURCES or bool(SOURCES[name].path)  # a plain path has no name
+
+
 def called(spec: str) -> str:
     """A data set for people: by the end of its path, where that is a name, else by its kind."""
     kind, _, path = spec.partition(":")

@@ -30,7 +30,7 @@ class RunEnded(BaseException):
 
 
 @dataclass
-class Run:
+class JobRun:
     """A job that has been handed out, and how it goes."""
 
     job: Job
@@ -49,8 +49,8 @@ class Jobs:
     """
 
     controller: Controller
-    running: dict[str, Run] = field(default_factory=dict)  # by Tune's trial id
-    again: list[Run] = field(default_factory=list)
+    running: dict[str, JobRun] = field(default_factory=dict)  # by Tune's trial id
+    again: list[JobRun] = field(default_factory=list)
     asked: bool = False  # the controller has no job, and nothing has ended since
 
     def next(self, trial_id: str) -> Job | None:
@@ -65,7 +65,7 @@ class Jobs:
             self.asked = job is None
             if job is None:
                 return None
-            run = Run(job)
+            run = JobRun(job)
         self.running[trial_id] = run
         return run.job
 
@@ -130,11 +130,11 @@ class Jobs:
             if run.actor is not None:
                 ray.kill(run.actor)
 
-    def _end(self, trial_id: str) -> Run:
+    def _end(self, trial_id: str) -> JobRun:
         self.asked = False
         return self.running.pop(trial_id)
 
-    def _lost(self, run: Run, reason: str) -> None:
+    def _lost(self, run: JobRun, reason: str) -> None:
         run.losses += 1
         if run.losses <= MAX_LOSSES:
             self.again.append(run)

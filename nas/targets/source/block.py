@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from nas.targets.source.lines import wrapped
-from space.architecture import Architecture, Stage
+from space.architecture import Architecture
 from space.layers import ACTIVATION_LAYERS, NORM_LAYERS
 from space.network import spatial_name
+from space.stage import Stage
 
 Value = TypeVar("Value")
 
@@ -44,7 +45,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SourcePlan:
     """What is constant over the network (written into the code) and what is not (lists and arguments)."""
 
     network: Architecture

@@ -16,7 +16,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from nas.targets.quoting import in_docstring
-from nas.targets.source.block import Plan
+from nas.targets.source.block import SourcePlan
 from nas.targets.source.layers import LAYERS, with_layers
 from nas.targets.source.lines import exploded, number, wrapped
 from nas.targets.target import Chosen
@@ -72,7 +72,7 @@ def module_source(
     """
     _refuse_names(class_name, register_as)
     body = template("network.py.jinja").render(
-        plan=Plan(network),
+        plan=SourcePlan(network),
         network=network,
         norm_attributes=NORM_ATTRIBUTES,
         class_name=class_name,

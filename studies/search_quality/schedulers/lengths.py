@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.proxy.simulated import CHANCE, LAWS, NOISE, Law
+from nas.proxy.simulated import CHANCE, LAWS, NOISE, SimulatedLaw
 from space.columns import Array
 from tests.benchmarks.search_quality import AUTO, Curves, Method, band_of, steps
 from tests.nas.proxy.in_band import traits_of_codes
@@ -23,7 +23,7 @@ POOL = 20_000
 LENGTHS = ((10, 3), (20, 3), (33, 3), (10, 9), (14, 9), (20, 9), (33, 9), (100, 9))  # trainings, epochs
 
 
-def drawn(law: Law, epochs: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def drawn(law: SimulatedLaw, epochs: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Learning curves of networks of the band, [networks, epochs], and their true accuracies."""
     band = band_of("convnext")
     traits = traits_of_codes(band.space, band.sample_codes(POOL, rng))

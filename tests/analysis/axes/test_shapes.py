@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.axes.shapes import shapes_of
-from space.architecture import OPTIONS, Architecture, ArchitectureError
+from space.architecture import Architecture
+from space.checks import ArchitectureError
 from space.columns import Columns, columns_of
 from space.families import named
+from space.stage import OPTIONS
 from tests.space.strategies import architectures
 
 

@@ -5,12 +5,12 @@ import pytest
 from analysis.comparison.families import GFLOPS, PARAMS, planes, time_on
 from analysis.points.packaged import packaged_points
 from analysis.points.printed import VALIDATION
-from analysis.points.result import Result
+from analysis.points.result import OwnResult
 
 
 def point(name, family, top1, gflops, **fields):
     known = {"pretrain": "imagenet-1k", "resolution": 224, "params_m": 1.0, "source": "s"}
-    return Result(**known | {"name": name, "family": family, "top1": top1, "gflops": gflops}
+    return OwnResult(**known | {"name": name, "family": family, "top1": top1, "gflops": gflops}
                   | {"images_per_s": None, "device": None} | fields)  # fmt: skip
 
 

@@ -36,6 +36,19 @@ def test_ninety_percent_intervals_of_an_effect_cover_ninety_percent(families, ea
     assert 47 <= held <= 60  # 46 or fewer of 60 at 90%: one in 500
 
 
+@pytest.mark.parametrize("gflops", [1.0, 4.5])
+def test_networks_of_one_cost_are_at_equal_flops(gflops):
+    rng = np.random.default_rng(0)
+    found = plane(rng, 2, 14, effect=0.7)
+    sides = [
+        point(p.name, p.family, p.top1 - 2 * np.log2(p.gflops) + 0.2 * np.log2(p.gflops) ** 2, gflops,
+              params_m=p.params_m)
+        for side in found.sides.values() for p in side.points
+    ]  # fmt: skip
+    (effect,) = effects(planes(sides)[0])
+    assert effect.difference.low <= 0.7 <= effect.difference.high
+
+
 def test_an_effect_is_said_with_its_interval_or_why_it_is_not_identified():
     rng = np.random.default_rng(1)
     (found,) = effects(plane(rng, 3, 12, effect=1.0))

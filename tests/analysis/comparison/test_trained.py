@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from dataclasses import replace
 
@@ -239,6 +240,10 @@ def test_what_is_not_comparable_is_refused_in_a_line(tmp_path, refused):
         )
     np.savez(path, label=np.zeros(3, np.int32), predicted=np.zeros(3, np.int32))
     assert "its predictions are not of its 400 images and 4 classes" in refused(tmp_path / "a")
+    for make in (os.mkfifo, os.mkdir, lambda each: each.symlink_to("nowhere")):
+        path.rmdir() if path.is_dir() else path.unlink()
+        make(path)
+        assert "predictions.npz: is no file that can be read" in refused(tmp_path / "a")
     path.unlink()
     for changes, word in (
         ({"best": None}, "best"), ({"macs": "x"}, "macs"), ({"network": 5}, "network"),

@@ -15,7 +15,7 @@ from analysis import agreement as command
 from analysis.order.agreement import agreement, near, regret
 from analysis.order.answer import COLUMNS, answer, sentence
 from analysis.order.card import card_text
-from analysis.order.common import Network, with_published, with_study
+from analysis.order.common import CommonNetwork, with_published, with_study
 from analysis.order.signs import fullest_band, noises, signs
 from analysis.scores.rank import drawn, tau_b
 from nas.record.study import Study, read_study
@@ -37,7 +37,9 @@ def networks(ours, theirs, macs=None):
     """A list of seeds a network, on each side."""
     macs = macs or [1000] * len(ours)
     return [
-        Network(str(i), "searched", "candidate", f"{i:016x}", m, 1, 1, dict(enumerate(a)), dict(enumerate(b)))
+        CommonNetwork(
+            str(i), "searched", "candidate", f"{i:016x}", m, 1, 1, dict(enumerate(a)), dict(enumerate(b))
+        )
         for i, (a, b, m) in enumerate(zip(ours, theirs, macs, strict=True))
     ]
 
@@ -244,10 +246,13 @@ def test_mistakes_are_one_line_and_exit_code_2(flags, words, capsys):
     assert len(told.err.strip().splitlines()) <= 2
 
 
-@pytest.mark.parametrize("preset, study", [("cpu", "roadmap"), ("photos", "order/photos")])
-def test_the_packaged_card_is_what_the_recorded_study_gives(preset, study, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "preset, studies", [("cpu", ["roadmap"]), ("photos", ["order/photos", "order/photos_b"])]
+)
+def test_the_packaged_card_is_what_the_recorded_studies_give(preset, studies, tmp_path, capsys):
     path = tmp_path / "card.yaml"
-    assert command.main([str(ROOT / "studies" / study), "--card", str(path)]) == 0
+    for study in studies:
+        assert command.main([str(ROOT / "studies" / study), "--card", str(path)]) == 0
     capsys.readouterr()
     packaged = ROOT / f"nas/proxies/cards/{preset}.yaml"
     assert path.read_text(encoding="utf-8") == packaged.read_text(encoding="utf-8")

@@ -52,7 +52,7 @@ def test_the_answer_is_that_of_the_one_pick():
     one = study()
     take, _, sure = recommend(one).lines[0].partition(" How sure: ")
     shown = text(markup(one))
-    assert "Which convnext network is the most accurate at 4.5 GFLOPs?" in shown
+    assert "Which ConvNet is the most accurate at 4.5 GFLOPs?" in shown
     assert take in shown and "Take trial 8 (" in take and f"How sure: {sure}" in shown
     assert "never ImageNet" in shown and "14 networks tried, 11 trained in full, 1 failed" in shown
 
@@ -62,7 +62,7 @@ def test_the_next_command_can_be_copied_as_it_is():
     command = re.search(
         r'<code id="next-0">(.*?)</code><button type="button" data-copy="next-0">', markup(one)
     )
-    assert html.unescape(command[1]) == recommend(one).next
+    assert html.unescape(re.sub("<[^>]+>", "", command[1])) == recommend(one).next
     assert "runs/a study" in shlex.split(recommend(one).next)
 
 
@@ -106,7 +106,7 @@ def test_a_list_of_budgets_has_a_pick_for_each():
 
 def test_a_range_is_asked_for_its_front():
     one = study(budget={**sample_study()["budget"], "text": "1GFLOPs..9GFLOPs"}, objective="front")
-    asked = "Which convnext networks are the best at every cost from 1 GFLOPs to 9 GFLOPs?"
+    asked = "Which ConvNets are the best at every cost from 1 GFLOPs to 9 GFLOPs?"
     assert question(one) == asked
 
 
@@ -116,6 +116,29 @@ def test_several_studies_each_have_an_answer():
     assert "2 studies" in shown and "other" in shown
     for one in studies:
         assert recommend(one).lines[0].partition(" How sure: ")[0] in shown
+
+
+def test_what_is_known_of_a_proxy_is_said_once_of_all_studies_under_it():
+    recorded = [read_study(ROOT / "studies" / name) for name in ("default", "sweep")]
+    assert text(markup(*recorded)).count("agrees with ImageNet") == 1
+    assert "The proxy of default and sweep:" in text(markup(*recorded))
+    alone = text(markup(recorded[0]))
+    assert alone.index("Next:") < alone.index("The proxy:")
+
+
+def test_of_many_rivals_the_nearest_stand_there_and_the_others_are_folded():
+    page = markup(read_study(ROOT / "studies" / "roadmap"))
+    first, _, rest = page.partition("and 10 networks further away: 10 better")
+    assert first.count("<tr") - 1 == 6 and "roadmap_t_13 less roadmap_t_16" in first
+    assert "roadmap_t_13 less roadmap_t_5" in rest
+
+
+def test_the_page_that_follows_a_search_does_not_propose_to_be_opened():
+    mapping = sample_study()
+    mapping["trials"][-1] |= {"state": "running", "accuracy": None}
+    one = study(mapping)
+    assert "Next:" in text(header([one], [recommend(one)]))
+    assert "Next:" not in text(header([one], [recommend(one)], live=True))
 
 
 def test_a_simulated_study_says_on_its_face_that_nothing_was_trained():

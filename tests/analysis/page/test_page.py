@@ -106,6 +106,7 @@ def small_views(studies):
         View("scaling", "Bars", "", [Figure("bars", "Bars", {"data": [bars], "layout": panels}, "Bars.")]),
         View("isoflop", "Names", "", [Figure("names", "Names", {"data": [named]}, "Names.")],
              [Table("answers", "Answers", ["budget", "points"], [["1G", 0.5], ["2G", -0.5]], open=True)]),
+        View("parallel", "The choices", "", empty="Too few networks."),
         View("roadmap", "The roadmap", "", empty="No study of the roadmap is among them."),
         networks.view(studies),
     ]  # fmt: skip
@@ -222,7 +223,7 @@ def test_figures_are_drawn_when_they_come_into_view(opened):
     assert page.locator("#plane-all").get_attribute("aria-label") == "Dots."
     assert page.locator("#plane-all .ytitle").text_content() == "proxy accuracy (%)"
     assert page.locator("nav a").all_inner_texts() == ["Answer", "Accuracy", "Curves", "Networks", "More"]
-    assert page.locator("#empty").inner_text() == "With too few results as yet for: the roadmap."
+    assert page.locator("#empty").inner_text() == "With too few results as yet for: the choices."
 
 
 @pytest.mark.parametrize(("key", "of"), [("0,6", 6), ("1,8", 8)])
@@ -918,3 +919,25 @@ def test_a_port_in_use_is_one_line(capsys):
         port = str(taken.getsockname()[1])
         assert dashboard.main([str(ROOT / "studies" / "default"), "--serve", "--port", port]) == 2
     assert "cannot be listened on" in capsys.readouterr().err
+
+
+def test_the_page_stays_where_it_is_when_the_panel_narrows_it(page):
+    show(page, "plane-all")
+    page.evaluate("scrollTo(0, document.getElementById('plane').offsetTop - 60)")
+    settle(page)
+    x, y = point(page, "plane-all", "0,6")
+    before = page.evaluate("document.getElementById('plane-all').getBoundingClientRect().top")
+    page.mouse.click(x, y)
+    settle(page)
+    assert page.locator("#network h2").inner_text() == "trial 6"
+    after = page.evaluate("document.getElementById('plane-all').getBoundingClientRect().top")
+    assert abs(after - before) < 3
+
+
+def test_a_command_is_parted_between_its_words_alone(written, browser):
+    with visit(browser, written, viewport={"width": 390, "height": 844}) as page:
+        code = page.locator(".study .export code").first
+        assert code.inner_text() == code.text_content()
+        assert code.evaluate("node => node.clientHeight > 40 && [...node.children].length > 4")  # in lines
+        assert code.evaluate("node => [...node.children].every(word => word.clientHeight < 30)")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -394,7 +394,7 @@ def test_decimal_commas_and_thousands_are_told_by_other_numbers(write, text, gfl
         (SHORT + "x,f,224,p,82.1,4 466\n", "gflops '4 466' must be above 0$"),
         (SHORT + "x,f,224,p,82.1,1_0\n", "gflops '1_0' must be above 0$"),
         (SHORT + "x,f,224,p,82.1,\u0664\n", "must be above 0$"),
-        (SHORT + "x,f,224,p,82.1," + "9" * 150 + "\n", "must be above 0$"),
+        (SHORT + "x,f,224,p,82.1," + "9" * 150 + "\n", "has over 40 characters; write it shorter$"),
         (SHORT + "x,f,224,p,82.1," + "9" * 5000 + "\n", "has 5,000 characters"),
         (SHORT + "x,f,224,p,82.1,4.4\ny,f,224,p,0.821,4.4\n",
          "line 3: top1 0.821 is at most 1, and others are above: a fraction is written 82.1"),

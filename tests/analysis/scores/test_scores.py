@@ -14,29 +14,27 @@ from hypothesis import HealthCheck, given, settings
 from torch import nn
 from torch.nn import functional
 
-from analysis.scores.scores import (
+from analysis.scores.batch import Batch, draw_batch
+from analysis.scores.closed_form import effectiveness, entropy, widths_by_stage
+from analysis.scores.scores import SCORES, score
+from analysis.scores.untrained import (
     INITIALISATIONS,
-    SCORES,
-    Batch,
-    draw_batch,
-    effectiveness,
-    entropy,
     gradient_norm,
     linearise,
     nwot,
-    score,
     sign_kernel,
     synflow,
-    widths_by_stage,
     zico,
 )
 from nas.data import Data, Split
 from nas.proxy.proxy import Proxy
-from space.architecture import Architecture, Stage, Stem
+from space.architecture import Architecture
 from space.errors import InputError
 from space.layers import LayerNorm
 from space.network import Block, build
 from space.space_file import load_space
+from space.stage import Stage
+from space.stem import Stem
 from tests.space.strategies import architectures, random_architectures, smallest_resolution
 
 NEEDING_DATA = [name for name, found in SCORES.items() if found.needs_data]

@@ -253,3 +253,12 @@ def keep_by_a_box(page, study):
     # a double-click takes the box away
     page.mouse.dblclick(box[0] - 30, box[1] + 60)
     page.wait_for_function(f"() => new Set(({drawn})()).size === {len(study.networks)}")
+
+
+def test_a_level_without_an_interval_is_hollow():
+    view = check(importance.view([study_of(12)]))
+    if view.empty:
+        view = check(importance.view([study_of(20)]))
+    effects = next(f for f in view.figures if f.name.startswith("importance-effects"))
+    drawn = {(trace["marker"]["symbol"], "error_y" in trace) for trace in effects.spec["data"]}
+    assert drawn == {("circle", True), ("circle-open", False)}

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.page.view import FAMILY_COLOURS
+from analysis.page.picks import marked
+from analysis.page.view import FAMILY_COLOURS, Figure, View
 from analysis.points.printed import ROADMAP_T, roadmap
 from analysis.views import common, curves, edf, plane, planes, progress, published, units
 from analysis.views import roadmap as road
@@ -655,10 +656,38 @@ def test_best_so_far_by_trials_and_by_epochs():
     assert (steps["x"], steps["y"]) == ([1, 3, 4], [40, 60, 60])
     steps = traces(view, "progress_epochs")["best so far"]
     assert (steps["x"], steps["y"]) == ([6, 10, 13], [40, 60, 60])  # the paused trial's epoch counts
-    assert layout(view, "progress_trials")["shapes"][0]["y0"] == 55
+    line = traces(view, "progress_trials")["ConvNeXt-T"]  # from its training on, as the mark of its family
+    assert (line["x"], line["y"]) == ([0, 4], [55, 55]) and line["marker"]["symbol"] == "diamond-open"
     [row] = table(view, "progress")
     assert (row["complete"], row["paused"], row["epochs trained"], row["reached at trial"]) == (4, 1, 16, 3)
     assert row["trainings of further seeds"] == 1 and row["best in the search (%)"] == 60
+
+
+def test_a_recommended_reference_is_marked_in_the_progress_too():
+    view = marked(progress.view([study([reference(0, 0.7), trial(1, 0.4)])]), {(0, 0)})
+    star = traces(view, "progress_trials")["the pick"]
+    assert (star["x"], star["y"]) == ([0], [70])
+
+
+def test_a_network_that_is_a_mark_a_seed_is_starred_at_their_mean():
+    dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [60, 63, 72],
+        "y": ["a"] * 3,
+        "customdata": [[0, 1]] * 3,
+    }
+    [figure] = marked(View("v", "", "", [Figure("f", "", {"data": [dots]}, "")]), {(0, 1)}).figures
+    assert (figure.spec["data"][-1]["x"], figure.spec["data"][-1]["y"]) == ([65], ["a"])
+
+
+def test_of_a_rehearsal_no_time_of_training_is_told():
+    rows = [trial(1, 0.4), trial(2, 0.5)]
+    assert "of training" in progress.view([study(rows)]).lead
+    proxy = {**study(rows).mapping["proxy"], "name": "simulated:rugged"}
+    rehearsed = study(rows, proxy=proxy)
+    assert "of training" not in progress.view([rehearsed]).lead
+    assert rehearsed.conditions == "simulated:rugged proxy, 3 epochs, 32 px"
 
 
 def test_each_budget_has_its_own_best_so_far():

@@ -210,8 +210,15 @@ def _resumed() -> Iterator[Case]:
             leaves=LOCK,
         )
     text = json.dumps({**RECIPE, "epochs": 2})
-    files = {**trained, "recipe.yaml": text}
-    yield Case("nas.train", "checkpoints", "--resume", "under another recipe", argv, files, leaves=LOCK)
+    yield Case(
+        "nas.train",
+        "checkpoints",
+        "--resume",
+        "under another recipe",
+        argv,
+        {**trained, "recipe.yaml": text},
+        leaves=LOCK,
+    )
 
 
 def _other(path: Path, _: Path) -> None:

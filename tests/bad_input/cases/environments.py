@@ -108,6 +108,13 @@ def _strangers() -> Iterator[Case]:
             env=homeless,
         )
         yield replace(case, user="unknown")
+    for command, argv in {
+        "nas.search": (*SEARCH, "--study", "~/x"), "nas.train": (*BASE["nas.train"], "--out=~/x"),
+        "analysis.dashboard": ("~/x",), "analysis.compare": ("~/x",), "nas.export": ("~",),
+    }.items():  # fmt: skip
+        files = GIVEN[command] if command == "nas.train" else {}
+        case = Case(command, "environments", "user", "~ without a home", argv, files, env=homeless)
+        yield replace(case, user="unknown")
     for command in ("analysis.compare", "analysis.dashboard", "nas.export", "analysis.proxies"):
         files = {"runs/small": stocked("small"), "runs/small/study.db": _unreadable("small/study.db")}
         yield Case(

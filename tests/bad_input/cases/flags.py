@@ -167,7 +167,7 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "--gpus-per-trial": (RAY, NO_NONNEGATIVES),
         "--gpu-memory": (RAY, NO_SIZES),
         "--study": (SEARCH, (*NO_PLACES, "a b", LONG, f"x/{LONG}", "/dev/null", ESCAPE, LINES, "é", "%41",
-            "")),
+            "", f"./{ESCAPE}", f"./{LINES}")),
         "--storage": (SEARCH, (
             "", "x", "://", "mysql://u:SECRET@h/d", "sqlite:///x.db", "http://x", "postgresql://u:SECRET@h:notaport/d",
             "postgresql://u:SECRET@127.0.0.1:1/x", "postgresql://u:SECRET@[::1/d", "oracle://u:SECRET@h",
@@ -219,7 +219,7 @@ BAD: Mapping[str, Mapping[str, tuple[Sequence[str], Values]]] = {
         "recipe": (TRAIN[1:], ("", *NO_FILES)),
         "--data": (TRAIN, NO_DATA),
         "--out": (TRAIN, NO_PLACES),
-        "--seeds": (TRAIN, NO_COUNTS),
+        "--seeds": (TRAIN, (*NO_COUNTS, "1001")),
         "--control": (TRAIN, (*NETWORKS, "convnext_teeny")),
         "--set": (TRAIN, ("", "x", "=", "=1", "lr=1", "optimizer.lr=x", "optimizer.lr=-1", "epochs=0",
             "epochs=nan", "optimizer=1", "architecture.width=8", "architecture.drop_path=2",
@@ -320,6 +320,10 @@ TOGETHER: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("--reference", (*SEARCH, "--reference", "swin")),
         ("--budget", ("--budget", "4.5G", *SEARCH[2:])),
         ("--min-epochs", (*SEARCH, "--scheduler", "asha", "--min-epochs", "9999")),
+        ("--min-epochs", (*SEARCH, "--min-epochs", "2")),
+        ("--eta", (*SEARCH, "--eta", "4")),
+        ("--eta", (*SEARCH, "--eta", "4", "--scheduler", "none")),
+        ("--band", (*SEARCH, "--band", "0.5:1")),
         ("--max-params", (*SMOKE, "--max-params", "1", "--max-activations", "1")),
     ),
     "nas.measure": (

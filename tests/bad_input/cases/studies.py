@@ -191,6 +191,10 @@ def cases() -> Iterator[Case]:
         ):
             yield _case(command, name, argv, {"runs/bad": make})
     yield from _mismatches()
+    for text in ("small:999", "small:1,1", "small:", "small:-1", "small:1,", "small:99999999999", "nope:1"):
+        yield _case(
+            "nas.measure", f"networks of {text}", (text, *MEASURE[1:]), {"runs/small": stocked("small")}
+        )
 
 
 def _mismatches() -> Iterator[Case]:

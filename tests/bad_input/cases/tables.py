@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import lzma
+from collections.abc import Iterator, Mapping, Sequence
 
 from tests.bad_input.case import Case, Make
 from tests.bad_input.wrong import DIGITS, ESCAPE, LONG, NO_TEXT_FILES, link
@@ -112,16 +114,78 @@ TIMM_FILES: Mapping[str, tuple[str, str]] = {
 }
 
 
+READERS: Mapping[str, Sequence[str]] = {
+    "analysis.compare": ("--published", "--family", "mine"),
+    "analysis.dashboard": ("--out", "x.html"),
+    "analysis.scale": ("--to", "15G"),
+}
+TRAINED = {"table": "bad.csv", "axes": {"depth": "depth", "layer": {"column": "code", "characters": True}},
+           "costs": {"macs": "macs"}, "accuracies": "acc"}  # fmt: skip
+CODES = "depth,code,macs,acc\n1,ab,99,0.5\n2,ab,100,0.6\n"
+CURVES = {"depth": 1, "code": "ab", "macs": 99}
+OF_NETWORKS: Mapping[str, str | bytes | Make] = {
+    **NO_TEXT_FILES,
+    "empty": "",
+    "a head alone": "depth,code,macs,acc\n",
+    "a column twice": CODES.replace("acc", "macs"),
+    "semicolons": CODES.replace(",", ";"),
+    "a cell too many": CODES + "3,ab,98,0.4,1\n",
+    "a quote that never ends": CODES + '"3,ab',
+    "a network twice": CODES + "1,ab,99,0.5\n",
+    "a code of another length": CODES + "3,abb,98,0.4\n",
+    "an axis of 2,000 characters": CODES.replace("ab", "a" * 2000),
+    **{
+        f"macs: {cell}": CODES.replace("99", cell) for cell in ("", "x", "0", "-99", "nan", "9" * 30, "1e400")
+    },
+    **{
+        f"acc: {cell}": CODES.replace("0.5", cell)
+        for cell in ("x", "50", "-0.5", "nan", "inf", '"0,5"', "True")
+    },
+}
+"""Of `--proxy table:FILE`."""
+OF_CURVES: Mapping[str, object] = {
+    "a text": "x",
+    "a row that is text": ["x"],
+    "a mapping": {"a": CURVES},
+    "nested deep": [CURVES | {"acc": [[[0.5]]]}],
+    "an accuracy that is a mapping": [CURVES | {"acc": {}}],
+    "no accuracy": [CURVES | {"acc": []}, CURVES | {"acc": None}],
+    "a choice that is a mapping": [CURVES | {"depth": {}, "acc": 0.5}],
+    "a row without a column": [CURVES],
+    "NaN and infinity": [CURVES | {"macs": float("inf"), "acc": float("nan")}],
+    "networks apart by 1 of 1e35": [CURVES | {"depth": 10**35 + i, "acc": 0.5} for i in range(2)],
+}
+PACKED: Mapping[str, bytes] = {
+    "not packed": CODES.encode(),
+    "cut off": lzma.compress(CODES.encode())[:60],
+    "unpacks to 400 MB": lzma.compress(bytes(400 << 20)),
+}
+
+
 def cases() -> Iterator[Case]:
     """All of them."""
     for name, content in FILES.items():
-        yield _case(name, {"bad.csv": link("bad.csv") if name == "a link to itself" else content})
+        files = {"bad.csv": link("bad.csv") if name == "a link to itself" else content}
+        for command, argv in READERS.items():
+            yield Case(command, "tables", "--results", name, (*argv, "--results", "bad.csv"), files)
+    for name, content in OF_NETWORKS.items():
+        yield _searched(name, "bad.csv", link("bad.csv") if name == "a link to itself" else content)
+    for name, rows in OF_CURVES.items():
+        yield _searched(f"JSON: {name}", "bad.json", json.dumps(rows))
+    for name, packed in PACKED.items():
+        yield _searched(f"xz: {name}", "bad.csv.xz", packed)
     for column, values in CELLS.items():
         for value in values:
             shown = repr(value) if len(value) < 60 else f"{len(value):,} characters"
             yield _case(f"{column}: {shown}", {"bad.csv": _row(**{column: value})})
     for name, (results, costs) in TIMM_FILES.items():
         yield _case(f"timm's: {name}", {"bad.csv": results, "costs.csv": costs})
+
+
+def _searched(name: str, file: str, content: str | bytes | Make) -> Case:
+    argv = ("--budget", "50..200", "--trials", "2", "--proxy", "table:t.yaml")
+    files = {"t.yaml": json.dumps(TRAINED | {"table": file}), file: content}
+    return Case("nas.search", "tables", "--proxy", name, argv, files)
 
 
 def _case(name: str, files: Mapping[str, str | bytes | Make]) -> Case:

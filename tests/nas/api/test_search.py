@@ -1,9 +1,11 @@
 """`nas.search` and `nas.open`: the command from Python."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
+from asyncio import CancelledError
 
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ from PIL import Image
 
 import nas
 from nas import search as command
+from nas.api import _cost, _yaml
 from nas.data import from_dataset
+from space.errors import InputError
 
 BUDGET, SPACE, LAW = "20M..40M", "micro", "simulated:separable"
 
@@ -217,6 +221,42 @@ def test_what_an_objective_raises_is_a_trial_s_reason_and_alike_errors_end_the_s
     assert "RuntimeError: no room for 8 channels" in study.trials[0]["reason"]
     assert str(study).startswith("No network has been trained in full yet.")
     assert "No network" in study._repr_html_()
+
+
+class SilentError(Exception):
+    """Fails at saying what is wrong."""
+
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(SystemExit(2), "SystemExit: 2"), (CancelledError(), "CancelledError"), (SilentError(), "SilentError")],
+)
+def test_no_error_of_an_objective_ends_the_program(error, reason):
+    def ends(network, budget):
+        if network.stages[0].depth == 1:
+            raise error
+        return 0.5
+
+    study = searched("ends", objective=ends, proxy=None, reference="none", trials=6)
+    assert {row["reason"] for row in study.trials} == {None, reason} and study.pick is not None
+
+
+def test_an_objective_may_go_to_another_folder(tmp_path):
+    def wanders(network, budget):
+        os.chdir(tmp_path.parent)
+        return 0.5
+
+    assert searched("wanders", objective=wanders, proxy=None).pick is not None
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.int64(1), np.float64(0.25)])
+def test_numpy_s_numbers_are_numbers(number):
+    assert _cost(number) == str(number) and _yaml("proxy.mixup", number) == str(number)
+    with pytest.raises(InputError, match=r"set: proxy\.mixup is \{1\}, no plain value"):
+        _yaml("proxy.mixup", {1})
 
 
 def test_callbacks_are_told_of_every_trial_and_may_end_the_search():

@@ -93,6 +93,21 @@ def test_a_narrow_terminal_cuts_networks_and_no_number(clock, width):
         assert number in shown, number
 
 
+def test_a_terminal_too_narrow_for_all_numbers_shows_fewer_and_cuts_none(clock):
+    progress, pace, console = made(40, terminal=True)
+    trained(progress, pace, clock, 7, 3725.0)
+    shown = drawn(progress, console)
+    (row,) = (line for line in shown.splitlines() if line.split()[:1] == ["7"])
+    assert row.split()[1:6] == ["60.0%", "1", "h", "02", "min"] and max(map(len, shown.splitlines())) <= 40
+
+
+def test_of_a_rehearsal_the_clock_counts_and_not_the_seconds_that_its_formula_gives(clock):
+    progress, pace, console = made(trials=4, before=[trial(0, 999.0, device="simulated")])
+    with progress:
+        trained(progress, pace, clock, 1, 2.0)
+    assert "2 trainings to come: about 4 s" in console.export_text()
+
+
 def test_a_wide_terminal_has_all_of_it(clock):
     progress, pace, console = made(160, terminal=True)
     trained(progress, pace, clock, 7)

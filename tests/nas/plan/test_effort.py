@@ -7,7 +7,8 @@ import pytest
 from nas.plan.effort import Effort
 from nas.plan.flags import add_search_flags
 from nas.plan.plan import Plan
-from nas.plan.settings import Settings
+from nas.plan.settings import Settings, read_settings
+from space.errors import InputError
 
 
 def effort(sampler, trials=18, epochs=9, front=False, **settings):
@@ -48,3 +49,21 @@ def test_the_help_names_it_and_says_where_it_is_the_default():
     add_search_flags(parser)
     text = " ".join(parser.format_help().split())
     assert "auto trains a third fully" in text and "auto for long searches with tpe" in text
+
+
+@pytest.mark.parametrize("flags", [{"eta": 4}, {"min_epochs": 2}])
+def test_settings_of_rungs_are_refused_where_nothing_stops_early(flags):
+    common = {"budget": "20M..40M", "space": "micro", "proxy": "simulated:separable"}
+    (name,) = flags
+    for more in ({}, {"scheduler": "none"}, {"sampler": "tpe", "trials": 10}):
+        with pytest.raises(InputError, match=f"--{name.replace('_', '-')}: nothing stops trainings early"):
+            Plan.of(read_settings({**common, **more, **flags}, None))
+    for more in ({"scheduler": "asha"}, {"sampler": "tpe", "trials": 40, "objective": "best"}):
+        Plan.of(read_settings({**common, **more, **flags}, None))
+
+
+def test_a_band_beside_a_range_is_refused():
+    range_ = {"budget": "20M..40M", "space": "micro", "proxy": "simulated:separable", "band": "0.5:1"}
+    with pytest.raises(InputError, match="--band: a range of costs has its own ends"):
+        Plan.of(read_settings(range_, None))
+    Plan.of(read_settings(range_ | {"budget": "40M"}, None))

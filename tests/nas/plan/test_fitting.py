@@ -114,7 +114,7 @@ def test_flags_and_set_and_a_study_file_are_one_setting(tmp_path):
 
 def test_a_simulated_proxy_has_no_fields():
     settings = read_settings({"budget": "1G", "proxy": "simulated:rugged", "epochs": 5}, None)
-    with pytest.raises(InputError, match=r"--set proxy\.epochs: a simulated proxy trains nothing"):
+    with pytest.raises(InputError, match="--epochs: a simulated proxy trains nothing"):
         chosen_judge(settings)
 
 
@@ -206,4 +206,4 @@ def test_trainings_go_to_the_end_of_epochs_that_follow_from_the_data(photos):
     halved = Plan.of(read_settings({**told, "scheduler": "asha", "trials": 9, "min_epochs": 5}, None))
     assert halved.effort.scheduler["levels"] == [5, 20]
     with pytest.raises(InputError, match="min_epochs: 30 is not between 1 and the 20 epochs"):
-        Plan.of(read_settings({**told, "min_epochs": 30}, None))
+        Plan.of(read_settings({**told, "scheduler": "asha", "min_epochs": 30}, None))

@@ -74,6 +74,7 @@ def test_a_missing_study_file_is_one_line(tmp_path):
         ({"confirm": "3"}, "confirm '3': write it like 3x3"),
         ({"confirm": "3x0"}, "confirm '3x0': write it like 3x3"),
         ({"engine": "ray", "gpu_memory": "lots"}, "gpu-memory 'lots': write it like 40GB"),
+        ({"engine": "ray", "gpu_memory": "9" * 23 + "TB"}, "gpu-memory '999"),
         ({"workers": 2}, "workers needs --engine ray"),
         ({"ray_address": "auto"}, "--ray-address needs --engine ray"),
         ({"engine": "ray", "threads": 2}, "threads is for --engine local"),

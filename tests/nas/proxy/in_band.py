@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from nas.proxy.simulated import Law, Traits, traits_of_columns
+from nas.proxy.simulated import SimulatedLaw, Traits, traits_of_columns
 from space.architecture import ACTIVATIONS
 from space.band import BandSampler
 from space.columns import Array
@@ -25,7 +25,9 @@ def traits_of_codes(space: DesignSpace, codes: Array) -> Traits:
     return traits_of_columns(space.columns(codes), activation)
 
 
-def best_in_band(law: Law, band: BandSampler, pool: int = LISTED, starts: int = 40) -> tuple[float, Array]:
+def best_in_band(
+    law: SimulatedLaw, band: BandSampler, pool: int = LISTED, starts: int = 40
+) -> tuple[float, Array]:
     """The highest true accuracy in the band, and its code [F].
 
     Exact where the band has no more networks than `pool`; else the best of `pool` uniform ones, improved by

@@ -47,6 +47,13 @@ def test_the_cpu_preset_as_it_is_has_the_card(tmp_path):
     assert conditions(now, own) != conditions(now, {})
 
 
+def test_what_was_measured_over_other_networks_is_told():
+    line = load_card("photos").measured.line
+    assert (
+        "; over the roadmap's steps from ResNet-200 to ConvNeXt-B it is the reverse: tau -0.31 (90% " in line
+    )
+
+
 def test_on_other_images_the_card_is_of_those_it_was_measured_on(monkeypatch):
     measured = Measured(
         conditions="x", values=values_of(SEEN), images="30,000 images of cifar10", against="ImageNet",

@@ -19,8 +19,8 @@ from nas.training import device
 from nas.training import loop as training
 from nas.training import state as state_module
 from nas.training.device import choose_precision
+from nas.training.optimiser import lr_at, parameter_groups
 from nas.training.result import TrialFailed
-from nas.training.state import lr_at, parameter_groups
 from space.architecture import Architecture
 from space.errors import InputError
 from space.network import build

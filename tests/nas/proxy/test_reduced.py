@@ -16,12 +16,14 @@ from nas.proxy.proxy import LATER, PRESETS, VERSION, Proxy, load_proxy
 from nas.proxy.reduced import fan_in, reduced, seen_resolution, slimmed, with_stem
 from nas.proxy.trainer import ProxyTrainer, ProxyTraining, train
 from nas.training.result import TrialFailed
-from space.architecture import Architecture, Stage, Stem
+from space.architecture import Architecture
 from space.families import NAMES
 from space.layers import GroupNorm
 from space.network import Block
 from space.networks import build_network, cost_of, named_network
 from space.space_file import load_space, shipped_spaces
+from space.stage import Stage
+from space.stem import Stem
 from space.swin import SWIN_NAMES, Swin
 from space.swin_network import SwinBlock
 from tests.nas.proxy.test_trainer import bits, trained

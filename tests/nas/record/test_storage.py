@@ -17,6 +17,7 @@ import sqlalchemy
 
 from analysis import dashboard
 from nas import search
+from nas.record.folder import study_folder
 from nas.record.record import Record
 from nas.record.sqlite import SqliteStorage, _Waiting
 from nas.record.storage import PostgresStorage, check_url, without_password
@@ -390,3 +391,19 @@ def test_reading_makes_nothing_in_a_database(postgres_url, tmp_path, monkeypatch
     PostgresStorage(postgres_url, "y").close()
     assert dashboard.main(["./one"]) == 2
     assert "study 'x' of the database holds no study" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["./a\x1b[31m", "x/a\nb", "x/\x85"])
+def test_a_folder_that_no_line_can_show_is_none_of_a_study(name):
+    with pytest.raises(InputError, match="has line breaks or control characters; rename the folder"):
+        study_folder(name)
+
+
+def test_a_study_whose_disk_is_not_there_is_not_made_anew(tmp_path):
+    place = tmp_path / "study.db"
+    place.symlink_to(tmp_path / "unmounted" / "study.db")
+    with pytest.raises(InputError, match="exists; --resume continues it"):
+        Record.check_free(tmp_path, resume=False)
+    with pytest.raises(InputError, match=r"study\.db cannot be read"):
+        Record.read(tmp_path)
+    assert place.is_symlink()

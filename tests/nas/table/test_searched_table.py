@@ -1,6 +1,7 @@
 """A search on a table: the whole path, with nothing trained."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,11 @@ def test_a_search_on_a_table_finds_confirms_and_shows_its_best(run, table):
     assert "networks" in found.lines[0]
     assert found.next == "python -m analysis.dashboard runs/one"
     page = (table.parent / "runs/one/report.html").read_text()
-    assert "60 MFLOPs?" in page
+    assert "60\N{NO-BREAK SPACE}MFLOPs?" in page
     assert "at 224x224" not in page.partition("<main")[2].partition("</main>")[0]
     assert "Published networks" not in page
-    assert "nas.export one" not in page.replace("&#x27;", "'").partition("<main")[2].partition("</header>")[0]
+    head = re.sub("</?span>", "", page.partition("<main")[2].partition("</header>")[0])
+    assert found.next in head and "nas.export" not in head
 
 
 def test_it_goes_on_after_an_interruption_as_if_there_had_been_none(run):
@@ -91,8 +93,9 @@ def test_a_front_over_parameters_needs_no_flops(run, table):
         (("--reference", "swin"), "networks of its own"),
         (("--space", "micro"), "--space"),
         (("--data", "digits"), "--data"),
-        (("--epochs", "5"), "proxy.epochs"),
+        (("--epochs", "5"), "--epochs: a table's trainings are over"),
         (("--max-latency", "5ms"), "--max-latency"),
+        (("--max-activations", "5M"), "--max-activations: the table small has no activations"),
         (("--budget", "13Mactivations"), "no activations"),
         (("--budget", "1T"), "nearest below is"),
         (("--proxy", "table:"), "table:FILE"),

@@ -18,6 +18,7 @@ from space.budget import Budget, parse_budget
 from space.errors import InputError
 from space.families import named
 from space.networks import brief, cost_of, recorded_from
+from space.tabled import Tabled
 from tests.nas.table.conftest import DECLARED, rows, truth
 
 
@@ -45,6 +46,12 @@ def test_a_table_is_its_networks_with_their_costs_and_accuracies(table):
         assert recorded_from(json.loads(json.dumps(network.to_dict()))) == network
     assert brief(found.space.network(0)) == "depth 1 kernel 3-3 norm batch"
     assert "72 networks of 4 axes, 2 seeds, 3 epochs, by a test" in found.read
+
+
+def test_what_a_stranger_s_table_says_is_shown_in_one_printable_line(table):
+    table.write_text(table.read_text().replace("source: a test", 'source: "\\e[31m\\nby x"'))
+    assert "3 epochs, by \\x1b[31m by x" in read_table(table).read
+    assert brief(Tabled({"op": "\x1b[2J\nx", "size": 3})) == "op \\x1b[2J x size 3"
 
 
 def test_a_seed_is_one_of_the_accuracies_there_are(table):

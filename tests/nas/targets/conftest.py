@@ -7,8 +7,10 @@ import pytest
 
 from nas.recipe.recipe import Recipe
 from nas.targets.target import Chosen
-from space.architecture import Architecture, Stage, Stem
+from space.architecture import Architecture
 from space.families import resnet
+from space.stage import Stage
+from space.stem import Stem
 
 CONVNEXT = Architecture.convnext([1, 2], [8, 16], drop_path=0.1)
 RESNET = resnet((2, 2), width=4)

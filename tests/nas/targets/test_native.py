@@ -7,7 +7,7 @@ from nas.recipe.recipe import read_recipe
 from nas.targets import native
 from nas.targets.target import Mismatch
 from nas.train import parser
-from nas.training.full import BEST
+from nas.training.folder import BEST
 from space.cost import cost
 from tests.nas.targets.conftest import CONVNEXT, make_chosen
 

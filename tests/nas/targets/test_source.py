@@ -15,10 +15,12 @@ from torch import nn
 from nas.targets.checking import compare_module, imported, randomised
 from nas.targets.source.module import camel_case, module_source
 from nas.targets.target import Mismatch
-from space.architecture import Architecture, Stage, Stem
+from space.architecture import Architecture
 from space.cost import cost
 from space.families import named
 from space.network import build, drop_path_rates
+from space.stage import Stage
+from space.stem import Stem
 from tests.nas.targets.conftest import CONVNEXT, MIXED, RESNET
 from tests.space.strategies import architectures, networks, random_architectures
 

@@ -13,9 +13,9 @@ from nas.recipe.published import recipe_for
 from nas.targets import timm, verification
 from nas.targets.checking import randomised
 from nas.targets.target import Chosen, Mismatch, Refused
-from space.architecture import Stem
 from space.families import named
 from space.space_file import load_space
+from space.stem import Stem
 from tests.benchmarks.exports import restored
 from tests.nas.targets.conftest import CONVNEXT, MIXED, RESNET, make_chosen
 

@@ -14,9 +14,9 @@ from nas.targets import verification
 from nas.targets.checking import randomised
 from nas.targets.library import Library
 from nas.targets.target import Mismatch, Refused
-from space.architecture import Stem
 from space.families import named
 from space.space_file import load_space
+from space.stem import Stem
 from tests.benchmarks.exports import restored
 from tests.nas.targets.conftest import CONVNEXT, MIXED, RESNET, make_chosen
 

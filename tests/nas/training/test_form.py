@@ -17,7 +17,8 @@ from nas.proxy.trainer import ProxyTraining
 from nas.training import form as forms
 from nas.training import graphs, state
 from nas.training.form import FORMS, Form, fits, form_on
-from nas.training.state import Run, start
+from nas.training.run import Run
+from nas.training.state import start
 from space.architecture import Architecture
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

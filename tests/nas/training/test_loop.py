@@ -22,7 +22,9 @@ from nas.training.cpu.depthwise import speed_up_small_maps
 from nas.training.distributed import Ranks
 from nas.training.evaluation import EVALUATION_BATCH, evaluate
 from nas.training.loop import micro_batches, run_epoch, update
-from nas.training.state import Run, as_trained, layer_scales, lr_at, parameter_groups, start
+from nas.training.optimiser import layer_scales, lr_at, parameter_groups
+from nas.training.run import Run
+from nas.training.state import as_trained, start
 from space.architecture import Architecture
 from space.errors import InputError
 from space.families import named

@@ -42,6 +42,17 @@ def test_the_numbers_stay_and_the_network_gives_way(width):
     assert line.split()[:7] == ["2", "1.000", "G", "10.00", "M", "60.5%", "2"]
 
 
+@pytest.mark.parametrize("width", [30, 40, 48])
+def test_a_terminal_too_narrow_for_the_table_has_a_list_with_every_number(width):
+    console = Console(width=width, force_terminal=True, color_system=None, file=io.StringIO())
+    print_ranking(recommend(study(trials(budget="1GFLOPs"))), console)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    start = next(i for i, line in enumerate(lines) if line.startswith("trial 2  "))
+    told = " ".join(lines[start + 1 : start + 3])
+    assert all(number in told for number in ("1.000 G", "10.00 M", "60.5%", "2 fresh"))
+
+
 def test_a_front_is_by_cost_with_the_references_in_it():
     rows = [made(i, 0.1 * i, macs=10**8 * i) for i in (3, 1, 2)]
     rows.append(made(9, 0.15, "reference", name="ConvNeXt-F", macs=25 * 10**7))
