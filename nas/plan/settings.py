@@ -52,7 +52,7 @@ class RunSettings(BaseModel):
     device: Text = "auto"
     threads: int | None = Field(default=None, ge=1, le=4096)
     set: dict[Text, Any] = Field(default_factory=dict)
-    # what was named by the user, now: not by the study that is gone on with
+    # flags that were given now: not what stands in a file, or in the study that is gone on with
     _named: frozenset[str] = PrivateAttr(default=frozenset())
 
     @field_validator("*", mode="before")
@@ -84,7 +84,7 @@ class RunSettings(BaseModel):
         return nested(self.set, Proxy, "docs/proxies.md", PROXY)
 
     def refuse_named(self, names: Iterable[str], why: str) -> None:
-        """Raises `InputError` where the user has named one of these, which would have no effect."""
+        """Raises `InputError` where one of these flags was given, which would have no effect."""
         for name in names:
             if name in self._named:
                 raise InputError(f"{flag(name)}: {why}")
@@ -201,14 +201,13 @@ def read_settings(flags: Mapping[str, Any], study_file: Path | None) -> Settings
     where = FLAGS
     if study_file is not None:
         where = f"study file {study_file}"
-        values = dict(read_study_file(study_file))
-    named = _names(values) | _names(flags)
-    values, given = _folded(values), _given(flags)
+        values = _folded(read_study_file(study_file))
+    given = _given(flags)
     values = _over(_resumed(given, values, measured=False), given)
     if "budget" not in values:
         raise InputError("--budget is missing: a cost such as 4.5GFLOPs, 600MFLOPs or 30Mparams")
     settings = validated(Settings, values, where, flags=given)
-    settings._named = named
+    settings._named = _names(flags)
     settings.time_limit_seconds, settings.confirmations  # noqa: B018  refuse bad ones now
     _check(settings)
     return settings
