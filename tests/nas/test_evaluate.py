@@ -267,7 +267,7 @@ def test_a_swin_s_checkpoint(place, digits, capsys):
     states = model(network=swin).state_dict()
     states.pop("head.bias")
     checkpoint(place / "cut.pt", network=swin, model=states)
-    assert "this network: missing head.bias" in refused(capsys, "cut.pt", "--data", "digits")
+    assert "layout: missing head.bias" in refused(capsys, "cut.pt", "--data", "digits")
 
 
 def test_image_folder_needs_val_only_and_is_cropped_as_the_recipe_says(place, capsys):

@@ -437,8 +437,8 @@ def test_a_label_makes_an_identifier_that_is_not_too_long(label):
     ("text", "more", "words"),
     [
         ("a\nb\na\n", (), "classes 0 and 2 are both 'a'; their names must differ"),
-        ("a\n\nb\n", (), "class 1 is ''; a name is one line of text"),
-        ("a\nb\x1b[0m\n", (), r"class 1 is 'b\x1b[0m'; a name is one line of text"),
+        ("a\n\nb\n", (), "class 1 is ''; a class's name is one line of text"),
+        ("a\nb\x1b[0m\n", (), r"class 1 is 'b\x1b[0m'; a class's name is one line of text"),
         ("a\n", (), "1 names; a classifier has two classes or more"),
         ("a\nb\n", ("--num-classes", 3), "--num-classes: 3; --classes {} has 2 names"),
     ],
