@@ -11,8 +11,11 @@ from typing import Any
 MOST_LINE = 1200  # characters of a line about a mistake: the longest list of keys there is has 700
 MOST_QUOTED = 80
 MOST_NAME = 100
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Line breaks, control characters, and what has no UTF-8."""
+_UNSHOWN = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+UNSHOWN = re.compile(f"[{_UNSHOWN}]")
+"""Line breaks and control characters: no line and no command could show them."""
+CONTROL = re.compile(f"[{_UNSHOWN}\\ud800-\\udfff]")
+"""These, and what has no UTF-8."""
 
 
 class InputError(ValueError):

@@ -21,7 +21,6 @@ from nas.training.predictions import Predictions, read_predictions
 from nas.training.trainings import CONTROL, NETWORK, TrainingEntry, read_trainings
 from nas.training.trainings import FILE as SEVERAL
 from space.errors import InputError, quoted, shortened, word
-from space.paths import at_home
 from space.reading import parse_json, parse_yaml, read_text
 from space.words import listed
 
@@ -148,7 +147,7 @@ class Trainings:
 
 def is_trained(folder: str | Path) -> bool:
     """Whether this is a folder of trainings, not a study's."""
-    return bool(_places(Path(at_home(str(folder)))))
+    return bool(_places(Path(folder)))
 
 
 def _places(folder: Path) -> list[Path]:
@@ -176,7 +175,7 @@ def read_folders(folders: Sequence[str | Path]) -> Trainings:
             raise InputError(
                 f"{text}: holds no training of nas.train; studies are not compared with trainings"
             )
-        folder = Path(at_home(str(text)))
+        folder = Path(text)
         found = [each for place in _places(folder) for each in _groups(place, _title(folder), notes)]
         if not groups:  # the first one's own network comes before its controls
             found.sort(key=lambda group: group.role != NETWORK)

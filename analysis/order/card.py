@@ -18,7 +18,7 @@ HEAD = "# What the order under this proxy agreed with: python -m analysis.agreem
 DIGITS = 3
 
 
-def card(study: Study, found: OrderAnswer) -> Card:
+def measured(study: Study, found: OrderAnswer) -> Measured:
     """Of the study's proxy and data, by its agreement with the published order. Raises `InputError`."""
     if study.simulated:
         raise InputError(f"study {study.name}: was simulated, so its proxy has no card")
@@ -36,7 +36,7 @@ def card(study: Study, found: OrderAnswer) -> Card:
         if ": " in one.group and set(found.common.groups[one.group]) < inside
     }
     signs = {sign.metric: _tau(sign.tau) for sign in found.signs}
-    measured = Measured(
+    return Measured(
         conditions=conditions(study.mapping["proxy"], study.mapping["data"]),
         values=values_of(study.mapping["proxy"]),
         images=_images(study),
@@ -51,7 +51,6 @@ def card(study: Study, found: OrderAnswer) -> Card:
         params=signs.get("params"),
         activations=signs.get("activations"),
     )
-    return Card(measured=measured)
 
 
 def _images(study: Study) -> str:
@@ -65,21 +64,12 @@ def card_text(study: Study, found: OrderAnswer, held: str | None = None) -> str:
 
     Raises `InputError`.
     """
-    own = card(study, found)
-    if held is not None:
-        own = _added(validated(Card, parse_yaml(held, "card"), "card"), own)
-    values = own.model_dump(mode="json")
-    return HEAD.format(study=own.measured.study if own.measured else "") + yaml.safe_dump(
-        values, sort_keys=False
-    )
-
-
-def _added(held: Card, own: Card) -> Card:
-    """Both measurements where they are of one proxy on the same images over other networks, else the new."""
-    there, here = held.measured, own.measured
-    if there is None or here is None or there.conditions != here.conditions or there.over == here.over:
-        return own
-    return Card(measured=there.model_copy(update={"also": there.also | {here.over: here.tau}}))
+    own = measured(study, found)
+    there = None if held is None else validated(Card, parse_yaml(held, "card"), "card").measured
+    if there is not None and there.conditions == own.conditions and there.over != own.over:
+        own = there.model_copy(update={"also": there.also | {own.over: own.tau}})
+    values = Card(measured=own).model_dump(mode="json")
+    return HEAD.format(study=own.study) + yaml.safe_dump(values, sort_keys=False)
 
 
 def _tau(found: RankInterval) -> Tau | None:

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from nas.record.database import FAILURES, said
-from space.errors import InputError, quoted, reason
+from space.errors import UNSHOWN, InputError, quoted, reason
 from space.files import write_text
 from space.paths import at_home
 from space.reading import parse_json, read_text
 
 MOST_NAME = 255  # bytes of a file's name, on every system
-UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # no line and no command could show it
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PACKAGES = ("convnext-nas", "torch", "optuna", "ray", "numpy", "scikit-learn")
 

@@ -33,6 +33,11 @@ const Page = (() => {
     return node;
   }
 
+  // Appended to a node; no word is parted at the end of a line.
+  function words(node, text) {
+    text.split(" ").forEach((word, n) => node.append(n ? " " : "", element("span", word)));
+  }
+
   function button(text, act) {
     const node = element("button", text);
     node.type = "button";
@@ -78,5 +83,5 @@ const Page = (() => {
     }
   }
 
-  return { button, changed, copy, element, escaped, find, listen, select, state, theme };
+  return { button, changed, copy, element, escaped, find, listen, select, state, theme, words };
 })();

@@ -105,9 +105,7 @@ const Panel = (() => {
     if (!exported) return [element("p", "A reference from outside the design space: there is no export of it.", "note")];
     const box = element("div", null, "export");
     const code = element("code");
-    const words = `${state.data.studies[all().study[i]].export} --trial ${all().trial[i]}`.split(" ");
-    // each word whole at the end of a line
-    words.forEach((word, n) => code.append(n ? " " : "", element("span", word)));
+    Page.words(code, `${state.data.studies[all().study[i]].export} --trial ${all().trial[i]}`);
     code.id = "command";
     const button = Page.button("Copy", () => Page.copy(button, code));
     box.append(code, button);

@@ -117,10 +117,8 @@ const Table = (() => {
           find("detail").focus();
         }));
         if (Networks.isPick(i)) cell.append(element("span", "★", "star"));
-      } else if (name === "design") {
-        // a row of sizes is not parted at the end of a line
-        value.split(" ").forEach((word, n) => cell.append(n ? " " : "", element("span", word)));
-      } else cell.textContent = column.text ? column.text(value) : value ?? "–";
+      } else if (name === "design") Page.words(cell, value);
+      else cell.textContent = column.text ? column.text(value) : value ?? "–";
       cell.className = TEXTS.includes(name) ? name : "number";
     }
     return node;
